@@ -1,0 +1,1 @@
+"""A resilient client for the SaaS LiteLLM API, usable on its own."""
