@@ -1,0 +1,205 @@
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Coalesce
+
+from dashboard.probes.models import Probe
+from dashboard.teams.models import Gateway, Team
+
+
+class RuleKind(models.TextChoices):
+    CREDITS = "credits", "Credits low"
+    TEAM_STATE = "team_state", "Team suspended or paused"
+    ERROR_RATE = "error_rate", "Error-rate spike"
+    BREAKER_OPEN = "breaker_open", "Breaker open"
+    GATEWAY_DOWN = "gateway_down", "Gateway down"
+
+
+class Severity(models.TextChoices):
+    WARNING = "warning"
+    CRITICAL = "critical"
+
+
+class Rule(models.Model):
+    """When to raise an alarm. The narrowest rule of a kind wins: probe, team, gateway.
+
+    Limits of CREDITS are fractions of the allocated credits left (0..1); of ERROR_RATE
+    error rates (0..1). The other kinds have no limits.
+    """
+
+    kind = models.CharField(max_length=20, choices=RuleKind.choices)
+    name = models.CharField(max_length=80, unique=True)
+    enabled = models.BooleanField(default=True)
+    gateway = models.ForeignKey(
+        Gateway, models.CASCADE, null=True, blank=True, help_text="Empty: all gateways."
+    )
+    team = models.ForeignKey(
+        Team, models.CASCADE, null=True, blank=True, help_text="Empty: all teams."
+    )
+    probe = models.ForeignKey(
+        Probe, models.CASCADE, null=True, blank=True, help_text="Empty: all probes."
+    )
+    warn_at = models.FloatField(null=True, blank=True)
+    critical_at = models.FloatField(null=True, blank=True)
+    # Credits may also be limited in absolute numbers.
+    floor = models.FloatField(
+        "credits floor", null=True, blank=True, help_text="Warn at or below this many."
+    )
+    window_s = models.PositiveIntegerField("window (s)", default=300)
+    min_samples = models.PositiveIntegerField("least samples", default=5)
+    min_bad = models.PositiveIntegerField("least failures", default=3)
+    for_s = models.PositiveIntegerField(
+        "for (s)", default=0, help_text="How long it must last before the alarm."
+    )
+    clear_after = models.PositiveIntegerField(
+        "good samples to clear", default=3, help_text="In a row."
+    )
+
+    class Meta:
+        ordering = ["kind", "name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Incident(models.Model):
+    """An alarm from its opening to its end: at most one open for each identity."""
+
+    rule = models.ForeignKey(Rule, models.SET_NULL, null=True, related_name="incidents")
+    kind = models.CharField(max_length=20, choices=RuleKind.choices)
+    # "kind:probe:12", "kind:team:3" or "kind:gateway:1": what is wrong where.
+    identity = models.CharField(max_length=80)
+    gateway = models.ForeignKey(Gateway, models.CASCADE, related_name="incidents")
+    team = models.ForeignKey(Team, models.CASCADE, null=True, related_name="incidents")
+    probe = models.ForeignKey(
+        Probe, models.CASCADE, null=True, related_name="incidents"
+    )
+    severity = models.CharField(max_length=10, choices=Severity.choices)
+    # The step within the kind: "low", "critical", "exhausted", "suspended", "paused"…
+    level = models.CharField(max_length=20, blank=True)
+    # One sentence: what, where, the number against its limit.
+    summary = models.CharField(max_length=300)
+    value = models.FloatField(null=True)
+    limit = models.FloatField(null=True)
+    samples = models.PositiveIntegerField(null=True)
+    error_class = models.CharField(max_length=30, blank=True)
+    # {"class": count} in the window when it opened, and the latest redacted details.
+    evidence = models.JSONField(default=dict)
+    opened_at = models.DateTimeField()
+    evaluated_at = models.DateTimeField()
+    resolved_at = models.DateTimeField(null=True, blank=True)
+    acknowledged_at = models.DateTimeField(null=True, blank=True)
+    acknowledged_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True
+    )
+    # A greater incident of the same cause, whose mail speaks for this one too.
+    inhibited_by = models.ForeignKey(
+        "self", models.SET_NULL, null=True, related_name="inhibits"
+    )
+
+    class Meta:
+        ordering = ["-opened_at"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["identity"],
+                condition=Q(resolved_at__isnull=True),
+                name="one_open_incident_per_identity",
+            )
+        ]
+        indexes = [
+            # The incident list, newest first.
+            models.Index(fields=["-opened_at"], name="incident_by_opening"),
+        ]
+
+    def __str__(self) -> str:
+        return self.summary
+
+    @property
+    def is_open(self) -> bool:
+        return self.resolved_at is None
+
+
+class Recipient(models.Model):
+    """Who is mailed about what: everything, one gateway, or one team."""
+
+    email = models.EmailField()
+    gateway = models.ForeignKey(Gateway, models.CASCADE, null=True, blank=True)
+    team = models.ForeignKey(Team, models.CASCADE, null=True, blank=True)
+
+    class Meta:
+        ordering = ["email"]
+        constraints = [
+            # Coalesce, because two NULLs never clash in a plain unique index.
+            models.UniqueConstraint(
+                "email",
+                Coalesce("gateway", 0),
+                Coalesce("team", 0),
+                name="one_recipient_per_scope",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.email
+
+
+class Change(models.TextChoices):
+    OPENED = "opened"
+    ESCALATED = "escalated"
+    RESOLVED = "resolved"
+
+
+class Delivery(models.TextChoices):
+    """Where a notification is on its way."""
+
+    QUEUED = "queued"
+    SENT = "sent"
+    DEAD = "dead"
+    # Not sent, on purpose: its incident was resolved or inhibited before its time.
+    DROPPED = "dropped"
+
+
+class Notification(models.Model):
+    """The outbox: one row for each change of an incident and each recipient.
+
+    Written in the transaction of the change, sent outside it. Rows that go out in one
+    mail share `batch`, which is set when they are claimed and names the Message-ID, so
+    that a mail sent twice around a crash is the same mail.
+    """
+
+    incident = models.ForeignKey(Incident, models.CASCADE, related_name="notifications")
+    change = models.CharField(max_length=10, choices=Change.choices)
+    level = models.CharField(max_length=20, blank=True)
+    channel = models.CharField(max_length=10, default="email")
+    recipient = models.CharField(max_length=254)
+    state = models.CharField(
+        max_length=8, choices=Delivery.choices, default=Delivery.QUEUED
+    )
+    created_at = models.DateTimeField()
+    due_at = models.DateTimeField()
+    attempts = models.PositiveIntegerField(default=0)
+    leased_until = models.DateTimeField(null=True)
+    batch = models.UUIDField(null=True)
+    sent_at = models.DateTimeField(null=True)
+    subject = models.CharField(max_length=200, blank=True)
+    body = models.TextField(blank=True)
+    last_error = models.CharField(max_length=300, blank=True)
+
+    class Meta:
+        ordering = ["-created_at"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["incident", "change", "level", "channel", "recipient"],
+                name="one_notification_per_change_and_recipient",
+            )
+        ]
+        indexes = [
+            # What deliver() claims next, and the depth of the outbox.
+            models.Index(
+                fields=["due_at"],
+                condition=Q(state="queued"),
+                name="notification_waiting",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.change} to {self.recipient}: {self.state}"

@@ -1,0 +1,149 @@
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+
+from dashboard.teams.models import Gateway, Team
+
+
+class ProbeKind(models.TextChoices):
+    """What a probe asks the gateway; `Tier` says what that proves and costs."""
+
+    HEALTH = "health", "Health"
+    TEAM_STATUS = "team_status", "Team status"
+    BALANCE = "balance", "Balance"
+    KEY_CHECK = "key_check", "Job, uncharged"
+    DEEP_JOB = "deep_job", "Job with LLM call"
+
+
+class Probe(models.Model):
+    """A question that is put to a gateway again and again."""
+
+    gateway = models.ForeignKey(Gateway, models.CASCADE, related_name="probes")
+    # Empty for the gateway's own health.
+    team = models.ForeignKey(
+        Team, models.CASCADE, null=True, blank=True, related_name="probes"
+    )
+    kind = models.CharField(max_length=20, choices=ProbeKind.choices)
+    period_s = models.PositiveIntegerField("period (s)")
+    enabled = models.BooleanField(default=True)
+    # Deep probes only: which model they call, and how many credits a UTC day may cost.
+    model = models.CharField(max_length=120, blank=True)
+    daily_credit_cap = models.PositiveIntegerField(null=True, blank=True)
+    cost_accepted_at = models.DateTimeField(null=True, blank=True, editable=False)
+    cost_accepted_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        models.SET_NULL,
+        null=True,
+        blank=True,
+        editable=False,
+    )
+
+    next_run = models.DateTimeField(editable=False)
+    # Set while a run is in flight; when a worker dies in it, the lease runs out.
+    leased_until = models.DateTimeField(null=True, editable=False)
+    # The latest outcome, so that a page with all probes needs no look at outcomes.
+    last_at = models.DateTimeField(null=True, editable=False)
+    last_error = models.CharField(max_length=30, blank=True, editable=False)
+    last_latency_us = models.BigIntegerField(null=True, editable=False)
+    failing_since = models.DateTimeField(null=True, editable=False)
+
+    class Meta:
+        ordering = ["gateway", "team", "kind"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["gateway", "kind"],
+                condition=Q(team__isnull=True),
+                name="one_gateway_probe_per_kind",
+            ),
+            models.UniqueConstraint(
+                fields=["team", "kind"],
+                condition=Q(team__isnull=False),
+                name="one_team_probe_per_kind",
+            ),
+            models.CheckConstraint(
+                condition=Q(period_s__gte=5), name="probe_period_at_least_5_s"
+            ),
+        ]
+        indexes = [
+            # claim_due, several times a second.
+            models.Index(
+                fields=["next_run"], condition=Q(enabled=True), name="probe_due"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()} of {self.team or self.gateway}"
+
+
+class Outcome(models.Model):
+    """What one run of a probe saw: one call with all its attempts."""
+
+    probe = models.ForeignKey(
+        Probe, models.CASCADE, related_name="outcomes", db_index=False
+    )
+    started_at = models.DateTimeField()
+    # Time on the wire of the last attempt, and of the whole call with its waits.
+    latency_us = models.BigIntegerField()
+    elapsed_us = models.BigIntegerField()
+    # apiclient.ErrorClass; empty for a success.
+    error_class = models.CharField(max_length=30, blank=True)
+    status_code = models.PositiveSmallIntegerField(null=True)
+    attempts = models.PositiveSmallIntegerField()
+    # Spent by a deep probe; 0 for the others.
+    credits = models.FloatField(default=0)
+    request_id = models.UUIDField(null=True)
+    # Only where the call failed or was retried: redacted text, and for each attempt
+    # [error class, status, wait s, latency s, connect s, tls s, first byte s, body s].
+    detail = models.CharField(max_length=500, blank=True)
+    attempt_log = models.JSONField(null=True)
+
+    class Meta:
+        constraints = [
+            # Seeks one probe's window, and makes storing the same outcome twice fail.
+            models.UniqueConstraint(
+                fields=["probe", "started_at"], name="one_outcome_per_probe_and_start"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.probe} at {self.started_at}: {self.error_class or 'ok'}"
+
+
+class Breaker(models.Model):
+    """A circuit breaker's stored row; apiclient.breaker decides what it means.
+
+    `key` is apiclient's: "host", or "host team METHOD /route". Times are UTC epoch
+    seconds, as the client compares them.
+    """
+
+    key = models.CharField(max_length=600, unique=True)
+    gateway = models.ForeignKey(Gateway, models.CASCADE, related_name="breakers")
+    team = models.ForeignKey(
+        Team, models.CASCADE, null=True, blank=True, related_name="breakers"
+    )
+    endpoint = models.CharField(max_length=200, blank=True)
+    version = models.BigIntegerField(default=0)
+    failures = models.PositiveIntegerField(default=0)
+    opened_at = models.FloatField(null=True)
+    open_until = models.FloatField(null=True)
+    trial_until = models.FloatField(null=True)
+    openings = models.PositiveIntegerField(default=0)
+    reason = models.CharField(max_length=60, blank=True)
+
+    class Meta:
+        ordering = ["key"]
+
+    def __str__(self) -> str:
+        return self.key
+
+
+class Heartbeat(models.Model):
+    """When a periodic job last worked; its lease keeps a second one from starting."""
+
+    name = models.CharField(max_length=40, primary_key=True)
+    beat_at = models.DateTimeField(null=True)
+    leased_until = models.DateTimeField(null=True)
+    holder = models.UUIDField(null=True)
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.beat_at}"

@@ -1,0 +1,269 @@
+"""Django settings. Everything that differs between installations comes from env.py."""
+
+import sys
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import dj_database_url
+import dj_email_url
+from csp.constants import NONE, SELF
+
+from dashboard import env
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+VAR_DIR = Path(env.text("GATEWATCH_VAR") or BASE_DIR / "var")
+DEMO = env.flag("GATEWATCH_DEMO")
+
+# Where people reach the dashboard: it decides the links in mails, the allowed hosts,
+# the CSRF origins, Secure cookies and HSTS.
+PUBLIC_URL = env.text("PUBLIC_URL").rstrip("/")
+_PUBLIC = urlsplit(PUBLIC_URL)
+if PUBLIC_URL and (_PUBLIC.scheme not in {"http", "https"} or not _PUBLIC.hostname):
+    raise env.EnvError(
+        f"PUBLIC_URL={PUBLIC_URL!r} is not a web address; write https://host."
+    )
+HTTPS = _PUBLIC.scheme == "https"
+
+DATABASE_URL = env.text("DATABASE_URL")
+POSTGRESQL = DATABASE_URL.startswith(("postgres:", "postgresql:"))
+PRODUCTION = POSTGRESQL or HTTPS
+
+# In production both secrets must be given (checks dashboard.E001 and E002); elsewhere
+# they are made once and kept beside the embedded database.
+SECRETS_FILE = VAR_DIR / "secrets"
+_kept = {} if PRODUCTION else env.stored_secrets(SECRETS_FILE)
+SECRET_KEY = env.text("SECRET_KEY") or _kept.get("SECRET_KEY", "")
+SECRET_KEY_FALLBACKS = [k for k in env.text("SECRET_KEY_FALLBACKS").split(",") if k]
+# Fernet keys for the virtual keys at rest, separated by commas; the first one encrypts.
+FIELD_KEYS = [
+    key.strip()
+    for key in (env.text("FIELD_KEYS") or _kept.get("FIELD_KEYS", "")).split(",")
+    if key.strip()
+]
+
+DEBUG = env.flag("DEBUG")
+ALLOWED_HOSTS = ["localhost", "127.0.0.1", "[::1]", *filter(None, [_PUBLIC.hostname])]
+ALLOWED_HOSTS += [host for host in env.text("ALLOWED_HOSTS").split(",") if host]
+CSRF_TRUSTED_ORIGINS = [PUBLIC_URL] if PUBLIC_URL else []
+
+INSTALLED_APPS = [
+    "dashboard.apps.DashboardConfig",
+    "dashboard.apps.TeamsConfig",
+    "dashboard.apps.ProbesConfig",
+    "dashboard.apps.RollupsConfig",
+    "dashboard.apps.AlertsConfig",
+    "dashboard.apps.WebConfig",
+    "dashboard.apps.GatewatchAdminConfig",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django_q",
+    "axes",
+    "csp",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.auth.middleware.LoginRequiredMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "axes.middleware.AxesMiddleware",
+]
+
+ROOT_URLCONF = "dashboard.urls"
+WSGI_APPLICATION = "dashboard.wsgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "dashboard.web.context.site",
+            ],
+        },
+    }
+]
+
+# dependencies: WAL alone is not enough; IMMEDIATE takes the write lock at the start, so
+# that a transaction that reads first never fails when it comes to write.
+_SQLITE_OPTIONS = {
+    "transaction_mode": "IMMEDIATE",
+    "timeout": 20,
+    "init_command": (
+        "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON;"
+        "PRAGMA temp_store=MEMORY; PRAGMA mmap_size=134217728;"
+        "PRAGMA cache_size=-20000; PRAGMA journal_size_limit=67108864;"
+    ),
+}
+_SQLITE_NAME = VAR_DIR / ("demo.sqlite3" if DEMO else "gatewatch.sqlite3")
+try:
+    _database = dj_database_url.parse(
+        DATABASE_URL or f"sqlite:///{_SQLITE_NAME}", conn_health_checks=True
+    )
+except (ValueError, dj_database_url.ParseError) as error:
+    raise env.EnvError(
+        "DATABASE_URL is not a database address; write "
+        "postgres://USER:PASSWORD@HOST:5432/NAME or sqlite:///PATH."
+    ) from error
+if _database["ENGINE"] == "django.db.backends.sqlite3":
+    _database["OPTIONS"] = _SQLITE_OPTIONS
+    # A database in memory cannot be shared by threads: "table is locked".
+    _database["TEST"] = {"NAME": VAR_DIR / "test.sqlite3"}
+elif POSTGRESQL:
+    _database["OPTIONS"] = {"connect_timeout": 5, **_database.get("OPTIONS", {})}
+DATABASES = {"default": _database}
+
+AUTHENTICATION_BACKENDS = [
+    "axes.backends.AxesStandaloneBackend",
+    "django.contrib.auth.backends.ModelBackend",
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {
+        "NAME": "django.contrib.auth.password_validation.MinimumLengthValidator",
+        "OPTIONS": {"min_length": 12},
+    },
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+AXES_FAILURE_LIMIT = 5
+AXES_COOLOFF_TIME = 0.25  # hours
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_VERBOSE = False
+LOGIN_URL = "login"
+LOGIN_REDIRECT_URL = "overview"
+LOGOUT_REDIRECT_URL = "login"
+
+SESSION_COOKIE_AGE = 7 * 24 * 3600
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
+SESSION_COOKIE_NAME = "__Host-sessionid" if HTTPS else "sessionid"
+CSRF_COOKIE_NAME = "__Host-csrftoken" if HTTPS else "csrftoken"
+CSRF_COOKIE_HTTPONLY = True
+SECURE_HSTS_SECONDS = 365 * 24 * 3600 if HTTPS else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
+SECURE_SSL_REDIRECT = HTTPS
+SECURE_PROXY_SSL_HEADER = (
+    ("HTTP_X_FORWARDED_PROTO", "https") if env.flag("TRUST_PROXY") else None
+)
+# An outside watcher asks over plain http from inside the machine.
+SECURE_REDIRECT_EXEMPT = [r"^healthz"]
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [SELF],
+        "img-src": [SELF, "data:"],
+        "object-src": [NONE],
+        "base-uri": [NONE],
+        "form-action": [SELF],
+        "frame-ancestors": [NONE],
+    }
+}
+
+LANGUAGE_CODE = "en"
+USE_I18N = False
+USE_TZ = True
+TIME_ZONE = "UTC"
+
+STATIC_URL = "static/"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+STATIC_ROOT = BASE_DIR / "staticfiles"
+STORAGES = {
+    "staticfiles": {
+        "BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"
+    },
+}
+
+# Unset EMAIL_URL means: mails wait in the outbox, and the pages say so.
+EMAIL_URL = env.text("EMAIL_URL")
+try:
+    _email = dj_email_url.parse(EMAIL_URL) if EMAIL_URL else {}
+except ValueError as error:
+    raise env.EnvError(
+        "EMAIL_URL is not a mail server's address; write "
+        "smtp+tls://USER:PASSWORD@HOST:587."
+    ) from error
+EMAIL_CONFIGURED = bool(EMAIL_URL) or DEMO
+EMAIL_BACKEND = _email.get(
+    "EMAIL_BACKEND", "django.core.mail.backends.dummy.EmailBackend"
+)
+EMAIL_HOST = _email.get("EMAIL_HOST", "")
+EMAIL_PORT = _email.get("EMAIL_PORT", 25)
+EMAIL_HOST_USER = _email.get("EMAIL_HOST_USER", "")
+EMAIL_HOST_PASSWORD = _email.get("EMAIL_HOST_PASSWORD", "")
+EMAIL_USE_TLS = _email.get("EMAIL_USE_TLS", False)
+EMAIL_USE_SSL = _email.get("EMAIL_USE_SSL", False)
+EMAIL_TIMEOUT = 20
+DEFAULT_FROM_EMAIL = env.text("MAIL_FROM") or (
+    f"Gatewatch <gatewatch@{_PUBLIC.hostname or 'localhost'}>"
+)
+SERVER_EMAIL = DEFAULT_FROM_EMAIL
+
+# Seconds that each part of a run may take; checks.py asserts that they nest:
+# probe deadline < TICK_S + deadline < timeout < retry.
+TICK_S = 55
+PROBE_DEADLINE_S = 30
+DEEP_DEADLINE_S = 130
+# How many ticks may run at once over all machines; more than one only pays beyond
+# some hundred probes a second.
+TICK_SLOTS = env.number("GATEWATCH_TICK_SLOTS", 1)
+PROBE_THREADS = env.number("GATEWATCH_PROBE_THREADS", 16, least=2)
+# How long a mail waits for others of the same cause, and how far apart two mails of one
+# gateway to one person are at least (Alertmanager's group_wait and group_interval).
+MAIL_GROUP_WAIT_S = env.number("GATEWATCH_MAIL_WAIT_S", 5 if DEMO else 30, least=0)
+MAIL_GROUP_INTERVAL_S = env.number(
+    "GATEWATCH_MAIL_INTERVAL_S", 30 if DEMO else 300, least=0
+)
+
+RETENTION_DAYS = {
+    "raw": env.number("RETENTION_RAW_DAYS", 30),
+    "minute": env.number("RETENTION_MINUTE_DAYS", 2),
+    "hour": env.number("RETENTION_HOUR_DAYS", 396),
+    "day": env.number("RETENTION_DAY_DAYS", 1096),
+}
+
+Q_CLUSTER = {
+    "name": "gatewatch",
+    "label": "Jobs",
+    "orm": "default",
+    # One each for the tick, the tail of the last tick, the deep lane, the mails and
+    # the housekeeping, so that none of them waits for another.
+    "workers": env.number("GATEWATCH_WORKERS", 5),
+    "timeout": 180,
+    "retry": 240,
+    "max_attempts": 3,
+    "ack_failures": True,
+    "catch_up": False,
+    "save_limit": 100,
+    "poll": 0.5,
+    "queue_limit": 4,
+    "bulk": 1,
+    "recycle": 500,
+}
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"()": "dashboard.lib.logs.LineFormatter"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["stderr"], "level": env.text("LOG_LEVEL", "INFO").upper()},
+    "loggers": {
+        "httpx": {"level": "WARNING"},
+        "httpcore": {"level": "WARNING"},
+        "axes": {"level": "WARNING"},
+        "django-q": {"handlers": ["stderr"], "level": "WARNING", "propagate": False},
+        "django.request": {"level": "ERROR"},
+    },
+}
+SILENCED_SYSTEM_CHECKS: list[str] = []
+TESTING = "pytest" in sys.modules

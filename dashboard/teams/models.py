@@ -1,0 +1,117 @@
+from django.conf import settings
+from django.db import models
+
+
+class Gateway(models.Model):
+    """One LLM gateway: the address that is watched, and what the prober may reach."""
+
+    name = models.CharField(max_length=80, unique=True)
+    base_url = models.CharField(
+        max_length=500,
+        help_text="https://host, with or without /api at its end; no key in it.",
+    )
+    allow_private = models.BooleanField(
+        "allow private addresses",
+        default=False,
+        help_text="Let probes reach loopback and private addresses of this gateway.",
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class TeamStatus(models.TextChoices):
+    ACTIVE = "active"
+    SUSPENDED = "suspended"
+    PAUSED = "paused"
+    UNKNOWN = "unknown"
+
+
+class Team(models.Model):
+    """A team at a gateway: whose key probes use and whose credits are read."""
+
+    gateway = models.ForeignKey(Gateway, models.CASCADE, related_name="teams")
+    team_id = models.CharField("team id", max_length=255)
+    name = models.CharField(max_length=120, blank=True)
+    # Fernet token of the virtual key, or of an env:NAME or file:/path reference; empty
+    # while the team has no key. Only dashboard.teams.keys reads or writes it.
+    key_sealed = models.TextField(blank=True, editable=False)
+    key_set_at = models.DateTimeField(null=True, blank=True, editable=False)
+    # As the gateway last told; empty until it has.
+    status = models.CharField(
+        max_length=12, choices=TeamStatus.choices, blank=True, editable=False
+    )
+    status_at = models.DateTimeField(null=True, blank=True, editable=False)
+    # The models it may call, as the gateway last told; the deep probe offers them.
+    model_aliases = models.JSONField(default=list, editable=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["gateway__name", "team_id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["gateway", "team_id"], name="one_team_per_gateway_and_id"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.name or self.team_id
+
+    @property
+    def has_key(self) -> bool:
+        return bool(self.key_sealed)
+
+
+class Role(models.TextChoices):
+    VIEWER = "viewer"
+    OPERATOR = "operator"
+    MANAGER = "manager"
+
+
+class Membership(models.Model):
+    """Who sees a team's pages, and what they may do there."""
+
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.CASCADE, related_name="memberships"
+    )
+    team = models.ForeignKey(Team, models.CASCADE, related_name="memberships")
+    role = models.CharField(max_length=10, choices=Role.choices, default=Role.VIEWER)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["user", "team"], name="one_membership_per_user_and_team"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user}: {self.role} of {self.team}"
+
+
+class CreditReading(models.Model):
+    """What the gateway told about a team's credits at one moment.
+
+    A number that it did not tell, or told in no readable form, is NULL: unknown, never 0.
+    """
+
+    team = models.ForeignKey(
+        Team, models.CASCADE, related_name="readings", db_index=False
+    )
+    read_at = models.DateTimeField()
+    allocated = models.FloatField(null=True)
+    used = models.FloatField(null=True)
+    remaining = models.FloatField(null=True)
+    auto_refill = models.BooleanField(null=True)
+
+    class Meta:
+        indexes = [
+            # The latest reading, and the burn over a window, of one team.
+            models.Index(fields=["team", "read_at"], name="reading_by_team_and_time"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.team}: {self.remaining} of {self.allocated}"

@@ -1,0 +1,20 @@
+"""The settings of the tests: the product's own, quick to hash and with mail in memory."""
+
+import os
+import tempfile
+
+_var = tempfile.mkdtemp(prefix="gatewatch-test-")
+os.environ.setdefault("GATEWATCH_VAR", _var)
+os.environ.setdefault("SECRET_KEY", "only-for-tests-" + "x" * 40)
+os.environ.setdefault("FIELD_KEYS", "cHJvYmFibHktbm90LWEtcmVhbC1rZXktMzItYnl0ZXM=")
+
+from dashboard.settings import *  # noqa: E402, F403
+from dashboard.settings import Q_CLUSTER  # noqa: E402
+
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
+EMAIL_CONFIGURED = True
+STORAGES = {
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+}
+Q_CLUSTER = {**Q_CLUSTER, "sync": True}
