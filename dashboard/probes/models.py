@@ -112,26 +112,30 @@ class Outcome(models.Model):
 class Breaker(models.Model):
     """A circuit breaker's stored row; apiclient.breaker decides what it means.
 
-    `key` is apiclient's: "host", or "host team METHOD /route". Times are UTC epoch
-    seconds, as the client compares them.
+    `key` is the client's: "host|team|METHOD /route", or "host|*|*" for a whole host.
+    Times are UTC epoch seconds, 0 for none, as the client compares them.
     """
 
-    key = models.CharField(max_length=600, unique=True)
-    gateway = models.ForeignKey(Gateway, models.CASCADE, related_name="breakers")
-    team = models.ForeignKey(
-        Team, models.CASCADE, null=True, blank=True, related_name="breakers"
+    gateway = models.ForeignKey(
+        Gateway, models.CASCADE, related_name="breakers", db_index=False
     )
-    endpoint = models.CharField(max_length=200, blank=True)
-    version = models.BigIntegerField(default=0)
+    key = models.CharField(max_length=1000)
     failures = models.PositiveIntegerField(default=0)
-    opened_at = models.FloatField(null=True)
-    open_until = models.FloatField(null=True)
-    trial_until = models.FloatField(null=True)
-    openings = models.PositiveIntegerField(default=0)
-    reason = models.CharField(max_length=60, blank=True)
+    open_until = models.FloatField(default=0)
+    opened_at = models.FloatField(default=0)
+    reopened = models.PositiveIntegerField(default=0)
+    trial_until = models.FloatField(default=0)
+    generation = models.BigIntegerField(default=0)
+    version = models.BigIntegerField(default=0)
+    reason = models.CharField(max_length=100, blank=True)
 
     class Meta:
         ordering = ["key"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["gateway", "key"], name="one_breaker_per_gateway_and_key"
+            )
+        ]
 
     def __str__(self) -> str:
         return self.key

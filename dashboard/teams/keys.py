@@ -1,0 +1,103 @@
+"""Virtual keys at rest: sealed with Fernet, or kept as a reference to somewhere else.
+
+What is stored is always sealed, a reference too. Only a probe about to run resolves it.
+"""
+
+import os
+from datetime import datetime
+from pathlib import Path
+
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from django.conf import settings
+
+from apiclient.redact import Secret, check_virtual_key
+from dashboard.teams.models import Team
+
+
+class KeyUnavailableError(Exception):
+    """The team's key cannot be used now; the text says why and never holds it."""
+
+
+def set_key(team: Team, text: str, now: datetime) -> None:
+    """Keep `text`, a virtual key or an env:NAME or file:/path reference, as the team's.
+
+    Raises ValueError, without the key in its text, when it cannot be one.
+    """
+    text = text if _is_reference(text) else check_virtual_key(text)
+    if text in {"env:", "file:"}:
+        raise ValueError(f"the reference {text!r} names nothing; write env:NAME")
+    team.key_sealed = _box().encrypt(text.encode()).decode()
+    team.key_set_at = now
+    team.save(update_fields=["key_sealed", "key_set_at"])
+
+
+def clear_key(team: Team) -> None:
+    team.key_sealed, team.key_set_at = "", None
+    team.save(update_fields=["key_sealed", "key_set_at"])
+
+
+def resolve(team: Team) -> Secret | None:
+    """Return the key to send, None when the team has none.
+
+    Raises KeyUnavailableError when it has one that cannot be read, so that a probe is
+    never sent without its key.
+    """
+    text = _stored(team)
+    if text is None:
+        return None
+    try:
+        return Secret(check_virtual_key(_followed(text)))
+    except ValueError as error:
+        place = text if _is_reference(text) else "the stored key"
+        raise KeyUnavailableError(f"{place}: {error}") from None
+
+
+def hint(team: Team) -> str:
+    """Return what a page may show: the reference, ••••last4, or "" without a key."""
+    try:
+        text = _stored(team)
+    except KeyUnavailableError:
+        return "unreadable: set it again"
+    if text is None:
+        return ""
+    return text if _is_reference(text) else f"••••{text[-4:]}"
+
+
+def reference(team: Team) -> str:
+    """Return the env:NAME or file:/path that the team's key is, "" when it is neither."""
+    text = hint(team)
+    return text if _is_reference(text) else ""
+
+
+def _is_reference(text: str) -> bool:
+    return text.startswith(("env:", "file:"))
+
+
+def _followed(text: str) -> str:
+    kind, _, place = text.partition(":")
+    if kind == "env":
+        if not os.environ.get(place):
+            raise ValueError("the environment variable is not set")
+        return os.environ[place]
+    if kind == "file":
+        try:
+            return Path(place).read_text(encoding="utf-8").rstrip("\r\n")
+        except (OSError, UnicodeDecodeError):
+            raise ValueError("the file cannot be read") from None
+    return text
+
+
+def _stored(team: Team) -> str | None:
+    if not team.key_sealed:
+        return None
+    try:
+        return _box().decrypt(team.key_sealed.encode()).decode()
+    except (InvalidToken, ValueError):
+        raise KeyUnavailableError(
+            "the stored key cannot be decrypted with FIELD_KEYS (were they changed, or "
+            "var/secrets lost?); set the team's key again"
+        ) from None
+
+
+def _box() -> MultiFernet:
+    return MultiFernet([Fernet(key) for key in settings.FIELD_KEYS])

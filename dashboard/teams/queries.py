@@ -1,0 +1,76 @@
+"""Read what is known of teams and their credits."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import pairwise
+
+from django.db.models import Max
+
+from dashboard.teams.models import CreditReading, Team
+
+BURN_WINDOW = timedelta(hours=24)
+_LEAST_READINGS = 3
+_LEAST_SPAN = timedelta(hours=1)
+
+
+def latest_readings(team_ids: Collection[int]) -> dict[int, CreditReading]:
+    """Return each team's latest reading that told how many credits remain."""
+    latest = (
+        CreditReading.objects.filter(team__in=team_ids, remaining__isnull=False)
+        .values("team")
+        .annotate(latest=Max("read_at"))
+    )
+    at = {row["team"]: row["latest"] for row in latest}
+    readings = CreditReading.objects.filter(
+        team__in=at, read_at__in=set(at.values()), remaining__isnull=False
+    )
+    return {
+        reading.team_id: reading
+        for reading in readings
+        if reading.read_at == at[reading.team_id]
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Burn:
+    """How fast credits go: `per_hour` over the `span` that its readings cover."""
+
+    per_hour: float
+    remaining: float
+    readings: int
+    span: timedelta
+
+    @property
+    def hours_left(self) -> float | None:
+        """Return how long the credits last at this pace; None when nothing is used."""
+        return self.remaining / self.per_hour if self.per_hour > 0 else None
+
+
+def burn(team: Team, now: datetime) -> Burn | None:
+    """Return the pace of the last 24 h, None for too few readings.
+
+    A rise between two readings is a refill, not negative use.
+    """
+    rows = CreditReading.objects.filter(
+        team=team, read_at__gt=now - BURN_WINDOW, read_at__lte=now
+    ).order_by("read_at")
+    readings = [
+        (read_at, remaining)
+        for read_at, remaining in rows.values_list("read_at", "remaining")
+        if remaining is not None
+    ]
+    if len(readings) < _LEAST_READINGS:
+        return None
+    span = readings[-1][0] - readings[0][0]
+    if span < _LEAST_SPAN:
+        return None
+    spent = sum(
+        max(0.0, before - after) for (_, before), (_, after) in pairwise(readings)
+    )
+    return Burn(
+        per_hour=spent / (span.total_seconds() / 3600),
+        remaining=readings[-1][1],
+        readings=len(readings),
+        span=span,
+    )

@@ -1,0 +1,61 @@
+"""Write what is known of gateways and teams."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from apiclient.base_url import parse_base_url
+from dashboard.teams.models import CreditReading, Team
+
+
+def clean_base_url(text: str) -> str:
+    """Return the address in its one canonical form, without /api.
+
+    Raises ValueError with one sentence that says what is wrong.
+    """
+    return str(parse_base_url(text.strip()))
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """What one answer told about a team; None where it told nothing."""
+
+    team_id: int
+    seen_at: datetime
+    status: str | None = None
+    model_aliases: tuple[str, ...] | None = None
+    credits: "Credits | None" = None
+
+
+@dataclass(frozen=True, slots=True)
+class Credits:
+    """Credits as the gateway told them; None is unknown, never 0."""
+
+    allocated: float | None
+    used: float | None
+    remaining: float | None
+    auto_refill: bool | None = None
+
+
+def record_sightings(sightings: Sequence[Sighting]) -> None:
+    """Store statuses, models and credit readings, in order; the caller's transaction."""
+    CreditReading.objects.bulk_create(
+        CreditReading(
+            team_id=sighting.team_id,
+            read_at=sighting.seen_at,
+            allocated=sighting.credits.allocated,
+            used=sighting.credits.used,
+            remaining=sighting.credits.remaining,
+            auto_refill=sighting.credits.auto_refill,
+        )
+        for sighting in sightings
+        if sighting.credits
+    )
+    for sighting in sightings:
+        told: dict[str, object] = {}
+        if sighting.status is not None:
+            told = {"status": sighting.status, "status_at": sighting.seen_at}
+        if sighting.model_aliases is not None:
+            told["model_aliases"] = list(sighting.model_aliases)
+        if told:
+            Team.objects.filter(pk=sighting.team_id).update(**told)
