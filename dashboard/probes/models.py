@@ -148,6 +148,8 @@ class Heartbeat(models.Model):
     beat_at = models.DateTimeField(null=True)
     leased_until = models.DateTimeField(null=True)
     holder = models.UUIDField(null=True)
+    # When its next run was last put into the queue.
+    queued_at = models.DateTimeField(null=True)
 
     def __str__(self) -> str:
         return f"{self.name}: {self.beat_at}"

@@ -1,0 +1,136 @@
+"""The product on one page: claim, probe, record, fold, evaluate; deliver.
+
+    tick     every probe of the next minute, each at its due moment
+    deep     the paid probes, in a lane of their own
+    deliver  the outbox
+
+Each is a shift: a job that lasts a minute, holds a lease so that only one works, and
+queues the next one as it ends. The schedule (dashboard.schedules) only starts a chain
+that broke; so do the tick and the deliveries for each other, within seconds.
+"""
+
+import logging
+from collections.abc import Sequence
+from datetime import datetime
+
+from django.conf import settings
+from django.db import DatabaseError, connection
+from django.utils import timezone
+
+from dashboard.alerts import delivery
+from dashboard.alerts import services as alerts
+from dashboard.pipeline.asks import Answer, prepare, put
+from dashboard.pipeline.prober import Prober
+from dashboard.pipeline.recorder import Recorder
+from dashboard.pipeline.shift import Shift, revive
+from dashboard.probes import services as probes
+from dashboard.probes.kinds import CHEAP, PAID
+from dashboard.probes.models import Probe
+from dashboard.probes.queries import spent_today
+from dashboard.rollups import services as rollups
+
+logger = logging.getLogger(__name__)
+
+EVALUATE_EVERY_S = 15.0
+# The outbox is looked at this often; one indexed query.
+DELIVER_EVERY_S = 2.0
+
+
+def tick(seconds: float | None = None) -> int:
+    """Run what falls due in the next `seconds`; return how many outcomes were stored."""
+    for slot in range(settings.TICK_SLOTS):
+        with Shift(f"tick-{slot}", "dashboard.pipeline.tick") as shift:
+            if shift.begun:
+                return _tick(shift, settings.TICK_S if seconds is None else seconds)
+    return 0
+
+
+def _tick(shift: Shift, seconds: float) -> int:
+    recorder = Recorder()
+    with Prober(recorder, CHEAP) as prober:
+        ends_at = shift.monotonic() + seconds
+        evaluate_at = shift.monotonic() + EVALUATE_EVERY_S
+        while shift.monotonic() < ends_at and shift.renew():
+            try:
+                prober.start_due(timezone.now())
+                recorder.flush_when_due(timezone.now())
+                if shift.monotonic() >= evaluate_at:
+                    evaluate_at += EVALUATE_EVERY_S
+                    alerts.evaluate_all(timezone.now())
+                    revive("deliver", "dashboard.pipeline.deliver", timezone.now())
+                wait_s = prober.seconds_to_next(timezone.now())
+            except DatabaseError:
+                # What is buffered is kept; a fresh connection tries again.
+                logger.exception("tick.database_error")
+                connection.close()
+                wait_s = 1.0
+            prober.wait(wait_s)
+        # The next tick claims from now on; this one only waits for what is in flight.
+        shift.hand_over()
+        prober.drain()
+    deliver_due()
+    return recorder.stored
+
+
+def deep() -> int:
+    """Run the paid probes that are due, one at a time for each gateway."""
+    longest_s = settings.DEEP_DEADLINE_S + 20
+    with Shift("deep", "dashboard.pipeline.deep", lease_s=longest_s) as shift:
+        if not shift.begun:
+            return 0
+        recorder = Recorder()
+        with Prober(recorder, PAID, most_per_gateway=1) as prober:
+            prober.start_due(timezone.now())
+            prober.drain()
+        return recorder.stored
+
+
+def deliver(seconds: float | None = None) -> int:
+    """Send what is due in the outbox, again and again for `seconds`; return the mails."""
+    sent = 0
+    with Shift("deliver", "dashboard.pipeline.deliver") as shift:
+        if not shift.begun:
+            return 0
+        ends_at = shift.monotonic() + (settings.TICK_S if seconds is None else seconds)
+        while shift.renew():
+            sent += deliver_due()
+            revive("tick-0", "dashboard.pipeline.tick", timezone.now())
+            if shift.monotonic() >= ends_at:
+                shift.hand_over()
+                break
+            shift.sleep(DELIVER_EVERY_S)
+    return sent
+
+
+def deliver_due() -> int:
+    return delivery.deliver(timezone.now())
+
+
+def probe_now(wanted: Sequence[Probe], now: datetime) -> list[Answer]:
+    """Run these probes at once, whatever is due or open, and record what they saw."""
+    recorder = Recorder()
+    spent = spent_today([probe.pk for probe in wanted], now)
+    answers = []
+    for probe in wanted:
+        breakers = recorder.breakers(probe.gateway_id)
+        answer = put(prepare(probe, spent.get(probe.pk, 0.0)), breakers)
+        recorder.add(answer)
+        answers.append(answer)
+    recorder.flush(timezone.now())
+    return answers
+
+
+def keep_house() -> None:
+    """Delete what is older than its retention; once a day."""
+    rollups.prune(timezone.now())
+
+
+__all__ = [
+    "deep",
+    "deliver",
+    "deliver_due",
+    "keep_house",
+    "probe_now",
+    "probes",
+    "tick",
+]

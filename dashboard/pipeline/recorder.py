@@ -1,0 +1,137 @@
+"""Store what runs saw: outcomes, rollups and decisions in one short transaction."""
+
+import logging
+import time
+from collections.abc import Callable
+from datetime import datetime
+
+from django.db import DatabaseError, connection, transaction
+
+from dashboard.alerts import services as alerts
+from dashboard.pipeline.asks import Answer
+from dashboard.probes import services as probes
+from dashboard.probes.breaker_store import TickBreakers
+from dashboard.probes.models import Breaker
+from dashboard.rollups import services as rollups
+from dashboard.teams import services as teams
+
+logger = logging.getLogger(__name__)
+
+FLUSH_AFTER_S = 1.0
+FLUSH_AT = 100
+# While the database is away: an hour of 100 probes a minute. The oldest go first.
+_MOST_BUFFERED = 6000
+_REFRESH_AFTER_S = 1.0
+
+
+class Recorder:
+    """Buffer answers and flush them at 1 s or 100, whichever is first.
+
+    Only the tick's own thread touches it, so that only one connection writes.
+    """
+
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self.stored = 0
+        self._monotonic = monotonic
+        self._buffer: list[Answer] = []
+        self._flush_at: float | None = None
+        self._commit_unknown = False
+        self._breakers: dict[int, TickBreakers] = {}
+        self._refresh_at = 0.0
+
+    def add(self, answer: Answer) -> None:
+        if self._flush_at is None:
+            self._flush_at = self._monotonic() + FLUSH_AFTER_S
+        self._buffer.append(answer)
+        lost = len(self._buffer) - _MOST_BUFFERED
+        if lost > 0:
+            del self._buffer[:lost]
+            logger.error("recorder.dropped", extra={"outcomes": lost})
+
+    def breakers(self, gateway_id: int) -> TickBreakers:
+        """Return the gateway's breakers, as all workers last knew them."""
+        if gateway_id not in self._breakers:
+            self._breakers[gateway_id] = TickBreakers(gateway_id)
+            self._refresh_at = 0.0
+        if self._monotonic() >= self._refresh_at:
+            self._refresh_at = self._monotonic() + _REFRESH_AFTER_S
+            self._refresh()
+        return self._breakers[gateway_id]
+
+    def _refresh(self) -> None:
+        rows: dict[int, list[Breaker]] = {}
+        for row in Breaker.objects.filter(gateway__in=self._breakers):
+            rows.setdefault(row.gateway_id, []).append(row)
+        for gateway_id, breakers in self._breakers.items():
+            breakers.refresh(rows.get(gateway_id, []))
+
+    def seconds_to_flush(self) -> float:
+        if self._flush_at is None:
+            return FLUSH_AFTER_S
+        return max(0.0, self._flush_at - self._monotonic())
+
+    def flush_when_due(self, now: datetime) -> None:
+        full = len(self._buffer) >= FLUSH_AT
+        due = self._flush_at is not None and self._monotonic() >= self._flush_at
+        if full or due:
+            self.flush(now)
+
+    def flush(self, now: datetime) -> None:
+        """Store all that is buffered; raise DatabaseError, and keep it, when it fails."""
+        if not self._buffer:
+            return
+        # Failing, it is tried again in a second.
+        self._flush_at = self._monotonic() + FLUSH_AFTER_S
+        try:
+            count = self._store(self._buffer, now)
+        except DatabaseError:
+            # The commit may have gone through though its answer was lost.
+            self._commit_unknown = True
+            raise
+        self.stored += count
+        self._buffer, self._flush_at, self._commit_unknown = [], None, False
+
+    def flush_at_last(self, now: datetime, patience_s: float = 30.0) -> None:
+        """Flush, trying for `patience_s` while the database is away."""
+        gives_up_at = self._monotonic() + patience_s
+        while True:
+            try:
+                return self.flush(now)
+            except DatabaseError:
+                connection.close()
+                if self._monotonic() >= gives_up_at:
+                    logger.exception(
+                        "recorder.lost", extra={"outcomes": len(self._buffer)}
+                    )
+                    return None
+                time.sleep(1.0)
+
+    def _store(self, answers: list[Answer], now: datetime) -> int:
+        with transaction.atomic():
+            stored = probes.record(
+                [answer.outcome for answer in answers],
+                stored_before=self._commit_unknown,
+            )
+            kept = {id(outcome) for outcome in stored}
+            teams.record_sightings(
+                [
+                    answer.sighting
+                    for answer in answers
+                    if answer.sighting and id(answer.outcome) in kept
+                ]
+            )
+            rollups.fold(stored)
+            for _, breakers in sorted(self._breakers.items()):
+                breakers.flush()
+            self._evaluate({outcome.probe_id for outcome in stored}, now)
+        return len(stored)
+
+    def _evaluate(self, probe_ids: set[int], now: datetime) -> None:
+        try:
+            with transaction.atomic():
+                alerts.evaluate(probe_ids, now)
+        except DatabaseError:
+            raise
+        except Exception:
+            # A rule's fault must not cost us the outcomes; the next round decides.
+            logger.exception("recorder.evaluate_failed")

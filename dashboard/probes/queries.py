@@ -1,0 +1,107 @@
+"""Read probes, their breakers and what they spend."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from django.db.models import Sum
+
+from apiclient.base_url import parse_base_url
+from apiclient.breaker import BreakerState, breaker_key, host_key, state
+from dashboard.probes.breaker_store import as_row
+from dashboard.probes.kinds import KINDS
+from dashboard.probes.models import Breaker, Heartbeat, Outcome, Probe, ProbeKind
+from dashboard.teams.models import Gateway
+
+
+def spent_today(probe_ids: Collection[int], now: datetime) -> dict[int, float]:
+    """Return the credits that each probe's runs cost since midnight UTC."""
+    midnight = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    rows = (
+        Outcome.objects.filter(probe__in=probe_ids, started_at__gte=midnight)
+        .values("probe")
+        .annotate(total=Sum("credits"))
+    )
+    return {row["probe"]: row["total"] for row in rows}
+
+
+@dataclass(frozen=True, slots=True)
+class BreakerView:
+    """One breaker as people see it; `probe` is None for a whole host's."""
+
+    gateway: Gateway
+    probe: Probe | None
+    endpoint: str
+    state: BreakerState
+    failures: int
+    opened_at: datetime | None
+    next_try_at: datetime | None
+    reason: str
+
+
+def breakers(now: datetime) -> list[BreakerView]:
+    """Return every stored breaker of what is watched now; three queries.
+
+    A breaker that never failed has no row, and is closed.
+    """
+    owners = _owners()
+    rows = Breaker.objects.select_related("gateway")
+    return [
+        _view(row, *owners[row.gateway_id, row.key], now)
+        for row in rows
+        if (row.gateway_id, row.key) in owners
+    ]
+
+
+def _owners() -> dict[tuple[int, str], tuple[Probe | None, str]]:
+    """Return whose each breaker key is: its probe (None: the host) and its endpoint."""
+    owners: dict[tuple[int, str], tuple[Probe | None, str]] = {}
+    for gateway in Gateway.objects.all():
+        host = parse_base_url(gateway.base_url).netloc
+        owners[gateway.pk, host_key(host)] = (None, "all endpoints")
+    for probe in Probe.objects.select_related("gateway", "team"):
+        for endpoint, key in breaker_keys(probe).items():
+            # The cheaper probe owns an endpoint that two share.
+            owners.setdefault((probe.gateway_id, key), (probe, endpoint))
+    return owners
+
+
+def breaker_keys(probe: Probe) -> dict[str, str]:
+    """Return the breaker key of each endpoint that a probe calls, the main one first."""
+    host = parse_base_url(probe.gateway.base_url).netloc
+    team_id = probe.team.team_id if probe.team else ""
+    return {
+        endpoint: breaker_key(host, team_id, *endpoint.split(" ", 1))
+        for endpoint in KINDS[ProbeKind(probe.kind)].endpoints
+    }
+
+
+def _view(
+    row: Breaker, probe: Probe | None, endpoint: str, now: datetime
+) -> BreakerView:
+    is_open = row.open_until > 0
+    return BreakerView(
+        gateway=row.gateway,
+        probe=probe,
+        endpoint=endpoint,
+        state=state(as_row(row), now.timestamp()),
+        failures=row.failures,
+        opened_at=_moment(row.opened_at) if is_open else None,
+        next_try_at=_moment(row.open_until) if is_open else None,
+        reason=row.reason,
+    )
+
+
+def _moment(epoch_s: float) -> datetime:
+    return datetime.fromtimestamp(epoch_s, UTC)
+
+
+def last_tick(now: datetime) -> float | None:
+    """Return how many seconds ago the prober last worked; None when it never did."""
+    beat = (
+        Heartbeat.objects.filter(name__startswith="tick-", beat_at__isnull=False)
+        .order_by("-beat_at")
+        .values_list("beat_at", flat=True)
+        .first()
+    )
+    return None if beat is None else (now - beat).total_seconds()

@@ -1,0 +1,197 @@
+"""Write probes and what they saw: default probes, claims, outcomes, leases."""
+
+from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.db import transaction
+from django.db.models import Q, QuerySet
+
+from dashboard.probes.kinds import KINDS, NEED_KEY, TEAM_KINDS
+from dashboard.probes.models import Heartbeat, Outcome, Probe, ProbeKind
+from dashboard.probes.taxonomy import counted
+from dashboard.teams.models import Gateway, Team
+
+# How much longer than its deadline a run may take before another worker may start it.
+LEASE_MARGIN = timedelta(seconds=20)
+# How long a queued job may take to begin before another one is queued.
+QUEUE_PATIENCE = timedelta(seconds=10)
+
+
+def watch_gateway(gateway: Gateway, now: datetime) -> None:
+    """Make the gateway's default probe, its health, unless it is there."""
+    _watch(gateway, None, (ProbeKind.HEALTH,), now)
+
+
+def watch_team(team: Team, now: datetime) -> None:
+    """Make the team's default probes that are missing; paid ones stay switched off."""
+    _watch(team.gateway, team, TEAM_KINDS, now)
+
+
+def _watch(
+    gateway: Gateway, team: Team | None, kinds: Sequence[ProbeKind], now: datetime
+) -> None:
+    for place, kind in enumerate(kinds):
+        Probe.objects.get_or_create(
+            gateway=gateway,
+            team=team,
+            kind=kind,
+            defaults={
+                "period_s": KINDS[kind].period_s,
+                "enabled": not KINDS[kind].paid,
+                # A second apart, so that they keep out of each other's way for good.
+                "next_run": now + timedelta(seconds=place),
+            },
+        )
+
+
+def request_run(probe_ids: Collection[int], now: datetime) -> int:
+    """Make these probes due at once; return how many are switched on."""
+    return Probe.objects.filter(pk__in=probe_ids, enabled=True).update(next_run=now)
+
+
+def accept_cost(
+    probe: Probe, *, user: User, model: str, daily_credit_cap: int, now: datetime
+) -> None:
+    """Switch a paid probe on; `user` accepts what it costs, up to the cap a UTC day."""
+    probe.model = model
+    probe.daily_credit_cap = daily_credit_cap
+    probe.cost_accepted_at, probe.cost_accepted_by = now, user
+    probe.enabled, probe.next_run = True, now
+    probe.save()
+
+
+def deadline_s(probe: Probe) -> float:
+    """Return the seconds that a whole run may take, its retries and waits included."""
+    if KINDS[ProbeKind(probe.kind)].paid:
+        return float(settings.DEEP_DEADLINE_S)
+    return float(min(probe.period_s, settings.PROBE_DEADLINE_S))
+
+
+def next_due(kinds: Sequence[ProbeKind]) -> datetime | None:
+    """Return when the next of these probes is due; a look without any lock."""
+    return (
+        _runnable(kinds).order_by("next_run").values_list("next_run", flat=True).first()
+    )
+
+
+def claim_due(
+    kinds: Sequence[ProbeKind],
+    now: datetime,
+    *,
+    most: int,
+    full_gateways: Collection[int] = (),
+) -> list[Probe]:
+    """Claim up to `most` due probes for this worker and set when each is due again.
+
+    Two workers never get the same run: on PostgreSQL each skips the rows that the other
+    has locked; SQLite ignores the row locks and takes its one write lock instead.
+    Missed runs are not made up for: a gap in the outcomes is the truth.
+    """
+    with transaction.atomic():
+        probes = list(
+            _runnable(kinds)
+            .select_for_update(skip_locked=True, of=("self",))
+            .select_related("gateway", "team")
+            .filter(Q(leased_until=None) | Q(leased_until__lte=now), next_run__lte=now)
+            .exclude(gateway__in=full_gateways)
+            .order_by("next_run")[:most]
+        )
+        for probe in probes:
+            probe.leased_until = (
+                now + timedelta(seconds=deadline_s(probe)) + LEASE_MARGIN
+            )
+            probe.next_run = _after(probe.next_run, probe.period_s, now)
+        Probe.objects.bulk_update(probes, ["leased_until", "next_run"])
+    return probes
+
+
+def _runnable(kinds: Sequence[ProbeKind]) -> QuerySet[Probe]:
+    without_key = Q(kind__in=NEED_KEY) & Q(team__key_sealed="")
+    return Probe.objects.filter(enabled=True, kind__in=kinds).exclude(without_key)
+
+
+def _after(due: datetime, period_s: int, now: datetime) -> datetime:
+    """Return the first moment of the probe's rhythm after `now`."""
+    missed = (now - due) // timedelta(seconds=period_s)
+    return due + timedelta(seconds=period_s * (missed + 1))
+
+
+def record(
+    outcomes: Sequence[Outcome], *, stored_before: bool = False
+) -> list[Outcome]:
+    """Store outcomes and end their runs' leases; return those that were stored.
+
+    The caller folds and evaluates them in the same transaction. Outcomes of probes that
+    were deleted meanwhile are left out, and, when this may have been `stored_before`
+    (its commit was never confirmed), those that are there already.
+    """
+    rows = Probe.objects.select_for_update().order_by("pk")
+    probes = {
+        probe.pk: probe for probe in rows.filter(pk__in={o.probe_id for o in outcomes})
+    }
+    kept = [outcome for outcome in outcomes if outcome.probe_id in probes]
+    if stored_before:
+        kept = _without_stored(kept)
+    Outcome.objects.bulk_create(kept)
+    for outcome in sorted(kept, key=lambda outcome: outcome.started_at):
+        _note_latest(probes[outcome.probe_id], outcome)
+    Probe.objects.bulk_update(
+        probes.values(),
+        ["leased_until", "last_at", "last_error", "last_latency_us", "failing_since"],
+    )
+    return kept
+
+
+def _without_stored(outcomes: Iterable[Outcome]) -> list[Outcome]:
+    return [
+        outcome
+        for outcome in outcomes
+        if not Outcome.objects.filter(
+            probe=outcome.probe_id, started_at=outcome.started_at
+        ).exists()
+    ]
+
+
+def _note_latest(probe: Probe, outcome: Outcome) -> None:
+    probe.leased_until = None
+    probe.last_at = outcome.started_at
+    probe.last_error = outcome.error_class
+    probe.last_latency_us = outcome.latency_us
+    if not outcome.error_class:
+        probe.failing_since = None
+    elif counted(outcome.error_class):
+        probe.failing_since = probe.failing_since or outcome.started_at
+
+
+def lease(name: str, holder: UUID, now: datetime, seconds: float) -> bool:
+    """Take or renew the lease of a periodic job; False when another holder has it."""
+    Heartbeat.objects.get_or_create(name=name)
+    free = Q(leased_until=None) | Q(leased_until__lte=now) | Q(holder=holder)
+    taken = Heartbeat.objects.filter(free, name=name).update(
+        beat_at=now, leased_until=now + timedelta(seconds=seconds), holder=holder
+    )
+    return taken == 1
+
+
+def release(name: str, holder: UUID) -> None:
+    """End the lease, so that the next run need not wait until it runs out."""
+    Heartbeat.objects.filter(name=name, holder=holder).update(
+        leased_until=None, holder=None
+    )
+
+
+def note_queued(name: str, now: datetime) -> None:
+    Heartbeat.objects.filter(name=name).update(queued_at=now)
+
+
+def is_deserted(name: str, now: datetime) -> bool:
+    """Say whether a periodic job has no holder though nothing was queued just now."""
+    recently = now - QUEUE_PATIENCE
+    return Heartbeat.objects.filter(
+        Q(leased_until=None) | Q(leased_until__lte=now),
+        Q(queued_at=None) | Q(queued_at__lte=recently),
+        name=name,
+    ).exists()
