@@ -1,11 +1,14 @@
 #!/usr/bin/env python
 """Run Gatewatch's commands."""
 
-import os
 import sys
 
-from django.core.management import execute_from_command_line
-
 if __name__ == "__main__":
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "dashboard.settings")
-    execute_from_command_line(sys.argv)
+    try:
+        from dashboard.management.edge import main
+    except ModuleNotFoundError as error:
+        sys.exit(
+            f"{error.name} is not installed here; run .venv/bin/python manage.py, after "
+            ".venv/bin/pip install -r requirements.txt."
+        )
+    main(sys.argv)

@@ -1,0 +1,86 @@
+"""Everything that `up` and `demo` run, and what must be true before they run it."""
+
+import contextlib
+import io
+import sys
+from socket import socket
+
+from django.conf import settings
+from django.contrib.staticfiles.storage import (
+    ManifestStaticFilesStorage,
+    staticfiles_storage,
+)
+from django.core import checks
+from django.core.management import call_command
+from django_q.models import OrmQ
+from django_q.tasks import async_task
+
+from dashboard import schedules
+from dashboard.alerts.services import install_default_rules
+from dashboard.management.address import Bind
+from dashboard.management.edge import UsageError
+from dashboard.management.supervisor import Service
+from dashboard.management.watches import BeatWatch, WebWatch, latest_beat
+
+WEB_THREADS = 8
+# A nudge is worth nothing while tasks wait already.
+MOST_WAITING = 10
+
+
+def check() -> None:
+    """Refuse to start an installation that the system checks call wrong."""
+    for message in checks.run_checks():
+        if message.level >= checks.ERROR and not message.is_silenced():
+            hint = f" {message.hint}" if message.hint else ""
+            raise UsageError(f"{message.msg}{hint} ({message.id})")
+
+
+def prepare() -> None:
+    """Bring the database, the static files, the rules and the schedules up to date."""
+    call_command("migrate", interactive=False, verbosity=0)
+    if isinstance(staticfiles_storage, ManifestStaticFilesStorage):
+        # The storage tells of each file on stdout, whatever the verbosity.
+        with contextlib.redirect_stdout(io.StringIO()):
+            call_command("collectstatic", interactive=False, verbosity=0)
+    install_default_rules()
+    schedules.install()
+
+
+def nudge() -> None:
+    """Have a tick run at once, not at the scheduler's next pass."""
+    if OrmQ.objects.count() < MOST_WAITING:
+        async_task("dashboard.pipeline.tick")
+
+
+def web(server: socket, bind: Bind, workers: int) -> Service:
+    """Return the web server; it inherits the listening socket.
+
+    gthread, because an idle preconnected socket blocks a sync worker for 30 s.
+    """
+    argv = [
+        *(sys.executable, "-m", "gunicorn", "dashboard.wsgi"),
+        *("--bind", f"fd://{server.fileno()}", "--chdir", str(settings.BASE_DIR)),
+        *("--worker-class", "gthread", "--threads", str(WEB_THREADS)),
+        *("--workers", str(workers), "--graceful-timeout", "10"),
+        *("--log-level", "warning", "--no-control-socket"),
+    ]
+    # Mails that the web process sends link to where it is reached.
+    known = settings.PUBLIC_URL or bind.url
+    return Service(
+        name="web",
+        argv=argv,
+        environment={"PUBLIC_URL": known},
+        pass_fds=[server.fileno()],
+        watch=WebWatch((bind.reachable_host, bind.port)),
+    )
+
+
+def jobs(public_url: str) -> Service:
+    """Return the job cluster, which runs the ticks and sends the mails."""
+    argv = [sys.executable, str(settings.BASE_DIR / "manage.py"), "qcluster"]
+    return Service(
+        name="jobs",
+        argv=argv,
+        environment={"PUBLIC_URL": public_url},
+        watch=BeatWatch(lambda: latest_beat("tick-0"), nudge),
+    )

@@ -1,0 +1,76 @@
+"""What every test shares: the gates for what a machine may lack, and one `now`.
+
+Imports no Django, so that the client's tests run without it (`-p no:django`).
+"""
+
+import os
+import shutil
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+ON_CI = os.environ.get("CI", "").lower() in {"1", "true"}
+CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or ""
+ON_POSTGRESQL = os.environ.get("DATABASE_URL", "").startswith("postgres")
+_DATABASE_FIXTURES = {"db", "transactional_db", "django_db_setup"}
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line(
+        "markers", "postgresql: needs DATABASE_URL with a PostgreSQL server"
+    )
+    config.addinivalue_line(
+        "markers", "database: touches the database, so it is run on both engines"
+    )
+    config.addinivalue_line(
+        "markers", "processes: starts Gatewatch's own processes; takes seconds"
+    )
+
+
+def pytest_unconfigure() -> None:
+    var = Path(os.environ.get("GATEWATCH_VAR", ""))
+    if var.name.startswith("gatewatch-test-"):
+        shutil.rmtree(var, ignore_errors=True)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what touches the database, for the second run on PostgreSQL."""
+    for item in items:
+        fixtures = _DATABASE_FIXTURES.intersection(getattr(item, "fixturenames", ()))
+        if fixtures or item.get_closest_marker("django_db"):
+            item.add_marker("database")
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip, with the reason, what the machine lacks; with CI=true that is a failure."""
+    if item.get_closest_marker("browser") and not Path(CHROMIUM).is_file():
+        _missing("Chromium is missing: install it, or name it in CHROMIUM")
+    if item.get_closest_marker("postgresql") and not ON_POSTGRESQL:
+        _missing("PostgreSQL is missing: name a server in DATABASE_URL")
+
+
+def _missing(what: str) -> None:
+    if ON_CI:
+        pytest.fail(what, pytrace=False)
+    pytest.skip(what)
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """Return the path of the browser that the tests drive."""
+    return CHROMIUM
+
+
+@pytest.fixture
+def now() -> datetime:
+    """Return the moment at which the factories' objects live."""
+    return datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
+
+
+@pytest.fixture
+def plain_environment(tmp_path: Path) -> dict[str, str]:
+    """Return the environment of a command started by hand: no settings of the tests."""
+    hidden = {"DJANGO_SETTINGS_MODULE", "SECRET_KEY", "FIELD_KEYS", "DATABASE_URL"}
+    kept = {k: v for k, v in os.environ.items() if k not in hidden}
+    return {**kept, "GATEWATCH_VAR": str(tmp_path / "var")}
