@@ -19,7 +19,8 @@ from django.utils import timezone
 
 from dashboard.alerts import delivery
 from dashboard.alerts import services as alerts
-from dashboard.pipeline.asks import Answer, prepare, put
+from dashboard.pipeline.answers import Answer
+from dashboard.pipeline.asks import prepare, put
 from dashboard.pipeline.prober import Prober
 from dashboard.pipeline.recorder import Recorder
 from dashboard.pipeline.shift import Shift, revive

@@ -11,7 +11,8 @@ from typing import Self
 from django.conf import settings
 from django.utils import timezone
 
-from dashboard.pipeline.asks import Answer, prepare, put
+from dashboard.pipeline.answers import Answer
+from dashboard.pipeline.asks import prepare, put
 from dashboard.pipeline.recorder import Recorder
 from dashboard.probes import services as probes
 from dashboard.probes.kinds import PAID

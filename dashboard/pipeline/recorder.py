@@ -8,7 +8,7 @@ from datetime import datetime
 from django.db import DatabaseError, connection, transaction
 
 from dashboard.alerts import services as alerts
-from dashboard.pipeline.asks import Answer
+from dashboard.pipeline.answers import Answer
 from dashboard.probes import services as probes
 from dashboard.probes.breaker_store import TickBreakers
 from dashboard.probes.models import Breaker
