@@ -1,0 +1,177 @@
+from collections.abc import Sequence
+from datetime import timedelta
+
+import pytest
+
+from dashboard.probes import services
+from dashboard.probes.kinds import CHEAP, PAID
+from dashboard.probes.models import Outcome, Probe, ProbeKind
+from dashboard.teams import keys
+from tests.factories import NOW, make_gateway, make_probe, make_team
+
+pytestmark = pytest.mark.django_db
+MINUTE = timedelta(minutes=1)
+
+
+def claim(now: object = NOW, **more: object) -> list[Probe]:
+    arguments = {"most": 10, **more}
+    return services.claim_due(CHEAP, now, **arguments)  # type: ignore[arg-type]
+
+
+def test_a_due_probe_is_claimed_once() -> None:
+    probe = make_probe(next_run=NOW)
+
+    assert claim() == [probe]
+    assert claim() == []
+
+
+def test_a_claimed_probe_keeps_its_rhythm() -> None:
+    probe = make_probe(next_run=NOW - timedelta(seconds=3), period_s=60)
+
+    claim()
+
+    probe.refresh_from_db()
+    assert probe.next_run == NOW + timedelta(seconds=57)
+
+
+def test_missed_runs_are_not_made_up_for() -> None:
+    probe = make_probe(next_run=NOW - timedelta(hours=3, seconds=10), period_s=60)
+
+    claim()
+
+    probe.refresh_from_db()
+    assert probe.next_run == NOW + timedelta(seconds=50)
+
+
+def test_a_run_in_flight_is_not_started_again_until_its_lease_ends() -> None:
+    make_probe(next_run=NOW, period_s=5)
+    claim()
+
+    assert claim(NOW + timedelta(seconds=6)) == []
+    # 5 s deadline and 20 s margin: the worker that had it must be dead.
+    assert len(claim(NOW + timedelta(seconds=26))) == 1
+
+
+def test_a_full_gateway_waits_and_another_does_not() -> None:
+    dead, alive = make_gateway(), make_gateway()
+    make_probe(gateway=dead)
+    other = make_probe(gateway=alive)
+
+    assert claim(full_gateways=[dead.pk]) == [other]
+
+
+def test_probes_that_are_off_or_not_due_stay() -> None:
+    make_probe(enabled=False)
+    make_probe(next_run=NOW + MINUTE)
+
+    assert claim() == []
+    assert services.next_due(CHEAP) == NOW + MINUTE
+
+
+def test_a_probe_that_needs_a_key_waits_for_one() -> None:
+    team = make_team()
+    balance = make_probe(team, kind=ProbeKind.BALANCE)
+    assert claim() == []
+
+    keys.set_key(team, "sk-something", NOW)
+
+    assert claim() == [balance]
+
+
+def test_default_probes_are_made_once_and_paid_ones_are_off() -> None:
+    team = make_team()
+
+    for _ in range(2):
+        services.watch_gateway(team.gateway, NOW)
+        services.watch_team(team, NOW)
+
+    rows = Probe.objects.values_list("kind", "period_s", "enabled")
+    assert set(rows) == {
+        ("health", 60, True),
+        ("team_status", 60, True),
+        ("balance", 300, True),
+        ("key_check", 900, False),
+        ("deep_job", 900, False),
+    }
+    assert Probe.objects.count() == 5
+
+
+def test_accepting_the_cost_switches_a_deep_probe_on(django_user_model: type) -> None:
+    user = django_user_model.objects.create_user("alice")  # type: ignore[attr-defined]
+    team = make_team()
+    keys.set_key(team, "sk-something", NOW)
+    services.watch_team(team, NOW)
+    probe = Probe.objects.get(kind=ProbeKind.DEEP_JOB)
+    assert services.claim_due(PAID, NOW + MINUTE, most=5) == []
+
+    services.accept_cost(
+        probe, user=user, model="chat-fast", daily_credit_cap=96, now=NOW
+    )
+
+    assert services.claim_due(PAID, NOW + MINUTE, most=5) == [probe]
+
+
+class TestRecord:
+    def outcome(self, probe: Probe, seconds: float = 0, error: str = "") -> Outcome:
+        return Outcome(
+            probe_id=probe.pk,
+            started_at=NOW + timedelta(seconds=seconds),
+            latency_us=1000,
+            elapsed_us=1000,
+            attempts=1,
+            error_class=error,
+        )
+
+    def test_the_latest_outcome_stands_on_the_probe(self) -> None:
+        probe = make_probe(leased_until=NOW + MINUTE)
+
+        services.record([self.outcome(probe, 5, "timeout"), self.outcome(probe)])
+
+        probe.refresh_from_db()
+        assert probe.leased_until is None
+        assert (probe.last_at, probe.last_error) == (
+            NOW + timedelta(seconds=5),
+            "timeout",
+        )
+        assert probe.failing_since == probe.last_at
+
+    @pytest.mark.parametrize(
+        ("errors", "since"),
+        [
+            (["timeout", "timeout"], 0),
+            (["timeout", ""], None),
+            (["", "timeout"], 1),
+            (["timeout", "internal_error"], 0),
+            (["internal_error"], None),
+            (["breaker_held"], None),
+        ],
+    )
+    def test_failing_since_counts_only_what_the_gateway_did(
+        self, errors: Sequence[str], since: int | None
+    ) -> None:
+        probe = make_probe()
+        for second, error in enumerate(errors):
+            services.record([self.outcome(probe, second, error)])
+
+        probe.refresh_from_db()
+        expected = None if since is None else NOW + timedelta(seconds=since)
+        assert probe.failing_since == expected
+
+    def test_an_outcome_of_a_deleted_probe_is_left_out(self) -> None:
+        probe, other = make_probe(), make_probe()
+        gone = self.outcome(other)
+        other.delete()
+
+        assert len(services.record([self.outcome(probe), gone])) == 1
+        assert Outcome.objects.count() == 1
+
+    def test_what_a_lost_commit_already_stored_is_not_doubled(self) -> None:
+        probe = make_probe()
+        services.record([self.outcome(probe)])
+
+        again = services.record(
+            [self.outcome(probe), self.outcome(probe, 5)], stored_before=True
+        )
+
+        assert [outcome.started_at for outcome in again] == [NOW + timedelta(seconds=5)]
+        assert Outcome.objects.count() == 2

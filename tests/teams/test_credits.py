@@ -1,0 +1,94 @@
+import pytest
+
+from dashboard.teams.models import CreditReading, Team
+from dashboard.teams.queries import burn, latest_readings
+from dashboard.teams.services import Credits, Sighting, clean_base_url, record_sightings
+from tests.factories import NOW, make_reading, make_team
+
+HOUR = 3600
+
+
+@pytest.mark.django_db
+class TestBurn:
+    def test_the_pace_ignores_a_refill(self) -> None:
+        team = make_team()
+        for hour, remaining in enumerate([100, 90, 80, 180, 170]):
+            make_reading(team, (hour - 5) * HOUR, remaining=remaining)
+
+        pace = burn(team, NOW)
+
+        assert pace is not None
+        assert pace.per_hour == pytest.approx(30 / 4)
+        assert pace.hours_left == pytest.approx(170 / 7.5)
+
+    def test_nothing_used_lasts_for_ever(self) -> None:
+        team = make_team()
+        for hour in range(4):
+            make_reading(team, (hour - 4) * HOUR, remaining=100)
+
+        pace = burn(team, NOW)
+
+        assert pace is not None
+        assert pace.per_hour == 0
+        assert pace.hours_left is None
+
+    @pytest.mark.parametrize("seconds", [[], [-HOUR, -10], [-300, -200, -100]])
+    def test_too_few_readings_give_no_pace(self, seconds: list[int]) -> None:
+        team = make_team()
+        for at in seconds:
+            make_reading(team, at)
+        assert burn(team, NOW) is None
+
+    def test_an_unknown_number_is_not_zero(self) -> None:
+        team = make_team()
+        for hour, remaining in enumerate([100, None, 90, 80]):
+            make_reading(team, (hour - 4) * HOUR, remaining=remaining)
+
+        pace = burn(team, NOW)
+
+        assert pace is not None
+        assert pace.per_hour == pytest.approx(20 / 3)
+
+
+@pytest.mark.django_db
+def test_the_latest_reading_is_each_teams_own() -> None:
+    acme, globex, initech = make_team(), make_team(), make_team()
+    make_reading(acme, -60, remaining=1)
+    make_reading(acme, -30, remaining=2)
+    make_reading(acme, -10, remaining=None)
+    make_reading(globex, -60, remaining=3)
+
+    latest = latest_readings([acme.pk, globex.pk, initech.pk])
+
+    assert {pk: reading.remaining for pk, reading in latest.items()} == {
+        acme.pk: 2,
+        globex.pk: 3,
+    }
+
+
+@pytest.mark.django_db
+def test_a_sighting_changes_only_what_it_tells() -> None:
+    team = make_team(status="active", model_aliases=["chat-fast"])
+
+    record_sightings([Sighting(team.pk, NOW, credits=Credits(10, 4, 6))])
+    record_sightings([Sighting(team.pk, NOW, status="suspended")])
+
+    stored = Team.objects.get(pk=team.pk)
+    assert (stored.status, stored.status_at) == ("suspended", NOW)
+    assert stored.model_aliases == ["chat-fast"]
+    assert CreditReading.objects.get(team=team).remaining == 6
+
+
+def test_a_base_url_has_one_form() -> None:
+    for text in (
+        "https://gw.example",
+        "https://gw.example/api/",
+        " https://gw.example/api",
+    ):
+        assert clean_base_url(text) == "https://gw.example"
+
+
+def test_a_base_url_with_credentials_is_refused_without_showing_them() -> None:
+    with pytest.raises(ValueError, match="credentials") as caught:
+        clean_base_url("https://user:CANARY@gw.example")
+    assert "CANARY" not in str(caught.value)
