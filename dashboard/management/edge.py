@@ -20,6 +20,8 @@ class UsageError(Exception):
 
 def main(argv: Sequence[str]) -> None:
     """Run the command in `argv`; exit 2 with one sentence where the user can mend it."""
+    # What Gatewatch writes (the database, its journal, the secrets) is nobody else's.
+    os.umask(0o077)
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "dashboard.settings")
     try:
         execute_from_command_line(list(argv))

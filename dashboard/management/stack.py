@@ -12,8 +12,7 @@ from django.contrib.staticfiles.storage import (
 )
 from django.core import checks
 from django.core.management import call_command
-from django_q.models import OrmQ
-from django_q.tasks import async_task
+from django.utils import timezone
 
 from dashboard import schedules
 from dashboard.alerts.services import install_default_rules
@@ -23,8 +22,6 @@ from dashboard.management.supervisor import Service
 from dashboard.management.watches import BeatWatch, WebWatch, latest_beat
 
 WEB_THREADS = 8
-# A nudge is worth nothing while tasks wait already.
-MOST_WAITING = 10
 
 
 def check() -> None:
@@ -43,13 +40,7 @@ def prepare() -> None:
         with contextlib.redirect_stdout(io.StringIO()):
             call_command("collectstatic", interactive=False, verbosity=0)
     install_default_rules()
-    schedules.install()
-
-
-def nudge() -> None:
-    """Have a tick run at once, not at the scheduler's next pass."""
-    if OrmQ.objects.count() < MOST_WAITING:
-        async_task("dashboard.pipeline.tick")
+    schedules.install(timezone.now())
 
 
 def web(server: socket, bind: Bind, workers: int) -> Service:
@@ -82,5 +73,5 @@ def jobs(public_url: str) -> Service:
         name="jobs",
         argv=argv,
         environment={"PUBLIC_URL": public_url},
-        watch=BeatWatch(lambda: latest_beat("tick-0"), nudge),
+        watch=BeatWatch(lambda: latest_beat("tick-0"), schedules.start_now),
     )

@@ -47,6 +47,8 @@ class Service:
     environment: Mapping[str, str] = field(default_factory=dict)
     pass_fds: Sequence[int] = ()
     watch: Watch | None = None
+    # Says whether those that come after it in the list may start.
+    ready: Callable[[], bool] | None = None
 
 
 class Running:
@@ -111,6 +113,13 @@ class Keeper:
         self._started_s = 0.0
         self._start_at_s = 0.0
         self._backoff_s = BACKOFF_S
+        self._was_ready = service.ready is None
+
+    def was_ready(self) -> bool:
+        """Say whether the service has once been ready; it need not be any more."""
+        if not self._was_ready and self.running and self.service.ready:
+            self._was_ready = self.service.ready()
+        return self._was_ready
 
     def tend(self, now_s: float) -> None:
         """Start what should run, restart what died or hangs."""
@@ -172,14 +181,19 @@ class Supervisor:
         before = {number: signal.signal(number, self._note) for number in asked}
         try:
             while not self._asked_to_stop(POLL_S):
-                for keeper in self._keepers:
-                    keeper.tend(self._clock())
+                self._tend()
         finally:
             self._stop()
             for number, action in before.items():
                 signal.signal(number, action)
             for end in self._pipe:
                 os.close(end)
+
+    def _tend(self) -> None:
+        for keeper in self._keepers:
+            keeper.tend(self._clock())
+            if not keeper.was_ready():
+                return
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         self._signals.put(number)

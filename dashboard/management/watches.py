@@ -10,10 +10,10 @@ from django.db import DatabaseError, close_old_connections
 
 from dashboard.probes.models import Heartbeat
 
-# A healthy tick beats every few seconds. Detection and restart together stay below a
-# minute: 35 s here, 1 s of waiting, and about 3 s until the new cluster beats.
-NUDGE_S = 12.0
+# A healthy tick beats every 3 s. Detection and restart together stay below a minute:
+# 35 s here, 1 s of waiting, and a few until the new cluster beats.
 STALE_S = 35.0
+NUDGE_S = 6.0
 LOOK_S = 2.0
 
 
@@ -26,8 +26,8 @@ def latest_beat(name: str) -> datetime | None:
 class BeatWatch:
     """Sees a wedged job cluster: it looks healthy, but no tick moves the heartbeat.
 
-    `nudge` enqueues a tick when none beats: after a crash the scheduler's own next pass
-    may be half a minute and more away.
+    `nudge` queues a tick, at once after a start and whenever none has beaten for some
+    seconds: the scheduler's own next pass may be half a minute and more away.
     """
 
     def __init__(
@@ -36,17 +36,15 @@ class BeatWatch:
         self._beat = beat
         self._nudge = nudge
         self._last: datetime | None = None
-        self._moved_s = self._looked_s = self._nudged_s = 0.0
+        self._moved_s = self._look_s = self._nudge_s = 0.0
 
     def started(self, now_s: float) -> None:
-        self._moved_s = self._looked_s = now_s
-        # The first nudge comes with the first look.
-        self._nudged_s = now_s - NUDGE_S
+        self._moved_s = self._look_s = self._nudge_s = now_s
 
     def trouble(self, now_s: float) -> str:
-        if now_s - self._looked_s < LOOK_S:
+        if now_s < self._look_s:
             return ""
-        self._looked_s = now_s
+        self._look_s = now_s + LOOK_S
         try:
             self._look(now_s)
         except DatabaseError:
@@ -58,12 +56,13 @@ class BeatWatch:
         return f"no tick for {silent_s:.0f} s" if silent_s >= STALE_S else ""
 
     def _look(self, now_s: float) -> None:
+        if now_s >= self._nudge_s:
+            self._nudge_s = now_s + NUDGE_S
+            self._nudge()
         beat = self._beat()
         if beat is not None and beat != self._last:
             self._last, self._moved_s = beat, now_s
-        elif now_s - max(self._moved_s, self._nudged_s) >= NUDGE_S:
-            self._nudged_s = now_s
-            self._nudge()
+            self._nudge_s = now_s + NUDGE_S
 
 
 class WebWatch:

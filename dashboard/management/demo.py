@@ -1,0 +1,59 @@
+"""What the demo watches: a stand-in gateway with three teams, seconds apart."""
+
+from datetime import datetime
+
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.db import transaction
+
+from dashboard.alerts.models import Recipient, Rule, RuleKind
+from dashboard.management.history import fill_history
+from dashboard.probes.models import Outcome, Probe, ProbeKind
+from dashboard.probes.services import accept_cost, watch_gateway, watch_team
+from dashboard.simulator.script import DEMO_TEAMS
+from dashboard.teams.keys import set_key
+from dashboard.teams.models import Gateway, Team
+
+GATEWAY = "Demo gateway"
+HISTORY_DAYS = 30
+PERIODS_S = {
+    ProbeKind.HEALTH: 5,
+    ProbeKind.TEAM_STATUS: 5,
+    ProbeKind.BALANCE: 10,
+    ProbeKind.DEEP_JOB: 120,
+}
+# A visitor looks for minutes: a fault has to become an alarm within half of one.
+RULES: dict[RuleKind, dict[str, int]] = {
+    RuleKind.ERROR_RATE: {"window_s": 60, "min_samples": 5, "min_bad": 3},
+}
+
+
+def seed(base_url: str, now: datetime) -> None:
+    """Bring the demo's rows up to date; on a new database, make them and a past."""
+    with transaction.atomic():
+        gateway, made = Gateway.objects.update_or_create(
+            name=GATEWAY, defaults={"base_url": base_url, "allow_private": True}
+        )
+        if made:
+            _fill(gateway, now)
+    if not Outcome.objects.exists():
+        fill_history(now=now, days=HISTORY_DAYS)
+
+
+def _fill(gateway: Gateway, now: datetime) -> None:
+    admin = User.objects.create_superuser(
+        settings.DEMO_USER, "demo@gatewatch.example", settings.DEMO_PASSWORD
+    )
+    Recipient.objects.get_or_create(email=admin.email)
+    watch_gateway(gateway, now)
+    for told in DEMO_TEAMS:
+        team = Team.objects.create(gateway=gateway, team_id=told.team_id)
+        set_key(team, told.virtual_key, now)
+        watch_team(team, now)
+    for kind, period_s in PERIODS_S.items():
+        Probe.objects.filter(gateway=gateway, kind=kind).update(period_s=period_s)
+    for rule_kind, limits in RULES.items():
+        Rule.objects.filter(kind=rule_kind).update(**limits)
+    deep = Probe.objects.filter(gateway=gateway, kind=ProbeKind.DEEP_JOB).first()
+    if deep:
+        accept_cost(deep, user=admin, model="chat-fast", daily_credit_cap=1000, now=now)
