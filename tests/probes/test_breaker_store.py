@@ -1,0 +1,112 @@
+import pytest
+from django.db import transaction
+
+from apiclient.breaker import BreakerRow
+from dashboard.probes.breaker_store import DatabaseBreakers, TickBreakers
+from dashboard.probes.models import Breaker
+from tests.factories import make_gateway
+
+KEY = "gateway.example||GET /health"
+CLOSED = BreakerRow()
+
+
+def failed(failures: int, version: int) -> BreakerRow:
+    return BreakerRow(failures=failures, version=version)
+
+
+@pytest.fixture
+def gateway_id(db: None) -> int:
+    return make_gateway().pk
+
+
+def stored() -> BreakerRow:
+    row = Breaker.objects.get()
+    return BreakerRow(failures=row.failures, version=row.version)
+
+
+class TestDatabaseBreakers:
+    def test_a_row_is_made_and_swapped_by_its_version(self, gateway_id: int) -> None:
+        store = DatabaseBreakers(gateway_id)
+        assert store.load(KEY) == CLOSED
+
+        assert store.swap(KEY, CLOSED, failed(1, 1))
+        assert not store.swap(KEY, CLOSED, failed(9, 1))
+        assert store.swap(KEY, failed(1, 1), failed(2, 2))
+
+        assert store.load(KEY) == failed(2, 2)
+
+    def test_two_gateways_on_one_host_do_not_share_a_row(self, gateway_id: int) -> None:
+        DatabaseBreakers(gateway_id).swap(KEY, CLOSED, failed(1, 1))
+        assert DatabaseBreakers(make_gateway().pk).load(KEY) == CLOSED
+
+
+@pytest.mark.django_db(transaction=True)
+class TestTickBreakers:
+    @pytest.fixture
+    def breakers(self) -> TickBreakers:
+        return TickBreakers(make_gateway().pk)
+
+    def test_changes_stay_in_memory_until_the_flush(
+        self, breakers: TickBreakers
+    ) -> None:
+        assert breakers.swap(KEY, CLOSED, failed(1, 1))
+        assert breakers.swap(KEY, failed(1, 1), failed(2, 2))
+        assert not Breaker.objects.exists()
+
+        breakers.flush()
+
+        assert stored() == failed(2, 2)
+
+    def test_a_flush_that_was_rolled_back_is_written_by_the_next(
+        self, breakers: TickBreakers
+    ) -> None:
+        breakers.swap(KEY, CLOSED, failed(1, 1))
+        with transaction.atomic():
+            breakers.flush()
+            transaction.set_rollback(True)
+        assert not Breaker.objects.exists()
+
+        breakers.flush()
+
+        assert stored() == failed(1, 1)
+
+    def test_what_another_worker_wrote_first_wins(self, breakers: TickBreakers) -> None:
+        breakers.swap(KEY, CLOSED, failed(1, 1))
+        breakers.flush()
+        other = TickBreakers(Breaker.objects.get().gateway_id)
+        other.refresh(Breaker.objects.all())
+        other.swap(KEY, failed(1, 1), failed(5, 2))
+        other.flush()
+        breakers.swap(KEY, failed(1, 1), failed(2, 2))
+
+        breakers.flush()
+
+        assert stored() == failed(5, 2)
+        assert breakers.load(KEY) == failed(5, 2)
+
+    def test_a_refresh_keeps_our_own_unwritten_change(
+        self, breakers: TickBreakers
+    ) -> None:
+        breakers.swap(KEY, CLOSED, failed(1, 1))
+        breakers.flush()
+        breakers.swap(KEY, failed(1, 1), failed(2, 2))
+
+        breakers.refresh(Breaker.objects.all())
+
+        assert breakers.load(KEY) == failed(2, 2)
+
+    def test_a_half_open_trial_is_leased_in_the_database_at_once(
+        self, breakers: TickBreakers
+    ) -> None:
+        half_open = BreakerRow(failures=5, open_until=1.0, generation=1, version=5)
+        breakers.swap(KEY, CLOSED, half_open)
+        breakers.flush()
+        rival = TickBreakers(Breaker.objects.get().gateway_id)
+        rival.refresh(Breaker.objects.all())
+        leased = BreakerRow(
+            failures=5, open_until=1.0, trial_until=99.0, generation=1, version=6
+        )
+
+        assert breakers.swap(KEY, half_open, leased)
+        assert not rival.swap(KEY, half_open, leased)
+        assert Breaker.objects.get().trial_until == 99.0
