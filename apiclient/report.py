@@ -11,7 +11,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Generic, TypeVar
 
-T = TypeVar("T", covariant=True)
+T_co = TypeVar("T_co", covariant=True)
 
 
 class Fault(StrEnum):
@@ -307,7 +307,7 @@ TABLE: Mapping[ErrorClass, Meaning] = MappingProxyType(
             breaker=_FAILURE,
         ),
         ErrorClass.DECODE: _row(
-            "Unreadable answer",
+            "UnreadableError answer",
             Category.SERVER,
             Fault.GATEWAY,
             "Check the base URL and the gateway's version: the answer is not what the "
@@ -485,7 +485,7 @@ class Attempt:
 
 
 @dataclass(frozen=True, slots=True)
-class CallReport(Generic[T]):
+class CallReport(Generic[T_co]):
     """Everything that is known about one call: all its attempts and how it ended.
 
     `error` is None when the call succeeded, and then `value` is its payload. All texts are
@@ -501,7 +501,7 @@ class CallReport(Generic[T]):
     elapsed_s: float
     attempts: tuple[Attempt, ...]
     error: ErrorClass | None
-    value: T | None = None
+    value: T_co | None = None
     status_code: int | None = None
     detail: str = ""
     field_errors: tuple[FieldError, ...] = ()

@@ -1,0 +1,130 @@
+"""Which addresses may be connected to, and name look-ups that keep to a deadline."""
+
+import asyncio
+import socket
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from functools import partial
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+
+AddressCheck = Callable[[str], str | None]
+"""Given a numeric address, returns why it is refused, or None."""
+
+_METADATA = frozenset(
+    ip_address(text)
+    for text in (
+        "169.254.169.254",
+        "100.100.100.200",
+        "168.63.129.16",
+        "fd00:ec2::254",
+        "fd20:ce::254",
+    )
+)
+_NAT64 = ip_network("64:ff9b::/96")
+_MOST_LOOKUPS = 32  # a name server that hangs may hold so many threads, never more
+_POLL_S = 0.01
+
+
+def check_address(text: str, *, allow_private: bool) -> str | None:
+    """Return why the numeric address `text` is refused, or None when it is allowed.
+
+    Metadata services, link-local and multicast addresses are refused always; private,
+    loopback and other addresses that are not public unless `allow_private`. An IPv4
+    address inside an IPv6 one is judged as itself.
+    """
+    address = _unwrapped(ip_address(text.partition("%")[0]))
+    if address in _METADATA:
+        return "it is a cloud metadata service"
+    if address.is_link_local:
+        return "it is a link-local address"
+    if address.is_multicast:
+        return "it is a multicast address"
+    if not address.is_global and not allow_private:
+        return "it is a private or loopback address"
+    return None
+
+
+def _unwrapped(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
+    if isinstance(address, IPv4Address):
+        return address
+    inner = address.ipv4_mapped or address.sixtofour
+    if address in _NAT64:
+        inner = IPv4Address(int(address) & 0xFFFFFFFF)
+    if address.teredo:
+        inner = address.teredo[1]
+    return inner or address
+
+
+def address_check(*, allow_private: bool) -> AddressCheck:
+    return partial(check_address, allow_private=allow_private)
+
+
+class ResolverBusyError(Exception):
+    """All look-ups that may run at once are stuck: our own congestion."""
+
+
+class Resolver:
+    """Looks names up in threads of its own, since a look-up cannot be interrupted."""
+
+    def __init__(self, most: int = _MOST_LOOKUPS) -> None:
+        self._free = threading.BoundedSemaphore(most)
+
+    def look_up(self, host: str, port: int, timeout_s: float) -> list[str]:
+        """Return the numeric addresses of `host`, in the resolver's order.
+
+        Raises TimeoutError, ResolverBusyError, or OSError when there are none.
+        """
+        if literal := _literal(host):
+            return [literal]
+        began = time.monotonic()
+        if not self._free.acquire(timeout=max(timeout_s, 0.0)):
+            raise ResolverBusyError
+        left_s = max(timeout_s - (time.monotonic() - began), 0.0)
+        return self._begin(host, port).result(timeout=left_s)
+
+    async def look_up_async(self, host: str, port: int, timeout_s: float) -> list[str]:
+        """Do the same without holding up the event loop."""
+        if literal := _literal(host):
+            return [literal]
+        until = time.monotonic() + timeout_s
+        while not self._free.acquire(blocking=False):
+            if time.monotonic() >= until:
+                raise ResolverBusyError
+            await asyncio.sleep(_POLL_S)
+        async with asyncio.timeout(max(until - time.monotonic(), 0.0)):
+            return await asyncio.wrap_future(self._begin(host, port))
+
+    def _begin(self, host: str, port: int) -> "Future[list[str]]":
+        future: Future[list[str]] = Future()
+        threading.Thread(
+            target=self._run, args=(future, host, port), daemon=True, name="resolver"
+        ).start()
+        return future
+
+    def _run(self, future: "Future[list[str]]", host: str, port: int) -> None:
+        try:
+            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        except (OSError, UnicodeError) as error:
+            _settle(future, error)
+        else:
+            _settle(future, list(dict.fromkeys(str(entry[4][0]) for entry in found)))
+        finally:
+            self._free.release()
+
+
+def _settle(future: "Future[list[str]]", outcome: list[str] | Exception) -> None:
+    if not future.set_running_or_notify_cancel():
+        return  # nobody waits any more
+    if isinstance(outcome, Exception):
+        future.set_exception(outcome)
+    else:
+        future.set_result(outcome)
+
+
+def _literal(host: str) -> str | None:
+    try:
+        return str(ip_address(host))
+    except ValueError:
+        return None

@@ -1,0 +1,123 @@
+"""Get the one useful sentence, and the field errors, out of any error body."""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import msgspec
+
+from apiclient.redact import redact
+from apiclient.report import FieldError
+
+_PLAIN_LIMIT = 4096  # characters that the rules look at; people are shown fewer
+_SHOWN_FIELDS = 20
+_TITLE = re.compile(r"(?is)<(?:title|h1)[^>]*>(.{0,300}?)</(?:title|h1)>")
+_TAG = re.compile(r"<[^>]*>")
+
+
+@dataclass(frozen=True, slots=True)
+class Detail:
+    """`text` is redacted and short; `plain` is longer, for the rules only, never shown."""
+
+    text: str
+    plain: str = ""
+    field_errors: tuple[FieldError, ...] = ()
+
+
+def read_detail(
+    headers: Mapping[str, str], body: bytes, *secrets: str, whole: bool = True
+) -> Detail:
+    """Return what an error body says, whatever it is made of."""
+    plain, items = _parts(headers, body, whole=whole)
+    fields = tuple(_field_errors(items, secrets))
+    if fields:
+        plain = "; ".join(f"{each.path}: {each.message}" for each in fields)
+    plain = plain[:_PLAIN_LIMIT]
+    return Detail(redact(plain, *secrets), plain, fields)
+
+
+def said(headers: Mapping[str, str], body: bytes, *secrets: str) -> str:
+    """Return the error that a 2xx body spells out, or ""; never the body as it is."""
+    if _is_html(headers, body):
+        return redact(_html_text(body), *secrets, limit=200)
+    try:
+        document: object = msgspec.json.decode(body)
+    except (ValueError, RecursionError):
+        return ""
+    match document:
+        case {"detail": str()} | {"error": str()} | {"error": {"message": str()}}:
+            return redact(_sentence(document), *secrets, limit=200)
+        case _:
+            return ""
+
+
+def _parts(
+    headers: Mapping[str, str], body: bytes, *, whole: bool
+) -> tuple[str, Iterable[object]]:
+    if _is_html(headers, body):
+        return _html_text(body), ()
+    try:
+        document: object = msgspec.json.decode(body) if whole else None
+    except (ValueError, RecursionError):
+        document = None
+    if document is None:
+        return body[: 4 * _PLAIN_LIMIT].decode("utf-8", "replace"), ()
+    detail = document.get("detail") if isinstance(document, dict) else None
+    if isinstance(detail, list):
+        return _sentence(detail[:_SHOWN_FIELDS]), detail[:_SHOWN_FIELDS]
+    return _sentence(document), ()
+
+
+def _is_html(headers: Mapping[str, str], body: bytes) -> bool:
+    start = body[:256].lstrip().lower()
+    return start.startswith((b"<!doctype", b"<html")) or (
+        start.startswith(b"<") and "html" in headers.get("content-type", "").lower()
+    )
+
+
+def _html_text(body: bytes) -> str:
+    found = _TITLE.search(body[:16_384].decode("utf-8", "replace"))
+    title = " ".join(_TAG.sub(" ", found[1]).split()) if found else ""
+    return f"HTML error page: {title}" if title else "HTML error page"
+
+
+def _sentence(document: object) -> str:
+    """Return the message of a JSON body: the guide's `detail`, or its usual cousins."""
+    match document:
+        case str():
+            return document
+        case {"detail": {} as inner} | {"error": {} as inner} if inner:
+            return _sentence(inner)
+        case (
+            {"detail": str() as text}
+            | {"message": str() as text}
+            | {"error": str() as text}
+            | {"msg": str() as text}
+            | {"title": str() as text}
+        ):
+            return text
+        case _:
+            return _compact(document)
+
+
+def _compact(document: object) -> str:
+    return msgspec.json.encode(document).decode()
+
+
+def _field_errors(
+    items: Iterable[object], secrets: Iterable[str]
+) -> Iterable[FieldError]:
+    """Yield what a 422's items say, without `input`, which repeats what was sent."""
+    for item in items:
+        if isinstance(item, dict) and isinstance(item.get("msg"), str):
+            yield FieldError(
+                path=redact(_path(item.get("loc")), *secrets, limit=200),
+                message=redact(item["msg"], *secrets, limit=300),
+                type=redact(str(item.get("type", "")), *secrets, limit=100),
+            )
+
+
+def _path(location: object) -> str:
+    if not isinstance(location, list):
+        location = [location] if isinstance(location, str | int) else []
+    return ".".join(str(part) for part in location if isinstance(part, str | int))

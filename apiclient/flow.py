@@ -1,0 +1,405 @@
+"""The policy of one call, as a generator that does nothing itself.
+
+It yields what should happen next and is sent what happened: `Ask` -> Admission, `Send` and
+`Look` -> Sent, `Settle` -> Aftermath, `Wait` -> None. It returns the CallReport. The sync
+and the async client are two short drivers of this one generator.
+"""
+
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Generic, TypeVar
+
+from apiclient import operations
+from apiclient.breaker import Admit, Result
+from apiclient.classify import Answer, Verdict, classify
+from apiclient.details import said
+from apiclient.gate import Admission, Aftermath
+from apiclient.operations import Operation
+from apiclient.payloads import CompletedJob, Job, UnreadableError
+from apiclient.redact import redact
+from apiclient.report import (
+    TABLE,
+    Attempt,
+    BreakerEffect,
+    CallReport,
+    ErrorClass,
+    Phases,
+)
+from apiclient.retry import Repeat, RetryPolicy, is_ambiguous, never_left
+from apiclient.team_payloads import Team, TeamStatus
+
+T = TypeVar("T")
+
+_LOOK_TIMEOUT_S = 5.0  # a look-up must not cost more than what it explains
+_HOST_FAILURES = frozenset({502, 503, 504})
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Ask whether an attempt may be sent."""
+
+    mode: Admit
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Send the call's own request. `timeout_s` bounds the whole exchange."""
+
+    number: int
+    timeout_s: float
+    admission: Admission
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """Send a side request once, outside breaker and metrics.
+
+    The answer may be up to `fresh_for_s` seconds old.
+    """
+
+    operation: Operation[Team] | Operation[Job]
+    timeout_s: float
+    fresh_for_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Do nothing for `seconds` after the attempt `after` failed."""
+
+    seconds: float
+    after: Attempt
+
+
+@dataclass(frozen=True, slots=True)
+class Settle:
+    """Tell the breakers how an admitted attempt ended: the route's, then the host's."""
+
+    admission: Admission
+    results: tuple[Result, Result]
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What became of a request: an answer, or the fault that came instead."""
+
+    started_at: datetime
+    latency_s: float
+    answer: Answer | None = None
+    fault: Verdict | None = None
+    phases: Phases = field(default_factory=Phases)
+
+
+Step = Ask | Send | Look | Wait | Settle
+Reply = Admission | Sent | Aftermath | None
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Generic[T]):
+    """One call as its caller wants it. `secrets` are hidden in every text."""
+
+    operation: Operation[T]
+    request_id: str
+    retry: RetryPolicy
+    max_retries: int
+    deadline_s: float
+    admit: Admit = Admit.NORMAL
+    host: str = ""
+    team_id: str = ""
+    has_key: bool = True
+    secrets: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Time and chance: monotonic seconds, the aware UTC time, and draws on [0, 1)."""
+
+    clock: Callable[[], float]
+    now: Callable[[], datetime]
+    draw: Callable[[], float]
+
+
+def course(call: Call[T], sources: Sources) -> Generator[Step, Reply, CallReport[T]]:
+    """Yield the steps of `call` and return its report."""
+    return (yield from _Course(call, sources).run())
+
+
+class _Course(Generic[T]):
+    """One call on its way: its attempts so far and what the last one said."""
+
+    def __init__(self, call: Call[T], sources: Sources) -> None:
+        self.call = call
+        self.operation = call.operation
+        self.sources = sources
+        self.started = sources.clock()
+        self.started_at = sources.now()
+        self.deadline = self.started + call.deadline_s
+        self.attempts: list[Attempt] = []
+        self.aftermath = Aftermath()
+        self.ambiguous = False
+        self.suppressed = False
+
+    def run(self) -> Generator[Step, Reply, CallReport[T]]:
+        if self.operation.needs_key and not self.call.has_key:
+            return self._report(
+                Verdict(ErrorClass.CONFIG, detail="this call needs a virtual key")
+            )
+        verdict: Verdict | None = None
+        waited_s = 0.0
+        while True:
+            admission = yield from _ask(self.call.admit)
+            if admission.held_s is not None:
+                return self._held(admission, verdict)
+            sent = yield from self._send(admission)
+            outcome = self._read(sent)
+            verdict = outcome if isinstance(outcome, Verdict) else None
+            self._note(sent, verdict, waited_s)
+            self.aftermath = yield from _settle(admission, verdict)
+            if not isinstance(outcome, Verdict):
+                return self._report(None, outcome.value)
+            wait_s = self._next_wait(outcome, admission)
+            if wait_s is None:
+                break
+            yield Wait(wait_s, self.attempts[-1])
+            waited_s = wait_s
+            if self._must_look_at_job(outcome):
+                report = yield from self._look_at_job(outcome)
+                if report is not None:
+                    return report
+        return self._report((yield from self._explained(outcome)))
+
+    def _send(self, admission: Admission) -> Generator[Step, Reply, Sent]:
+        number = len(self.attempts)
+        grown_s = self.call.retry.attempt_timeout(self.operation.timeout_s, number)
+        timeout_s = max(min(grown_s, self._left()), 0.0)
+        return _sent((yield Send(number, timeout_s, admission)))
+
+    def _left(self) -> float:
+        return self.deadline - self.sources.clock()
+
+    def _read(self, sent: Sent) -> "Verdict | _Value[T]":
+        if sent.answer is None:
+            fault = sent.fault or Verdict(ErrorClass.INTERNAL)
+            return replace(fault, detail=redact(fault.detail, *self.call.secrets))
+        if 200 <= sent.answer.status_code < 300:
+            return self._value(sent.answer)
+        return classify(sent.answer, self.sources.now(), *self.call.secrets)
+
+    def _value(self, answer: Answer) -> "Verdict | _Value[T]":
+        try:
+            return _Value(self.operation.read(answer.body))
+        except UnreadableError as error:
+            extra = said(answer.headers, answer.body, *self.call.secrets)
+            text = f"{error}; the answer says: {extra}" if extra else str(error)
+            return Verdict(
+                ErrorClass.DECODE,
+                status_code=answer.status_code,
+                detail=redact(text, *self.call.secrets),
+            )
+
+    def _note(self, sent: Sent, verdict: Verdict | None, waited_s: float) -> None:
+        status = sent.answer.status_code if sent.answer else None
+        self.attempts.append(
+            Attempt(
+                number=len(self.attempts) + 1,
+                started_at=sent.started_at,
+                wait_s=waited_s,
+                latency_s=sent.latency_s,
+                error=verdict.error if verdict else None,
+                status_code=status,
+                detail=verdict.detail if verdict else "",
+                phases=sent.phases,
+            )
+        )
+        if verdict and self.operation.method != "GET":
+            self.ambiguous = self.ambiguous or is_ambiguous(verdict.error, status)
+
+    def _next_wait(self, verdict: Verdict, admission: Admission) -> float | None:
+        """Return the seconds to wait before the next attempt, or None for no more."""
+        if admission.peek or len(self.attempts) > self.call.max_retries:
+            return None
+        if not self._may_repeat(verdict):
+            return None
+        wait_s = self.call.retry.wait(
+            len(self.attempts) - 1,
+            self.sources.draw(),
+            unavailable=verdict.status_code == 503,
+            retry_after_s=verdict.retry_after_s,
+        )
+        if wait_s >= self._left():
+            return None
+        # A wait in vain is not begun: the breaker would refuse at its end.
+        if self.aftermath.held_s > wait_s and self.call.admit is Admit.NORMAL:
+            self.suppressed = True
+            return None
+        return wait_s
+
+    def _may_repeat(self, verdict: Verdict) -> bool:
+        retry = self.call.retry
+        if retry.too_long(verdict.retry_after_s) or verdict.asked is False:
+            return False
+        if verdict.asked:
+            return True
+        return verdict.repeatable and retry.allows(
+            self.operation.repeat, verdict.error, verdict.status_code
+        )
+
+    def _must_look_at_job(self, verdict: Verdict) -> bool:
+        """Return whether a completion may have been applied by the failed attempt."""
+        refused = never_left(verdict.error) or verdict.status_code in (429, 503)
+        return self.operation.repeat is Repeat.COMPLETE and not refused
+
+    def _look_at_job(
+        self, verdict: Verdict
+    ) -> Generator[Step, Reply, CallReport[T] | None]:
+        """Return the report when the job is already final, None to send again.
+
+        Sending `complete` a third time charges again, so without a look there is no
+        repeat: the first error then stands.
+        """
+        job = yield from self._look(operations.get_job(self.operation.job_id))
+        if not isinstance(job, Job):
+            return self._report(verdict)
+        if job.status == self.operation.wanted_status:
+            self.ambiguous = False
+            done = CompletedJob(
+                job_id=job.job_id, status=job.status, completed_at=job.completed_at
+            )
+            return self._report(None, done)  # type: ignore[arg-type]  # COMPLETE's payload
+        if job.status.is_final:
+            self.ambiguous = False
+            return self._report(
+                Verdict(ErrorClass.CONFLICT, detail=f"the job is already {job.status}")
+            )
+        return None
+
+    def _explained(self, verdict: Verdict) -> Generator[Step, Reply, Verdict]:
+        """Return a vague 403 with the reason that the team itself gives."""
+        team_id = self.operation.team_id or self.call.team_id
+        if not verdict.vague or not team_id or self.operation.name == "get_team":
+            return verdict
+        team = yield from self._look(operations.get_team(team_id), fresh_for_s=30.0)
+        if not isinstance(team, Team):
+            return verdict
+        error = self._reason(team)
+        self.attempts[-1] = replace(self.attempts[-1], error=error)
+        return replace(verdict, error=error)
+
+    def _reason(self, team: Team) -> ErrorClass:
+        if team.status is TeamStatus.SUSPENDED:
+            return ErrorClass.TEAM_SUSPENDED
+        if team.status is TeamStatus.PAUSED:
+            return ErrorClass.TEAM_PAUSED
+        remaining = team.credits_remaining
+        if remaining is not None and remaining <= 0:
+            return ErrorClass.CREDITS_EXHAUSTED
+        named = self.operation.names_model and remaining is not None
+        return ErrorClass.MODEL_DENIED if named else ErrorClass.FORBIDDEN
+
+    def _look(
+        self, operation: Operation[Team] | Operation[Job], *, fresh_for_s: float = 0.0
+    ) -> Generator[Step, Reply, Team | Job | None]:
+        timeout_s = min(_LOOK_TIMEOUT_S, self._left())
+        if timeout_s <= 0:
+            return None
+        sent = _sent((yield Look(operation, timeout_s, fresh_for_s)))
+        if sent.answer is None or sent.answer.status_code != 200:
+            return None
+        try:
+            return operation.read(sent.answer.body)
+        except UnreadableError:
+            return None
+
+    def _held(self, admission: Admission, verdict: Verdict | None) -> CallReport[T]:
+        if verdict is not None:
+            self.suppressed = True
+            return self._report(verdict)
+        self.aftermath = Aftermath(admission.state, admission.held_s or 0.0)
+        return self._report(
+            Verdict(
+                ErrorClass.BREAKER_HELD,
+                detail="the circuit breaker is open",
+                retry_after_s=admission.held_s,
+            )
+        )
+
+    def _report(self, verdict: Verdict | None, value: T | None = None) -> CallReport[T]:
+        return CallReport(
+            operation=self.operation.name,
+            method=self.operation.method,
+            endpoint=self.operation.route,
+            request_id=self.call.request_id,
+            started_at=self.started_at,
+            elapsed_s=self.sources.clock() - self.started,
+            attempts=tuple(self.attempts),
+            error=verdict.error if verdict else None,
+            value=value,
+            status_code=_status(verdict, self.attempts),
+            detail=verdict.detail if verdict else "",
+            field_errors=verdict.field_errors if verdict else (),
+            retry_after_s=verdict.retry_after_s if verdict else None,
+            ambiguous=self.ambiguous and verdict is not None,
+            retries_suppressed=self.suppressed,
+            host=self.call.host,
+            team_id=self.operation.team_id or self.call.team_id,
+            job_id=self.operation.job_id,
+            breaker_state=self.aftermath.state,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Value(Generic[T]):
+    value: T
+
+
+def _ask(mode: Admit) -> Generator[Step, Reply, Admission]:
+    reply = yield Ask(mode)
+    assert isinstance(reply, Admission)
+    return reply
+
+
+def _settle(
+    admission: Admission, verdict: Verdict | None
+) -> Generator[Step, Reply, Aftermath]:
+    reply = yield Settle(admission, results(verdict))
+    assert isinstance(reply, Aftermath)
+    return reply
+
+
+def _status(verdict: Verdict | None, attempts: list[Attempt]) -> int | None:
+    if verdict is not None:
+        return verdict.status_code
+    return attempts[-1].status_code if attempts else None
+
+
+def _sent(reply: Reply) -> Sent:
+    assert isinstance(reply, Sent)
+    return reply
+
+
+def results(verdict: Verdict | None) -> tuple[Result, Result]:
+    """Return what an attempt says to its route's breaker and to its host's."""
+    if verdict is None:
+        return _FINE
+    route = Result(
+        TABLE[verdict.error].breaker, verdict.error.value, verdict.retry_after_s
+    )
+    return route, Result(_host_effect(verdict), verdict.error.value)
+
+
+_FINE = (Result(BreakerEffect.SUCCESS), Result(BreakerEffect.SUCCESS))
+
+
+def _host_effect(verdict: Verdict) -> BreakerEffect:
+    """Return what the host's breaker learns: only whether anything is there at all."""
+    if verdict.status_code in _HOST_FAILURES:
+        return BreakerEffect.FAILURE
+    if verdict.status_code is not None:
+        return BreakerEffect.SUCCESS
+    unreachable = never_left(verdict.error) and verdict.error in _UNREACHABLE
+    return BreakerEffect.FAILURE if unreachable else BreakerEffect.IGNORED
+
+
+_UNREACHABLE = frozenset(
+    {ErrorClass.CONNECT_FAILED, ErrorClass.CONNECT_TIMEOUT, ErrorClass.TLS_FAILED}
+)

@@ -1,0 +1,144 @@
+"""Ask and tell the breakers of one call, through any store, with compare-and-swap."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from apiclient import breaker
+from apiclient.breaker import (
+    Admit,
+    BreakerPolicy,
+    BreakerRow,
+    BreakerState,
+    BreakerStore,
+    Pass,
+    Result,
+)
+from apiclient.report import BreakerEffect
+
+_TRIES = 8  # lost compare-and-swaps in a row before we give in to the others
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """One breaker that let the call pass, and the row it was seen in."""
+
+    key: str
+    row: BreakerRow
+    kind: Pass
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """Whether an attempt may be sent; `held_s` is None when it may.
+
+    `peek` says that a breaker is open and the attempt goes all the same, once.
+    """
+
+    tickets: tuple[Ticket, ...] = ()
+    held_s: float | None = None
+    peek: bool = False
+    state: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Aftermath:
+    """The breakers after a result: the route's state, and how long they would hold us."""
+
+    state: str = ""
+    held_s: float = 0.0
+
+
+class Gate:
+    """The breakers of one client.
+
+    `now` gives seconds since the epoch, `draw` a number on [0, 1). A store of None lets
+    everything pass.
+    """
+
+    def __init__(
+        self,
+        store: BreakerStore | None,
+        policy: BreakerPolicy,
+        now: Callable[[], float],
+        draw: Callable[[], float],
+    ) -> None:
+        self._store = store
+        self._policy = policy
+        self._now = now
+        self._draw = draw
+
+    def admit(self, keys: tuple[str, ...], mode: Admit) -> Admission:
+        """Ask the breakers in turn; the first of `keys` gives the state that is shown."""
+        if self._store is None:
+            return Admission()
+        now = self._now()
+        tickets: list[Ticket] = []
+        for key in keys:
+            answer = self._admit_one(self._store, key, now, mode)
+            if not isinstance(answer, Ticket):
+                self.settle(
+                    tuple(tickets), (Result(BreakerEffect.IGNORED),) * len(keys)
+                )
+                return Admission(held_s=answer, state=BreakerState.OPEN.value)
+            tickets.append(answer)
+        return Admission(
+            tickets=tuple(tickets),
+            peek=any(each.kind is Pass.PEEK for each in tickets),
+            state=breaker.state(tickets[0].row, now).value if tickets else "",
+        )
+
+    def _admit_one(
+        self, store: BreakerStore, key: str, now: float, mode: Admit
+    ) -> Ticket | float:
+        """Return a ticket, or for how many seconds the call is held."""
+        for _ in range(_TRIES):
+            row = store.load(key)
+            decision = breaker.admit(row, now, self._policy, mode)
+            if decision.new is not None and not store.swap(key, row, decision.new):
+                continue
+            if decision.held_s is not None:
+                return decision.held_s
+            return Ticket(key, decision.new or row, decision.kind)
+        return self._policy.open_s
+
+    def settle(
+        self, tickets: tuple[Ticket, ...], results: tuple[Result, ...]
+    ) -> Aftermath:
+        """Tell each breaker its result, in the order of the keys."""
+        if self._store is None or not tickets:
+            return Aftermath()
+        now = self._now()
+        rows = [
+            self._settle_one(self._store, ticket, now, result)
+            for ticket, result in zip(tickets, results, strict=False)
+        ]
+        held_s = max(breaker.open_until(row, now, self._policy) - now for row in rows)
+        return Aftermath(breaker.state(rows[0], now).value, max(held_s, 0.0))
+
+    def release(self, tickets: tuple[Ticket, ...]) -> None:
+        """Give back a half-open trial that was cancelled; no count changes."""
+        self.settle(tickets, (Result(BreakerEffect.IGNORED),) * len(tickets))
+
+    def _settle_one(
+        self, store: BreakerStore, ticket: Ticket, now: float, result: Result
+    ) -> BreakerRow:
+        """Return the row as it is now.
+
+        A closed breaker without failures that sees a success costs no store call: the row
+        seen at admission says that there is nothing to write.
+        """
+        row = ticket.row
+        for _ in range(_TRIES):
+            new = breaker.settle(
+                row,
+                result,
+                now=now,
+                policy=self._policy,
+                kind=ticket.kind,
+                generation=ticket.row.generation,
+                draw=self._draw(),
+            )
+            if new is None or store.swap(ticket.key, row, new):
+                return new or row
+            row = store.load(ticket.key)
+        return row

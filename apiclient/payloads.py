@@ -1,0 +1,182 @@
+"""What the gateway's answers hold: frozen structs, and readers that forgive.
+
+Unknown fields are ignored and only named ones are kept, so that a team's `virtual_key`
+never is. A wrong type raises `UnreadableError`, which names the field.
+"""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import TypeVar
+
+import msgspec
+
+S = TypeVar("S", bound=msgspec.Struct)
+
+
+class UnreadableError(ValueError):
+    """A body that is not what its operation promises; the message names the field."""
+
+
+class JobStatus(StrEnum):
+    """The gateway answers in upper case, the guide writes lower case: both are read."""
+
+    PENDING = "pending"
+    IN_PROGRESS = "in_progress"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    UNKNOWN = "unknown"
+
+    @classmethod
+    def _missing_(cls, value: object) -> "JobStatus":
+        word = str(value).lower()
+        return cls(word) if word in cls._value2member_map_ else cls.UNKNOWN
+
+    @property
+    def is_final(self) -> bool:
+        return self in (JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CANCELLED)
+
+
+class Health(msgspec.Struct, frozen=True):
+    status: str
+    service: str = ""
+
+    @property
+    def healthy(self) -> bool:
+        return self.status.lower() in ("healthy", "ok")
+
+
+class CreditCheck(msgspec.Struct, frozen=True):
+    """`error` says why not, in an answer that is nevertheless a success."""
+
+    has_credits: bool
+    team_id: str = ""
+    credits_remaining: float | None = None
+    credits_needed: float | None = None
+    error: str | None = None
+
+
+class Job(msgspec.Struct, frozen=True):
+    """Times are aware, in UTC, whichever of the gateway's three formats they had."""
+
+    job_id: str
+    status: JobStatus
+    created_at: datetime | None = None
+    started_at: datetime | None = None
+    completed_at: datetime | None = None
+    team_id: str = ""
+    job_type: str = ""
+    error_message: str | None = None
+    credit_applied: bool | None = None
+    model_groups_used: tuple[str, ...] | None = None
+
+    def __post_init__(self) -> None:
+        _make_aware(self, "created_at", "started_at", "completed_at")
+
+
+class Costs(msgspec.Struct, frozen=True):
+    """`credit_applied` is a hint only: it is false on a repeated completion, too."""
+
+    total_calls: int = 0
+    successful_calls: int = 0
+    failed_calls: int = 0
+    total_tokens: int = 0
+    total_cost_usd: float = 0.0
+    avg_latency_ms: float | None = None
+    credit_applied: bool | None = None
+    credits_remaining: float | None = None
+
+
+class JobCall(msgspec.Struct, frozen=True):
+    call_id: str
+    purpose: str | None = None
+    model_group: str | None = None
+    tokens: int | None = None
+    latency_ms: float | None = None
+    error: str | None = None
+
+
+class CompletedJob(msgspec.Struct, frozen=True):
+    """`costs` is None when a lost answer was made up for by looking the job up."""
+
+    job_id: str
+    status: JobStatus
+    completed_at: datetime | None = None
+    costs: Costs | None = None
+    calls: tuple[JobCall, ...] = ()
+
+    def __post_init__(self) -> None:
+        _make_aware(self, "completed_at")
+
+
+class Reply(msgspec.Struct, frozen=True):
+    """`content` is None for tool calls; `finish_reason` is the provider's own word."""
+
+    content: str | None = None
+    finish_reason: str | None = None
+
+
+class CallMetadata(msgspec.Struct, frozen=True):
+    """The guide calls the model `model_group`, the gateway `model`."""
+
+    tokens_used: int | None = None
+    latency_ms: float | None = None
+    model: str | None = None
+    model_group: str | None = None
+
+    @property
+    def model_name(self) -> str:
+        return self.model or self.model_group or ""
+
+
+class LLMCall(msgspec.Struct, frozen=True):
+    call_id: str
+    response: Reply
+    metadata: CallMetadata = CallMetadata()
+
+
+class SingleCall(msgspec.Struct, frozen=True):
+    job_id: str
+    status: JobStatus
+    response: Reply
+    metadata: CallMetadata = CallMetadata()
+    costs: Costs | None = None
+    completed_at: datetime | None = None
+
+    def __post_init__(self) -> None:
+        _make_aware(self, "completed_at")
+
+
+def reader(kind: type[S]) -> Callable[[bytes], S]:
+    """Return a function that reads a JSON body as `kind`."""
+    decoder = msgspec.json.Decoder(kind)
+
+    def read(body: bytes) -> S:
+        try:
+            return decoder.decode(body)
+        except msgspec.ValidationError as error:
+            raise UnreadableError(str(error)) from None
+        except (ValueError, RecursionError):
+            raise UnreadableError("the answer is not valid JSON") from None
+
+    return read
+
+
+def _make_aware(struct: msgspec.Struct, *names: str) -> None:
+    """Give each naive time in `struct` its zone: every time the gateway sends is UTC."""
+    for name in names:
+        moment = getattr(struct, name)
+        if moment is not None:
+            aware = (
+                moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+            )
+            msgspec.structs.force_setattr(struct, name, aware)
+
+
+read_health = reader(Health)
+read_credit_check = reader(CreditCheck)
+read_job = reader(Job)
+read_completed_job = reader(CompletedJob)
+read_llm_call = reader(LLMCall)
+read_single_call = reader(SingleCall)

@@ -1,0 +1,100 @@
+"""Keep secrets and control characters out of everything that people or logs see."""
+
+import re
+from typing import NoReturn
+from urllib.parse import quote
+
+DETAIL_LIMIT = 500  # characters of remote text that are worth a row in a table
+_HIDDEN = "[hidden]"
+_SHORTEST_KEY = 4  # hiding shorter "keys" would only blank out ordinary text
+
+# Secrets that a server may repeat: the gateway's own texts have held provider keys in
+# URLs, and its team answers hold the virtual key.
+_PATTERNS = (
+    (re.compile(r"\bsk-[A-Za-z0-9_\-]{2,}"), f"sk-{_HIDDEN}"),
+    (re.compile(r"(?i)\b(bearer|basic)\s+[^\s'\",;]+"), rf"\1 {_HIDDEN}"),
+    (
+        re.compile(
+            r"(?i)(virtual_key|api[_-]?key|x-admin-key|master_key|password|secret)"
+            r"(\\?[\"']?\s*[:=]\s*\\?[\"']?)[^\s\"'&,;}\\]+"
+        ),
+        rf"\1\2{_HIDDEN}",
+    ),
+    (re.compile(r"(?i)([?&](?:key|token|access_token)=)[^&\s\"'<>]+"), rf"\1{_HIDDEN}"),
+    (re.compile(r"(?i)(\w+://)[^/\s@]+@"), rf"\1{_HIDDEN}@"),
+)
+# C0, DEL and C1 controls, and what reorders or hides text: bidi marks, zero width.
+_CONTROLS = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]"
+)
+_ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?)")
+
+
+class Secret:
+    """A text that shows itself only to `reveal`.
+
+    Its repr, str and format hide it, and it refuses to be pickled, so that neither a log
+    line nor a queued task can carry it by accident.
+    """
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        return self._text
+
+    def __repr__(self) -> str:
+        return f"Secret({_HIDDEN!r})"
+
+    def __str__(self) -> str:
+        return _HIDDEN
+
+    def __format__(self, spec: str) -> str:
+        return format(_HIDDEN, spec)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and other._text == self._text
+
+    def __hash__(self) -> int:
+        return hash(self._text)
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a Secret is not pickled")
+
+
+def redact(text: str, *secrets: str, limit: int = DETAIL_LIMIT) -> str:
+    """Return remote `text` fit to be stored and shown.
+
+    The given secrets and everything that looks like one are hidden, control characters
+    and terminal escapes become spaces, and at most `limit` characters remain.
+    """
+    for secret in secrets:
+        if len(secret) >= _SHORTEST_KEY:
+            text = text.replace(secret, _HIDDEN).replace(quote(secret), _HIDDEN)
+    text = _CONTROLS.sub(" ", _ANSI.sub(" ", text))
+    for secret in secrets:  # a control character may have split a key
+        if len(secret) >= _SHORTEST_KEY:
+            text = text.replace(secret, _HIDDEN)
+    for pattern, hidden in _PATTERNS:
+        text = pattern.sub(hidden, text)
+    text = " ".join(text.split())
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def check_virtual_key(text: str) -> str:
+    """Return `text` when it can be sent as a bearer token, else raise ValueError.
+
+    The message never holds the key: a key with a newline, as read from a file, is the
+    usual fault, and the HTTP library would print it in clear.
+    """
+    if not text:
+        raise ValueError("the virtual key is empty")
+    if text != text.strip():
+        raise ValueError("the virtual key begins or ends with white space")
+    if any(not "!" <= character <= "~" for character in text):
+        raise ValueError(
+            "the virtual key holds a character that is not printable ASCII"
+        )
+    return text

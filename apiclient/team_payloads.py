@@ -1,0 +1,204 @@
+"""A team and its credits, in every shape that gateways have been seen to send.
+
+The status may stand at the top, under `credits`, or nowhere; numbers may be strings or
+nonsense. What cannot be read is unknown, never active, suspended or zero.
+"""
+
+import math
+import re
+from datetime import UTC, datetime
+from enum import StrEnum
+
+import msgspec
+
+from apiclient.payloads import UnreadableError
+from apiclient.redact import redact
+
+_NUMBER = re.compile(
+    r"[+-]?(\d{1,18}(\.\d{0,18})?|\.\d{1,18})(e[+-]?\d{1,3})?", re.IGNORECASE | re.ASCII
+)
+_TEXT_LIMIT = 255
+_BALANCE_MARKS = ("credits_remaining", "credits_allocated", "credits_used")
+_TEAM_MARKS = ("team_id", "status", "credits", *_BALANCE_MARKS)
+
+
+class TeamStatus(StrEnum):
+    ACTIVE = "active"
+    SUSPENDED = "suspended"
+    PAUSED = "paused"
+    UNKNOWN = "unknown"
+
+
+class Credits(msgspec.Struct, frozen=True):
+    """A team's balance. A number is None where the gateway sent none or nonsense."""
+
+    allocated: float | None = None
+    used: float | None = None
+    remaining: float | None = None
+    credit_limit: float | None = None
+    auto_refill: bool | None = None
+    refill_amount: float | None = None
+    refill_period: str = ""
+    last_refill_at: datetime | None = None
+    budget_mode: str = ""
+    credits_per_dollar: float | None = None
+    tokens_per_credit: float | None = None
+    status: TeamStatus = TeamStatus.UNKNOWN
+    status_text: str = ""
+    team_id: str = ""
+
+
+Balance = Credits
+
+
+class Team(msgspec.Struct, frozen=True):
+    """`status_text` is the gateway's own word; `credits` is None when it sent none."""
+
+    team_id: str
+    status: TeamStatus = TeamStatus.UNKNOWN
+    status_text: str = ""
+    credits: Credits | None = None
+    organization_id: str = ""
+    access_groups: tuple[str, ...] = ()
+    allowed_model_aliases: tuple[str, ...] = ()
+    created_at: datetime | None = None
+
+    @property
+    def credits_remaining(self) -> float | None:
+        return self.credits.remaining if self.credits else None
+
+
+def read_team(body: bytes) -> Team:
+    return _team(_decoded(body), "$")
+
+
+def read_teams(body: bytes) -> tuple[Team, ...]:
+    document = _decoded(body)
+    if isinstance(document, dict):
+        document = document.get("teams", document)
+    if not isinstance(document, list):
+        raise UnreadableError("Expected `array`, got something else - at `$`")
+    return tuple(_team(item, f"$[{index}]") for index, item in enumerate(document))
+
+
+def read_balance(body: bytes) -> Credits:
+    return _credits(_object(_decoded(body), "$", _BALANCE_MARKS), {})
+
+
+def _decoded(body: bytes) -> object:
+    try:
+        document: object = msgspec.json.decode(body)
+    except (ValueError, RecursionError):
+        raise UnreadableError("the answer is not valid JSON") from None
+    return document
+
+
+def _object(
+    document: object, path: str, marks: tuple[str, ...]
+) -> dict[object, object]:
+    if not isinstance(document, dict):
+        raise UnreadableError(
+            f"Expected `object`, got {type(document).__name__} - at `{path}`"
+        )
+    if not any(mark in document for mark in marks):
+        raise UnreadableError(
+            f"Expected a team or a balance, got an object without them - at `{path}`"
+        )
+    return document
+
+
+def _team(document: object, path: str) -> Team:
+    top = _object(document, path, _TEAM_MARKS)
+    nested = top.get("credits")
+    inner: dict[object, object] = nested if isinstance(nested, dict) else {}
+    status, status_text = _status(top, inner)
+    has_credits = (
+        bool(inner) or "credits_remaining" in top or "credits_allocated" in top
+    )
+    return Team(
+        team_id=_text(top.get("team_id")) or _text(inner.get("team_id")),
+        status=status,
+        status_text=status_text,
+        credits=_credits(top, inner) if has_credits else None,
+        organization_id=_text(top.get("organization_id")),
+        access_groups=_texts(top.get("access_groups")),
+        allowed_model_aliases=_texts(top.get("allowed_model_aliases")),
+        created_at=_moment(top.get("created_at") or inner.get("created_at")),
+    )
+
+
+def _credits(top: dict[object, object], inner: dict[object, object]) -> Credits:
+    def number(name: str) -> float | None:
+        value = _number(top.get(name))
+        return _number(inner.get(name)) if value is None else value
+
+    def either(name: str) -> object:
+        value = inner.get(name)
+        return top.get(name) if value is None else value
+
+    status, status_text = _status(top, inner)
+    auto_refill = either("auto_refill")
+    return Credits(
+        allocated=number("credits_allocated"),
+        used=number("credits_used"),
+        remaining=number("credits_remaining"),
+        credit_limit=number("credit_limit"),
+        auto_refill=auto_refill if isinstance(auto_refill, bool) else None,
+        refill_amount=number("refill_amount"),
+        refill_period=_text(either("refill_period")),
+        last_refill_at=_moment(either("last_refill_at")),
+        budget_mode=_text(either("budget_mode")),
+        credits_per_dollar=number("credits_per_dollar"),
+        tokens_per_credit=number("tokens_per_credit"),
+        status=status,
+        status_text=status_text,
+        team_id=_text(either("team_id")),
+    )
+
+
+def _status(
+    top: dict[object, object], inner: dict[object, object]
+) -> tuple[TeamStatus, str]:
+    value = top.get("status")
+    if not isinstance(value, str):
+        value = inner.get("status")
+    if not isinstance(value, str):
+        return TeamStatus.UNKNOWN, ""
+    word = value.strip().lower()
+    known = word in TeamStatus._value2member_map_
+    return TeamStatus(word) if known else TeamStatus.UNKNOWN, redact(value, limit=100)
+
+
+def _number(value: object) -> float | None:
+    """Return a finite number, from a number or an ASCII numeric string; else None."""
+    if isinstance(value, str):
+        if not _NUMBER.fullmatch(value.strip()):
+            return None
+        value = float(value)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        number = float(value)
+    except OverflowError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _moment(value: object) -> datetime | None:
+    if not isinstance(value, str):
+        return None
+    try:
+        moment = msgspec.convert(value, datetime)
+        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    except (msgspec.ValidationError, OverflowError):
+        return None
+
+
+def _text(value: object) -> str:
+    return value[:_TEXT_LIMIT] if isinstance(value, str) else ""
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    if not isinstance(value, list):
+        return ()
+    return tuple(_text(item) for item in value if isinstance(item, str))

@@ -1,0 +1,265 @@
+"""httpx transports over httpcore's public API, and what their failures mean.
+
+No redirects, cookies, proxies or environment: those live in httpx's clients, which are
+not used. One client's pool is never shared with another's, because surplus bytes of one
+answer would become the next one's.
+"""
+
+import ssl
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Mapping
+from types import MappingProxyType
+
+import httpcore
+import httpx
+
+from apiclient.addresses import AddressCheck, Resolver
+from apiclient.bodies import BodyTooLargeError, UnreadableBodyError
+from apiclient.classify import Verdict
+from apiclient.network import (
+    AddressRefusedError,
+    AsyncSocketBackend,
+    Budget,
+    Exchange,
+    SocketBackend,
+    TLSFailedError,
+)
+from apiclient.report import ErrorClass
+
+_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+_RESOLVER = Resolver()
+
+
+class TLSFailureError(httpx.ConnectError):
+    """TLS could not be set up."""
+
+
+class RefusedAddressError(httpx.ConnectError):
+    """The address policy forbids the connection."""
+
+
+_TRANSLATED: Mapping[type[Exception], type[httpx.TransportError]] = MappingProxyType(
+    {
+        TLSFailedError: TLSFailureError,
+        AddressRefusedError: RefusedAddressError,
+        httpcore.PoolTimeout: httpx.PoolTimeout,
+        httpcore.ConnectTimeout: httpx.ConnectTimeout,
+        httpcore.ReadTimeout: httpx.ReadTimeout,
+        httpcore.WriteTimeout: httpx.WriteTimeout,
+        httpcore.ConnectError: httpx.ConnectError,
+        httpcore.ReadError: httpx.ReadError,
+        httpcore.WriteError: httpx.WriteError,
+        httpcore.RemoteProtocolError: httpx.RemoteProtocolError,
+        httpcore.LocalProtocolError: httpx.LocalProtocolError,
+        httpcore.UnsupportedProtocol: httpx.UnsupportedProtocol,
+    }
+)
+_CAUGHT = tuple(_TRANSLATED)
+
+# What may come out of a transport; the first match wins, so subclasses come first.
+_MEANINGS: tuple[tuple[type[Exception], ErrorClass], ...] = (
+    (RefusedAddressError, ErrorClass.CONFIG),
+    (TLSFailureError, ErrorClass.TLS_FAILED),
+    (httpx.PoolTimeout, ErrorClass.POOL_EXHAUSTED),
+    (httpx.ConnectTimeout, ErrorClass.CONNECT_TIMEOUT),
+    (httpx.TimeoutException, ErrorClass.TIMEOUT),
+    (httpx.ConnectError, ErrorClass.CONNECT_FAILED),
+    (httpx.ProxyError, ErrorClass.CONNECT_FAILED),
+    (httpx.NetworkError, ErrorClass.CONNECTION_LOST),
+    (httpx.RemoteProtocolError, ErrorClass.PROTOCOL),
+    (httpx.DecodingError, ErrorClass.DECODE),
+    (httpx.TooManyRedirects, ErrorClass.REDIRECT),
+    (BodyTooLargeError, ErrorClass.TOO_LARGE),
+    (UnreadableBodyError, ErrorClass.DECODE),
+    (httpx.TransportError, ErrorClass.CONFIG),  # local protocol, unsupported scheme
+    (httpx.InvalidURL, ErrorClass.CONFIG),
+    (UnicodeError, ErrorClass.CONFIG),
+    (httpx.HTTPError, ErrorClass.PROTOCOL),
+    (httpx.StreamError, ErrorClass.PROTOCOL),
+)
+FAULTS = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, BodyTooLargeError,
+          UnreadableBodyError, UnicodeError)  # fmt: skip
+_CUT_SHORT = ("peer closed connection", "Server disconnected")
+_TLS_WORDS = ("SSL", "TLS", "CERTIFICATE")
+
+
+def fault_of(error: Exception) -> Verdict:
+    """Return what an exception out of a transport means.
+
+    The texts of our own faults are not kept: a header that cannot be sent is quoted in
+    them, and that is where the key would be.
+    """
+    kind = next((kind for type_, kind in _MEANINGS if isinstance(error, type_)), None)
+    if kind is None:
+        raise error
+    text = str(error)
+    if kind is ErrorClass.PROTOCOL and text.startswith(_CUT_SHORT):
+        kind = ErrorClass.CONNECTION_LOST
+    elif kind is ErrorClass.CONNECT_FAILED and any(word in text for word in _TLS_WORDS):
+        kind = _foreign_tls(error)
+    elif kind is ErrorClass.CONFIG and not isinstance(error, RefusedAddressError):
+        text = f"the request cannot be sent: {type(error).__name__}"
+    return Verdict(kind, detail=text or type(error).__name__)
+
+
+def _foreign_tls(error: Exception) -> ErrorClass:
+    """Tell TLS from other connect errors for transports that only say it in words."""
+    ours = str(error).startswith("TLS handshake: ")
+    return ErrorClass.CONNECT_FAILED if ours else ErrorClass.TLS_FAILED
+
+
+def timeouts(
+    exchange: Exchange, connect_s: float, timeout_s: float
+) -> dict[str, float]:
+    """Return httpx's `timeout` extension; each value knows its exchange."""
+    whole = Budget.of(timeout_s, exchange)
+    brief = Budget.of(min(connect_s, timeout_s), exchange)
+    return {"connect": brief, "read": whole, "write": whole, "pool": brief}
+
+
+class WireTransport(httpx.BaseTransport):
+    """A pool of connections of one client.
+
+    With `fresh_connections` each request opens its own. Requests need the timeouts of
+    `timeouts()` as their extension.
+    """
+
+    def __init__(
+        self,
+        ssl_context: ssl.SSLContext | None,
+        check: AddressCheck,
+        *,
+        fresh_connections: bool = False,
+        max_connections: int = 10,
+    ) -> None:
+        self._pool = httpcore.ConnectionPool(
+            ssl_context=ssl_context,
+            max_connections=max_connections,
+            max_keepalive_connections=0 if fresh_connections else max_connections,
+            keepalive_expiry=5.0,
+            network_backend=SocketBackend(check, _RESOLVER),
+        )
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        raw = _raw(request)
+        while True:
+            try:
+                response = self._pool.handle_request(raw)
+            except _CAUGHT as error:
+                if _was_stale(request, error):
+                    continue
+                raise _translated(error) from error
+            assert isinstance(response.stream, Iterable)
+            return httpx.Response(
+                response.status, headers=response.headers, stream=_Body(response.stream)
+            )
+
+    def close(self) -> None:
+        self._pool.close()
+
+
+class AsyncWireTransport(httpx.AsyncBaseTransport):
+    """The same for asyncio."""
+
+    def __init__(
+        self,
+        ssl_context: ssl.SSLContext | None,
+        check: AddressCheck,
+        *,
+        fresh_connections: bool = False,
+        max_connections: int = 10,
+    ) -> None:
+        self._pool = httpcore.AsyncConnectionPool(
+            ssl_context=ssl_context,
+            max_connections=max_connections,
+            max_keepalive_connections=0 if fresh_connections else max_connections,
+            keepalive_expiry=5.0,
+            network_backend=AsyncSocketBackend(check, _RESOLVER),
+        )
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        raw = _raw(request)
+        while True:
+            try:
+                response = await self._pool.handle_async_request(raw)
+            except _CAUGHT as error:
+                if _was_stale(request, error):
+                    continue
+                raise _translated(error) from error
+            assert isinstance(response.stream, AsyncIterable)
+            return httpx.Response(
+                response.status,
+                headers=response.headers,
+                stream=_AsyncBody(response.stream),
+            )
+
+    async def aclose(self) -> None:
+        await self._pool.aclose()
+
+
+def _raw(request: httpx.Request) -> httpcore.Request:
+    url = request.url
+    return httpcore.Request(
+        method=request.method,
+        url=httpcore.URL(
+            scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path
+        ),
+        headers=request.headers.raw,
+        content=request.stream,
+        extensions=request.extensions,
+    )
+
+
+def _translated(error: Exception) -> httpx.TransportError:
+    return _TRANSLATED[type(error)](str(error))
+
+
+def _was_stale(request: httpx.Request, error: Exception) -> bool:
+    """Return whether a kept connection was closed under us before it said a word.
+
+    A safe request is then sent again at once: every such try uses up one connection, so
+    there is an end. Others are left to the retry policy.
+    """
+    budget = request.extensions.get("timeout", {}).get("read")
+    if request.method not in _SAFE_METHODS or not isinstance(budget, Budget):
+        return False
+    exchange = budget.exchange
+    broken = isinstance(
+        error, httpcore.ReadError | httpcore.WriteError | httpcore.RemoteProtocolError
+    )
+    if not broken or not exchange.reused or exchange.first_byte is not None:
+        return False
+    exchange.begin_again()
+    return True
+
+
+class _Body(httpx.SyncByteStream):
+    def __init__(self, stream: Iterable[bytes]) -> None:
+        self._stream = stream
+
+    def __iter__(self) -> Iterator[bytes]:
+        try:
+            yield from self._stream
+        except _CAUGHT as error:
+            raise _translated(error) from error
+
+    def close(self) -> None:
+        close = getattr(self._stream, "close", None)
+        if close is not None:
+            close()
+
+
+class _AsyncBody(httpx.AsyncByteStream):
+    def __init__(self, stream: AsyncIterable[bytes]) -> None:
+        self._stream = stream
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        try:
+            async for chunk in self._stream:
+                yield chunk
+        except _CAUGHT as error:
+            raise _translated(error) from error
+
+    async def aclose(self) -> None:
+        close = getattr(self._stream, "aclose", None)
+        if close is not None:
+            await close()
