@@ -13,6 +13,8 @@ from dashboard import env
 BASE_DIR = Path(__file__).resolve().parent.parent
 VAR_DIR = Path(env.text("GATEWATCH_VAR") or BASE_DIR / "var")
 DEMO = env.flag("GATEWATCH_DEMO")
+# The demo's log-in, printed by its command and shown on its log-in page.
+DEMO_USER, DEMO_PASSWORD = "demo", "gatewatch-demo"
 
 # Where people reach the dashboard: it decides the links in mails, the allowed hosts,
 # the CSRF origins, Secure cookies and HSTS.
@@ -75,6 +77,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.LoginRequiredMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "dashboard.web.middleware.never_stored",
     "axes.middleware.AxesMiddleware",
 ]
 
@@ -140,6 +143,7 @@ AXES_FAILURE_LIMIT = 5
 AXES_COOLOFF_TIME = 0.25  # hours
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_VERBOSE = False
+AXES_LOCKOUT_TEMPLATE = "web/locked_out.html"
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "overview"
 LOGOUT_REDIRECT_URL = "login"

@@ -1,8 +1,51 @@
-"""The addresses of the site."""
+"""The addresses of the site. Whoever is not logged in sees only those marked public."""
 
 from django.contrib import admin
-from django.urls import URLPattern, URLResolver, path
+from django.contrib.auth.views import LogoutView, PasswordChangeView
+from django.urls import URLPattern, URLResolver, path, reverse_lazy
+
+from dashboard.api import health
+from dashboard.web.views import (
+    account,
+    incidents,
+    mail,
+    overview,
+    probes,
+    setup,
+    start,
+    teams,
+)
 
 urlpatterns: list[URLPattern | URLResolver] = [
+    path("", overview.overview, name="overview"),
+    path("probes/<int:pk>/", probes.probe, name="probe"),
+    path("probes/<int:pk>/run/", probes.run, name="run"),
+    path("probes/<int:pk>/accept/", probes.accept, name="accept"),
+    path("probes/<int:pk>/stop/", probes.stop, name="stop"),
+    path("teams/", teams.teams, name="teams"),
+    path("teams/<int:pk>/", teams.team, name="team"),
+    path("incidents/", incidents.incidents, name="incidents"),
+    path("incidents/<int:pk>/", incidents.incident, name="incident"),
+    path("incidents/<int:pk>/acknowledge/", incidents.acknowledge, name="acknowledge"),
+    path("mail/", mail.mail, name="mail"),
+    path("mail/test/", mail.test_mail, name="test_mail"),
+    path("mail/<int:pk>/retry/", mail.retry, name="retry"),
+    path("start/", start.start, name="start"),
+    # Public: the log-in, the set-up link while nobody can log in, and the health.
+    path("log-in/", account.LogIn.as_view(), name="login"),
+    path("setup/<str:token>/", setup.setup, name="setup"),
+    path("healthz", health.healthz, name="healthz"),
+    path("healthz/prober", health.healthz_prober, name="healthz_prober"),
+    path("favicon.ico", account.favicon, name="favicon"),
+    path("log-out/", LogoutView.as_view(), name="logout"),
+    path(
+        "password/",
+        PasswordChangeView.as_view(
+            template_name="web/password.html", success_url=reverse_lazy("overview")
+        ),
+        name="password",
+    ),
+    # The admin's own log-in would be a second door.
+    path("admin/login/", account.to_log_in),
     path("admin/", admin.site.urls),
 ]

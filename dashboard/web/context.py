@@ -2,7 +2,24 @@
 
 from django.conf import settings
 from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.functional import SimpleLazyObject
+
+from dashboard.web import access
+from dashboard.web.prober import prober
 
 
 def site(request: HttpRequest) -> dict[str, object]:
-    return {"demo": settings.DEMO, "email_configured": settings.EMAIL_CONFIGURED}
+    """Return the banners' facts; the prober is asked only by a template that shows it."""
+    return {
+        "demo": settings.DEMO,
+        "email_configured": settings.EMAIL_CONFIGURED,
+        "plain_http": not request.is_secure() and not _is_local(request),
+        "site_admin": access.is_site_admin(request.user),
+        "prober": SimpleLazyObject(lambda: prober(timezone.now())),
+    }
+
+
+def _is_local(request: HttpRequest) -> bool:
+    host = request.get_host().rsplit(":", 1)[0]
+    return host in {"localhost", "127.0.0.1", "[::1]"}

@@ -1,0 +1,108 @@
+"""Who may see and do what: the only place that decides it.
+
+Site administrators (superusers and staff) see everything, others the teams they are
+members of, and the health of those teams' gateways. To anybody else a page does not
+exist: 404, never 403, so that nothing can be learnt by guessing ids.
+"""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Concatenate, ParamSpec
+
+from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
+from django.db.models import Q, QuerySet
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404
+
+from dashboard.alerts.models import Incident
+from dashboard.probes.models import Probe
+from dashboard.teams.models import Membership, Role, Team
+
+Visitor = AbstractBaseUser | AnonymousUser
+P = ParamSpec("P")
+_OPERATORS = {Role.OPERATOR, Role.MANAGER}
+
+
+def is_site_admin(user: Visitor) -> bool:
+    return isinstance(user, User) and (user.is_superuser or user.is_staff)
+
+
+def teams(user: Visitor) -> QuerySet[Team]:
+    everything = Team.objects.select_related("gateway")
+    if is_site_admin(user):
+        return everything
+    return everything.filter(pk__in=_own_team_ids(user))
+
+
+def probes(user: Visitor) -> QuerySet[Probe]:
+    everything = Probe.objects.select_related("gateway", "team")
+    if is_site_admin(user):
+        return everything
+    return everything.filter(_is_own(user))
+
+
+def incidents(user: Visitor) -> QuerySet[Incident]:
+    everything = Incident.objects.select_related("gateway", "team", "probe")
+    if is_site_admin(user):
+        return everything
+    return everything.filter(_is_own(user))
+
+
+def team_or_404(user: Visitor, pk: int) -> Team:
+    return get_object_or_404(teams(user), pk=pk)
+
+
+def probe_or_404(user: Visitor, pk: int) -> Probe:
+    return get_object_or_404(probes(user), pk=pk)
+
+
+def incident_or_404(user: Visitor, pk: int) -> Incident:
+    return get_object_or_404(incidents(user).select_related("acknowledged_by"), pk=pk)
+
+
+def may_operate(user: Visitor, team: Team | None) -> bool:
+    """Say whether the user may probe now and acknowledge incidents of the team.
+
+    What belongs to a whole gateway (no team) is the site administrators'.
+    """
+    return is_site_admin(user) or _role(user, team) in _OPERATORS
+
+
+def may_manage(user: Visitor, team: Team | None) -> bool:
+    """Say whether the user may spend the team's credits and set its key."""
+    return is_site_admin(user) or _role(user, team) == Role.MANAGER
+
+
+def site_admin_only(
+    view: Callable[Concatenate[HttpRequest, P], HttpResponse],
+) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
+    """Hide the view from everybody but site administrators."""
+
+    @wraps(view)
+    def guarded(
+        request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs
+    ) -> HttpResponse:
+        if not is_site_admin(request.user):
+            raise Http404
+        return view(request, *args, **kwargs)
+
+    return guarded
+
+
+def _is_own(user: Visitor) -> Q:
+    own = _own_team_ids(user)
+    gateways = Team.objects.filter(pk__in=own).values("gateway")
+    return Q(team__in=own) | Q(team__isnull=True, gateway__in=gateways)
+
+
+def _own_team_ids(user: Visitor) -> QuerySet[Team, int]:
+    return Team.objects.filter(memberships__user=user.pk or 0).values_list(
+        "pk", flat=True
+    )
+
+
+def _role(user: Visitor, team: Team | None) -> str:
+    if team is None or user.pk is None:
+        return ""
+    held = Membership.objects.filter(user_id=user.pk, team=team)
+    return held.values_list("role", flat=True).first() or ""

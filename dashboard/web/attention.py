@@ -1,0 +1,288 @@
+"""What needs somebody's attention, worst first, and the verdict in one sentence."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.urls import reverse
+
+from dashboard.alerts.models import Incident, RuleKind, Severity
+from dashboard.probes.models import Probe
+from dashboard.probes.queries import BreakerView
+from dashboard.probes.taxonomy import meaning
+from dashboard.teams.models import CreditReading, Team, TeamStatus
+from dashboard.web import credit_levels, words
+from dashboard.web.prober import Prober, ProberState
+from dashboard.web.states import ProbeState, State, Tone, state_of
+
+_URGENCY = {Tone.BAD: 0, Tone.WARN: 1, Tone.UNKNOWN: 2}
+_TEAM_KINDS = {RuleKind.TEAM_STATE, RuleKind.GATEWAY_DOWN}
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is known right now of everything that the visitor may see."""
+
+    now: datetime
+    prober: Prober
+    probes: Sequence[Probe]
+    teams: Sequence[Team]
+    incidents: Sequence[Incident]
+    breakers: Sequence[BreakerView]
+    readings: Mapping[int, CreditReading]
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One thing that needs attention: what, where, why, since when, what next."""
+
+    tone: Tone
+    kind: str
+    title: str
+    why: str
+    since: datetime | None
+    url: str
+    advice: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The page's first sentence. `problems` counts what needs attention."""
+
+    tone: Tone
+    sentence: str
+    detail: str
+    problems: int
+
+
+def items(facts: Facts) -> list[Item]:
+    """Return what needs attention; a fact that an incident tells is told once."""
+    found = [
+        *_incidents(facts),
+        *_failing_probes(facts),
+        *_open_breakers(facts),
+        *_stopped_teams(facts),
+        *_low_credits(facts),
+    ]
+    return sorted(
+        found,
+        key=lambda item: (_URGENCY[item.tone], item.since or facts.now, item.title),
+    )
+
+
+def verdict(facts: Facts, found: Sequence[Item]) -> Verdict:
+    for decide in (_nothing_set_up, _prober_silent):
+        if early := decide(facts):
+            return early
+    if found:
+        needs = "needs" if len(found) == 1 else "need"
+        return Verdict(
+            tone=min((item.tone for item in found), key=_URGENCY.__getitem__),
+            sentence=f"{words.count(len(found), 'thing')} {needs} attention",
+            detail=found[0].title,
+            problems=len(found),
+        )
+    return _all_clear(facts)
+
+
+def _nothing_set_up(facts: Facts) -> Verdict | None:
+    if facts.probes:
+        return None
+    return Verdict(
+        Tone.UNKNOWN,
+        "Nothing is watched yet",
+        "No gateway is set up, or no team is shared with you.",
+        0,
+    )
+
+
+def _prober_silent(facts: Facts) -> Verdict | None:
+    if facts.prober.state is ProberState.WORKING:
+        return None
+    if facts.prober.age_s is None:
+        if any(probe.last_at for probe in facts.probes):
+            return Verdict(Tone.UNKNOWN, "Unknown: the prober does not work", "", 0)
+        return Verdict(
+            Tone.UNKNOWN,
+            "Waiting for the first result",
+            "The prober has not begun; manage.py up starts it.",
+            0,
+        )
+    silence = words.duration(facts.prober.age_s)
+    return Verdict(
+        Tone.UNKNOWN,
+        f"Unknown: the prober has not worked for {silence}",
+        "Everything below is the last that was known; manage.py up starts it again.",
+        0,
+    )
+
+
+def _all_clear(facts: Facts) -> Verdict:
+    states = [state_of(probe, facts.prober, facts.now).state for probe in facts.probes]
+    answered = states.count(State.OK)
+    latest = max((p.last_at for p in facts.probes if p.last_at), default=None)
+    if not answered or latest is None:
+        return Verdict(
+            Tone.UNKNOWN,
+            "Waiting for the first result",
+            "Probes are set up; their first results are due within a minute.",
+            0,
+        )
+    return Verdict(
+        Tone.OK,
+        f"All clear: {words.count(answered, 'probe')} answered, the latest "
+        f"{words.ago(latest, facts.now)}",
+        _quiet_ones(states),
+        0,
+    )
+
+
+def _quiet_ones(states: Collection[State]) -> str:
+    quiet = [
+        f"{number} {word}"
+        for state, word in (
+            (State.WAITING, "waiting for a first result"),
+            (State.HELD, "held by a breaker"),
+            (State.NO_KEY, "without a key"),
+            (State.OFF, "switched off"),
+        )
+        if (number := sum(1 for each in states if each is state))
+    ]
+    return ", ".join(quiet)
+
+
+def _incidents(facts: Facts) -> list[Item]:
+    return [
+        Item(
+            tone=Tone.BAD if incident.severity == Severity.CRITICAL else Tone.WARN,
+            kind=RuleKind(incident.kind).label,
+            title=incident.summary,
+            why="acknowledged" if incident.acknowledged_at else "",
+            since=incident.opened_at,
+            url=reverse("incident", args=[incident.pk]),
+            advice=_advice(incident.error_class),
+        )
+        for incident in facts.incidents
+        if incident.inhibited_by_id is None
+    ]
+
+
+def _failing_probes(facts: Facts) -> list[Item]:
+    found = []
+    for probe in facts.probes:
+        state = state_of(probe, facts.prober, facts.now)
+        if state.state not in {State.FAILING, State.OVERDUE, State.OWN_FAULT}:
+            continue
+        if not _is_told(probe, facts.incidents):
+            found.append(_failing(probe, state))
+    return found
+
+
+def _failing(probe: Probe, state: ProbeState) -> Item:
+    missing = state.state is State.OVERDUE
+    return Item(
+        tone=state.tone,
+        kind=state.state.value,
+        title=f"{probe}: {state.reason}",
+        why="" if missing else "from its latest result",
+        since=probe.last_at if missing else probe.failing_since or probe.last_at,
+        url=reverse("probe", args=[probe.pk]),
+        advice="" if missing else _advice(probe.last_error),
+    )
+
+
+def _is_told(probe: Probe, incidents: Collection[Incident]) -> bool:
+    """Say whether an open incident speaks of the probe, its team or its gateway."""
+    return any(
+        incident.probe_id == probe.pk
+        or (
+            incident.kind in _TEAM_KINDS
+            and incident.gateway_id == probe.gateway_id
+            and incident.team_id in {None, probe.team_id}
+        )
+        for incident in incidents
+    )
+
+
+def _open_breakers(facts: Facts) -> list[Item]:
+    told = [
+        incident
+        for incident in facts.incidents
+        if incident.kind in {RuleKind.BREAKER_OPEN, RuleKind.GATEWAY_DOWN}
+    ]
+    return [
+        _open_breaker(breaker)
+        for breaker in facts.breakers
+        if breaker.state != "closed"
+        and not any(_speaks_of(incident, breaker) for incident in told)
+    ]
+
+
+def _speaks_of(incident: Incident, breaker: BreakerView) -> bool:
+    if incident.gateway_id != breaker.gateway.pk:
+        return False
+    of_same_probe = breaker.probe and incident.probe_id == breaker.probe.pk
+    return incident.probe_id is None or bool(of_same_probe)
+
+
+def _open_breaker(breaker: BreakerView) -> Item:
+    where = f"{breaker.probe.team or breaker.gateway}" if breaker.probe else ""
+    page = (
+        reverse("probe", args=[breaker.probe.pk])
+        if breaker.probe
+        else reverse("overview") + "#breakers"
+    )
+    return Item(
+        tone=Tone.WARN,
+        kind=f"breaker {breaker.state.replace('_', '-')}",
+        title=f"{where or breaker.gateway}: {breaker.endpoint}",
+        why=breaker.reason,
+        since=breaker.opened_at,
+        url=page,
+        advice="Paid probes wait until it closes by itself.",
+    )
+
+
+def _stopped_teams(facts: Facts) -> list[Item]:
+    told = {i.team_id for i in facts.incidents if i.kind == RuleKind.TEAM_STATE}
+    return [
+        Item(
+            tone=Tone.BAD if team.status == TeamStatus.SUSPENDED else Tone.WARN,
+            kind=f"team {team.status}",
+            title=f"Team {team} is {team.status}",
+            why=f"as {team.gateway} told",
+            since=None,
+            url=reverse("team", args=[team.pk]),
+            advice="Ask the gateway's administrator why.",
+        )
+        for team in facts.teams
+        if team.status in {TeamStatus.SUSPENDED, TeamStatus.PAUSED}
+        and team.pk not in told
+    ]
+
+
+def _low_credits(facts: Facts) -> list[Item]:
+    told = {i.team_id for i in facts.incidents if i.kind == RuleKind.CREDITS}
+    found = []
+    for team in facts.teams:
+        reading = facts.readings.get(team.pk)
+        if reading is None or reading.remaining is None or team.pk in told:
+            continue
+        tone, word = credit_levels.level(reading)
+        if tone in {Tone.BAD, Tone.WARN}:
+            found.append(
+                Item(
+                    tone=tone,
+                    kind=f"credits {word}",
+                    title=f"{team}: {credit_levels.left_words(reading)}",
+                    why="",
+                    since=None,
+                    url=reverse("team", args=[team.pk]),
+                    advice="Add credits to the team.",
+                )
+            )
+    return found
+
+
+def _advice(error_class: str) -> str:
+    return meaning(error_class).advice if error_class else ""

@@ -1,0 +1,119 @@
+"""What people may fill in."""
+
+from math import ceil
+from typing import Self
+
+from django import forms
+from django.contrib.auth.forms import BaseUserCreationForm
+from django.contrib.auth.models import User
+from django.core.exceptions import ValidationError
+from django.http import QueryDict
+
+from dashboard.probes.kinds import KINDS, runs_a_day
+from dashboard.probes.models import Probe, ProbeKind
+from dashboard.teams.models import Gateway
+from dashboard.teams.services import clean_base_url
+
+
+class FirstAdminForm(BaseUserCreationForm):  # type: ignore[type-arg]  # not at run time
+    """The first administrator: a name, an address for alarms and a password."""
+
+    email = forms.EmailField(
+        label="E-mail",
+        help_text="Alarms go here until you name other recipients.",
+        widget=forms.EmailInput(attrs={"autocomplete": "email"}),
+    )
+
+    class Meta:
+        model = User
+        fields = ["username", "email"]
+
+
+class StartForm(forms.Form):
+    """A gateway and its first team."""
+
+    name = forms.CharField(
+        max_length=80, help_text="How you call it, for example Production."
+    )
+    base_url = forms.CharField(
+        label="Base URL",
+        max_length=500,
+        widget=forms.URLInput(attrs={"placeholder": "https://gateway.example.com"}),
+        help_text="With or without /api at its end, and without a key in it.",
+    )
+    allow_private = forms.BooleanField(
+        label="It has a private or loopback address",
+        required=False,
+        help_text="Probes refuse such addresses unless you allow them here.",
+    )
+    team_id = forms.CharField(
+        label="Team id",
+        max_length=255,
+        help_text="The first team to watch, as the gateway spells its id.",
+    )
+    key = forms.CharField(
+        label="Virtual key",
+        required=False,
+        max_length=500,
+        widget=forms.PasswordInput(attrs={"autocomplete": "off"}),
+        help_text="Optional: balance and job probes wait for one. It is stored "
+        "encrypted and never shown again; env:NAME or file:/path refer to it instead.",
+    )
+
+    def clean_name(self) -> str:
+        name: str = self.cleaned_data["name"]
+        if Gateway.objects.filter(name=name).exists():
+            raise ValidationError(f"A gateway named {name} is watched already.")
+        return name
+
+    def clean_base_url(self) -> str:
+        try:
+            return clean_base_url(self.cleaned_data["base_url"])
+        except ValueError as error:
+            raise ValidationError(sentence(error)) from None
+
+    def refuse_key(self, error: ValueError) -> None:
+        self.add_error("key", sentence(error))
+
+
+class CostForm(forms.Form):
+    """The consent to a paid probe: which model it calls, and its most credits a day."""
+
+    model = forms.ChoiceField(help_text="One of the team's models.")
+    daily_credit_cap = forms.IntegerField(
+        label="Credits a day at most",
+        min_value=0,
+        max_value=10_000,
+        help_text="The probe stops for the day (UTC) when it has spent this many.",
+    )
+
+    @classmethod
+    def for_probe(cls, probe: Probe, sent: QueryDict | None = None) -> Self:
+        """Return the form with the models of the probe's team."""
+        kind = KINDS[ProbeKind(probe.kind)]
+        cost = ceil(runs_a_day(probe.period_s) * kind.credits_per_run)
+        form = cls(
+            sent, initial={"model": probe.model, "daily_credit_cap": cost or None}
+        )
+        aliases = probe.team.model_aliases if probe.team else []
+        if not kind.credits_per_run:
+            del form.fields["model"]
+            form.fields["daily_credit_cap"].widget = forms.HiddenInput()
+            form.initial["daily_credit_cap"] = 0
+        else:
+            field = form.fields["model"]
+            assert isinstance(field, forms.ChoiceField)
+            field.choices = [(alias, alias) for alias in aliases]
+        return form
+
+
+class TestMailForm(forms.Form):
+    """Where to send the test mail."""
+
+    to = forms.EmailField(label="Send a test mail to")
+
+
+def sentence(error: ValueError) -> str:
+    """Return the error's text with a capital and a full stop."""
+    text = str(error)
+    return text[:1].upper() + text[1:] + ("" if text.endswith(".") else ".")

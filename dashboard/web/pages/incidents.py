@@ -1,0 +1,257 @@
+"""What the list of incidents and one incident show."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db.models import F, QuerySet
+from django.urls import reverse
+from django.utils.safestring import SafeString
+
+from dashboard.alerts.models import (
+    Delivery,
+    Incident,
+    Notification,
+    RuleKind,
+    Severity,
+)
+from dashboard.probes.taxonomy import ErrorClass, meaning
+from dashboard.web import words
+from dashboard.web.pages.parts import Badge, Link
+from dashboard.web.ranges import Tab
+from dashboard.web.states import Tone
+
+PAGE_SIZE = 50
+FILTERS = {"": "All", "open": "Open", "resolved": "Resolved"}
+_RATES = {RuleKind.CREDITS, RuleKind.ERROR_RATE}
+
+
+@dataclass(frozen=True, slots=True)
+class IncidentRow:
+    badge: Badge
+    kind: str
+    title: str
+    url: str
+    place: str
+    opened: SafeString
+    lasted: str
+    is_open: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Incidents:
+    title: str
+    tabs: list[Tab]
+    rows: list[IncidentRow]
+    number: int
+    newer_url: str
+    older_url: str
+
+
+def incidents(
+    seen: QuerySet[Incident], state: str, place: int, now: datetime
+) -> Incidents:
+    """Return page number `place` (from 1) of the incidents in this state, open first."""
+    state = state if state in FILTERS else ""
+    chosen = seen
+    if state:
+        chosen = seen.filter(resolved_at__isnull=state == "open")
+    first = (place - 1) * PAGE_SIZE
+    # NULL first where the database asks for it: open incidents have no end.
+    ordered = chosen.order_by(F("resolved_at").desc(nulls_first=True), "-opened_at")
+    rows = list(ordered[first : first + PAGE_SIZE + 1])
+    shown = rows[:PAGE_SIZE]
+    number = sum(1 for row in shown if row.is_open)
+    return Incidents(
+        title=f"{number} open" if number else "Incidents",
+        tabs=[
+            Tab(word, f"?state={key}" if key else "?", key == state)
+            for key, word in FILTERS.items()
+        ],
+        rows=[incident_row(incident, now) for incident in shown],
+        number=len(shown),
+        newer_url=_page_url(state, place - 1) if place > 1 else "",
+        older_url=_page_url(state, place + 1) if len(rows) > PAGE_SIZE else "",
+    )
+
+
+def _page_url(state: str, place: int) -> str:
+    return f"?state={state}&page={place}"
+
+
+def incident_row(incident: Incident, now: datetime) -> IncidentRow:
+    ended = incident.resolved_at or now
+    return IncidentRow(
+        badge=incident_badge(incident),
+        kind=RuleKind(incident.kind).label,
+        title=incident.summary,
+        url=reverse("incident", args=[incident.pk]),
+        place=f"{incident.team or incident.gateway}",
+        opened=words.time(incident.opened_at, now),
+        lasted=words.duration((ended - incident.opened_at).total_seconds()),
+        is_open=incident.is_open,
+    )
+
+
+def incident_badge(incident: Incident) -> Badge:
+    if not incident.is_open:
+        return Badge(Tone.OK, "resolved")
+    tone = Tone.BAD if incident.severity == Severity.CRITICAL else Tone.WARN
+    return Badge(
+        tone, incident.severity, "acknowledged" if incident.acknowledged_at else ""
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ClassCount:
+    """How often an error class occurred, and what it means."""
+
+    title: str
+    name: str
+    number: str
+    fault: str
+    advice: str
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One person who was told, or is to be."""
+
+    badge: Badge
+    change: str
+    recipient: str
+    at: SafeString
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class IncidentPage:
+    title: str
+    badge: Badge
+    kind: str
+    places: list[Link]
+    opened: SafeString
+    resolved: SafeString | None
+    lasted: str
+    evaluated: SafeString
+    value: str
+    limit: str
+    samples: str
+    advice: str
+    classes: list[ClassCount]
+    details: list[str]
+    inhibitor: Link | None
+    acknowledged: str
+    told: list[Told]
+    may_acknowledge: bool
+    acknowledge_url: str
+
+
+def incident(
+    shown: Incident,
+    notifications: Sequence[Notification],
+    now: datetime,
+    *,
+    may_acknowledge: bool,
+) -> IncidentPage:
+    ended = shown.resolved_at
+    lasted = ((ended or now) - shown.opened_at).total_seconds()
+    greater = shown.inhibited_by
+    return IncidentPage(
+        title=shown.summary,
+        badge=incident_badge(shown),
+        kind=RuleKind(shown.kind).label,
+        places=_places(shown),
+        opened=words.time(shown.opened_at, now),
+        resolved=words.time(ended, now) if ended else None,
+        lasted=words.duration(lasted),
+        evaluated=words.time(shown.evaluated_at, now),
+        value=_value(shown, shown.value),
+        limit=_value(shown, shown.limit),
+        samples=words.NO_DATA if shown.samples is None else f"{shown.samples:,}",
+        advice=meaning(shown.error_class).advice if shown.error_class else "",
+        classes=class_counts(_counts(shown.evidence)),
+        details=_details(shown.evidence),
+        inhibitor=Link(greater.summary, reverse("incident", args=[greater.pk]))
+        if greater
+        else None,
+        acknowledged=_acknowledged(shown),
+        told=[_told(each, now) for each in notifications],
+        may_acknowledge=may_acknowledge
+        and shown.is_open
+        and shown.acknowledged_at is None,
+        acknowledge_url=reverse("acknowledge", args=[shown.pk]),
+    )
+
+
+def class_counts(counts: dict[str, int]) -> list[ClassCount]:
+    """Return the error classes, most frequent first."""
+    return [
+        ClassCount(
+            title=meaning(name).title,
+            name=name,
+            number=f"{number:,}",
+            fault=meaning(name).fault.value,
+            advice=meaning(name).advice,
+        )
+        for name, number in sorted(counts.items(), key=lambda item: -item[1])
+    ]
+
+
+def _counts(evidence: dict[str, object]) -> dict[str, int]:
+    """Return the class counts, however the evidence is nested; unknown keys are none."""
+    classes = evidence.get("classes", evidence)
+    known = {error_class.value for error_class in ErrorClass}
+    if not isinstance(classes, dict):
+        return {}
+    return {
+        name: number
+        for name, number in classes.items()
+        if name in known and isinstance(number, int)
+    }
+
+
+def _details(evidence: dict[str, object]) -> list[str]:
+    details = evidence.get("details", [])
+    return [str(detail) for detail in details] if isinstance(details, list) else []
+
+
+def _value(shown: Incident, value: float | None) -> str:
+    if value is None:
+        return ""
+    return words.percent(value) if shown.kind in _RATES else words.number(value)
+
+
+def _places(shown: Incident) -> list[Link]:
+    places = []
+    if shown.probe:
+        places.append(Link(str(shown.probe), reverse("probe", args=[shown.probe.pk])))
+    if shown.team:
+        places.append(Link(f"Team {shown.team}", reverse("team", args=[shown.team.pk])))
+    places.append(Link(f"Gateway {shown.gateway}", ""))
+    return places
+
+
+def _acknowledged(shown: Incident) -> str:
+    if shown.acknowledged_at is None:
+        return ""
+    who = shown.acknowledged_by or "somebody"
+    return f"Acknowledged by {who}, {words.exact(shown.acknowledged_at)}"
+
+
+DELIVERY_TONES = {
+    Delivery.QUEUED: Tone.UNKNOWN,
+    Delivery.SENT: Tone.OK,
+    Delivery.DEAD: Tone.BAD,
+    Delivery.DROPPED: Tone.OFF,
+}
+
+
+def _told(each: Notification, now: datetime) -> Told:
+    return Told(
+        badge=Badge(DELIVERY_TONES[Delivery(each.state)], each.state),
+        change=each.change,
+        recipient=each.recipient,
+        at=words.time(each.sent_at or each.created_at, now),
+        note=each.last_error,
+    )

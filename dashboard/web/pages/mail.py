@@ -1,0 +1,101 @@
+"""What the outbox shows: each mail once, though it may tell of several changes."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import groupby
+
+from django.db.models import Count, Min
+from django.urls import reverse
+from django.utils.safestring import SafeString
+
+from dashboard.alerts.models import Delivery, Notification
+from dashboard.web import words
+from dashboard.web.pages.incidents import DELIVERY_TONES
+from dashboard.web.pages.parts import Badge, Link
+from dashboard.web.ranges import Tab
+from dashboard.web.states import Tone
+
+# Enough to see what happened lately; the incidents tell the whole story.
+MOST = 100
+
+
+@dataclass(frozen=True, slots=True)
+class MailRow:
+    badge: Badge
+    recipient: str
+    subject: str
+    body: str
+    at: SafeString
+    attempts: str
+    error: str
+    incidents: list[Link]
+    retry_url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    is_configured: bool
+    is_demo: bool
+    queued: str
+    dead: str
+    oldest: SafeString
+    tabs: list[Tab]
+    rows: list[MailRow]
+
+
+def mail(state: str, now: datetime, *, is_configured: bool, is_demo: bool) -> Mail:
+    """Return the outbox, newest first, all states or one; four queries at most."""
+    state = state if state in Delivery.values else ""
+    found = Notification.objects.select_related("incident")
+    chosen = found.filter(state=state) if state else found
+    counts = {
+        row["state"]: row
+        for row in Notification.objects.order_by()
+        .values("state")
+        .annotate(number=Count("pk"), oldest=Min("created_at"))
+    }
+    queued = counts.get(Delivery.QUEUED, {})
+    return Mail(
+        is_configured=is_configured,
+        is_demo=is_demo,
+        queued=f"{queued.get('number', 0):,}",
+        dead=f"{counts.get(Delivery.DEAD, {}).get('number', 0):,}",
+        oldest=words.time(queued.get("oldest"), now, ""),
+        tabs=[Tab("All", "?", not state)]
+        + [Tab(each.label, f"?state={each}", each == state) for each in Delivery],
+        rows=_rows(list(chosen.order_by("-created_at", "-pk")[:MOST]), now),
+    )
+
+
+def _rows(notifications: Iterable[Notification], now: datetime) -> list[MailRow]:
+    return [
+        _row(list(group), now)
+        for _, group in groupby(
+            notifications, key=lambda each: each.batch or f"alone {each.pk}"
+        )
+    ]
+
+
+def _row(together: Sequence[Notification], now: datetime) -> MailRow:
+    first = together[0]
+    is_dead = first.state == Delivery.DEAD
+    return MailRow(
+        badge=_badge(first),
+        recipient=first.recipient,
+        subject=first.subject or f"{first.incident.summary} ({first.change})",
+        body=first.body,
+        at=words.time(first.sent_at or first.created_at, now),
+        attempts=words.count(first.attempts, "attempt") if first.attempts else "",
+        error=first.last_error,
+        incidents=[
+            Link(each.incident.summary, reverse("incident", args=[each.incident_id]))
+            for each in together
+        ],
+        retry_url=reverse("retry", args=[first.pk]) if is_dead else "",
+    )
+
+
+def _badge(first: Notification) -> Badge:
+    state = Delivery(first.state)
+    return Badge(DELIVERY_TONES.get(state, Tone.UNKNOWN), state.value)

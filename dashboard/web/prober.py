@@ -1,0 +1,38 @@
+"""Whether the prober works: the pages turn grey when it does not."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from dashboard.probes.queries import last_tick
+from dashboard.web import words
+
+# A tick lasts up to 55 s and the scheduler passes every 30 s: two minutes of silence
+# are more than one lost tick.
+STOPPED_AFTER = timedelta(minutes=2)
+
+
+class ProberState(StrEnum):
+    NEVER = "never"
+    WORKING = "working"
+    STOPPED = "stopped"
+
+
+@dataclass(frozen=True, slots=True)
+class Prober:
+    """When the prober last worked; `age_s` is None when it never has."""
+
+    age_s: float | None
+    state: ProberState
+
+    @property
+    def silence(self) -> str:
+        return words.duration(self.age_s or 0)
+
+
+def prober(now: datetime) -> Prober:
+    age_s = last_tick(now)
+    if age_s is None:
+        return Prober(None, ProberState.NEVER)
+    silent = age_s > STOPPED_AFTER.total_seconds()
+    return Prober(age_s, ProberState.STOPPED if silent else ProberState.WORKING)

@@ -1,0 +1,110 @@
+"""In which state a probe is, decided from its own row: one rule for all pages."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from dashboard.probes.kinds import NEED_KEY
+from dashboard.probes.models import Probe
+from dashboard.probes.taxonomy import ErrorClass, counted, meaning
+from dashboard.web import words
+from dashboard.web.prober import Prober, ProberState
+
+# Never call a probe overdue before this, whatever its period.
+_LEAST_PATIENCE = timedelta(seconds=180)
+
+
+class Tone(StrEnum):
+    """How urgent something is; the pages have one colour and one icon for each."""
+
+    BAD = "bad"
+    WARN = "warn"
+    UNKNOWN = "unknown"
+    OFF = "off"
+    OK = "ok"
+
+
+class State(StrEnum):
+    """The word that a page shows, worst first: the order of the tables."""
+
+    FAILING = "failing"
+    OVERDUE = "no results"
+    OWN_FAULT = "our fault"
+    HELD = "held"
+    STALE = "stale"
+    WAITING = "waiting"
+    NO_KEY = "no key"
+    OK = "ok"
+    OFF = "off"
+
+
+_TONES = {
+    State.FAILING: Tone.BAD,
+    State.OVERDUE: Tone.WARN,
+    State.OWN_FAULT: Tone.WARN,
+    State.HELD: Tone.UNKNOWN,
+    State.STALE: Tone.UNKNOWN,
+    State.WAITING: Tone.UNKNOWN,
+    State.NO_KEY: Tone.OFF,
+    State.OK: Tone.OK,
+    State.OFF: Tone.OFF,
+}
+_PLACES = {state: place for place, state in enumerate(State)}
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeState:
+    """A probe's state, and the reason in a few words ("Server error")."""
+
+    state: State
+    reason: str = ""
+
+    @property
+    def tone(self) -> Tone:
+        return _TONES[self.state]
+
+    @property
+    def place(self) -> int:
+        """The worse the state, the smaller."""
+        return _PLACES[self.state]
+
+
+def state_of(probe: Probe, prober: Prober, now: datetime) -> ProbeState:
+    if not probe.enabled:
+        return ProbeState(State.OFF, "switched off")
+    if probe.team and probe.kind in NEED_KEY and not probe.team.has_key:
+        return ProbeState(State.NO_KEY, "waits for the team's key")
+    if prober.state is not ProberState.WORKING and probe.last_at:
+        return ProbeState(State.STALE, f"last known: {_last_word(probe)}")
+    if is_overdue(probe, prober, now):
+        return ProbeState(State.OVERDUE, "results are missing")
+    if probe.last_at is None:
+        return ProbeState(State.WAITING, f"for the first result, {_expected(probe)}")
+    return _last_state(probe)
+
+
+def is_overdue(probe: Probe, prober: Prober, now: datetime) -> bool:
+    """Say whether a result is missing though the prober works."""
+    if prober.state is not ProberState.WORKING:
+        return False
+    patience = max(3 * timedelta(seconds=probe.period_s), _LEAST_PATIENCE)
+    return now - (probe.last_at or probe.next_run) > patience
+
+
+def _last_state(probe: Probe) -> ProbeState:
+    if not probe.last_error:
+        return ProbeState(State.OK)
+    title = meaning(probe.last_error).title
+    if probe.last_error == ErrorClass.BREAKER_HELD:
+        return ProbeState(State.HELD, title)
+    if not counted(probe.last_error):
+        return ProbeState(State.OWN_FAULT, title)
+    return ProbeState(State.FAILING, title)
+
+
+def _last_word(probe: Probe) -> str:
+    return meaning(probe.last_error).title if probe.last_error else "ok"
+
+
+def _expected(probe: Probe) -> str:
+    return f"due every {words.duration(probe.period_s)}"

@@ -1,0 +1,57 @@
+"""Incidents: the list, one of them, and its acknowledgement."""
+
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils import timezone
+from django.views.decorators.http import require_POST, require_safe
+
+from dashboard.alerts.models import Incident
+from dashboard.web import access
+from dashboard.web.live import template_of
+from dashboard.web.pages import incidents as page
+
+_LAST_PAGE = 1000
+
+
+@require_safe
+def incidents(request: HttpRequest) -> HttpResponse:
+    shown = page.incidents(
+        access.incidents(request.user),
+        request.GET.get("state", ""),
+        _number(request.GET.get("page", "1")),
+        timezone.now(),
+    )
+    return render(request, template_of(request, "incidents"), {"page": shown})
+
+
+@require_safe
+def incident(request: HttpRequest, pk: int) -> HttpResponse:
+    found = access.incident_or_404(request.user, pk)
+    shown = page.incident(
+        found,
+        list(found.notifications.order_by("created_at", "recipient")),
+        timezone.now(),
+        may_acknowledge=access.may_operate(request.user, found.team),
+    )
+    return render(request, template_of(request, "incident"), {"page": shown})
+
+
+@require_POST
+def acknowledge(request: HttpRequest, pk: int) -> HttpResponse:
+    """Say that somebody is on it. The first one stays named."""
+    found = access.incident_or_404(request.user, pk)
+    if not access.may_operate(request.user, found.team):
+        raise Http404
+    fresh = Incident.objects.filter(
+        pk=pk, acknowledged_at__isnull=True, resolved_at__isnull=True
+    )
+    if fresh.update(acknowledged_at=timezone.now(), acknowledged_by=request.user):
+        messages.success(request, "Acknowledged: the others see that you are on it.")
+    return redirect("incident", pk)
+
+
+def _number(text: str) -> int:
+    if text.isascii() and text.isdigit() and 1 <= int(text[:6]) <= _LAST_PAGE:
+        return int(text[:6])
+    return 1

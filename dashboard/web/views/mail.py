@@ -1,0 +1,55 @@
+"""The outbox, for site administrators: it names every recipient."""
+
+from smtplib import SMTPException
+
+from django.conf import settings
+from django.contrib import messages
+from django.core.mail import send_mail
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
+from django.views.decorators.http import require_POST, require_safe
+
+from dashboard.alerts.models import Notification
+from dashboard.web import access, outbox
+from dashboard.web.forms import TestMailForm
+from dashboard.web.live import template_of
+from dashboard.web.pages import mail as page
+
+
+@require_safe
+@access.site_admin_only
+def mail(request: HttpRequest) -> HttpResponse:
+    shown = page.mail(
+        request.GET.get("state", ""),
+        timezone.now(),
+        is_configured=settings.EMAIL_CONFIGURED,
+        is_demo=settings.DEMO,
+    )
+    form = TestMailForm(initial={"to": getattr(request.user, "email", "")})
+    return render(request, template_of(request, "mail"), {"page": shown, "form": form})
+
+
+@require_POST
+@access.site_admin_only
+def retry(request: HttpRequest, pk: int) -> HttpResponse:
+    if outbox.retry(get_object_or_404(Notification, pk=pk), timezone.now()):
+        messages.success(request, "Queued again.")
+    return redirect("mail")
+
+
+@require_POST
+@access.site_admin_only
+def test_mail(request: HttpRequest) -> HttpResponse:
+    form = TestMailForm(request.POST)
+    if not form.is_valid():
+        messages.error(request, "That is not a mail address.")
+        return redirect("mail")
+    to = form.cleaned_data["to"]
+    try:
+        send_mail("[Gatewatch] Test", "It works.", None, [to])
+    except (OSError, SMTPException) as error:
+        messages.error(request, f"The mail server refused: {error}")
+    else:
+        messages.success(request, f"Handed to the mail server for {to}.")
+    return redirect("mail")

@@ -1,0 +1,38 @@
+"""The first administrator, by the one-time link."""
+
+from django.contrib.auth import login
+from django.contrib.auth.decorators import login_not_required
+from django.contrib.auth.models import User
+from django.db import transaction
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils import timezone
+from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.http import require_http_methods
+
+from dashboard.web.forms import FirstAdminForm
+from dashboard.web.setup import is_valid
+
+_BACKEND = "django.contrib.auth.backends.ModelBackend"
+
+
+@login_not_required
+@sensitive_post_parameters()
+@require_http_methods(["GET", "HEAD", "POST"])
+def setup(request: HttpRequest, token: str) -> HttpResponse:
+    """Make the first administrator, log him in and lead him to the first-run guide."""
+    if not is_valid(token, timezone.now()):
+        raise Http404
+    form = FirstAdminForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        login(request, _make(form), backend=_BACKEND)
+        return redirect("start")
+    return render(request, "web/setup.html", {"form": form})
+
+
+@transaction.atomic
+def _make(form: FirstAdminForm) -> User:
+    user = form.save(commit=False)
+    user.is_superuser = user.is_staff = True
+    user.save()
+    return user

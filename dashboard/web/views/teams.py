@@ -1,0 +1,23 @@
+"""Teams: the list, and one of them."""
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils import timezone
+from django.views.decorators.http import require_safe
+
+from dashboard.web import access
+from dashboard.web.live import template_of
+from dashboard.web.pages import teams as page
+
+
+@require_safe
+def teams(request: HttpRequest) -> HttpResponse:
+    shown = page.teams(request.user, timezone.now())
+    return render(request, template_of(request, "teams"), {"page": shown})
+
+
+@require_safe
+def team(request: HttpRequest, pk: int) -> HttpResponse:
+    found = access.team_or_404(request.user, pk)
+    shown = page.team(request.user, found, timezone.now())
+    return render(request, template_of(request, "team"), {"page": shown})

@@ -1,0 +1,90 @@
+"""Say numbers, times and durations as the pages do."""
+
+from datetime import UTC, datetime, timedelta
+
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+NO_DATA = "no data"
+
+
+def duration(seconds: float) -> str:
+    """Return "4 s", "3 min", "2 h 5 min" or "5 d 2 h": two units at most."""
+    whole = max(0, round(seconds))
+    if whole < 120:
+        return f"{whole} s"
+    if whole < 2 * 3600:
+        return f"{whole // 60} min"
+    if whole < 48 * 3600:
+        return _two(whole // 3600, "h", whole % 3600 // 60, "min")
+    return _two(whole // 86400, "d", whole % 86400 // 3600, "h")
+
+
+def _two(large: int, large_unit: str, small: int, small_unit: str) -> str:
+    return f"{large} {large_unit}" + (f" {small} {small_unit}" if small else "")
+
+
+def ago(at: datetime, now: datetime) -> str:
+    if abs(now - at) < timedelta(seconds=1):
+        return "just now"
+    if at > now:
+        return f"in {duration((at - now).total_seconds())}"
+    return f"{duration((now - at).total_seconds())} ago"
+
+
+def exact(at: datetime) -> str:
+    return at.astimezone(UTC).strftime("%-d %b %Y, %H:%M:%S UTC")
+
+
+def time(at: datetime | None, now: datetime, missing: str = NO_DATA) -> SafeString:
+    """Return a <time> that reads "4 s ago" and tells the exact moment on hover."""
+    if at is None:
+        return format_html('<span class="none">{}</span>', missing)
+    return _time(at, ago(at, now))
+
+
+def clock(at: datetime, now: datetime) -> SafeString:
+    """Return a <time> that reads "14:05:03", with the day when that is not today."""
+    utc = at.astimezone(UTC)
+    same_day = utc.date() == now.astimezone(UTC).date()
+    return _time(at, utc.strftime("%H:%M:%S" if same_day else "%-d %b %H:%M"))
+
+
+def _time(at: datetime, text: str) -> SafeString:
+    return format_html(
+        '<time datetime="{}" title="{}">{}</time>',
+        at.astimezone(UTC).isoformat(timespec="seconds"),
+        exact(at),
+        text,
+    )
+
+
+def percent(rate: float | None) -> str:
+    """Return "1.2 %" for the rate 0.012; never 0 % or 100 % for what is only near it."""
+    if rate is None:
+        return NO_DATA
+    share = rate * 100
+    if 0 < share < 0.1:
+        return "<0.1 %"
+    if 99.9 < share < 100:
+        return ">99.9 %"
+    return f"{share:.1f}".removesuffix(".0") + " %"
+
+
+def milliseconds(value: float | None) -> str:
+    if value is None:
+        return NO_DATA
+    if value < 10:
+        return f"{value:.1f} ms"
+    return f"{value:.0f} ms" if value < 1000 else f"{value / 1000:.2f} s"
+
+
+def number(value: float) -> str:
+    """Return "1,240" or "0.5": at most two decimals, and none that say nothing."""
+    text = f"{value:,.2f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def count(value: int, one: str, many: str = "") -> str:
+    """Return "1 probe", "3 probes"; `many` where it is not `one` with an s."""
+    return f"{value:,} {one if value == 1 else many or one + 's'}"

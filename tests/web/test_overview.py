@@ -1,0 +1,142 @@
+"""The overview in each state that it can be in."""
+
+from datetime import timedelta
+
+import pytest
+from django.test import Client
+from pytest_django import DjangoAssertNumQueries
+
+from dashboard.alerts.models import Incident, RuleKind, Severity
+from dashboard.probes.models import Heartbeat
+from dashboard.teams.models import TeamStatus
+from tests.factories import NOW, make_gateway, make_probe, make_reading, make_team
+
+pytestmark = pytest.mark.django_db
+
+
+def page(client: Client, *, part: bool = False) -> str:
+    headers = {"HX-Request": "true"} if part else {}
+    response = client.get("/", headers=headers)
+    assert response.status_code == 200
+    return response.content.decode()
+
+
+def beat(seconds_ago: float = 5) -> None:
+    Heartbeat.objects.create(
+        name="tick-0", beat_at=NOW - timedelta(seconds=seconds_ago)
+    )
+
+
+def test_an_empty_site_leads_its_administrator_to_the_guide(admin_page: Client) -> None:
+    response = admin_page.get("/")
+
+    assert response.status_code == 302
+    assert response["Location"] == "/start/"
+
+
+def test_a_new_probe_waits_for_its_first_result(admin_page: Client) -> None:
+    beat()
+    make_probe()
+
+    assert "Waiting for the first result" in page(admin_page)
+
+
+def test_healthy_probes_are_all_clear(admin_page: Client) -> None:
+    beat()
+    make_probe(last_at=NOW - timedelta(seconds=4), last_latency_us=50_000)
+
+    text = page(admin_page)
+
+    assert "All clear: 1 probe answered, the latest 4 s ago" in text
+    assert "<title>Overview – Gatewatch</title>" in text
+
+
+def test_a_failure_shows_before_any_incident_exists(admin_page: Client) -> None:
+    beat()
+    make_probe(
+        last_at=NOW - timedelta(seconds=4),
+        last_error="server_error",
+        failing_since=NOW - timedelta(seconds=64),
+    )
+
+    text = page(admin_page)
+
+    assert "1 thing needs attention" in text
+    assert "Server error" in text
+    assert "64 s ago" in text
+    assert "<title>1 failing – Gatewatch</title>" in text
+
+
+def test_a_silent_prober_makes_the_verdict_unknown(admin_page: Client) -> None:
+    beat(seconds_ago=200)
+    make_probe(last_at=NOW - timedelta(seconds=200))
+
+    text = page(admin_page)
+
+    assert "Unknown: the prober has not worked for 3 min" in text
+    assert "The prober has stopped" in text
+    assert "stale" in text
+
+
+def test_a_probe_without_results_is_not_called_healthy(admin_page: Client) -> None:
+    beat()
+    make_probe(last_at=NOW - timedelta(minutes=10))
+
+    assert "results are missing" in page(admin_page)
+
+
+def test_an_incident_speaks_for_its_probe(admin_page: Client) -> None:
+    beat()
+    probe = make_probe(last_at=NOW, last_error="server_error", failing_since=NOW)
+    Incident.objects.create(
+        kind=RuleKind.ERROR_RATE,
+        identity=f"error_rate:probe:{probe.pk}",
+        gateway=probe.gateway,
+        probe=probe,
+        severity=Severity.CRITICAL,
+        summary="Half of everything fails",
+        opened_at=NOW,
+        evaluated_at=NOW,
+    )
+
+    text = page(admin_page)
+
+    assert "1 thing needs attention" in text
+    assert "Half of everything fails" in text
+
+
+def test_stopped_teams_and_low_credits_need_attention(admin_page: Client) -> None:
+    beat()
+    team = make_team(status=TeamStatus.SUSPENDED, status_at=NOW, name="Acme")
+    make_probe(team=team, last_at=NOW)
+    make_reading(team, remaining=50.0)
+
+    text = page(admin_page)
+
+    assert "2 things need attention" in text
+    assert "Team Acme is suspended" in text
+    assert "5 % left (50 of 1,000 credits)" in text
+
+
+def test_the_live_part_is_the_page_without_its_frame(admin_page: Client) -> None:
+    make_probe()
+
+    part = page(admin_page, part=True)
+
+    assert "<html" not in part
+    assert "verdict" in part
+
+
+@pytest.mark.parametrize("number", [3, 30])
+def test_the_number_of_queries_does_not_grow_with_the_probes(
+    admin_page: Client,
+    number: int,
+    django_assert_max_num_queries: DjangoAssertNumQueries,
+) -> None:
+    beat()
+    gateway = make_gateway()
+    for _ in range(number):
+        make_probe(team=make_team(gateway), last_at=NOW)
+
+    with django_assert_max_num_queries(14):
+        page(admin_page)
