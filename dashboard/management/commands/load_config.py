@@ -1,0 +1,40 @@
+from argparse import ArgumentParser
+from pathlib import Path
+
+from django.core.management.base import BaseCommand
+from django.db import transaction
+from django.utils import timezone
+
+from dashboard.management.config.changes import Changes
+from dashboard.management.config.document import Document
+from dashboard.management.config.load import load
+
+
+class Command(BaseCommand):
+    help = "Load gateways, teams, probes, rules and recipients from a TOML file."
+    requires_system_checks = []
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("file", type=Path, metavar="FILE.toml")
+        parser.add_argument(
+            "--dry-run", action="store_true", help="show the changes, write nothing"
+        )
+        parser.add_argument(
+            "--prune", action="store_true", help="delete what the file does not name"
+        )
+
+    def handle(self, *, file: Path, dry_run: bool, prune: bool, **_: object) -> None:
+        document = Document.read(file)
+        with transaction.atomic():
+            changes = load(document, timezone.now(), prune=prune)
+            self._show(changes)
+            transaction.set_rollback(dry_run)
+        if changes.lines:
+            end = "Nothing was written (--dry-run)." if dry_run else "Done."
+            self.stdout.write(end)
+
+    def _show(self, changes: Changes) -> None:
+        for line in (*changes.lines, *changes.notes):
+            self.stdout.write(line)
+        if not changes.lines:
+            self.stdout.write("No changes.")

@@ -1,0 +1,1 @@
+"""Gateways, teams, probes, rules and recipients as a TOML file."""

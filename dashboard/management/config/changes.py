@@ -1,0 +1,31 @@
+"""What loading a file changes: the lines of the diff, in order."""
+
+from dataclasses import dataclass, field
+
+
+@dataclass(slots=True)
+class Changes:
+    """Collects `+ new`, `~ changed`, `- deleted`; notes change nothing."""
+
+    lines: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def added(self, what: str) -> None:
+        self.lines.append(f"+ {what}")
+
+    def changed(self, what: str, name: str, before: object, after: object) -> None:
+        self.lines.append(f"~ {what}: {name} {_shown(before)} -> {_shown(after)}")
+
+    def deleted(self, what: str) -> None:
+        self.lines.append(f"- {what}")
+
+    def note(self, text: str) -> None:
+        self.notes.append(f"  {text}")
+
+
+def _shown(value: object) -> str:
+    if value is None or value == "":
+        return "(none)"
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return str(value)

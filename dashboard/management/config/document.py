@@ -1,0 +1,134 @@
+"""The file's shape, and one sentence for what is wrong in it.
+
+A field that a file leaves out keeps its stored value, or the default of a new row.
+"""
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from dashboard.management.config.lines import line_of
+from dashboard.management.edge import UsageError
+
+Rate = Annotated[float, Meta(ge=0, le=1)]
+Count = Annotated[int, Meta(ge=0, le=2_000_000_000)]
+Period = Annotated[int, Meta(ge=5, le=7 * 24 * 3600)]
+
+
+class ProbeEntry(Struct, frozen=True, forbid_unknown_fields=True):
+    kind: str
+    period_s: Period | UnsetType = UNSET
+    enabled: bool | UnsetType = UNSET
+    model: str | UnsetType = UNSET
+    daily_credit_cap: Count | UnsetType = UNSET
+
+
+class TeamEntry(Struct, frozen=True, forbid_unknown_fields=True):
+    team_id: str
+    name: str | UnsetType = UNSET
+    key: str | UnsetType = UNSET
+    probes: list[ProbeEntry] = []
+
+
+class GatewayEntry(Struct, frozen=True, forbid_unknown_fields=True):
+    name: str
+    base_url: str
+    allow_private: bool | UnsetType = UNSET
+    probes: list[ProbeEntry] = []
+    teams: list[TeamEntry] = []
+
+
+class RuleEntry(Struct, frozen=True, forbid_unknown_fields=True):
+    name: str
+    kind: str
+    enabled: bool | UnsetType = UNSET
+    gateway: str = ""
+    team: str = ""
+    probe: str = ""
+    warn_at: Rate | UnsetType = UNSET
+    critical_at: Rate | UnsetType = UNSET
+    floor: float | UnsetType = UNSET
+    window_s: Annotated[int, Meta(ge=5, le=3600)] | UnsetType = UNSET
+    min_samples: Count | UnsetType = UNSET
+    min_bad: Count | UnsetType = UNSET
+    for_s: Count | UnsetType = UNSET
+    clear_after: Annotated[int, Meta(ge=1, le=1000)] | UnsetType = UNSET
+
+
+class RecipientEntry(Struct, frozen=True, forbid_unknown_fields=True):
+    email: str
+    gateway: str = ""
+    team: str = ""
+
+
+class Entries(Struct, frozen=True, forbid_unknown_fields=True):
+    gateways: list[GatewayEntry] = []
+    rules: list[RuleEntry] = []
+    recipients: list[RecipientEntry] = []
+
+
+class Document:
+    """A read file: its entries, and where in its text each stands."""
+
+    def __init__(self, name: str, text: str) -> None:
+        self._name = name
+        self._text = text
+        try:
+            told = tomllib.loads(text)
+        except tomllib.TOMLDecodeError as error:
+            raise UsageError(f"{name} is not TOML: {error}.") from None
+        try:
+            self.entries = msgspec.convert(told, Entries)
+        except msgspec.ValidationError as error:
+            raise self._refused(str(error)) from None
+
+    @classmethod
+    def read(cls, path: Path) -> "Document":
+        try:
+            return cls(str(path), path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise UsageError(f"{path} cannot be read: {error.strerror}.") from None
+        except UnicodeDecodeError:
+            raise UsageError(f"{path} is not text in UTF-8.") from None
+
+    def wrong(self, place: str, why: str) -> UsageError:
+        """Return the refusal of what stands at `place`, with its line where found."""
+        line = line_of(self._text, place)
+        where = f"{self._name}, line {line}" if line else self._name
+        return UsageError(f"{where}: {place}: {why}.")
+
+    def _refused(self, message: str) -> UsageError:
+        """Put msgspec's message in our words: `place: what is wrong`."""
+        why, _, place = message.partition(" - at ")
+        place = place.strip("`").removeprefix("$").lstrip(".")
+        unknown = re.search(r"unknown field `(.*)`", why)
+        if unknown:
+            place = f"{place}.{unknown[1]}".lstrip(".")
+            known = ", ".join(_known_fields(place))
+            return self.wrong(place, f"an unknown key; known here: {known}")
+        missing = re.search(r"missing required field `(.*)`", why)
+        if missing:
+            return self.wrong(place, f"the key {missing[1]} is missing")
+        return self.wrong(
+            place or "the file", why[0].lower() + why[1:].replace("`", "")
+        )
+
+
+_SHAPES: dict[str, type[Struct]] = {
+    "": Entries,
+    "gateways": GatewayEntry,
+    "gateways.probes": ProbeEntry,
+    "gateways.teams": TeamEntry,
+    "gateways.teams.probes": ProbeEntry,
+    "rules": RuleEntry,
+    "recipients": RecipientEntry,
+}
+
+
+def _known_fields(place: str) -> tuple[str, ...]:
+    parent = re.sub(r"\[\d+\]", "", place).rpartition(".")[0]
+    return _SHAPES[parent].__struct_fields__

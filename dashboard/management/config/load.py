@@ -1,0 +1,234 @@
+"""Make the database what a file says, inside the caller's transaction."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
+
+from django.core.exceptions import ValidationError
+from django.db import models
+from django.db.models import QuerySet
+from msgspec import UNSET, Struct, structs
+
+from dashboard.alerts.models import Recipient, Rule
+from dashboard.management.config.changes import Changes
+from dashboard.management.config.document import (
+    Document,
+    GatewayEntry,
+    ProbeEntry,
+    RecipientEntry,
+    RuleEntry,
+    TeamEntry,
+)
+from dashboard.management.config.keys import load_key
+from dashboard.probes.kinds import KINDS
+from dashboard.probes.models import Probe, ProbeKind
+from dashboard.probes.services import watch_gateway, watch_team
+from dashboard.teams.models import Gateway, Team
+from dashboard.teams.services import clean_base_url
+
+M = TypeVar("M", bound=models.Model)
+
+
+def load(document: Document, now: datetime, *, prune: bool) -> Changes:
+    """Apply the file and return what changed; raise UsageError at the first mistake.
+
+    What the file does not name is kept, or with `prune` deleted; probes are switched
+    off by `enabled`, never deleted.
+    """
+    loader = _Loader(document, now)
+    for number, entry in enumerate(document.entries.gateways):
+        loader.gateway(entry, f"gateways[{number}]")
+    for number, rule in enumerate(document.entries.rules):
+        loader.rule(rule, f"rules[{number}]")
+    for number, recipient in enumerate(document.entries.recipients):
+        loader.recipient(recipient, f"recipients[{number}]")
+    loader.rest(prune=prune)
+    return loader.changes
+
+
+class _Loader:
+    def __init__(self, document: Document, now: datetime) -> None:
+        self.changes = Changes()
+        self._document = document
+        self._now = now
+        # Every row that the file names, to find what is named twice or not at all.
+        self._named: dict[tuple[type[models.Model], int], str] = {}
+
+    def gateway(self, entry: GatewayEntry, place: str) -> None:
+        try:
+            base_url = clean_base_url(entry.base_url)
+        except ValueError as error:
+            raise self._document.wrong(f"{place}.base_url", str(error)) from None
+        told = {**_given(entry, "allow_private"), "base_url": base_url}
+        found = Gateway.objects.filter(name=entry.name).first()
+        gateway = found or Gateway(name=entry.name)
+        what = f"gateway {entry.name}"
+        self._store(gateway, told, what, place)
+        watch_gateway(gateway, self._now)
+        self._probes(entry.probes, gateway, None, what, place)
+        for number, team in enumerate(entry.teams):
+            self._team(team, gateway, f"{place}.teams[{number}]")
+
+    def _team(self, entry: TeamEntry, gateway: Gateway, place: str) -> None:
+        found = Team.objects.filter(gateway=gateway, team_id=entry.team_id).first()
+        team = found or Team(gateway=gateway, team_id=entry.team_id)
+        what = f"team {gateway.name}/{entry.team_id}"
+        self._store(team, _given(entry, "name"), what, place)
+        if entry.key is not UNSET:
+            try:
+                load_key(team, entry.key, what, self.changes, self._now)
+            except ValueError as error:
+                raise self._document.wrong(f"{place}.key", str(error)) from None
+        watch_team(team, self._now)
+        self._probes(entry.probes, gateway, team, what, place)
+
+    def _probes(
+        self,
+        entries: Iterable[ProbeEntry],
+        gateway: Gateway,
+        team: Team | None,
+        owner: str,
+        place: str,
+    ) -> None:
+        for number, entry in enumerate(entries):
+            spot = f"{place}.probes[{number}]"
+            probe = Probe.objects.filter(
+                gateway=gateway, team=team, kind=entry.kind
+            ).first()
+            if probe is None:
+                kinds = [kind for kind in KINDS if KINDS[kind].for_team == bool(team)]
+                why = f"{entry.kind!r} is no probe of a {'team' if team else 'gateway'}"
+                raise self._document.wrong(
+                    f"{spot}.kind", f"{why}; known: {', '.join(kinds)}"
+                )
+            self._probe(probe, entry, f"probe {entry.kind} of {owner}", spot)
+
+    def _probe(self, probe: Probe, entry: ProbeEntry, what: str, place: str) -> None:
+        told = _given(entry, "period_s", "enabled", "model", "daily_credit_cap")
+        was_on, period_s = probe.enabled, probe.period_s
+        on = told.get("enabled", was_on)
+        costs = KINDS[ProbeKind(probe.kind)].credits_per_run > 0
+        model = told.get("model", probe.model)
+        cap = told.get("daily_credit_cap", probe.daily_credit_cap)
+        if on and costs and not (model and cap):
+            raise self._document.wrong(
+                place, "this probe costs credits; name its model and daily_credit_cap"
+            )
+        if on and not was_on:
+            probe.next_run = self._now
+            # Who writes the file accepts the cost up to the cap it names.
+            probe.cost_accepted_at = self._now if costs else None
+        elif told.get("period_s", period_s) != period_s:
+            soon = self._now + timedelta(seconds=entry.period_s or period_s)
+            probe.next_run = min(probe.next_run, soon)
+        self._store(probe, told, what, place)
+
+    def rule(self, entry: RuleEntry, place: str) -> None:
+        gateway, team = self._scope(entry, place)
+        probe = None
+        if entry.probe:
+            probe = Probe.objects.filter(
+                gateway=gateway, team=team, kind=entry.probe
+            ).first()
+            if gateway is None or probe is None:
+                why = f"{entry.probe!r} is no probe of the rule's gateway and team"
+                raise self._document.wrong(f"{place}.probe", why)
+        fields = set(entry.__struct_fields__) - {"gateway", "team", "probe", "name"}
+        told = {
+            **_given(entry, *sorted(fields)),
+            "gateway": gateway,
+            "team": team,
+            "probe": probe,
+        }
+        rule = Rule.objects.filter(name=entry.name).first() or Rule(name=entry.name)
+        self._store(rule, told, f"rule {entry.name}", place)
+
+    def recipient(self, entry: RecipientEntry, place: str) -> None:
+        gateway, team = self._scope(entry, place)
+        scope = {"email": entry.email, "gateway": gateway, "team": team}
+        found = Recipient.objects.filter(**scope).first()
+        place_name = entry.team or entry.gateway or "everything"
+        what = f"recipient {entry.email} of {place_name}"
+        self._store(found or Recipient(**scope), {}, what, place)
+
+    def _scope(
+        self, entry: RuleEntry | RecipientEntry, place: str
+    ) -> tuple[Gateway | None, Team | None]:
+        if not entry.gateway:
+            if entry.team:
+                why = "a team is found by its gateway; name the gateway too"
+                raise self._document.wrong(f"{place}.team", why)
+            return None, None
+        gateway = Gateway.objects.filter(name=entry.gateway).first()
+        if gateway is None:
+            why = f"no gateway is called {entry.gateway!r}"
+            raise self._document.wrong(f"{place}.gateway", why)
+        team = gateway.teams.filter(team_id=entry.team).first()
+        if entry.team and team is None:
+            why = f"{entry.gateway} has no team {entry.team!r}"
+            raise self._document.wrong(f"{place}.team", why)
+        return gateway, team
+
+    def _store(self, row: M, told: Mapping[str, object], what: str, place: str) -> None:
+        """Write the row when it is new or differs, and say so."""
+        new = row.pk is None
+        before = {name: getattr(row, name) for name in told}
+        for name, value in told.items():
+            setattr(row, name, value)
+        try:
+            row.full_clean()
+        except ValidationError as error:
+            name, why = _first(error)
+            spot = place if name == "__all__" else f"{place}.{name}"
+            raise self._document.wrong(spot, why) from None
+        different = [name for name in told if before[name] != told[name]]
+        if new or different:
+            row.save()
+        if new:
+            self.changes.added(what)
+        else:
+            for name in different:
+                self.changes.changed(what, name, before[name], told[name])
+        self._name_once(row, place)
+
+    def _name_once(self, row: models.Model, place: str) -> None:
+        first = self._named.setdefault((type(row), row.pk), place)
+        if first != place:
+            raise self._document.wrong(place, f"the same as {first}; name it once")
+
+    def rest(self, *, prune: bool) -> None:
+        """Delete, or only tell of, what the file does not name."""
+        everything: Sequence[tuple[str, QuerySet[Any]]] = (
+            ("recipient", Recipient.objects.all()),
+            ("rule", Rule.objects.all()),
+            ("team", Team.objects.select_related("gateway")),
+            ("gateway", Gateway.objects.all()),
+        )
+        for noun, rows in everything:
+            named = [pk for kind, pk in self._named if kind is rows.model]
+            for row in rows.exclude(pk__in=named):
+                if prune:
+                    self.changes.deleted(f"{noun} {_path(row)}")
+                    row.delete()
+                else:
+                    self.changes.note(f"{noun} {_path(row)} is not in the file; kept")
+
+
+def _path(row: models.Model) -> str:
+    match row:
+        case Team():
+            return f"{row.gateway.name}/{row.team_id}"
+        case Recipient():
+            return f"{row.email} of {row.team or row.gateway or 'everything'}"
+        case _:
+            return str(row)
+
+
+def _given(entry: Struct, *names: str) -> dict[str, object]:
+    told = structs.asdict(entry)
+    return {name: told[name] for name in names if told[name] is not UNSET}
+
+
+def _first(error: ValidationError) -> tuple[str, str]:
+    name, messages = next(iter(error.message_dict.items()))
+    return name, messages[0].rstrip(".")

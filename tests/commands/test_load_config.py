@@ -1,0 +1,205 @@
+"""The configuration file: idempotent, complete, and refused as a whole."""
+
+import io
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+from django.core.management import call_command
+
+from dashboard.alerts.models import Recipient, Rule
+from dashboard.management.edge import UsageError
+from dashboard.probes.models import Probe
+from dashboard.teams.keys import hint, set_key
+from dashboard.teams.models import Gateway, Team
+from tests.factories import NOW, make_gateway, make_team
+
+pytestmark = pytest.mark.django_db
+
+GATEWAY = '[[gateways]]\nname = "Production"\nbase_url = "https://gateway.example"\n'
+TEAM = '[[gateways.teams]]\nteam_id = "acme"\n'
+Load = Callable[..., str]
+KEY = "sk-typed-in-1234567890"
+
+
+@pytest.fixture
+def load(tmp_path: Path) -> Load:
+    def _load(text: str, *options: str) -> str:
+        path = tmp_path / "gatewatch.toml"
+        path.write_text(text, encoding="utf-8")
+        out = io.StringIO()
+        call_command("load_config", str(path), *options, stdout=out)
+        return out.getvalue()
+
+    return _load
+
+
+def exported() -> str:
+    out = io.StringIO()
+    call_command("export_config", stdout=out)
+    return out.getvalue()
+
+
+def documented_example() -> str:
+    text = (settings.BASE_DIR / "docs/configuration.md").read_text(encoding="utf-8")
+    [example] = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
+    return str(example)
+
+
+def test_the_documented_example_loads(
+    load: Load, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ACME_KEY", KEY)
+
+    load(documented_example())
+
+    team = Team.objects.get(team_id="acme-corp")
+    assert hint(team) == "env:ACME_KEY"
+    assert team.probes.get(kind="deep_job").daily_credit_cap == 96
+    assert Rule.objects.get(name="ACME's credits").team == team
+    assert Recipient.objects.count() == 2
+
+
+def test_loading_again_changes_nothing(load: Load) -> None:
+    first = load(documented_example())
+
+    assert "+ gateway Production\n" in first
+    assert load(documented_example()).startswith("No changes.")
+
+
+def test_what_was_exported_loads_without_a_change(load: Load) -> None:
+    load(documented_example())
+    set_key(Team.objects.get(team_id="globex"), KEY, NOW)
+
+    text = exported()
+
+    assert KEY not in text
+    assert 'key = "env:GATEWATCH_KEY_PRODUCTION_GLOBEX"' in text
+    assert "No changes." in load(text, "--prune")
+    assert exported() == text
+
+
+def test_what_was_exported_fills_a_new_database(load: Load) -> None:
+    load(documented_example())
+    text = exported()
+    Gateway.objects.all().delete()
+    Rule.objects.all().delete()
+    Recipient.objects.all().delete()
+
+    load(text)
+
+    assert exported() == text
+
+
+def test_a_change_is_shown_with_both_values(load: Load) -> None:
+    load(GATEWAY)
+
+    told = load(GATEWAY + '[[gateways.probes]]\nkind = "health"\nperiod_s = 15\n')
+
+    assert "~ probe health of gateway Production: period_s 60 -> 15\n" in told
+    assert Probe.objects.get(kind="health").period_s == 15
+
+
+def test_a_dry_run_writes_nothing(load: Load) -> None:
+    told = load(GATEWAY, "--dry-run")
+
+    assert "+ gateway Production\n" in told
+    assert not Gateway.objects.exists()
+
+
+def test_only_prune_deletes(load: Load) -> None:
+    make_team(make_gateway(name="Old"), team_id="former")
+
+    kept = load(GATEWAY)
+    assert "gateway Old is not in the file; kept" in kept
+    assert Gateway.objects.filter(name="Old").exists()
+
+    told = load(GATEWAY, "--prune")
+    assert "- gateway Old\n" in told
+    assert "- team Old/former\n" in told
+    assert not Gateway.objects.filter(name="Old").exists()
+
+
+def test_an_unresolved_reference_keeps_the_stored_key(load: Load) -> None:
+    team = make_team(make_gateway(name="Production"), team_id="acme")
+    set_key(team, KEY, NOW)
+
+    told = load(GATEWAY + TEAM + 'key = "env:NOT_SET_ANYWHERE"\n')
+
+    assert "the stored key stays" in told
+    team.refresh_from_db()
+    assert hint(team) == "••••7890"
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("gateways = [", "gatewatch.toml is not TOML: "),
+        (
+            "[[gateways]]\nname = 'x'\n",
+            "line 1: gateways[0]: the key base_url is missing",
+        ),
+        (
+            GATEWAY + TEAM + TEAM.replace("acme", "b") + 'colour = "red"\n',
+            "line 8: gateways[0].teams[1].colour: an unknown key; known here: team_id, ",
+        ),
+        (
+            "[[rule]]\nname = 1\n",
+            "line 1: rule: an unknown key; known here: gateways, ",
+        ),
+        (
+            GATEWAY + '[[gateways.probes]]\nkind = "health"\nperiod_s = "60"\n',
+            "line 6: gateways[0].probes[0].period_s: expected int, got str.",
+        ),
+        (
+            GATEWAY + '[[gateways.probes]]\nkind = "health"\nperiod_s = 1\n',
+            "line 6: gateways[0].probes[0].period_s: expected int >= 5.",
+        ),
+        (
+            GATEWAY + '[[gateways.probes]]\nkind = "balance"\n',
+            "probes[0].kind: 'balance' is no probe of a gateway; known: health.",
+        ),
+        (
+            GATEWAY.replace("https://", "https://me:secret-word@"),
+            "line 3: gateways[0].base_url: the base URL ",
+        ),
+        (GATEWAY + GATEWAY, "gateways[1]: the same as gateways[0]; name it once"),
+        (GATEWAY + TEAM + f'key = "{KEY}"\n', "key: write env:NAME or file:/path"),
+        (
+            GATEWAY + TEAM + 'key = "env:BROKEN_KEY"\n',
+            "env:BROKEN_KEY: the virtual key",
+        ),
+        (
+            GATEWAY + TEAM + '[[gateways.teams.probes]]\nkind = "deep_job"\n'
+            "enabled = true\n",
+            "this probe costs credits; name its model and daily_credit_cap",
+        ),
+        (
+            '[[rules]]\nname = "x"\nkind = "magic"\n',
+            "line 3: rules[0].kind: Value 'magic' is not a valid choice",
+        ),
+        (
+            '[[rules]]\nname = "x"\nkind = "credits"\ngateway = "Nowhere"\n',
+            "line 4: rules[0].gateway: no gateway is called 'Nowhere'",
+        ),
+        (
+            '[[recipients]]\nemail = "nobody"\n',
+            "line 2: recipients[0].email: Enter a valid email address",
+        ),
+    ],
+)
+def test_a_mistake_is_refused_whole(
+    text: str, sentence: str, load: Load, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BROKEN_KEY", f"{KEY}\nX-Injected: 1")
+
+    with pytest.raises(UsageError) as refused:
+        load(text)
+
+    assert sentence in str(refused.value)
+    assert "secret-word" not in str(refused.value)
+    assert KEY not in str(refused.value)
+    assert not Gateway.objects.exists()
+    assert not Rule.objects.exists()
