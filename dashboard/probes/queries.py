@@ -1,8 +1,9 @@
 """Read probes, their breakers and what they spend."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import TypeAlias
 
 from django.db.models import Sum
 
@@ -12,6 +13,8 @@ from dashboard.probes.breaker_store import as_row
 from dashboard.probes.kinds import KINDS
 from dashboard.probes.models import Breaker, Heartbeat, Outcome, Probe, ProbeKind
 from dashboard.teams.models import Gateway
+
+_Owners: TypeAlias = dict[tuple[int, str], tuple[Probe | None, str]]
 
 
 def spent_today(probe_ids: Collection[int], now: datetime) -> dict[int, float]:
@@ -44,8 +47,19 @@ def breakers(now: datetime) -> list[BreakerView]:
 
     A breaker that never failed has no row, and is closed.
     """
-    owners = _owners()
-    rows = Breaker.objects.select_related("gateway")
+    probes = Probe.objects.select_related("gateway", "team")
+    return _views(_owners(Gateway.objects.all(), probes), now)
+
+
+def breakers_of(probes: Collection[Probe], now: datetime) -> list[BreakerView]:
+    """Return the stored breakers of these probes and of their gateways; one query."""
+    gateways = {probe.gateway_id: probe.gateway for probe in probes}
+    return _views(_owners(gateways.values(), probes), now)
+
+
+def _views(owners: _Owners, now: datetime) -> list[BreakerView]:
+    gateways = {gateway_id for gateway_id, _ in owners}
+    rows = Breaker.objects.filter(gateway__in=gateways).select_related("gateway")
     return [
         _view(row, *owners[row.gateway_id, row.key], now)
         for row in rows
@@ -53,13 +67,13 @@ def breakers(now: datetime) -> list[BreakerView]:
     ]
 
 
-def _owners() -> dict[tuple[int, str], tuple[Probe | None, str]]:
+def _owners(gateways: Iterable[Gateway], probes: Iterable[Probe]) -> _Owners:
     """Return whose each breaker key is: its probe (None: the host) and its endpoint."""
-    owners: dict[tuple[int, str], tuple[Probe | None, str]] = {}
-    for gateway in Gateway.objects.all():
+    owners: _Owners = {}
+    for gateway in gateways:
         host = parse_base_url(gateway.base_url).netloc
         owners[gateway.pk, host_key(host)] = (None, "all endpoints")
-    for probe in Probe.objects.select_related("gateway", "team"):
+    for probe in probes:
         for endpoint, key in breaker_keys(probe).items():
             # The cheaper probe owns an endpoint that two share.
             owners.setdefault((probe.gateway_id, key), (probe, endpoint))
