@@ -74,7 +74,9 @@ _MAY_BE_ASKED_AGAIN = frozenset({408, 409, 429})
 # Names stand in quotes in the gateway's texts; without them a team called
 # 'insufficient credits' cannot mislead. The first match wins.
 _QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
-_VAGUE = re.compile(r"(?i)\bsuspend\w*\s+or\s+|\bor\s+(insufficient|suspended)\b")
+_VAGUE = re.compile(
+    r"(?i)\b(suspend|paus).*\bor\b.*\bcredit|\bcredit.*\bor\b.*\b(suspend|paus)"
+)
 _REFUSALS = (
     (
         re.compile(r"(?i)team( access)? (is|has been) suspended"),

@@ -21,7 +21,7 @@ _PATTERNS = (
         rf"\1\2{_HIDDEN}",
     ),
     (re.compile(r"(?i)([?&](?:key|token|access_token)=)[^&\s\"'<>]+"), rf"\1{_HIDDEN}"),
-    (re.compile(r"(?i)(\w+://)[^/\s@]+@"), rf"\1{_HIDDEN}@"),
+    (re.compile(r"(?<=://)[^/\s@]+@"), f"{_HIDDEN}@"),
 )
 # C0, DEL and C1 controls, and what reorders or hides text: bidi marks, zero width.
 _CONTROLS = re.compile(

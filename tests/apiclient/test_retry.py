@@ -131,5 +131,5 @@ def test_ambiguous_is_what_may_have_been_applied() -> None:
     "wrong", [{"max_retries": -1}, {"deadline_s": 0}, {"jitter": 1.0}, {"base_s": -1}]
 )
 def test_a_policy_that_makes_no_sense_is_refused(wrong: dict[str, float]) -> None:
-    with pytest.raises(ValueError, match="retries|jitter|base_s"):
+    with pytest.raises(ValueError, match=r"retries|jitter|base_s"):
         RetryPolicy(**wrong)  # type: ignore[arg-type]  # a table of numbers

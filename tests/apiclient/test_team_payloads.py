@@ -1,0 +1,158 @@
+"""S-27 and semantics 1.3: one reader for every shape of a team."""
+
+from contextlib import suppress
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from apiclient.payloads import UnreadableError
+from apiclient.team_payloads import (
+    TeamStatus,
+    read_balance,
+    read_team,
+    read_teams,
+)
+
+SERVER = {
+    "team_id": "team-suspended",
+    "organization_id": "org_acme",
+    "credits": {
+        "team_id": "team-suspended",
+        "credits_allocated": 500,
+        "credits_used": 0,
+        "credits_remaining": 500,
+        "credit_limit": None,
+        "auto_refill": False,
+        "refill_amount": None,
+        "refill_period": None,
+        "last_refill_at": "2026-11-22T19:20:49Z",
+        "budget_mode": "job_based",
+        "credits_per_dollar": 10.0,
+        "tokens_per_credit": 10000,
+        "status": "suspended",
+        "created_at": "2026-11-22T19:20:49Z",
+    },
+    "access_groups": ["basic-chat"],
+    "allowed_model_aliases": ["chat-claude", "chat-fast"],
+    "virtual_key": "sk-MARKER-of-the-team",
+    "credits_allocated": 500,
+    "credits_remaining": 500,
+}
+FLAT = {"status": "active", "credits_remaining": 12}
+DOCS = {"team_id": "t", "credits": {"credits_remaining": 3}}
+LIST_ITEM = {
+    "team_id": "t",
+    "credits_allocated": 10,
+    "credits_remaining": 4,
+    "credits_used": 6,
+    "virtual_key": "sk-MARKER",
+    "status": "paused",
+    "created_at": "2026-11-22T19:21:35.807958",
+}
+
+
+def body(document: object) -> bytes:
+    return msgspec.json.encode(document)
+
+
+@pytest.mark.parametrize(
+    ("document", "status", "remaining"),
+    [
+        (SERVER, TeamStatus.SUSPENDED, 500),
+        (FLAT, TeamStatus.ACTIVE, 12),
+        (DOCS, TeamStatus.UNKNOWN, 3),
+        (LIST_ITEM, TeamStatus.PAUSED, 4),
+        ({"status": None, "credits_remaining": None}, TeamStatus.UNKNOWN, None),
+        ({"status": "ACTIVE", "credits_remaining": "7"}, TeamStatus.ACTIVE, 7),
+        ({"status": "frozen", "credits_remaining": 0.5}, TeamStatus.UNKNOWN, 0.5),
+        ({"status": 7, "credits_remaining": -4}, TeamStatus.UNKNOWN, -4),
+        ({"status": "active", "credits_remaining": "0"}, TeamStatus.ACTIVE, 0),
+        ({"status": "active", "credits_remaining": "NaN"}, TeamStatus.ACTIVE, None),
+        ({"status": "active", "credits_remaining": "1e400"}, TeamStatus.ACTIVE, None),
+        ({"status": "active", "credits_remaining": "\uff11"}, TeamStatus.ACTIVE, None),
+        ({"status": "active", "credits_remaining": True}, TeamStatus.ACTIVE, None),
+        ({"status": "active", "credits_remaining": [1]}, TeamStatus.ACTIVE, None),
+        ({"status": "active", "credits": "none"}, TeamStatus.ACTIVE, None),
+        ({"status": "active", "credits": []}, TeamStatus.ACTIVE, None),
+    ],
+)
+def test_every_shape_gives_a_status_and_a_balance(
+    document: object, status: TeamStatus, remaining: float | None
+) -> None:
+    team = read_team(body(document))
+
+    assert team.status is status
+    assert team.credits_remaining == remaining
+
+
+def test_the_words_of_the_gateway_are_kept_beside_the_status() -> None:
+    assert read_team(body({"status": "Frozen\n"})).status_text == "Frozen"
+
+
+def test_the_virtual_key_is_never_kept() -> None:
+    """C-05."""
+    assert "MARKER" not in repr(read_team(body(SERVER)))
+    assert "MARKER" not in repr(read_teams(body([LIST_ITEM])))
+
+
+def test_a_balance_is_read_whole() -> None:
+    balance = read_balance(body(SERVER["credits"]))
+
+    assert balance.allocated == 500
+    assert balance.remaining == 500
+    assert balance.auto_refill is False
+    assert balance.budget_mode == "job_based"
+    assert balance.status is TeamStatus.SUSPENDED
+    assert balance.last_refill_at is not None
+    assert balance.last_refill_at.tzinfo is not None
+
+
+def test_a_number_too_large_for_a_float_is_unknown() -> None:
+    huge = b'{"status": "active", "credits_remaining": 1' + b"0" * 400 + b"}"
+    try:
+        remaining = read_team(huge).credits_remaining
+    except UnreadableError:
+        remaining = None
+    assert remaining is None
+
+
+@pytest.mark.parametrize(
+    "document", [None, 3, "x", [], {}, {"detail": "x"}, {"service": "saas-llm-api"}]
+)
+def test_what_is_not_a_team_is_refused(document: object) -> None:
+    """S-53."""
+    with pytest.raises(UnreadableError):
+        read_team(body(document))
+
+
+def test_a_health_answer_is_not_a_balance() -> None:
+    with pytest.raises(UnreadableError):
+        read_balance(b'{"status": "healthy"}')
+
+
+def test_a_list_names_the_item_that_is_wrong() -> None:
+    with pytest.raises(UnreadableError, match=r"\$\[1\]"):
+        read_teams(body([LIST_ITEM, 7]))
+
+
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=10),
+    lambda inner: (
+        st.lists(inner, max_size=2)
+        | st.dictionaries(
+            st.sampled_from(["status", "credits", "credits_remaining", "team_id"]),
+            inner,
+        )
+    ),
+    max_leaves=6,
+)
+
+
+@settings(max_examples=100, deadline=None, derandomize=True, database=None)
+@given(anything.map(body) | st.binary(max_size=60))
+def test_nothing_but_unreadable_comes_out(sent: bytes) -> None:
+    for read in (read_team, read_teams, read_balance):
+        with suppress(UnreadableError):
+            read(sent)
