@@ -1,0 +1,133 @@
+"""A log histogram of latencies that merges exactly: any quantile within one per cent.
+
+Buckets are runs of whole microseconds from 0.1 ms to 300 s, each so narrow that one value
+stands for all of it with a relative error of at most `ALPHA`; values outside count in the
+first or last bucket. A histogram is stored as bytes, little-endian:
+
+    version u8 | offset u16 | count u32 | one u32 lane for each bucket from `offset` on
+
+and no bytes at all when it is empty. Lanes cost bytes against a sparse form, and merge by
+adding the whole row of them as one big integer: 30 days of 100 probes in some 8 ms.
+"""
+
+import struct
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+ALPHA = 0.01
+LEAST_US = 100
+MOST_US = 300_000_000
+
+_VERSION = 1
+_HEADER = struct.Struct("<BHI")
+_LANE_BITS = 32
+_LANE_BYTES = 4
+_FULL = (1 << _LANE_BITS) - 1
+_SHARES = 10_000
+
+
+def _lower_bounds() -> list[int]:
+    """Return the least value of each bucket, as wide as ALPHA lets it be.
+
+    The value 2ab / (a + b) is off by (b - a) / (b + a) at both ends of [a, b], so the
+    last value that belongs to a bucket from `a` is floor(a * (1 + ALPHA) / (1 - ALPHA)).
+    """
+    bounds = [LEAST_US]
+    while True:
+        above = bounds[-1] * 101 // 99 + 1
+        if above > MOST_US:
+            return bounds
+        bounds.append(above)
+
+
+_BOUNDS = _lower_bounds()
+_INNER = _BOUNDS[1:]
+_LAST_VALUES = [bound - 1 for bound in _INNER] + [MOST_US]
+BUCKETS = len(_BOUNDS)
+
+
+def of(values_us: Iterable[int]) -> bytes:
+    """Return the histogram of some latencies in microseconds."""
+    counts = Counter(bisect_right(_INNER, value) for value in values_us)
+    if not counts:
+        return b""
+    offset = min(counts)
+    lanes = [0] * (max(counts) - offset + 1)
+    for bucket, number in counts.items():
+        lanes[bucket - offset] = number
+    header = _HEADER.pack(_VERSION, offset, _fitting(sum(lanes)))
+    return header + struct.pack(f"<{len(lanes)}I", *lanes)
+
+
+def add(blob: bytes, values_us: Sequence[int]) -> bytes:
+    """Return the histogram with more latencies in it."""
+    return merge((blob, of(values_us))) if values_us else blob
+
+
+def merge(blobs: Iterable[bytes]) -> bytes:
+    """Return the histogram of everything that is in `blobs`; order does not matter.
+
+    Raise OverflowError when a count would not fit its lane, instead of carrying into the
+    next one, and ValueError for bytes that are no histogram.
+    """
+    filled = [blob for blob in blobs if blob]
+    if not filled:
+        return b""
+    if len(filled) == 1:
+        return filled[0]
+    offset, total, lanes = BUCKETS, 0, 0
+    for blob in filled:
+        first, number = _header(blob)
+        total += number
+        offset = min(offset, first)
+        row = int.from_bytes(memoryview(blob)[_HEADER.size :], "little")
+        lanes += row << (_LANE_BITS * first)
+    # No lane holds more than the total, so a total that fits proves that none carried.
+    header = _HEADER.pack(_VERSION, offset, _fitting(total))
+    lanes >>= _LANE_BITS * offset
+    length = -(-lanes.bit_length() // _LANE_BITS)
+    return header + lanes.to_bytes(length * _LANE_BYTES, "little")
+
+
+def count(blob: bytes) -> int:
+    """Return how many latencies are in the histogram."""
+    return _header(blob)[1] if blob else 0
+
+
+def quantile(blob: bytes, q: float) -> float | None:
+    """Return the nearest-rank quantile in microseconds, or None for an empty histogram.
+
+    It is the value number ceil(q * n) of n in order, like SQL's percentile_disc, within a
+    relative error of ALPHA. `q` is taken to four decimals and the rank is computed in
+    integers: 0.95 of 20 is number 19, never 20 by a rounding error.
+    """
+    if not blob:
+        return None
+    offset, total = _header(blob)
+    rank = max(1, -(-round(q * _SHARES) * total // _SHARES))
+    lanes = memoryview(blob)[_HEADER.size :]
+    seen = 0
+    for position, (number,) in enumerate(struct.iter_unpack("<I", lanes)):
+        seen += number
+        if seen >= rank:
+            return _value_us(offset + position)
+    raise ValueError(f"the histogram holds {seen} of the {total} values it names")
+
+
+def _value_us(bucket: int) -> float:
+    least, most = _BOUNDS[bucket], _LAST_VALUES[bucket]
+    return 2 * least * most / (least + most)
+
+
+def _header(blob: bytes) -> tuple[int, int]:
+    version, offset, number = _HEADER.unpack_from(blob)
+    if version != _VERSION:
+        raise ValueError(f"histogram version {version} is not {_VERSION}")
+    return offset, number
+
+
+def _fitting(total: int) -> int:
+    if total > _FULL:
+        raise OverflowError(f"{total} values do not fit a histogram of {_FULL}")
+    return total

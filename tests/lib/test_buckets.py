@@ -1,0 +1,85 @@
+"""Ranges of whole buckets: in order, without gaps, never smaller than asked for."""
+
+from datetime import UTC, datetime, timedelta, timezone
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dashboard.lib import buckets
+from dashboard.lib.buckets import DAY_S, HOUR_S, MINUTE_S
+
+NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
+moments = st.timedeltas(timedelta(days=-2000), timedelta(days=2000)).map(NOON.__add__)
+lengths = st.timedeltas(timedelta(0), timedelta(days=40))
+levels = st.sampled_from([MINUTE_S, HOUR_S, DAY_S])
+pairs = st.sampled_from([(MINUTE_S, HOUR_S), (HOUR_S, DAY_S), (DAY_S, DAY_S)])
+
+
+@given(moments, levels)
+def test_a_moment_is_in_its_bucket(moment: datetime, level: int) -> None:
+    start = buckets.floor(moment, level)
+
+    assert start <= moment < start + timedelta(seconds=level)
+    assert start.timestamp() % level == 0
+    assert buckets.ceil(start, level) == start == buckets.floor(start, level)
+
+
+def test_a_day_is_a_day_of_utc() -> None:
+    late = datetime(2026, 3, 3, 0, 30, tzinfo=timezone(timedelta(hours=2)))
+
+    assert buckets.floor(late, DAY_S) == datetime(2026, 3, 2, tzinfo=UTC)
+
+
+@given(moments, lengths, pairs)
+def test_a_tiling_covers_the_window_without_gaps(
+    start: datetime, length: timedelta, pair: tuple[int, int]
+) -> None:
+    fine, coarse = pair
+    end = start + length
+
+    tiles = buckets.tile(start, end, fine=fine, coarse=coarse)
+
+    edges = [tile.start for tile in tiles] + [tile.end for tile in tiles[-1:]]
+    assert [tile.end for tile in tiles] == edges[1:]
+    if tiles:
+        assert buckets.floor(start, fine) == edges[0]
+        assert edges[-1] == buckets.ceil(end, fine)
+    for tile in tiles:
+        assert tile.start == buckets.floor(tile.start, tile.level)
+        assert tile.end == buckets.floor(tile.end, tile.level)
+
+
+def test_the_inside_is_coarse_and_the_edges_are_fine() -> None:
+    start, end = NOON - timedelta(minutes=90), NOON + timedelta(minutes=10)
+
+    tiles = buckets.tile(start, end, fine=MINUTE_S, coarse=HOUR_S)
+
+    assert [(tile.level, tile.start, tile.end) for tile in tiles] == [
+        (MINUTE_S, start, NOON - timedelta(hours=1)),
+        (HOUR_S, NOON - timedelta(hours=1), NOON),
+        (MINUTE_S, NOON, end),
+    ]
+
+
+@given(moments, lengths, st.integers(1, 200), levels)
+def test_a_split_has_about_the_pieces_that_were_asked_for(
+    start: datetime, length: timedelta, pieces: int, level: int
+) -> None:
+    end = start + length
+
+    ranges = list(buckets.split(start, end, pieces, level=level))
+
+    assert len(ranges) <= pieces + 1
+    widths = {(right - left).total_seconds() for left, right in ranges}
+    assert all(width % level == 0 for width in widths)
+    assert len(widths) <= 1
+    if length:
+        assert ranges[0][0] <= start
+        assert end <= ranges[-1][1]
+
+
+def test_only_the_part_of_a_bucket_inside_a_window_counts() -> None:
+    end = NOON + timedelta(minutes=15)
+
+    assert buckets.overlap_s(NOON, end, HOUR_S, NOON) == 900
+    assert buckets.overlap_s(NOON, end, HOUR_S, NOON + timedelta(hours=1)) == 0
