@@ -24,8 +24,9 @@ class Rollup(models.Model):
     )
     level = models.PositiveIntegerField(choices=Level.choices)
     start = models.DateTimeField()
-    # How many outcomes the probe's period promises for the whole bucket.
-    expected = models.PositiveIntegerField()
+    # How many outcomes the probe's period promised for the whole bucket: 0.2 for a
+    # minute of a probe that runs every five.
+    expected = models.FloatField()
     samples = models.PositiveIntegerField(default=0)
     bad = models.PositiveIntegerField(default=0)
     excluded = models.PositiveIntegerField(default=0)

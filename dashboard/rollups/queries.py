@@ -1,0 +1,282 @@
+"""Every number that pages, rules and metrics read, at a cost that does not grow with age.
+
+Windows are half-open, by the start of an outcome. All of these ask a constant number of
+queries, whatever the number of probes.
+"""
+
+from collections import Counter
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from itertools import groupby
+from operator import attrgetter, itemgetter
+
+from django.conf import settings
+from django.db.models import Count, F, Q, QuerySet
+from django.db.models import Window as Over
+from django.db.models.functions import RowNumber
+
+from dashboard.lib import buckets
+from dashboard.lib.buckets import DAY_S, HOUR_S, MINUTE_S, Stretch
+from dashboard.probes.models import Outcome, Probe
+from dashboard.probes.taxonomy import ErrorClass, counted
+from dashboard.rollups import store
+from dashboard.rollups.numbers import (
+    Comparison,
+    Failure,
+    Summary,
+    Window,
+    sorted_classes,
+    summary,
+)
+from dashboard.rollups.tally import merged
+
+__all__ = [
+    "Comparison",
+    "Failure",
+    "Summary",
+    "Window",
+    "compare",
+    "series",
+    "summaries",
+    "total",
+    "window",
+]
+
+_SHORT = timedelta(hours=6)
+_MEDIUM = timedelta(hours=48)
+_RETENTION_NAMES = {MINUTE_S: "minute", HOUR_S: "hour", DAY_S: "day"}
+_LATEST_FAILURES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """One probe's rows in a window, and what was to be expected of it.
+
+    `period_s` is None for a probe that is switched off: where it has no rows, none were
+    expected. `begins` is the moment before which there was no such probe.
+    """
+
+    rows: store.Rows
+    period_s: int | None
+    begins: datetime
+    last_at: datetime | None
+
+
+def summaries(
+    probe_ids: Collection[int], start: datetime, end: datetime, now: datetime
+) -> dict[int, Summary]:
+    """Return each probe's numbers in the window, also of probes that saw nothing."""
+    stretches, end = _stretches(start, end, now)
+    seen = _seen(probe_ids, stretches)
+    start = stretches[0].start if stretches else start
+    return {
+        probe_id: _summary([found], start, end, now) for probe_id, found in seen.items()
+    }
+
+
+def total(
+    probe_ids: Collection[int], start: datetime, end: datetime, now: datetime
+) -> Summary:
+    """Return the numbers of all these probes together."""
+    stretches, end = _stretches(start, end, now)
+    seen = _seen(probe_ids, stretches)
+    start = stretches[0].start if stretches else start
+    return _summary(list(seen.values()), start, end, now)
+
+
+def compare(
+    probe_ids: Collection[int], start: datetime, end: datetime, now: datetime
+) -> Comparison:
+    """Return the total of the window and of the one just before it, equally long."""
+    return Comparison(
+        current=total(probe_ids, start, end, now),
+        previous=total(probe_ids, start - (end - start), start, now),
+    )
+
+
+def series(
+    probe_ids: Collection[int],
+    start: datetime,
+    end: datetime,
+    pieces: int,
+    now: datetime,
+) -> list[Summary]:
+    """Return the probes' numbers together, in about `pieces` equal pieces of time.
+
+    Pieces are whole buckets of the coarsest level that is fine enough and still kept, so
+    there are fewer of them where only coarse rows are left; the last one may reach
+    beyond `end`. A piece without outcomes is a hole.
+    """
+    level = _series_level(start, end, pieces, now)
+    ranges = list(buckets.split(start, end, pieces, level=level))
+    if not ranges:
+        return []
+    whole = [Stretch(level, ranges[0][0], ranges[-1][1])]
+    cut = [_cut(found, ranges) for found in _seen(probe_ids, whole).values()]
+    return [
+        _summary([found[number] for found in cut], *piece, now)
+        for number, piece in enumerate(ranges)
+    ]
+
+
+def window(
+    probe_ids: Collection[int], start: datetime, end: datetime
+) -> dict[int, Window]:
+    """Count each probe's outcomes in [start, end) exactly; meant for up to an hour."""
+    outcomes = Outcome.objects.filter(
+        probe_id__in=probe_ids, started_at__gte=start, started_at__lt=end
+    )
+    counts: dict[int, Counter[str]] = {probe_id: Counter() for probe_id in probe_ids}
+    grouped = outcomes.order_by().values_list("probe_id", "error_class")
+    for probe_id, error_class, number in grouped.annotate(number=Count("pk")):
+        counts[probe_id][error_class] = number
+    latest = _latest_failures(outcomes)
+    return {
+        probe_id: _window(start, end, found, latest.get(probe_id, ()))
+        for probe_id, found in counts.items()
+    }
+
+
+def _window(
+    start: datetime, end: datetime, found: Counter[str], latest: tuple[Failure, ...]
+) -> Window:
+    classes = {name: number for name, number in found.items() if name}
+    bad = sum(number for name, number in classes.items() if counted(name))
+    return Window(
+        start=start,
+        end=end,
+        samples=found[""] + bad,
+        bad=bad,
+        excluded=sum(classes.values()) - bad,
+        classes=sorted_classes(classes),
+        latest=latest,
+    )
+
+
+def _latest_failures(
+    outcomes: QuerySet[Outcome],
+) -> dict[int, tuple[Failure, ...]]:
+    excluded = [name for name in ErrorClass if not counted(name)]
+    failed = outcomes.exclude(Q(error_class="") | Q(error_class__in=excluded))
+    age = Over(RowNumber(), partition_by=F("probe_id"), order_by="-started_at")
+    rows = (
+        failed.annotate(age=age)
+        .filter(age__lte=_LATEST_FAILURES)
+        .order_by("probe_id", "-started_at")
+        .values_list("probe_id", "started_at", "error_class", "status_code", "detail")
+    )
+    return {
+        probe_id: tuple(Failure(*row[1:]) for row in group)
+        for probe_id, group in groupby(rows, key=itemgetter(0))
+    }
+
+
+def _stretches(
+    start: datetime, end: datetime, now: datetime
+) -> tuple[list[Stretch], datetime]:
+    """Choose the rows that cover a window, and say where it ends.
+
+    A window up to now may use the open bucket of a coarse level, which holds nothing
+    later; one that ended before is closed with fine buckets.
+    """
+    length = end - start
+    if length <= _SHORT and _is_kept(MINUTE_S, start, now):
+        fine, coarse = MINUTE_S, HOUR_S
+    elif _is_kept(HOUR_S, start, now):
+        fine, coarse = HOUR_S, HOUR_S if length <= _MEDIUM else DAY_S
+    else:
+        fine, coarse = DAY_S, DAY_S
+    if end >= now:
+        return buckets.tile(
+            start, buckets.ceil(end, coarse), fine=fine, coarse=coarse
+        ), end
+    return buckets.tile(start, end, fine=fine, coarse=coarse), buckets.ceil(end, fine)
+
+
+def _series_level(start: datetime, end: datetime, pieces: int, now: datetime) -> int:
+    width_s = (end - start).total_seconds() / pieces
+    kept = [level for level in (DAY_S, HOUR_S, MINUTE_S) if _is_kept(level, start, now)]
+    fine_enough = [level for level in kept if level <= width_s]
+    return (fine_enough or kept[-1:] or [DAY_S])[0]
+
+
+def _is_kept(level: int, start: datetime, now: datetime) -> bool:
+    days = settings.RETENTION_DAYS[_RETENTION_NAMES[level]]
+    return start >= buckets.floor(now - timedelta(days=days), DAY_S)
+
+
+def _seen(probe_ids: Collection[int], stretches: Sequence[Stretch]) -> dict[int, _Seen]:
+    """Read the probes' rows: one query a stretch, and one for the probes."""
+    rows: dict[int, store.Rows] = {probe_id: {} for probe_id in probe_ids}
+    for key, row in store.rows_in(probe_ids, stretches).items():
+        rows[key.probe_id][key] = row
+    probes = Probe.objects.filter(pk__in=probe_ids).order_by("pk")
+    columns = ("period_s", "enabled", "last_at", "gateway__created_at")
+    return {
+        probe_id: _Seen(
+            rows=rows[probe_id],
+            period_s=period_s if enabled else None,
+            begins=_beginning(rows[probe_id], team_at or gateway_at),
+            last_at=last_at,
+        )
+        for probe_id, period_s, enabled, last_at, gateway_at, team_at in (
+            probes.values_list("pk", *columns, "team__created_at")
+        )
+    }
+
+
+def _beginning(rows: store.Rows, created_at: datetime) -> datetime:
+    """Return when the probe was made, or its first row if that is clearly earlier."""
+    if not rows:
+        return created_at
+    first = min(rows, key=attrgetter("start"))
+    row_ends = first.start + timedelta(seconds=first.level)
+    return created_at if created_at < row_ends else first.start
+
+
+def _cut(found: _Seen, ranges: Sequence[tuple[datetime, datetime]]) -> list[_Seen]:
+    """Share the rows out among ranges of equal length, which follow each other."""
+    first, width = ranges[0][0], ranges[0][1] - ranges[0][0]
+    rows: list[store.Rows] = [{} for _ in ranges]
+    for key, row in found.rows.items():
+        rows[(key.start - first) // width][key] = row
+    return [replace(found, rows=part) for part in rows]
+
+
+def _summary(
+    found: Sequence[_Seen], start: datetime, end: datetime, now: datetime
+) -> Summary:
+    rows = [row for seen in found for row in seen.rows.values()]
+    latest = [_latest_at(seen, start, end) for seen in found]
+    return summary(
+        merged(part for _, part in rows),
+        start=start,
+        end=end,
+        expected=sum(_expected(seen, start, min(end, now)) for seen in found),
+        latest_at=max(filter(None, latest), default=None),
+    )
+
+
+def _expected(seen: _Seen, start: datetime, end: datetime) -> float:
+    """Return how many outcomes [start, end) should have, from the rows that are there.
+
+    A row knows what its probe's period promised then; a hole between rows is judged by
+    the period of today.
+    """
+    start = max(start, seen.begins)
+    covered_s = expected = 0.0
+    for key, (promised, _) in seen.rows.items():
+        inside_s = buckets.overlap_s(start, end, key.level, key.start)
+        covered_s += inside_s
+        expected += promised * inside_s / key.level
+    if seen.period_s is not None:
+        holes_s = buckets.seconds(start, end) - covered_s
+        expected += holes_s / seen.period_s
+    return expected
+
+
+def _latest_at(seen: _Seen, start: datetime, end: datetime) -> datetime | None:
+    if seen.last_at and start <= seen.last_at < end:
+        return seen.last_at
+    return max((key.start for key in seen.rows), default=None)
