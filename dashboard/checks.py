@@ -1,1 +1,155 @@
 """System checks: what an installation must have before it may be trusted."""
+
+import stat
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+
+from cryptography.fernet import Fernet
+from django.apps import AppConfig
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Tags, Warning, register  # noqa: A004
+from django.db import DatabaseError
+
+from dashboard.probes.services import LEASE_MARGIN
+from dashboard.teams.keys import UNREADABLE, hint
+from dashboard.teams.models import Team
+
+Apps = Sequence[AppConfig] | None
+Found = list[CheckMessage]
+
+_KEY_COMMAND = (
+    'python -c "from cryptography.fernet import Fernet; '
+    'print(Fernet.generate_key().decode())"'
+)
+
+
+@register(Tags.security)
+def secrets_given(app_configs: Apps, **_: object) -> Found:
+    """E001, E002: in production both secrets are given, and well-formed everywhere."""
+    found: Found = []
+    if not settings.SECRETS_GIVEN:
+        found.append(
+            Error(
+                "SECRET_KEY is not set, and production (PostgreSQL or an https "
+                "PUBLIC_URL) needs it.",
+                hint="Set SECRET_KEY or SECRET_KEY_FILE to 50 random characters.",
+                id="dashboard.E001",
+            )
+        )
+    if not settings.FIELD_KEYS:
+        found.append(
+            Error(
+                "FIELD_KEYS is not set, and production (PostgreSQL or an https "
+                "PUBLIC_URL) needs it to keep virtual keys.",
+                hint=f"Set FIELD_KEYS or FIELD_KEYS_FILE to the output of {_KEY_COMMAND}",
+                id="dashboard.E002",
+            )
+        )
+    for number, key in enumerate(settings.FIELD_KEYS, 1):
+        if not _is_fernet_key(key):
+            found.append(
+                Error(
+                    f"FIELD_KEYS: key {number} is not a Fernet key.",
+                    hint=f"Each is the output of {_KEY_COMMAND}",
+                    id="dashboard.E002",
+                )
+            )
+    return found
+
+
+def _is_fernet_key(key: str) -> bool:
+    try:
+        Fernet(key)
+    except ValueError:
+        return False
+    return True
+
+
+@register()
+def budgets_nest(app_configs: Apps, **_: object) -> Found:
+    """E003: a job ends by itself before django-q2 kills it, and is killed before retried.
+
+    django-q2's kill is its weakest part: it can lose the record, or wedge the cluster.
+    """
+    longest_s = max(
+        settings.TICK_S + settings.PROBE_DEADLINE_S,
+        settings.DEEP_DEADLINE_S + LEASE_MARGIN.total_seconds(),
+    )
+    budgets = {
+        "PROBE_DEADLINE_S": settings.PROBE_DEADLINE_S,
+        "TICK_S": settings.TICK_S,
+        "the longest job": longest_s,
+        "Q_CLUSTER's timeout": settings.Q_CLUSTER["timeout"],
+        "Q_CLUSTER's retry": settings.Q_CLUSTER["retry"],
+    }
+    if all(shorter < longer for shorter, longer in pairwise(budgets.values())):
+        return []
+    told = " < ".join(f"{name} {value:g}" for name, value in budgets.items())
+    return [Error(f"The time budgets do not nest: {told}.", id="dashboard.E003")]
+
+
+@register(Tags.security, deploy=True)
+def mail_set_up(app_configs: Apps, **_: object) -> Found:
+    """W001: somebody can be told."""
+    if settings.EMAIL_CONFIGURED:
+        return []
+    return [
+        Warning(
+            "EMAIL_URL is not set: alarms wait in the outbox and nobody is told.",
+            hint="Set EMAIL_URL, as submission://USER:PASSWORD@HOST:587.",
+            id="dashboard.W001",
+        )
+    ]
+
+
+@register(Tags.security)
+def database_is_private(app_configs: Apps, **_: object) -> Found:
+    """W002: nobody else on the machine may read the embedded database."""
+    database = settings.DATABASES["default"]
+    if database["ENGINE"] != "django.db.backends.sqlite3":
+        return []
+    file = Path(str(database["NAME"]))
+    open_to_others = [
+        f"{path} has mode {mode:04o}"
+        for path in (file.parent, file)
+        if path.exists() and (mode := stat.S_IMODE(path.stat().st_mode)) & 0o077
+    ]
+    # A folder that nobody else may enter protects what lies in it.
+    if not open_to_others or not open_to_others[0].startswith(f"{file.parent} "):
+        return []
+    return [
+        Warning(
+            f"Others on this machine may reach the database: {'; '.join(open_to_others)}.",
+            hint=f"Run chmod 700 {file.parent}, and chmod 600 on the files in it.",
+            id="dashboard.W002",
+        )
+    ]
+
+
+@register(Tags.database)
+def keys_readable(
+    app_configs: Apps, databases: Sequence[str] | None = None, **_: object
+) -> Found:
+    """W003: FIELD_KEYS can read the stored virtual keys."""
+    if not databases:
+        return []
+    try:
+        teams = list(Team.objects.exclude(key_sealed="").select_related("gateway"))
+    except DatabaseError:
+        # Before the first migration there is nothing to read.
+        return []
+    lost = [str(team) for team in teams if hint(team) == UNREADABLE]
+    if not lost:
+        return []
+    return [
+        Warning(
+            f"The virtual keys of {len(lost)} team(s) ({', '.join(lost[:3])}…) cannot "
+            "be read with the present FIELD_KEYS.",
+            hint=(
+                f"Was {settings.SECRETS_FILE} lost, or FIELD_KEYS changed? Put the "
+                "former key back, at the end of FIELD_KEYS, or set the teams' keys again."
+            ),
+            id="dashboard.W003",
+        )
+    ]

@@ -2,10 +2,9 @@
 
 import sys
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
-import dj_database_url
-import dj_email_url
 from csp.constants import NONE, SELF
 
 from dashboard import env
@@ -18,16 +17,12 @@ DEMO_USER, DEMO_PASSWORD = "demo", "gatewatch-demo"
 
 # Where people reach the dashboard: it decides the links in mails, the allowed hosts,
 # the CSRF origins, Secure cookies and HSTS.
-PUBLIC_URL = env.text("PUBLIC_URL").rstrip("/")
+PUBLIC_URL = env.web_address("PUBLIC_URL")
 _PUBLIC = urlsplit(PUBLIC_URL)
-if PUBLIC_URL and (_PUBLIC.scheme not in {"http", "https"} or not _PUBLIC.hostname):
-    raise env.EnvError(
-        f"PUBLIC_URL={PUBLIC_URL!r} is not a web address; write https://host."
-    )
 HTTPS = _PUBLIC.scheme == "https"
 
-DATABASE_URL = env.text("DATABASE_URL")
-POSTGRESQL = DATABASE_URL.startswith(("postgres:", "postgresql:"))
+_database_url = env.text("DATABASE_URL")
+POSTGRESQL = _database_url.startswith(("postgres:", "postgresql:"))
 PRODUCTION = POSTGRESQL or HTTPS
 
 # In production both secrets must be given (checks dashboard.E001 and E002); elsewhere
@@ -35,6 +30,8 @@ PRODUCTION = POSTGRESQL or HTTPS
 SECRETS_FILE = VAR_DIR / "secrets"
 _kept = {} if PRODUCTION else env.stored_secrets(SECRETS_FILE)
 SECRET_KEY = env.text("SECRET_KEY") or _kept.get("SECRET_KEY", "")
+# Says what SECRET_KEY cannot say: Django refuses to read an empty one.
+SECRETS_GIVEN = bool(SECRET_KEY)
 SECRET_KEY_FALLBACKS = [k for k in env.text("SECRET_KEY_FALLBACKS").split(",") if k]
 # Fernet keys for the virtual keys at rest, separated by commas; the first one encrypts.
 FIELD_KEYS = [
@@ -111,15 +108,7 @@ _SQLITE_OPTIONS = {
     ),
 }
 _SQLITE_NAME = VAR_DIR / ("demo.sqlite3" if DEMO else "gatewatch.sqlite3")
-try:
-    _database = dj_database_url.parse(
-        DATABASE_URL or f"sqlite:///{_SQLITE_NAME}", conn_health_checks=True
-    )
-except (ValueError, dj_database_url.ParseError) as error:
-    raise env.EnvError(
-        "DATABASE_URL is not a database address; write "
-        "postgres://USER:PASSWORD@HOST:5432/NAME or sqlite:///PATH."
-    ) from error
+_database = env.database(_database_url or f"sqlite:///{_SQLITE_NAME}")
 if _database["ENGINE"] == "django.db.backends.sqlite3":
     _database["OPTIONS"] = _SQLITE_OPTIONS
     # A database in memory cannot be shared by threads: "table is locked".
@@ -189,18 +178,13 @@ STORAGES = {
 }
 
 # Unset EMAIL_URL means: mails wait in the outbox, and the pages say so.
-EMAIL_URL = env.text("EMAIL_URL")
-try:
-    _email = dj_email_url.parse(EMAIL_URL) if EMAIL_URL else {}
-except ValueError as error:
-    raise env.EnvError(
-        "EMAIL_URL is not a mail server's address; write "
-        "smtp+tls://USER:PASSWORD@HOST:587."
-    ) from error
-EMAIL_CONFIGURED = bool(EMAIL_URL) or DEMO
+_email_url = env.text("EMAIL_URL")
+_email = env.mail_server(_email_url) if _email_url else {}
+EMAIL_CONFIGURED = bool(_email_url) or DEMO
 EMAIL_BACKEND = _email.get(
     "EMAIL_BACKEND", "django.core.mail.backends.dummy.EmailBackend"
 )
+EMAIL_FILE_PATH = _email.get("EMAIL_FILE_PATH", "")
 EMAIL_HOST = _email.get("EMAIL_HOST", "")
 EMAIL_PORT = _email.get("EMAIL_PORT", 25)
 EMAIL_HOST_USER = _email.get("EMAIL_HOST_USER", "")
@@ -236,7 +220,7 @@ RETENTION_DAYS = {
     "day": env.number("RETENTION_DAY_DAYS", 1096),
 }
 
-Q_CLUSTER = {
+Q_CLUSTER: dict[str, Any] = {
     "name": "gatewatch",
     "label": "Jobs",
     "orm": "default",
@@ -260,7 +244,7 @@ LOGGING = {
     "disable_existing_loggers": False,
     "formatters": {"line": {"()": "dashboard.lib.logs.LineFormatter"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {"handlers": ["stderr"], "level": env.text("LOG_LEVEL", "INFO").upper()},
+    "root": {"handlers": ["stderr"], "level": env.log_level("LOG_LEVEL")},
     "loggers": {
         "httpx": {"level": "WARNING"},
         "httpcore": {"level": "WARNING"},

@@ -10,7 +10,7 @@ from dashboard.alerts.models import Recipient, Rule, RuleKind
 from dashboard.management.history import fill_history
 from dashboard.probes.models import Outcome, Probe, ProbeKind
 from dashboard.probes.services import accept_cost, watch_gateway, watch_team
-from dashboard.simulator.script import DEMO_TEAMS
+from dashboard.simulator.script import demo_teams
 from dashboard.teams.keys import set_key
 from dashboard.teams.models import Gateway, Team
 
@@ -46,7 +46,7 @@ def _fill(gateway: Gateway, now: datetime) -> None:
     )
     Recipient.objects.get_or_create(email=admin.email)
     watch_gateway(gateway, now)
-    for told in DEMO_TEAMS:
+    for told in demo_teams():
         team = Team.objects.create(gateway=gateway, team_id=told.team_id)
         set_key(team, told.virtual_key, now)
         watch_team(team, now)

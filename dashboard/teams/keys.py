@@ -13,6 +13,8 @@ from django.conf import settings
 from apiclient.redact import Secret, check_virtual_key
 from dashboard.teams.models import Team
 
+UNREADABLE = "unreadable: set it again"
+
 
 class KeyUnavailableError(Exception):
     """The team's key cannot be used now; the text says why and never holds it."""
@@ -57,7 +59,7 @@ def hint(team: Team) -> str:
     try:
         text = _stored(team)
     except KeyUnavailableError:
-        return "unreadable: set it again"
+        return UNREADABLE
     if text is None:
         return ""
     return text if _is_reference(text) else f"••••{text[-4:]}"

@@ -1,0 +1,84 @@
+"""The system checks, each by the installation that it is for."""
+
+from pathlib import Path
+
+import pytest
+from cryptography.fernet import Fernet
+from pytest_django import Settings
+
+from dashboard import checks
+from dashboard.teams.keys import set_key
+from tests.factories import NOW, make_team
+
+
+def ids(found: checks.Found) -> list[str | None]:
+    return [message.id for message in found]
+
+
+def test_missing_secrets_are_errors(settings: Settings) -> None:
+    settings.SECRETS_GIVEN, settings.FIELD_KEYS = False, []
+
+    found = checks.secrets_given(None)
+
+    assert ids(found) == ["dashboard.E001", "dashboard.E002"]
+
+
+def test_a_malformed_field_key_is_named_by_its_place(settings: Settings) -> None:
+    settings.SECRETS_GIVEN = True
+    settings.FIELD_KEYS = [Fernet.generate_key().decode(), "nonsense-secret"]
+
+    [found] = checks.secrets_given(None)
+
+    assert found.msg == "FIELD_KEYS: key 2 is not a Fernet key."
+    assert "nonsense-secret" not in str(found)
+
+
+def test_the_time_budgets_nest() -> None:
+    assert checks.budgets_nest(None) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("PROBE_DEADLINE_S", 60), ("TICK_S", 160), ("DEEP_DEADLINE_S", 200)],
+)
+def test_a_budget_too_long_is_an_error(
+    name: str, value: int, settings: Settings
+) -> None:
+    setattr(settings, name, value)
+
+    assert ids(checks.budgets_nest(None)) == ["dashboard.E003"]
+
+
+def test_mail_that_is_not_set_up_is_told(settings: Settings) -> None:
+    settings.EMAIL_CONFIGURED = False
+
+    assert ids(checks.mail_set_up(None)) == ["dashboard.W001"]
+
+
+def test_a_database_that_others_may_read_is_told(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "gatewatch.sqlite3"
+    file.touch(mode=0o644)
+    database = settings.DATABASES["default"]
+    monkeypatch.setitem(database, "ENGINE", "django.db.backends.sqlite3")
+    monkeypatch.setitem(database, "NAME", file)
+
+    tmp_path.chmod(0o755)
+    assert ids(checks.database_is_private(None)) == ["dashboard.W002"]
+
+    tmp_path.chmod(0o700)
+    assert checks.database_is_private(None) == []
+
+
+@pytest.mark.django_db
+def test_a_lost_field_key_is_explained(settings: Settings) -> None:
+    set_key(make_team(team_id="acme"), "sk-some-virtual-key", NOW)
+    assert checks.keys_readable(None, databases=["default"]) == []
+
+    settings.FIELD_KEYS = [Fernet.generate_key().decode()]
+
+    [found] = checks.keys_readable(None, databases=["default"])
+    assert found.id == "dashboard.W003"
+    assert "acme" in found.msg
+    assert "secrets" in str(found.hint)
