@@ -8,7 +8,7 @@ from datetime import datetime
 from random import Random
 
 from dashboard.simulator import credit_routes, job_routes, team_faults, team_routes
-from dashboard.simulator.answers import Answer, Refusal, refuse
+from dashboard.simulator.answers import Answer, Refusal, refuse, text_500
 from dashboard.simulator.faults import (
     ANSWERED_IN_FRONT,
     SPOILT_ON_THE_WAY,
@@ -198,6 +198,9 @@ class Gateway:
             )
         except Refusal as refused:
             return refused.answer
+        except UnicodeEncodeError:
+            # Half a surrogate pair in a text that is echoed: the real one trips too.
+            return text_500()
 
     def _authorise(self, request: Request, auth: Auth, owner: Team | None) -> None:
         if auth is Auth.ADMIN:

@@ -5,7 +5,7 @@ import socket
 from collections.abc import Callable
 from datetime import UTC, datetime
 from ipaddress import ip_address
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qsl, unquote
 
 import h11
 
@@ -58,6 +58,7 @@ class Server:
         self._placeholder: socket.socket | None = None
         self._keeper: asyncio.Task[None] | None = None
         self._connections: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
+        self._door = asyncio.Lock()
         self._count = 0
 
     @property
@@ -81,13 +82,14 @@ class Server:
 
     async def look_at_faults(self) -> None:
         """Listen or refuse, as the faults have it now."""
-        refuses = any(
-            one.fault.kind is FaultKind.REFUSE for one in self.gateway.faults()
-        )
-        if refuses and self._listener is not None:
-            await self._refuse(hold_port=True)
-        elif not refuses and self._listener is None:
-            await self._listen()
+        async with self._door:
+            refuses = any(
+                one.fault.kind is FaultKind.REFUSE for one in self.gateway.faults()
+            )
+            if refuses and self._listener is not None:
+                await self._refuse(hold_port=True)
+            elif not refuses and self._listener is None:
+                await self._listen()
 
     async def _keep_listening(self) -> None:
         while True:
@@ -103,20 +105,20 @@ class Server:
 
     async def _refuse(self, *, hold_port: bool) -> None:
         """Close the door and every connection; keep the port by a mute socket."""
-        if self._listener is not None:
-            self._listener.close()
-            await self._listener.wait_closed()
-            self._listener = None
+        listener, self._listener = self._listener, None
+        if listener is not None:
+            listener.close()
         if self._placeholder is not None:
             self._placeholder.close()
             self._placeholder = None
         if hold_port:
             self._placeholder = self._bound()
-        tasks = list(self._connections)
-        for task, writer in list(self._connections.items()):
+        for task, writer in self._connections.items():
             writer.transport.abort()
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*self._connections, return_exceptions=True)
+        if listener is not None:
+            await listener.wait_closed()
 
     def _bound(self) -> socket.socket:
         family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
@@ -151,7 +153,10 @@ class Server:
     ) -> None:
         conn = h11.Connection(h11.SERVER)
         wire = Wire(conn, reader, writer, now=self._now, stands=self.gateway.stands)
-        peer = str(writer.get_extra_info("peername")[0])
+        address = writer.get_extra_info("peername")
+        if address is None:
+            # It left before we could ask who it was.
+            return
         while True:
             try:
                 request = await self._receive(conn, reader, writer)
@@ -160,7 +165,7 @@ class Server:
                 return
             if request is None:
                 return
-            outcome = self._outcome(request, peer, number)
+            outcome = self._outcome(request, str(address[0]), number)
             again = await wire.deliver(outcome, head_only=request.method == "HEAD")
             if not again or conn.our_state is not h11.DONE:
                 return
@@ -209,11 +214,11 @@ def is_loopback(host: str) -> bool:
 
 
 def _request(head: h11.Request, body: bytes) -> Request:
-    target = urlsplit(head.target.decode("latin-1"))
+    path, _, query = head.target.decode("latin-1").partition("?")
     return Request(
         method=head.method.decode("ascii"),
-        path=unquote(target.path),
-        query=dict(parse_qsl(target.query, keep_blank_values=True)),
+        path=unquote(path),
+        query=dict(parse_qsl(query, keep_blank_values=True)),
         headers={k.decode("latin-1"): v.decode("latin-1") for k, v in head.headers},
         body=body,
     )
