@@ -49,7 +49,9 @@ class Rule(models.Model):
     min_samples = models.PositiveIntegerField("least samples", default=5)
     min_bad = models.PositiveIntegerField("least failures", default=3)
     for_s = models.PositiveIntegerField(
-        "for (s)", default=0, help_text="How long it must last before the alarm."
+        "for (s)",
+        default=0,
+        help_text="How long failures must last; not for credits and team states.",
     )
     clear_after = models.PositiveIntegerField(
         "good samples to clear", default=3, help_text="In a row."
@@ -67,7 +69,8 @@ class Incident(models.Model):
 
     rule = models.ForeignKey(Rule, models.SET_NULL, null=True, related_name="incidents")
     kind = models.CharField(max_length=20, choices=RuleKind.choices)
-    # "kind:probe:12", "kind:team:3" or "kind:gateway:1": what is wrong where.
+    # "kind:probe:12", "kind:team:3" or "kind:gateway:1": what is wrong where; a
+    # breaker's ends in its endpoint.
     identity = models.CharField(max_length=80)
     gateway = models.ForeignKey(Gateway, models.CASCADE, related_name="incidents")
     team = models.ForeignKey(Team, models.CASCADE, null=True, related_name="incidents")
@@ -75,7 +78,7 @@ class Incident(models.Model):
         Probe, models.CASCADE, null=True, related_name="incidents"
     )
     severity = models.CharField(max_length=10, choices=Severity.choices)
-    # The step within the kind: "low", "critical", "exhausted", "suspended", "paused"…
+    # The worst step of its kind so far (rules.Level): "low", "critical", "suspended"…
     level = models.CharField(max_length=20, blank=True)
     # One sentence: what, where, the number against its limit.
     summary = models.CharField(max_length=300)
@@ -83,7 +86,8 @@ class Incident(models.Model):
     limit = models.FloatField(null=True)
     samples = models.PositiveIntegerField(null=True)
     error_class = models.CharField(max_length=30, blank=True)
-    # {"class": count} in the window when it opened, and the latest redacted details.
+    # rules.Evidence as of the latest firing: "since", "classes" {"class": count},
+    # "details" (redacted), "window_s", "bad"; keys without a value are left out.
     evidence = models.JSONField(default=dict)
     opened_at = models.DateTimeField()
     evaluated_at = models.DateTimeField()
@@ -92,7 +96,7 @@ class Incident(models.Model):
     acknowledged_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True
     )
-    # A greater incident of the same cause, whose mail speaks for this one too.
+    # Another incident of the same cause, whose mail speaks for this one too.
     inhibited_by = models.ForeignKey(
         "self", models.SET_NULL, null=True, related_name="inhibits"
     )
@@ -163,7 +167,8 @@ class Notification(models.Model):
 
     Written in the transaction of the change, sent outside it. Rows that go out in one
     mail share `batch`, which is set when they are claimed and names the Message-ID, so
-    that a mail sent twice around a crash is the same mail.
+    that a mail sent twice around a crash is the same mail. A queued row with a batch may
+    have arrived; one without has surely not.
     """
 
     incident = models.ForeignKey(Incident, models.CASCADE, related_name="notifications")

@@ -1,0 +1,188 @@
+"""The outbox: claim what is due, send it outside any transaction, record the result.
+
+At least once: a worker that dies between the server's 250 and our record sends the mail
+a second time, with the same Message-ID. At every other moment nothing is lost or doubled.
+"""
+
+import logging
+import secrets
+import smtplib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from django.conf import settings
+from django.core.mail import EmailMultiAlternatives, get_connection
+
+from dashboard.alerts.batches import Batch, claim
+from dashboard.alerts.mail import compose, compose_test
+from dashboard.alerts.models import Delivery, Notification
+
+logger = logging.getLogger(__name__)
+
+# One round ends here, long before its first lease does.
+_ROUND_S = 60.0
+# 1, 2, 4 … 32 minutes and then every hour: about a day.
+_MOST_ATTEMPTS = 29
+_LONGEST_WAIT_MIN = 60
+_RANDOM = secrets.SystemRandom()
+
+
+class Fate(StrEnum):
+    """How an attempt to send ended."""
+
+    SENT = "sent"
+    # The server has surely not taken it, now; the address or the mail is refused for good.
+    REFUSED_NOW = "refused_now"
+    REFUSED = "refused"
+    # The connection broke when the mail may have been taken.
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    fate: Fate
+    error: str = ""
+
+
+def deliver(
+    now: datetime,
+    *,
+    monotonic: Callable[[], float] = time.monotonic,
+    draw: Callable[[], float] = _RANDOM.random,
+) -> int:
+    """Send each mail that is due once; return how many went out.
+
+    Without a mail server nothing is claimed: the rows wait, and lose no attempts. After
+    one mail that could not be handed over the round ends; the server is away.
+    """
+    if not settings.EMAIL_CONFIGURED:
+        return 0
+    sent, started = 0, monotonic()
+    while (elapsed := monotonic() - started) < _ROUND_S:
+        at = now + timedelta(seconds=elapsed)
+        batch = claim(at)
+        if batch is None:
+            break
+        fate = _deliver(batch, at, draw())
+        sent += fate is Fate.SENT
+        if fate in {Fate.REFUSED_NOW, Fate.UNKNOWN}:
+            break
+    return sent
+
+
+def _deliver(batch: Batch, now: datetime, draw: float) -> Fate:
+    try:
+        message = compose(batch, now)
+    except Exception as error:
+        # A mail that cannot be written must not keep the others from going out.
+        logger.exception("mail.compose_failed", extra={"batch": batch.id})
+        record(batch, None, Attempt(Fate.REFUSED_NOW, repr(error)), now, draw)
+        return Fate.REFUSED
+    attempt = send(message)
+    record(batch, message, attempt, now, draw)
+    return attempt.fate
+
+
+def send(message: EmailMultiAlternatives) -> Attempt:
+    """Hand one mail to the server, over a connection of its own."""
+    connection = get_connection()
+    try:
+        connection.open()
+    except (smtplib.SMTPException, OSError) as error:
+        return Attempt(Fate.REFUSED_NOW, _said(error))
+    try:
+        connection.send_messages([message])
+    except smtplib.SMTPRecipientsRefused as error:
+        return _refused(error.recipients)
+    except smtplib.SMTPSenderRefused as error:
+        # Our own address is refused: for the administrator to mend, so try again.
+        return Attempt(Fate.REFUSED_NOW, _said(error))
+    except smtplib.SMTPResponseException as error:
+        gone = error.smtp_code >= 500
+        return Attempt(Fate.REFUSED if gone else Fate.REFUSED_NOW, _said(error))
+    except (smtplib.SMTPException, OSError) as error:
+        return Attempt(Fate.UNKNOWN, _said(error))
+    finally:
+        _close(connection)
+    return Attempt(Fate.SENT)
+
+
+def _close(connection: object) -> None:
+    """Say good-bye; what the server makes of it changes nothing."""
+    try:
+        connection.close()  # type: ignore[attr-defined]  # the stubs type it as Any
+    except (smtplib.SMTPException, OSError):
+        logger.info("mail.close_failed")
+
+
+def _refused(recipients: dict[str, tuple[int, bytes]]) -> Attempt:
+    code, text = next(iter(recipients.values()))
+    error = f"{code} {text.decode(errors='replace')}"
+    return Attempt(Fate.REFUSED if code >= 500 else Fate.REFUSED_NOW, error)
+
+
+def _said(error: Exception) -> str:
+    if isinstance(error, smtplib.SMTPResponseException):
+        text = error.smtp_error
+        words = text.decode(errors="replace") if isinstance(text, bytes) else text
+        return f"{error.smtp_code} {words}"
+    return f"{type(error).__name__}: {error}"
+
+
+def record(
+    batch: Batch,
+    message: EmailMultiAlternatives | None,
+    attempt: Attempt,
+    now: datetime,
+    draw: float,
+) -> None:
+    """Store how an attempt ended: sent, given up, or when to try again."""
+    changes: dict[str, object] = {
+        "attempts": batch.attempt,
+        "leased_until": None,
+        "last_error": attempt.error[:300],
+    }
+    if message is not None:
+        changes |= {"subject": message.subject, "body": message.body}
+    if attempt.fate is Fate.SENT:
+        changes |= {"state": Delivery.SENT, "sent_at": now}
+    elif attempt.fate is Fate.REFUSED or batch.attempt >= _MOST_ATTEMPTS:
+        changes |= {"state": Delivery.DEAD}
+    else:
+        changes |= {"due_at": now + backoff(batch.attempt, draw)}
+        if attempt.fate is Fate.REFUSED_NOW:
+            # Surely not taken: it may join what has come up by the next attempt.
+            changes |= {"batch": None}
+    Notification.objects.filter(batch=batch.id, state=Delivery.QUEUED).update(**changes)
+    if attempt.fate is not Fate.SENT:
+        logger.warning(
+            "mail.not_sent",
+            extra={
+                "batch": batch.id,
+                "fate": attempt.fate,
+                "attempt": batch.attempt,
+                "error": attempt.error[:300],
+            },
+        )
+
+
+def backoff(attempt: int, draw: float) -> timedelta:
+    """Return the wait after failed attempt `attempt` (1-based): 1, 2, 4 … 60 minutes.
+
+    `draw` is uniform on [0, 1) and moves it by up to a quarter; 0.5 leaves it.
+    """
+    minutes = min(2.0 ** (attempt - 1), _LONGEST_WAIT_MIN)
+    return timedelta(minutes=minutes * (0.75 + draw / 2))
+
+
+def send_test_mail(to: str, now: datetime) -> str:
+    """Send a test mail at once; return "" when the server took it, else one sentence."""
+    if not settings.EMAIL_CONFIGURED:
+        return "Mail is not set up: set EMAIL_URL and restart."
+    attempt = send(compose_test(to, now))
+    if attempt.fate is Fate.SENT:
+        return ""
+    return f"The mail server did not take it: {attempt.error}"

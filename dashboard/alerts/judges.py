@@ -1,0 +1,142 @@
+"""Put what is known before the rules: each target with the call of its rule."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from dashboard.alerts import rules
+from dashboard.alerts.lifecycle import Target
+from dashboard.alerts.models import Incident, RuleKind
+from dashboard.alerts.rules import Limits, Verdict
+from dashboard.alerts.situation import Situation, error_rate_target
+from dashboard.probes.models import Probe, ProbeKind
+from dashboard.probes.queries import BreakerView
+from dashboard.teams.models import CreditReading, Team
+
+_TELL_CREDITS = frozenset({ProbeKind.TEAM_STATUS, ProbeKind.BALANCE})
+_STALE_AFTER_RUNS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One target, and how to judge it by a rule's limits and its open incident."""
+
+    target: Target
+    judge: Callable[[Limits, Incident | None], Verdict]
+
+
+def cases(known: Situation) -> Iterator[Case]:
+    """Yield everything that can be judged of a situation."""
+    for probe in known.probes:
+        yield _error_rate(known, probe)
+        if probe.kind == ProbeKind.HEALTH:
+            yield _gateway_down(known, probe)
+    teams: dict[int, tuple[Team, list[Probe]]] = {}
+    for probe in known.probes:
+        if probe.team is not None:
+            teams.setdefault(probe.team.pk, (probe.team, []))[1].append(probe)
+    for team, probes in teams.values():
+        yield _team_state(known, team, probes)
+        yield _credits(known, team, probes)
+    yield from _breakers(known)
+
+
+def _error_rate(known: Situation, probe: Probe) -> Case:
+    def judge(limits: Limits, incident: Incident | None) -> Verdict:
+        window_s = known.windows_s[probe.pk]
+        return rules.error_rate(known.samples[probe.pk], limits, window_s, known.now)
+
+    return Case(error_rate_target(probe), judge)
+
+
+def _gateway_down(known: Situation, probe: Probe) -> Case:
+    def judge(limits: Limits, incident: Incident | None) -> Verdict:
+        latest = known.latest.get(probe.gateway_id, [])
+        health = known.samples[probe.pk]
+        return rules.gateway_down(health, latest, limits, known.now)
+
+    kind = RuleKind.GATEWAY_DOWN
+    identity = f"{kind}:gateway:{probe.gateway_id}"
+    return Case(Target(kind, identity, probe.gateway), judge)
+
+
+def _team_state(known: Situation, team: Team, probes: list[Probe]) -> Case:
+    def judge(limits: Limits, incident: Incident | None) -> Verdict:
+        outcomes = [known.samples[probe.pk] for probe in probes]
+        sight = rules.TeamSight(team.status, team.status_at, outcomes)
+        return rules.team_state(sight, limits, known.now)
+
+    kind = RuleKind.TEAM_STATE
+    gateway = probes[0].gateway
+    return Case(Target(kind, f"{kind}:team:{team.pk}", gateway, team), judge)
+
+
+def _credits(known: Situation, team: Team, probes: list[Probe]) -> Case:
+    def judge(limits: Limits, incident: Incident | None) -> Verdict:
+        reading = known.readings.get(team.pk)
+        periods = [p.period_s for p in probes if p.kind in _TELL_CREDITS]
+        return rules.credits_left(
+            _reading(reading) if reading else None,
+            limits,
+            _epoch(incident) if incident else None,
+            known.now,
+            stale_after_s=_STALE_AFTER_RUNS * max(periods, default=0),
+        )
+
+    kind = RuleKind.CREDITS
+    gateway = probes[0].gateway
+    return Case(Target(kind, f"{kind}:team:{team.pk}", gateway, team), judge)
+
+
+def _reading(reading: CreditReading) -> rules.Credits:
+    return rules.Credits(reading.remaining, reading.allocated, reading.read_at)
+
+
+def _epoch(incident: Incident) -> rules.Epoch:
+    stored = incident.evidence
+    return rules.Epoch(stored.get("allocated"), stored.get("lowest"))
+
+
+def _breakers(known: Situation) -> Iterator[Case]:
+    """Yield the open breakers, and the closed ones whose incident is still open."""
+    seen = set()
+    for view in known.breakers:
+        case = _breaker(known, view)
+        seen.add(case.target.identity)
+        yield case
+    for incident in known.incidents:
+        if incident.kind == RuleKind.BREAKER_OPEN and incident.identity not in seen:
+            yield Case(
+                target_of(incident),
+                lambda limits, _: rules.breaker_open(None, limits, known.now),
+            )
+
+
+def _breaker(known: Situation, view: BreakerView) -> Case:
+    sight = rules.BreakerSight(
+        state=view.state,
+        endpoint=view.endpoint,
+        failures=view.failures,
+        opened_at=view.opened_at,
+        next_try_at=view.next_try_at,
+        reason=view.reason,
+    )
+
+    def judge(limits: Limits, incident: Incident | None) -> Verdict:
+        return rules.breaker_open(sight, limits, known.now)
+
+    kind, probe = RuleKind.BREAKER_OPEN, view.probe
+    if probe is None:
+        identity = f"{kind}:gateway:{view.gateway.pk}"
+        return Case(Target(kind, identity, view.gateway), judge)
+    identity = f"{kind}:probe:{probe.pk}:{view.endpoint}"[:80]
+    return Case(Target(kind, identity, view.gateway, probe.team, probe), judge)
+
+
+def target_of(incident: Incident) -> Target:
+    return Target(
+        incident.kind,
+        incident.identity,
+        incident.gateway,
+        incident.team,
+        incident.probe,
+    )

@@ -1,0 +1,136 @@
+"""What a verdict does to the stored incident, and the notifications that go with it.
+
+Every function is one savepoint in the caller's transaction, and changes a row only from
+the state that the caller saw: of two evaluators at once, one wins and one does nothing.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from datetime import datetime, timedelta
+
+from django.db import IntegrityError, transaction
+
+from dashboard.alerts import outbox
+from dashboard.alerts.models import Incident, Rule, RuleKind
+from dashboard.alerts.rules import Evidence, Verdict, is_worse
+from dashboard.probes.models import Probe
+from dashboard.teams.models import Gateway, Team
+
+# How often the numbers of a firing incident are written anew.
+_REFRESH = timedelta(seconds=10)
+_SUMMARY_LENGTH = 300
+_OUTAGE = (RuleKind.ERROR_RATE, RuleKind.GATEWAY_DOWN)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a rule watches: a probe, a team or a gateway."""
+
+    kind: str
+    identity: str
+    gateway: Gateway
+    team: Team | None = None
+    probe: Probe | None = None
+
+    @property
+    def name(self) -> str:
+        return str(self.probe or self.team or self.gateway)
+
+
+def open_incident(
+    target: Target, rule: Rule, verdict: Verdict, now: datetime
+) -> Incident | None:
+    """Open an incident; None when another evaluator opened it first."""
+    try:
+        with transaction.atomic():
+            return Incident.objects.create(
+                rule=rule,
+                kind=target.kind,
+                identity=target.identity,
+                gateway=target.gateway,
+                team=target.team,
+                probe=target.probe,
+                severity=verdict.severity,
+                level=verdict.level,
+                opened_at=now,
+                **_numbers(target, verdict, now),
+            )
+    except IntegrityError:
+        return None
+
+
+@transaction.atomic
+def keep(incident: Incident, target: Target, verdict: Verdict, now: datetime) -> None:
+    """Refresh a firing incident; where its level got worse, escalate it."""
+    worse = is_worse(verdict.level, than=incident.level)
+    if not worse and now - incident.evaluated_at < _REFRESH:
+        return
+    numbers = _refreshed(incident, target, verdict, now)
+    # The level is the worst so far, so that each level is told once.
+    steps = {"level": verdict.level, "severity": verdict.severity} if worse else {}
+    changed = Incident.objects.filter(
+        pk=incident.pk, resolved_at=None, level=incident.level
+    ).update(**numbers, **steps)
+    for name, value in {**numbers, **steps}.items():
+        setattr(incident, name, value)
+    if changed and worse and incident.inhibited_by_id is None:
+        outbox.queue_escalation(incident, now)
+
+
+def _refreshed(
+    incident: Incident, target: Target, verdict: Verdict, now: datetime
+) -> dict[str, object]:
+    """Return the new numbers; of an outage the worst ones stay, and its beginning."""
+    before = incident.value
+    eases = before is not None and verdict.value is not None and verdict.value < before
+    if eases and incident.kind in _OUTAGE and incident.level == verdict.level:
+        return {"evaluated_at": now}
+    numbers = _numbers(target, verdict, now)
+    since = incident.evidence.get("since")
+    if since:
+        numbers["evidence"] = {**_evidence(verdict), "since": since}
+    return numbers
+
+
+@transaction.atomic
+def resolve(incident: Incident, now: datetime) -> bool:
+    """End an incident; say whether this call did."""
+    changed = Incident.objects.filter(pk=incident.pk, resolved_at=None).update(
+        resolved_at=now, evaluated_at=now
+    )
+    if changed:
+        incident.resolved_at = now
+        outbox.queue_recovery(incident, now)
+    return bool(changed)
+
+
+def _numbers(target: Target, verdict: Verdict, now: datetime) -> dict[str, object]:
+    return {
+        "summary": f"{target.name}: {verdict.text}"[:_SUMMARY_LENGTH],
+        "value": verdict.value,
+        "limit": verdict.limit,
+        "samples": verdict.samples,
+        "error_class": verdict.error_class,
+        "evidence": _evidence(verdict),
+        "evaluated_at": now,
+    }
+
+
+def _evidence(verdict: Verdict) -> dict[str, object]:
+    return {"text": verdict.text, **as_json(verdict.evidence)}
+
+
+def as_json(evidence: Evidence) -> dict[str, object]:
+    """Return the evidence as it is stored; what has no value is left out."""
+    stored: dict[str, object] = {}
+    for field in fields(evidence):
+        value = getattr(evidence, field.name)
+        if isinstance(value, datetime):
+            value = value.isoformat()
+        elif isinstance(value, Mapping):
+            value = dict(value)
+        elif isinstance(value, tuple):
+            value = list(value)
+        if value not in (None, "", [], {}):
+            stored[field.name] = value
+    return stored

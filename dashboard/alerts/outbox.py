@@ -1,0 +1,102 @@
+"""Write the notifications of a change, in the transaction of the change.
+
+Sending them is dashboard.alerts.delivery.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db.models import Q
+
+from dashboard.alerts.models import Change, Delivery, Incident, Notification
+from dashboard.alerts.recipients import recipients_of
+
+_NEWS = (Change.OPENED, Change.ESCALATED)
+# A row that was claimed may have arrived though nobody recorded it.
+_MAYBE_TOLD = Q(state=Delivery.SENT) | Q(state=Delivery.QUEUED, batch__isnull=False)
+_SURELY_UNTOLD = Q(state=Delivery.QUEUED, batch__isnull=True)
+
+
+def told(incidents: Iterable[Incident]) -> set[int]:
+    """Return the ids of those incidents that somebody was, or may have been, told of."""
+    rows = Notification.objects.filter(
+        _MAYBE_TOLD, incident__in=[i.pk for i in incidents], change__in=_NEWS
+    )
+    return set(rows.values_list("incident", flat=True))
+
+
+def queued_or_dead(incidents: Iterable[Incident]) -> set[int]:
+    """Return the ids of those incidents whose opening waits, or was given up."""
+    rows = Notification.objects.filter(
+        incident__in=[i.pk for i in incidents],
+        change=Change.OPENED,
+        state__in=[Delivery.QUEUED, Delivery.DEAD],
+    )
+    return set(rows.values_list("incident", flat=True))
+
+
+def queue_opening(incident: Incident, now: datetime) -> None:
+    """Tell the incident's recipients of it, once the group's wait is over."""
+    # One that was dropped while another incident spoke for it is due again.
+    Notification.objects.filter(
+        incident=incident, change=Change.OPENED, state=Delivery.DROPPED
+    ).update(state=Delivery.QUEUED, created_at=now, due_at=_after_wait(now))
+    _queue(incident, Change.OPENED, recipients_of(incident), now)
+
+
+def queue_escalation(incident: Incident, now: datetime) -> None:
+    """Tell those who know of the incident that it got worse, without waiting.
+
+    Whose opening is still waiting learns it by that mail.
+    """
+    knowing = _knowing(incident)
+    _queue(incident, Change.ESCALATED, knowing, now, level=incident.level, at_once=True)
+
+
+def queue_recovery(incident: Incident, now: datetime) -> None:
+    """Tell exactly those who were told of the incident that it is over."""
+    drop_unsent(incident)
+    _queue(incident, Change.RESOLVED, _knowing(incident), now)
+
+
+def drop_unsent(incident: Incident) -> None:
+    """Withdraw the news of an incident that has surely not gone out."""
+    Notification.objects.filter(
+        _SURELY_UNTOLD, incident=incident, change__in=_NEWS
+    ).update(state=Delivery.DROPPED)
+
+
+def _knowing(incident: Incident) -> list[str]:
+    rows = Notification.objects.filter(_MAYBE_TOLD, incident=incident, change__in=_NEWS)
+    return sorted(set(rows.values_list("recipient", flat=True)))
+
+
+def _queue(
+    incident: Incident,
+    change: Change,
+    addresses: Iterable[str],
+    now: datetime,
+    *,
+    level: str = "",
+    at_once: bool = False,
+) -> None:
+    due_at = now if at_once else _after_wait(now)
+    Notification.objects.bulk_create(
+        [
+            Notification(
+                incident=incident,
+                change=change,
+                level=level,
+                recipient=address,
+                created_at=now,
+                due_at=due_at,
+            )
+            for address in addresses
+        ],
+        ignore_conflicts=True,
+    )
+
+
+def _after_wait(now: datetime) -> datetime:
+    return now + timedelta(seconds=settings.MAIL_GROUP_WAIT_S)

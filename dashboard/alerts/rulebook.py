@@ -1,0 +1,87 @@
+"""Which rule judges what, and the rules that a new installation begins with."""
+
+from collections.abc import Iterable, Mapping
+
+from django.conf import settings
+
+from dashboard.alerts.lifecycle import Target
+from dashboard.alerts.models import Rule, RuleKind
+from dashboard.alerts.rules import Limits
+
+_DEFAULTS: Mapping[str, dict[str, object]] = {
+    "Credits low": {
+        "kind": RuleKind.CREDITS,
+        "warn_at": 0.2,
+        "critical_at": 0.1,
+    },
+    "Team suspended or paused": {"kind": RuleKind.TEAM_STATE},
+    # One step only: a second mail of an outage that is already known helps nobody.
+    "Error-rate spike": {"kind": RuleKind.ERROR_RATE, "critical_at": 0.2},
+    "Breaker open": {"kind": RuleKind.BREAKER_OPEN, "for_s": 60},
+    "Gateway down": {
+        "kind": RuleKind.GATEWAY_DOWN,
+        "min_bad": 3,
+        "clear_after": 2,
+    },
+}
+# Probes of the demo run every few seconds, and its faults last a minute or two.
+_DEMO: Mapping[str, dict[str, object]] = {
+    "Error-rate spike": {"window_s": 60},
+    "Breaker open": {"for_s": 15},
+}
+
+
+def install_default_rules() -> None:
+    """Create the default rules that are missing, by name; change none that exists."""
+    for name, fields in _DEFAULTS.items():
+        own = _DEMO.get(name, {}) if settings.DEMO else {}
+        Rule.objects.get_or_create(name=name, defaults={**fields, **own})
+
+
+def limits_of(rule: Rule) -> Limits:
+    return Limits(
+        warn_at=rule.warn_at,
+        critical_at=rule.critical_at,
+        floor=rule.floor,
+        window_s=rule.window_s,
+        min_samples=rule.min_samples,
+        min_bad=rule.min_bad,
+        for_s=rule.for_s,
+        clear_after=rule.clear_after,
+    )
+
+
+class RuleBook:
+    """The enabled rules: the narrowest one of a kind judges, then the first by name."""
+
+    def __init__(self, rules: Iterable[Rule]) -> None:
+        self._rules: dict[str, list[Rule]] = {}
+        for rule in sorted(rules, key=lambda rule: (-_narrowness(rule), rule.name)):
+            self._rules.setdefault(rule.kind, []).append(rule)
+
+    def rule_for(self, target: Target) -> Rule | None:
+        """Return the rule that judges `target`; None when it is not watched."""
+        rules = self._rules.get(target.kind, [])
+        return next((rule for rule in rules if _covers(rule, target)), None)
+
+
+def enabled_rules() -> RuleBook:
+    return RuleBook(Rule.objects.filter(enabled=True))
+
+
+def _narrowness(rule: Rule) -> int:
+    if rule.probe_id is not None:
+        return 3
+    if rule.team_id is not None:
+        return 2
+    return 1 if rule.gateway_id is not None else 0
+
+
+def _covers(rule: Rule, target: Target) -> bool:
+    probe_id = target.probe.pk if target.probe else None
+    team_id = target.team.pk if target.team else None
+    return (
+        rule.probe_id in {None, probe_id}
+        and rule.team_id in {None, team_id}
+        and rule.gateway_id in {None, target.gateway.pk}
+    )

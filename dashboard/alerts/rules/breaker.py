@@ -1,0 +1,71 @@
+"""A circuit breaker that is open."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from dashboard.alerts.rules.verdict import (
+    CLEAR,
+    HOLD,
+    Evidence,
+    Limits,
+    Severity,
+    Step,
+    Verdict,
+)
+from dashboard.probes.taxonomy import meaning
+
+# The longest that one failure opens a breaker for: ten minutes and its jitter.
+_LONGEST_OPEN = timedelta(seconds=660)
+
+
+@dataclass(frozen=True, slots=True)
+class BreakerSight:
+    """One breaker now; `state` is "closed", "open" or "half_open"."""
+
+    state: str
+    endpoint: str = ""
+    failures: int = 0
+    opened_at: datetime | None = None
+    next_try_at: datetime | None = None
+    reason: str = ""
+
+
+def breaker_open(
+    breaker: BreakerSight | None, limits: Limits, now: datetime
+) -> Verdict:
+    """Judge a breaker; None is one that is no longer stored, and so closed.
+
+    Half open decides nothing: the trial will. `for_s` counts from the first opening, not
+    from the latest failed trial.
+    """
+    if breaker is None or breaker.state == "closed":
+        return CLEAR
+    if breaker.state != "open":
+        return HOLD
+    since = breaker.opened_at or now
+    if (now - since).total_seconds() < limits.for_s:
+        return HOLD
+    error_class = _class_of(breaker.reason)
+    why = f": {meaning(error_class).title.lower()}" if error_class else ""
+    times = f" after {breaker.failures} failures in a row" if breaker.failures else ""
+    return Verdict(
+        Step.FIRE,
+        Severity.WARNING,
+        text=f"breaker of {breaker.endpoint} is open{times}{why}",
+        value=float(breaker.failures),
+        error_class=error_class,
+        evidence=Evidence(
+            since=since,
+            latest=breaker.next_try_at and breaker.next_try_at - _LONGEST_OPEN,
+            endpoint=breaker.endpoint,
+        ),
+    )
+
+
+def _class_of(reason: str) -> str:
+    """Return the reason where it is an error class, else nothing."""
+    try:
+        meaning(reason)
+    except ValueError:
+        return ""
+    return reason

@@ -1,0 +1,176 @@
+"""What rules are given and what they answer."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from dashboard.probes.taxonomy import Fault, counted, meaning
+
+
+class Step(StrEnum):
+    """What a verdict does to an incident.
+
+    HOLD decides nothing: an open incident stays, and none is opened. It is the answer to
+    too few samples, unknown numbers and anything between the two limits.
+    """
+
+    FIRE = "fire"
+    HOLD = "hold"
+    CLEAR = "clear"
+
+
+class Severity(StrEnum):
+    WARNING = "warning"
+    CRITICAL = "critical"
+
+
+class Level(StrEnum):
+    """The steps within a kind, each worse than the one before it in its kind."""
+
+    LOW = "low"
+    CRITICAL = "critical"
+    EXHAUSTED = "exhausted"
+
+    UNKNOWN = "unknown"
+    PAUSED = "paused"
+    KEY_REFUSED = "key_refused"
+    SUSPENDED = "suspended"
+
+    RAISED = "raised"
+    HIGH = "high"
+
+
+_BADNESS = {level: position for position, level in enumerate(Level)}
+
+
+def is_worse(level: str, than: str) -> bool:
+    """Say whether `level` is a step up from `than`, both of one kind; "" is neither."""
+    if not level or not than:
+        return False
+    return _BADNESS[Level(level)] > _BADNESS[Level(than)]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """A rule's limits, as rules need them: rates and fractions are 0..1."""
+
+    warn_at: float | None = None
+    critical_at: float | None = None
+    floor: float | None = None
+    window_s: int = 300
+    min_samples: int = 5
+    min_bad: int = 3
+    for_s: int = 0
+    clear_after: int = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One outcome, as rules see it; `error_class` is empty for a success."""
+
+    at: datetime
+    error_class: str = ""
+    detail: str = ""
+
+    @property
+    def bad(self) -> bool:
+        return bool(self.error_class)
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What a verdict rests on; it is stored with the incident and shown in its mail."""
+
+    since: datetime | None = None
+    # The latest failure; where it is not told, the earliest that it can have been.
+    latest: datetime | None = None
+    window_s: int | None = None
+    bad: int | None = None
+    classes: Mapping[str, int] = field(default_factory=dict)
+    details: tuple[str, ...] = ()
+    # Credits: what was allocated, and the fewest that were left, in this epoch.
+    allocated: float | None = None
+    lowest: float | None = None
+    endpoint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a rule says; `text` is the number against its limit, without the subject."""
+
+    step: Step
+    severity: Severity = Severity.CRITICAL
+    level: str = ""
+    text: str = ""
+    value: float | None = None
+    limit: float | None = None
+    samples: int | None = None
+    error_class: str = ""
+    evidence: Evidence = field(default_factory=Evidence)
+
+
+HOLD = Verdict(Step.HOLD)
+CLEAR = Verdict(Step.CLEAR)
+
+_KEPT_DETAILS = 3
+
+
+def in_rate(samples: Sequence[Sample]) -> list[Sample]:
+    """Return the samples that are part of the error rate, oldest first."""
+    return sorted(
+        (sample for sample in samples if counted(sample.error_class)),
+        key=lambda sample: sample.at,
+    )
+
+
+def good_in_a_row(samples: Sequence[Sample]) -> int:
+    """Count the successes at the end of `samples` (oldest first)."""
+    count = 0
+    for sample in reversed(samples):
+        if sample.bad:
+            break
+        count += 1
+    return count
+
+
+def bad_in_a_row(samples: Sequence[Sample]) -> int:
+    """Count the failures at the end of `samples` (oldest first)."""
+    count = 0
+    for sample in reversed(samples):
+        if not sample.bad:
+            break
+        count += 1
+    return count
+
+
+def class_counts(samples: Sequence[Sample]) -> dict[str, int]:
+    """Return how many failures each class has, the most frequent first."""
+    return dict(Counter(s.error_class for s in samples if s.bad).most_common())
+
+
+def latest_details(samples: Sequence[Sample]) -> tuple[str, ...]:
+    """Return the last few distinct details, newest first."""
+    details = [sample.detail for sample in reversed(samples) if sample.detail]
+    return tuple(dict.fromkeys(details))[:_KEPT_DETAILS]
+
+
+def mix(classes: Mapping[str, int]) -> str:
+    """Return the dominant class in words: "server error", or "mostly server error"."""
+    if not classes:
+        return ""
+    dominant = max(classes, key=lambda name: classes[name])
+    title = meaning(dominant).title
+    # "TLS failed" keeps its capitals.
+    words = title if title[:2].isupper() else title[0].lower() + title[1:]
+    return words if len(classes) == 1 else f"mostly {words}"
+
+
+def dominant(classes: Mapping[str, int]) -> str:
+    return max(classes, key=lambda name: classes[name], default="")
+
+
+def is_gateways_fault(error_class: str) -> bool:
+    """Say whether a failure is the gateway's own: never left, timed out, 5xx."""
+    return bool(error_class) and meaning(error_class).fault is Fault.GATEWAY

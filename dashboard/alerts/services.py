@@ -1,0 +1,160 @@
+"""Judge what is known, and write what changed: incidents and their notifications."""
+
+import logging
+from collections.abc import Collection, Mapping
+from datetime import datetime, timedelta
+
+from django.db import InterfaceError, OperationalError, transaction
+
+from dashboard.alerts import lifecycle, outbox
+from dashboard.alerts.inhibition import Open, inhibitor
+from dashboard.alerts.judges import Case, cases
+from dashboard.alerts.models import Incident, Rule, RuleKind
+from dashboard.alerts.rulebook import install_default_rules, limits_of
+from dashboard.alerts.rules import Step, Verdict
+from dashboard.alerts.situation import Situation, load
+from dashboard.probes.kinds import KINDS
+from dashboard.probes.models import ProbeKind
+
+logger = logging.getLogger(__name__)
+
+# A clock that went back further than this makes a round worthless.
+_CLOCK_SLACK = timedelta(seconds=5)
+
+
+@transaction.atomic
+def evaluate(probe_ids: Collection[int], now: datetime) -> None:
+    """Judge these probes, their teams and their gateways.
+
+    Called in the transaction that stored the probes' outcomes, after it brought their
+    `last_at` and `last_error`, the readings and the breakers up to date.
+    """
+    if probe_ids:
+        _judge(load(probe_ids, now))
+
+
+@transaction.atomic
+def evaluate_all(now: datetime) -> None:
+    """Judge everything, and end the incidents of what is no longer watched."""
+    known = load(None, now)
+    _end_unwatched(known, _judge(known))
+
+
+def _judge(known: Situation) -> set[str]:
+    """Return the identities that some rule watches."""
+    ahead = known.now + _CLOCK_SLACK
+    if any(incident.evaluated_at > ahead for incident in known.incidents):
+        logger.warning("evaluate.clock_went_back", extra={"now": known.now})
+        return {incident.identity for incident in known.incidents}
+    by_identity = known.by_identity
+    firing: dict[str, Verdict] = {}
+    watched = set()
+    for case in cases(known):
+        identity = case.target.identity
+        rule = known.book.rule_for(case.target)
+        if rule is None:
+            continue
+        watched.add(identity)
+        try:
+            verdict = _apply(case, rule, by_identity.get(identity), known.now)
+        except (OperationalError, InterfaceError):
+            raise
+        except Exception:
+            # One broken rule must not stop the others; the next round tries again.
+            logger.exception(
+                "rule_error", extra={"rule": rule.name, "identity": identity}
+            )
+            continue
+        if verdict.step is Step.FIRE:
+            firing[identity] = verdict
+    _speak(known, firing)
+    return watched
+
+
+def _apply(case: Case, rule: Rule, incident: Incident | None, now: datetime) -> Verdict:
+    verdict = case.judge(limits_of(rule), incident)
+    if verdict.step is Step.FIRE and incident is None:
+        lifecycle.open_incident(case.target, rule, verdict, now)
+    elif verdict.step is Step.FIRE and incident is not None:
+        lifecycle.keep(incident, case.target, verdict, now)
+    elif verdict.step is Step.CLEAR and incident is not None:
+        lifecycle.resolve(incident, now)
+    return verdict
+
+
+def _speak(known: Situation, firing: Mapping[str, Verdict]) -> None:
+    """Decide which of the open incidents speaks for which, and queue what is to be told.
+
+    The mail of an incident that another speaks for is withdrawn; when that one has ended
+    and this one has failed again since, it is told after all.
+    """
+    gateway_ids = {probe.gateway_id for probe in known.probes}
+    incidents = list(
+        Incident.objects.filter(
+            resolved_at=None, gateway__in=gateway_ids
+        ).select_related("probe", "team", "gateway", "inhibited_by")
+    )
+    told = outbox.told(incidents)
+    waiting = outbox.queued_or_dead(incidents)
+    views = [_open(incident, told=incident.pk in told) for incident in incidents]
+    for incident, view in zip(incidents, views, strict=True):
+        greater = inhibitor(view, views)
+        verdict = firing.get(incident.identity)
+        if greater is not None:
+            _mute(incident, greater.pk)
+        elif _has_failed_since(incident, verdict):
+            _release(incident)
+            if incident.pk not in told | waiting:
+                outbox.queue_opening(incident, known.now)
+
+
+def _has_failed_since(incident: Incident, verdict: Verdict | None) -> bool:
+    """Say whether it fires, and by a failure after the end of what spoke for it."""
+    if verdict is None:
+        return False
+    spoken_for_by = incident.inhibited_by
+    if spoken_for_by is None or spoken_for_by.resolved_at is None:
+        return True
+    latest = verdict.evidence.latest
+    return latest is None or latest > spoken_for_by.resolved_at
+
+
+def _mute(incident: Incident, greater_pk: int) -> None:
+    if incident.inhibited_by_id != greater_pk:
+        Incident.objects.filter(pk=incident.pk).update(inhibited_by=greater_pk)
+    outbox.drop_unsent(incident)
+
+
+def _release(incident: Incident) -> None:
+    if incident.inhibited_by_id is not None:
+        Incident.objects.filter(pk=incident.pk).update(inhibited_by=None)
+
+
+def _open(incident: Incident, *, told: bool) -> Open:
+    return Open(
+        pk=incident.pk,
+        kind=incident.kind,
+        level=incident.level,
+        gateway_id=incident.gateway_id,
+        team_id=incident.team_id,
+        endpoints=_endpoints(incident),
+        told=told,
+    )
+
+
+def _endpoints(incident: Incident) -> frozenset[str]:
+    if incident.probe is None:
+        return frozenset()
+    if incident.kind == RuleKind.BREAKER_OPEN:
+        return frozenset({incident.evidence.get("endpoint", "")})
+    return frozenset(KINDS[ProbeKind(incident.probe.kind)].endpoints)
+
+
+def _end_unwatched(known: Situation, watched: Collection[str]) -> None:
+    """End what no rule judges any more: its probe, its team or its rule was taken away."""
+    for incident in known.incidents:
+        if incident.identity not in watched:
+            lifecycle.resolve(incident, known.now)
+
+
+__all__ = ["evaluate", "evaluate_all", "install_default_rules"]

@@ -1,0 +1,188 @@
+"""What a mail tells of one incident, and the headline of several."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from dashboard.alerts.models import Incident, RuleKind, Severity
+from dashboard.alerts.rules.error_rate import minutes
+from dashboard.probes.models import Outcome
+from dashboard.probes.taxonomy import counted, meaning
+from dashboard.teams.queries import burn
+
+_PROBE_KINDS = (RuleKind.ERROR_RATE, RuleKind.BREAKER_OPEN)
+_STEPS = {
+    RuleKind.CREDITS: "Add credits to the team, or slow down what uses them.",
+    RuleKind.TEAM_STATE: "Ask the gateway's administrator about the team.",
+    RuleKind.BREAKER_OPEN: (
+        "Nothing is to be done for the breaker: it tries again by itself, and closes "
+        "with the first success."
+    ),
+    RuleKind.GATEWAY_DOWN: "Check that the gateway runs and can be reached.",
+    RuleKind.ERROR_RATE: "Look at the failing runs.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """How often an error class occurred."""
+
+    title: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """One incident, finished for the templates; `runway` only for credits."""
+
+    rank: tuple[int, datetime]
+    kind: str
+    severity: str
+    gateway: str
+    subject: str
+    text: str
+    since: datetime
+    window: str
+    samples: int | None
+    limit: str
+    title: str
+    advice: str
+    next_step: str
+    details: tuple[str, ...]
+    counts: tuple[Count, ...]
+    runway: str
+    link: str
+    lasted: str
+    failed: int | None
+    runs: int | None
+
+
+def story(incident: Incident, home: str, now: datetime) -> Story:
+    """Tell an incident as of its latest firing; three queries at most."""
+    evidence = incident.evidence
+    since = _since(incident)
+    ended = incident.resolved_at
+    failed, runs = _runs(incident, since) if ended else (None, None)
+    row = meaning(incident.error_class) if incident.error_class else None
+    window_s = evidence.get("window_s")
+    return Story(
+        rank=(_rank(incident), incident.opened_at),
+        kind=incident.kind,
+        severity=incident.severity,
+        gateway=incident.gateway.name,
+        subject=str(incident.probe or incident.team or incident.gateway),
+        text=evidence.get("text") or incident.summary,
+        since=since,
+        window=minutes(window_s) if window_s else "",
+        samples=incident.samples,
+        limit=_limit(incident),
+        title=row.title if row else "",
+        advice=row.advice if row else "",
+        next_step=_STEPS[RuleKind(incident.kind)],
+        details=tuple(evidence.get("details", ())),
+        counts=_counts(evidence.get("classes", {})),
+        runway=_runway(incident, now),
+        link=f"{home}/incidents/{incident.pk}/",
+        lasted=duration(ended - since) if ended else "",
+        failed=failed,
+        runs=runs,
+    )
+
+
+def headline(stories: Sequence[Story], *, recovery: bool) -> str:
+    """Return the subject: how bad, where, what, since when or for how long."""
+    first = stories[0]
+    worst = min(one.rank for one in stories)
+    severity = next(one.severity for one in stories if one.rank == worst)
+    word = "RESOLVED" if recovery else severity.upper()
+    what = _what(stories)
+    if recovery:
+        when = f"after {first.lasted}"
+    else:
+        when = f"since {min(one.since for one in stories):%H:%M} UTC"
+    return f"[Gatewatch] {word} {first.gateway}: {what} {when}"
+
+
+def _what(stories: Sequence[Story]) -> str:
+    first = stories[0]
+    if first.kind == RuleKind.GATEWAY_DOWN:
+        return first.text
+    if len(stories) == 1:
+        named = (
+            first.text
+            if first.subject == first.gateway
+            else (f"{first.subject}: {first.text}")
+        )
+        return f"{named}{first.runway}"
+    if all(one.kind in _PROBE_KINDS for one in stories):
+        classes: dict[str, int] = {}
+        for one in stories:
+            if one.title:
+                classes[one.title] = classes.get(one.title, 0) + 1
+        why = f" ({max(classes, key=lambda t: classes[t]).lower()})" if classes else ""
+        return f"{len({one.subject for one in stories})} probes failing{why}"
+    return f"{len(stories)} alarms, first {first.subject}: {first.text}"
+
+
+def _rank(incident: Incident) -> int:
+    """Return how far down a mail it goes: the gateway first, then the critical ones."""
+    if incident.kind == RuleKind.GATEWAY_DOWN:
+        return 0
+    return 1 if incident.severity == Severity.CRITICAL else 2
+
+
+def _since(incident: Incident) -> datetime:
+    stored = incident.evidence.get("since")
+    since = datetime.fromisoformat(stored) if stored else incident.opened_at
+    return min(since, incident.opened_at).astimezone(UTC)
+
+
+def _runs(incident: Incident, since: datetime) -> tuple[int | None, int | None]:
+    """Return how many runs failed while it lasted, and how many there were."""
+    outcomes = Outcome.objects.filter(
+        started_at__gte=since, started_at__lte=incident.resolved_at
+    )
+    if incident.kind == RuleKind.GATEWAY_DOWN:
+        outcomes = outcomes.filter(probe__gateway=incident.gateway)
+    elif incident.probe_id is not None:
+        outcomes = outcomes.filter(probe=incident.probe_id)
+    else:
+        return None, None
+    classes = [c for c in outcomes.values_list("error_class", flat=True) if counted(c)]
+    return sum(1 for c in classes if c), len(classes)
+
+
+def _limit(incident: Incident) -> str:
+    if incident.limit is None:
+        return ""
+    if incident.kind == RuleKind.CREDITS:
+        return f"{incident.limit:,.0f} credits"
+    return f"{incident.limit * 100:.0f} %"
+
+
+def _counts(classes: dict[str, int]) -> tuple[Count, ...]:
+    return tuple(Count(meaning(name).title, count) for name, count in classes.items())
+
+
+def _runway(incident: Incident, now: datetime) -> str:
+    """Return ", about 2 days at the current rate"; empty where it cannot be told."""
+    if incident.kind != RuleKind.CREDITS or incident.team is None:
+        return ""
+    if incident.resolved_at is not None or not incident.value or incident.value <= 0:
+        return ""
+    pace = burn(incident.team, now)
+    if pace is None or pace.hours_left is None:
+        return ""
+    return f", about {duration(timedelta(hours=pace.hours_left))} at the current rate"
+
+
+def duration(span: timedelta) -> str:
+    """Return a length of time in its largest unit that says enough: "12 min"."""
+    seconds = max(0, int(span.total_seconds()))
+    if seconds < 120:
+        return f"{seconds} s"
+    if seconds < 2 * 3600:
+        return f"{seconds // 60} min"
+    if seconds < 48 * 3600:
+        return f"{seconds / 3600:.0f} hours"
+    return f"{seconds / 86400:.0f} days"
