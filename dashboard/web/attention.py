@@ -130,15 +130,14 @@ def _all_clear(facts: Facts) -> Verdict:
         )
     return Verdict(
         Tone.OK,
-        f"All clear: {words.count(answered, 'probe')} answered, the latest "
-        f"{words.ago(latest, facts.now)}",
-        _quiet_ones(states),
+        f"All clear: {words.count(answered, 'probe')} answered",
+        ", ".join([f"the latest {words.ago(latest, facts.now)}", *_quiet_ones(states)]),
         0,
     )
 
 
-def _quiet_ones(states: Collection[State]) -> str:
-    quiet = [
+def _quiet_ones(states: Collection[State]) -> list[str]:
+    return [
         f"{number} {word}"
         for state, word in (
             (State.WAITING, "waiting for a first result"),
@@ -148,7 +147,6 @@ def _quiet_ones(states: Collection[State]) -> str:
         )
         if (number := sum(1 for each in states if each is state))
     ]
-    return ", ".join(quiet)
 
 
 def _incidents(facts: Facts) -> list[Item]:

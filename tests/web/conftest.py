@@ -12,7 +12,7 @@ from tests.factories import NOW
 
 @pytest.fixture(autouse=True)
 def _frozen_now() -> Iterator[None]:
-    """Views ask the clock: it stands still at NOW."""
+    """Stop the clock, which views ask, at NOW."""
     with time_machine.travel(NOW, tick=False):
         yield
 

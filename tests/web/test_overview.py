@@ -47,8 +47,9 @@ def test_healthy_probes_are_all_clear(admin_page: Client) -> None:
 
     text = page(admin_page)
 
-    assert "All clear: 1 probe answered, the latest 4 s ago" in text
-    assert "<title>Overview – Gatewatch</title>" in text
+    assert "All clear: 1 probe answered" in text
+    assert "the latest 4 s ago" in text
+    assert "<title>Overview" in text
 
 
 def test_a_failure_shows_before_any_incident_exists(admin_page: Client) -> None:
@@ -64,7 +65,7 @@ def test_a_failure_shows_before_any_incident_exists(admin_page: Client) -> None:
     assert "1 thing needs attention" in text
     assert "Server error" in text
     assert "64 s ago" in text
-    assert "<title>1 failing – Gatewatch</title>" in text
+    assert "<title>1 failing" in text
 
 
 def test_a_silent_prober_makes_the_verdict_unknown(admin_page: Client) -> None:
@@ -138,5 +139,5 @@ def test_the_number_of_queries_does_not_grow_with_the_probes(
     for _ in range(number):
         make_probe(team=make_team(gateway), last_at=NOW)
 
-    with django_assert_max_num_queries(14):
+    with django_assert_max_num_queries(12):
         page(admin_page)

@@ -22,6 +22,7 @@ MOST = 100
 
 @dataclass(frozen=True, slots=True)
 class MailRow:
+    key: int
     badge: Badge
     recipient: str
     subject: str
@@ -81,6 +82,7 @@ def _row(together: Sequence[Notification], now: datetime) -> MailRow:
     first = together[0]
     is_dead = first.state == Delivery.DEAD
     return MailRow(
+        key=first.pk,
         badge=_badge(first),
         recipient=first.recipient,
         subject=first.subject or f"{first.incident.summary} ({first.change})",

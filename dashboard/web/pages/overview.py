@@ -3,10 +3,14 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from dashboard.web import access, attention
+from dashboard.web import access, attention, charts
+from dashboard.web.charts import ChartTable
+from dashboard.web.pages.breakers import BreakerRow, breaker_row
 from dashboard.web.pages.facts import facts
 from dashboard.web.pages.parts import Alarm, alarm
 from dashboard.web.pages.probe_rows import ProbeRow, probe_rows
+from dashboard.web.pages.tiles import Tile, tiles
+from dashboard.web.recent import recent
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,18 +18,30 @@ class Overview:
     title: str
     verdict: attention.Verdict
     alarms: list[Alarm]
+    tiles: list[Tile]
     rows: list[ProbeRow]
+    charts: list[ChartTable]
+    breakers: list[BreakerRow]
     is_empty: bool
 
 
 def overview(user: access.Visitor, now: datetime) -> Overview:
+    """Return the overview of everything that the user may see; eleven queries."""
     known = facts(user, now)
     items = attention.items(known)
     verdict = attention.verdict(known, items)
+    seen = recent([probe.pk for probe in known.probes], now)
     return Overview(
         title=f"{verdict.problems} failing" if verdict.problems else "Overview",
         verdict=verdict,
         alarms=[alarm(item, now) for item in items],
-        rows=probe_rows(known.probes, known.prober, now),
+        tiles=tiles(known, seen) if known.probes else [],
+        rows=probe_rows(known.probes, known.prober, seen, now),
+        charts=[charts.errors(seen.day), charts.latency(seen.day)],
+        breakers=[
+            breaker_row(breaker, now)
+            for breaker in known.breakers
+            if breaker.state != "closed"
+        ],
         is_empty=not known.probes,
     )

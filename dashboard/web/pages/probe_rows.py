@@ -7,33 +7,57 @@ from datetime import datetime
 from django.utils.safestring import SafeString
 
 from dashboard.probes.models import Probe
+from dashboard.rollups.numbers import Summary
 from dashboard.web import words
 from dashboard.web.pages.parts import Badge, Link, probe_badge, probe_link
 from dashboard.web.prober import Prober
+from dashboard.web.recent import Recent
 from dashboard.web.states import state_of
+from dashboard.web.strips import Strip, strip
 
 
 @dataclass(frozen=True, slots=True)
 class ProbeRow:
+    """The rate, p95 and samples are of the last hour."""
+
     link: Link
     place: str
     badge: Badge
+    error_rate: str
+    is_bad: bool
+    p95: str
+    samples: str
     latest: SafeString
+    strip: Strip
 
 
 def probe_rows(
-    probes: Iterable[Probe], prober: Prober, now: datetime
+    probes: Iterable[Probe], prober: Prober, seen: Recent, now: datetime
 ) -> list[ProbeRow]:
-    ordered = sorted(
-        probes,
-        key=lambda probe: (state_of(probe, prober, now).place, str(probe.gateway)),
-    )
+    def badness(probe: Probe) -> tuple[int, float, str]:
+        rate = seen.by_probe[probe.pk].error_rate or 0.0
+        return state_of(probe, prober, now).place, -rate, str(probe.team or "")
+
     return [
-        ProbeRow(
-            link=probe_link(probe),
-            place=str(probe.team or probe.gateway),
-            badge=probe_badge(probe, prober, now),
-            latest=words.time(probe.last_at, now),
-        )
-        for probe in ordered
+        _row(probe, probe_badge(probe, prober, now), seen, now)
+        for probe in sorted(probes, key=badness)
     ]
+
+
+def _row(probe: Probe, badge: Badge, seen: Recent, now: datetime) -> ProbeRow:
+    hour = seen.by_probe[probe.pk]
+    return ProbeRow(
+        link=probe_link(probe),
+        place=str(probe.team or probe.gateway),
+        badge=badge,
+        error_rate=words.percent(hour.error_rate) if hour.samples else "",
+        is_bad=bool(hour.bad),
+        p95=_p95(hour),
+        samples=f"{hour.samples:,}",
+        latest=words.time(probe.last_at, now),
+        strip=strip(seen.hours, seen.by_hour[probe.pk]),
+    )
+
+
+def _p95(hour: Summary) -> str:
+    return "" if hour.p95_ms is None else words.milliseconds(hour.p95_ms)

@@ -2,24 +2,29 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
+from django.db.models import Min
+from django.db.models.functions import TruncHour
 from django.urls import reverse
 from django.utils.safestring import SafeString
 
 from dashboard.alerts.models import Incident
 from dashboard.teams.keys import hint
-from dashboard.teams.models import Team, TeamStatus
+from dashboard.teams.models import CreditReading, Team, TeamStatus
 from dashboard.teams.queries import burn, latest_readings
 from dashboard.web import access, words
+from dashboard.web.charts import ChartTable, credits_left
 from dashboard.web.pages.credits import Credits, credits_of, pace, runway
 from dashboard.web.pages.incidents import IncidentRow, incident_row
 from dashboard.web.pages.parts import Badge, Link
 from dashboard.web.pages.probe_rows import ProbeRow, probe_rows
 from dashboard.web.prober import prober
+from dashboard.web.recent import recent
 from dashboard.web.states import Tone
 
 _MOST_INCIDENTS = 10
+_CREDITS_SHOWN = timedelta(days=7)
 _STATUS_TONES = {
     TeamStatus.ACTIVE: Tone.OK,
     TeamStatus.SUSPENDED: Tone.BAD,
@@ -54,6 +59,7 @@ class TeamPage:
     pace: str
     key: str
     key_at: SafeString | None
+    chart: ChartTable
     rows: list[ProbeRow]
     incidents: list[IncidentRow]
 
@@ -87,7 +93,8 @@ def status_badge(team: Team) -> Badge:
 
 def team(user: access.Visitor, shown: Team, now: datetime) -> TeamPage:
     spent = burn(shown, now)
-    probes = access.probes(user).filter(team=shown)
+    probes = list(access.probes(user).filter(team=shown))
+    seen = recent([probe.pk for probe in probes], now)
     return TeamPage(
         title=str(shown),
         team_id=shown.team_id,
@@ -99,7 +106,8 @@ def team(user: access.Visitor, shown: Team, now: datetime) -> TeamPage:
         pace=pace(spent),
         key=hint(shown),
         key_at=words.time(shown.key_set_at, now) if shown.key_set_at else None,
-        rows=probe_rows(probes, prober(now), now),
+        chart=credits_left(_hourly_credits(shown, now)),
+        rows=probe_rows(probes, prober(now), seen, now),
         incidents=[incident_row(each, now) for each in _incidents(user, shown)],
     )
 
@@ -107,3 +115,17 @@ def team(user: access.Visitor, shown: Team, now: datetime) -> TeamPage:
 def _incidents(user: access.Visitor, shown: Team) -> Sequence[Incident]:
     found = access.incidents(user).filter(team=shown)
     return list(found.order_by("-opened_at")[:_MOST_INCIDENTS])
+
+
+def _hourly_credits(shown: Team, now: datetime) -> list[tuple[datetime, float]]:
+    """Return the least that was left in each hour of the last week."""
+    rows = (
+        CreditReading.objects.filter(
+            team=shown, read_at__gt=now - _CREDITS_SHOWN, remaining__isnull=False
+        )
+        .annotate(hour=TruncHour("read_at"))
+        .values_list("hour")
+        .annotate(left=Min("remaining"))
+        .order_by("hour")
+    )
+    return list(rows)

@@ -32,7 +32,7 @@ def setup(request: HttpRequest, token: str) -> HttpResponse:
 
 @transaction.atomic
 def _make(form: FirstAdminForm) -> User:
-    user = form.save(commit=False)
+    user: User = form.save(commit=False)
     user.is_superuser = user.is_staff = True
     user.save()
     return user

@@ -1,0 +1,79 @@
+"""The strip of a probe's last day: one cell an hour, the same hours in every row."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from dashboard.rollups.numbers import Summary
+from dashboard.web import words
+
+CELL, GAP, HEIGHT = 8, 2, 20
+
+
+class Cell(StrEnum):
+    """What an hour was like; its height says it as well as its colour."""
+
+    OK = "ok"
+    SOME = "some"
+    BAD = "bad"
+    NONE = "none"
+
+
+_HEIGHTS = {Cell.OK: 8, Cell.SOME: 14, Cell.BAD: HEIGHT, Cell.NONE: 3}
+# At least half of an hour's samples failed.
+_MOSTLY = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Strip:
+    """An SVG of the given width, a path for each kind of cell, and it all in words."""
+
+    width: int
+    height: int
+    paths: list[tuple[str, str]]
+    summary: str
+
+
+def strip(hours: Sequence[datetime], seen: Mapping[datetime, Summary]) -> Strip:
+    cells = [_cell(seen.get(hour)) for hour in hours]
+    return Strip(
+        width=len(hours) * CELL - GAP,
+        height=HEIGHT,
+        paths=[
+            (kind.value, path) for kind in Cell if (path := _path(cells, kind)) != ""
+        ],
+        summary=_summary(cells, list(seen.values())),
+    )
+
+
+def _cell(seen: Summary | None) -> Cell:
+    if seen is None or not seen.samples:
+        return Cell.NONE
+    if not seen.bad:
+        return Cell.OK
+    return Cell.BAD if seen.bad / seen.samples >= _MOSTLY else Cell.SOME
+
+
+def _path(cells: Sequence[Cell], kind: Cell) -> str:
+    tall = _HEIGHTS[kind]
+    wide = CELL - GAP
+    return "".join(
+        f"M{place * CELL} {HEIGHT - tall}h{wide}v{tall}h-{wide}z"
+        for place, cell in enumerate(cells)
+        if cell is kind
+    )
+
+
+def _summary(cells: Sequence[Cell], seen: Sequence[Summary]) -> str:
+    samples = sum(each.samples for each in seen)
+    if not samples:
+        return f"No data in {len(cells)} hours"
+    good = sum(each.good for each in seen)
+    parts = [f"{words.percent(good / samples)} ok in {len(cells)} hours"]
+    failing = cells.count(Cell.SOME) + cells.count(Cell.BAD)
+    if failing:
+        parts.append(f"failures in {words.count(failing, 'hour')}")
+    if missing := cells.count(Cell.NONE):
+        parts.append(f"no data in {words.count(missing, 'hour')}")
+    return ", ".join(parts)
