@@ -313,3 +313,46 @@ def test_nothing_is_left_after_a_stop() -> None:
     assert threading.active_count() == before
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", port))
+
+
+def test_a_gateway_that_refused_comes_back_on_its_port() -> None:
+    with (
+        running_gateway() as gateway,
+        httpx.Client(base_url=gateway.base_url, trust_env=False) as http,
+    ):
+        http.post("/_simulator/faults", json={"kind": "refuse", "lasts_s": 0.3})
+        deadline_s = time.monotonic() + 5
+        seen: list[bool] = []
+        while seen[-2:] != [False, True] and time.monotonic() < deadline_s:
+            try:
+                answered = http.get("/health").status_code == 200
+            except httpx.TransportError:
+                answered = False
+            seen = [*seen, answered]
+
+    assert seen[-2:] == [False, True]
+
+
+def test_an_idle_connection_is_dropped() -> None:
+    with running_gateway(keep_alive_s=0.05) as gateway:
+        found = raw(gateway, b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
+
+    assert found.count(b"HTTP/1.1 200") == 1
+
+
+def test_a_client_that_leaves_a_stream_is_charged(gateway: RunningGateway) -> None:
+    body = (
+        b'{"team_id":"acme","job_type":"t","model":"chat-fast",'
+        b'"messages":[{"role":"user","content":"x"}]}'
+    )
+    head = (
+        b"POST /api/jobs/create-and-call-stream HTTP/1.1\r\nHost: x\r\n"
+        b"Authorization: Bearer sk-sim-acme\r\nContent-Type: application/json\r\n"
+        b"Content-Length: " + str(len(body)).encode() + b"\r\n\r\n"
+    )
+
+    with socket.create_connection(("127.0.0.1", gateway.port), timeout=2) as sock:
+        sock.sendall(head + body)
+        sock.recv(10)
+
+    assert gateway.team("acme").credits_remaining == 999
