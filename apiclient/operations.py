@@ -17,6 +17,7 @@ from apiclient.redact import redact
 from apiclient.retry import Repeat
 
 T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
 Message = Mapping[str, object]
 
@@ -37,7 +38,7 @@ _TEAM_ID_LIMIT = 255
 
 
 @dataclass(frozen=True, slots=True)
-class Operation(Generic[T]):
+class Operation(Generic[T_co]):
     """One request to one endpoint, not yet sent.
 
     `route` is the template that logs, metrics and breakers are keyed by; `path` is the
@@ -49,7 +50,7 @@ class Operation(Generic[T]):
     method: str
     route: str
     path: str
-    read: Callable[[bytes], T]
+    read: Callable[[bytes], T_co]
     timeout_s: float = DEFAULT_TIMEOUT_S
     repeat: Repeat = Repeat.SAFE
     body: bytes | None = None
@@ -60,7 +61,7 @@ class Operation(Generic[T]):
     sends_key: bool = True
     needs_key: bool = True
 
-    def with_timeout(self, timeout_s: float) -> "Operation[T]":
+    def with_timeout(self, timeout_s: float) -> "Operation[T_co]":
         """Return the same operation with another timeout of one attempt, in seconds."""
         if not timeout_s > 0:
             raise ValueError(f"timeout_s={timeout_s} is not a positive number")

@@ -12,7 +12,7 @@ _SHORTEST_KEY = 4  # hiding shorter "keys" would only blank out ordinary text
 # URLs, and its team answers hold the virtual key.
 _PATTERNS = (
     (re.compile(r"\bsk-[A-Za-z0-9_\-]{2,}"), f"sk-{_HIDDEN}"),
-    (re.compile(r"(?i)\b(bearer|basic)\s+[^\s'\",;]+"), rf"\1 {_HIDDEN}"),
+    (re.compile(r"(?i)\b(bearer)\s+[^\s'\",;]+"), rf"\1 {_HIDDEN}"),
     (
         re.compile(
             r"(?i)(virtual_key|api[_-]?key|x-admin-key|master_key|password|secret)"
@@ -23,9 +23,10 @@ _PATTERNS = (
     (re.compile(r"(?i)([?&](?:key|token|access_token)=)[^&\s\"'<>]+"), rf"\1{_HIDDEN}"),
     (re.compile(r"(?<=://)[^/\s@]+@"), f"{_HIDDEN}@"),
 )
-# C0, DEL and C1 controls, and what reorders or hides text: bidi marks, zero width.
+# What only hides or reorders text vanishes, so that a key split by it is whole again:
+# C0 without white space, DEL, C1, zero width, bidi marks.
 _CONTROLS = re.compile(
-    "[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]"
+    "[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]"
 )
 _ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?)")
 
@@ -68,15 +69,13 @@ def redact(text: str, *secrets: str, limit: int = DETAIL_LIMIT) -> str:
     """Return remote `text` fit to be stored and shown.
 
     The given secrets and everything that looks like one are hidden, control characters
-    and terminal escapes become spaces, and at most `limit` characters remain.
+    and terminal escapes are gone, white space is single spaces, and at most `limit`
+    characters remain.
     """
+    text = _CONTROLS.sub("", _ANSI.sub("", text))
     for secret in secrets:
         if len(secret) >= _SHORTEST_KEY:
             text = text.replace(secret, _HIDDEN).replace(quote(secret), _HIDDEN)
-    text = _CONTROLS.sub(" ", _ANSI.sub(" ", text))
-    for secret in secrets:  # a control character may have split a key
-        if len(secret) >= _SHORTEST_KEY:
-            text = text.replace(secret, _HIDDEN)
     for pattern, hidden in _PATTERNS:
         text = pattern.sub(hidden, text)
     text = " ".join(text.split())

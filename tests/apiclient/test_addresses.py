@@ -1,0 +1,80 @@
+import socket
+import threading
+import time
+
+import pytest
+
+from apiclient.addresses import Resolver, ResolverBusyError, check_address
+
+ALWAYS = [
+    "169.254.169.254",
+    "169.254.0.1",
+    "100.100.100.200",
+    "168.63.129.16",
+    "fd00:ec2::254",
+    "fe80::1",
+    "fe80::1%eth0",
+    "224.0.0.1",
+    "ff02::1",
+    "::ffff:169.254.169.254",
+    "64:ff9b::a9fe:a9fe",
+    "2002:a9fe:a9fe::1",
+]
+PRIVATE = [
+    "127.0.0.1",
+    "127.8.8.8",
+    "10.0.0.1",
+    "172.16.0.1",
+    "192.168.1.1",
+    "100.64.0.1",
+    "0.0.0.0",  # noqa: S104  # an address to refuse
+    "255.255.255.255",
+    "::1",
+    "::",
+    "fd12::1",
+    "::ffff:10.0.0.1",
+    "::ffff:127.0.0.1",
+    "64:ff9b::7f00:1",
+    "2002:7f00:1::1",
+]
+PUBLIC = ["8.8.8.8", "1.1.1.1", "2606:4700::1111", "::ffff:8.8.8.8"]
+
+
+@pytest.mark.parametrize("address", ALWAYS)
+def test_metadata_link_local_and_multicast_are_refused_always(address: str) -> None:
+    """C-06."""
+    assert check_address(address, allow_private=True)
+    assert check_address(address, allow_private=False)
+
+
+@pytest.mark.parametrize("address", PRIVATE)
+def test_private_ones_are_a_choice(address: str) -> None:
+    """C-06."""
+    assert check_address(address, allow_private=True) is None
+    assert check_address(address, allow_private=False)
+
+
+@pytest.mark.parametrize("address", PUBLIC)
+def test_public_ones_are_allowed(address: str) -> None:
+    assert check_address(address, allow_private=False) is None
+
+
+def test_a_literal_needs_no_look_up() -> None:
+    assert Resolver(most=1).look_up("::1", 80, 0.0) == ["::1"]
+
+
+def test_a_look_up_that_hangs_ends_at_its_time_and_only_so_many_may(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """B-13: getaddrinfo cannot be cancelled."""
+    release = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: release.wait(5) and [])
+    resolver = Resolver(most=1)
+    began = time.monotonic()
+    with pytest.raises(TimeoutError):
+        resolver.look_up("slow.example", 80, 0.05)
+    with pytest.raises(ResolverBusyError):
+        resolver.look_up("slow.example", 80, 0.05)
+    release.set()
+
+    assert time.monotonic() - began < 1

@@ -1,0 +1,74 @@
+from datetime import UTC, datetime
+
+import pytest
+
+import apiclient
+from apiclient import APIError, CallReport, ErrorClass, ServerError, errors
+from apiclient.errors import EXCEPTIONS, error_for
+from apiclient.retry import Repeat
+
+
+def report(error: ErrorClass, *, ambiguous: bool = False) -> CallReport[object]:
+    return CallReport(
+        operation="create_and_call",
+        method="POST",
+        endpoint="/api/jobs/create-and-call",
+        request_id="r",
+        started_at=datetime(2026, 1, 1, tzinfo=UTC),
+        elapsed_s=1.5,
+        attempts=(),
+        error=error,
+        status_code=503,
+        detail="down",
+        retry_after_s=3.0,
+        ambiguous=ambiguous,
+    )
+
+
+def test_every_class_has_an_exception() -> None:
+    """S-05."""
+    assert set(EXCEPTIONS) == set(ErrorClass)
+    assert all(issubclass(each, APIError) for each in EXCEPTIONS.values())
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "APIError",
+        "AuthenticationError",
+        "InsufficientCreditsError",
+        "RateLimitError",
+        "ServerError",
+    ],
+)
+def test_the_guides_five_names_can_be_imported(name: str) -> None:
+    """S-05."""
+    assert issubclass(getattr(apiclient, name), apiclient.APIError)
+
+
+def test_an_error_carries_what_its_report_knows() -> None:
+    """S-05, X-25, X-36."""
+    error = error_for(report(ErrorClass.UNAVAILABLE))
+
+    assert isinstance(error, ServerError)
+    assert str(error) == "POST /api/jobs/create-and-call: Unavailable (503): down"
+    assert (error.status_code, error.detail, error.request_id) == (503, "down", "r")
+    assert (error.method, error.endpoint) == ("POST", "/api/jobs/create-and-call")
+    assert (error.retry_after, error.elapsed, error.attempts) == (3.0, 1.5, 0)
+    assert error.retryable
+    assert error.advice
+    assert error.errors == ()
+
+
+def test_a_charged_call_that_may_have_run_has_its_own_error() -> None:
+    ambiguous = report(ErrorClass.TIMEOUT, ambiguous=True)
+    assert type(error_for(ambiguous, Repeat.CHARGED)) is errors.AmbiguousOutcomeError
+    assert type(error_for(ambiguous, Repeat.LLM_CALL)) is errors.APITimeoutError
+
+
+def test_every_exception_is_public_and_in_the_drawn_tree() -> None:
+    drawn = errors.__doc__ or ""
+    for name, each in vars(errors).items():
+        if isinstance(each, type) and issubclass(each, APIError):
+            assert name in apiclient.__all__
+            assert name in drawn

@@ -1,0 +1,159 @@
+"""B-80: the key shows nowhere, also when the server repeats it in every way it can."""
+
+import copy
+import json
+import logging
+import pickle
+import traceback
+from collections.abc import Callable
+
+import httpx
+import pytest
+
+from apiclient import APIError, Operation, Secret, check_virtual_key, operations, redact
+from tests.apiclient.fakes import (
+    JOB,
+    KEY,
+    AsyncRig,
+    Scene,
+    SyncRig,
+    detail,
+    fails,
+    says,
+)
+
+RigOf = type[SyncRig] | type[AsyncRig]
+BALANCE: Operation[object] = operations.balance("acme")
+CALL: Operation[object] = operations.llm_call(JOB, model="m", messages=[])
+ODD_KEY = "plain+key/with=odd%chars"
+
+ECHOES = [
+    detail(401, f"Invalid API key {KEY}"),
+    detail(500, f"Bearer {KEY} was refused"),
+    detail(500, {"message": f"key={KEY}"}),
+    detail(422, [{"loc": ["header", KEY], "msg": KEY, "type": KEY, "input": KEY}]),
+    says(503, text=f"<html><title>{KEY}</title></html>"),
+    says(500, text=f"{KEY[:9]}\x00{KEY[9:]}"),
+    says(500, {KEY: KEY}),
+    says(200, {"error": f"no {KEY}"}),
+    says(200, {"credits_remaining": 1, "virtual_key": KEY, "status": KEY}),
+    says(307, headers={"location": f"https://x/?key={KEY}"}),
+    fails(httpx.LocalProtocolError, f"Illegal header value b'Bearer {KEY}'"),
+    fails(httpx.ReadError, f"broke at {KEY}"),
+]
+
+
+@pytest.mark.parametrize("scene", ECHOES)
+def test_a_key_that_the_server_repeats_is_hidden(
+    rig_of: RigOf,
+    scene: Callable[[], Scene],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    rig = rig_of([scene] * 4)
+    shown = [repr(rig.client), str(rig.client)]
+    try:
+        rig.run(BALANCE)
+    except APIError as error:
+        shown += [str(error), repr(error), repr(error.report), error.detail]
+        shown += traceback.format_exception(error)
+    records = [repr(vars(record)) for record in caplog.records]
+
+    assert records
+    assert KEY not in "\n".join(shown + records)
+    assert KEY[9:] not in "\n".join(shown + records)
+
+
+def test_a_key_of_another_form_is_hidden_too(rig_of: RigOf) -> None:
+    rig = rig_of([detail(400, f"you sent {ODD_KEY}")], virtual_key=ODD_KEY)
+    assert ODD_KEY not in repr(rig.report(BALANCE))
+
+
+def test_log_fields_are_the_guides_and_collide_with_none_of_loggings(
+    rig_of: RigOf, caplog: pytest.LogCaptureFixture
+) -> None:
+    """S-120, S-121, S-122."""
+    caplog.set_level(logging.DEBUG)
+    check: Operation[object] = operations.credit_check("acme", 3)
+    rig_of([detail(500, "x"), detail(404, "Job not found")]).report(check)
+    events = [
+        record.getMessage() for record in caplog.records if record.name == "apiclient"
+    ]
+    failed = vars(caplog.records[-1])
+
+    assert events == ["call.started", "call.retrying", "call.failed"]
+    assert failed["error"] == "not_found"
+    assert failed["error_type"] == "NotFoundError"
+    assert failed["status_code"] == 404
+    assert failed["attempt"] == 2
+    assert failed["team_id"] == "acme"
+    assert failed["url"] == "https://gw.example/api/credits/teams/acme/check"
+    assert failed["endpoint"] == "/api/credits/teams/{team_id}/check"
+
+
+def test_a_secret_hides_itself() -> None:
+    secret = Secret(KEY)
+    shown = f"{secret} {secret!r} {secret!s:>20} %s" % secret  # on purpose
+
+    assert KEY not in shown
+    assert secret.reveal() == KEY
+    assert secret == Secret(KEY)
+    assert len({secret, Secret(KEY)}) == 1
+
+
+def test_a_secret_cannot_leave_in_a_pickle() -> None:
+    for leave in (pickle.dumps, copy.copy):
+        with pytest.raises(TypeError, match="not pickled"):
+            leave(Secret(KEY))
+    with pytest.raises(TypeError):
+        json.dumps(Secret(KEY))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    ["", "sk-a\n", " sk-a", "sk-a b", "sk-\x00", "sk-é", "sk-a\r\nX: y", "sk-\u200b"],
+)
+def test_a_key_that_cannot_be_sent_is_refused_without_showing_it(wrong: str) -> None:
+    """B-81."""
+    with pytest.raises(ValueError, match="virtual key") as caught:
+        check_virtual_key(wrong)
+
+    assert "sk-" not in "".join(traceback.format_exception(caught.value)[-1:])
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("key sk-abcDEF_123-x!", "key sk-[hidden]!"),
+        ("Authorization: Bearer abc.def", "Authorization: Bearer [hidden]"),
+        (
+            "for url 'https://g.example/m:generate?key=AIzaSy123'",
+            "for url 'https://g.example/m:generate?key=[hidden]'",
+        ),
+        ('{"virtual_key": "abc"}', '{"virtual_key": "[hidden]"}'),
+        ("https://user:pw@host/", "https://[hidden]@host/"),
+        ("X-Admin-Key: master", "X-Admin-Key: [hidden]"),
+        ("line\r\nforged \x1b[31mred\x1b[0m \u202eevil", "line forged red evil"),
+        ("plain text stays", "plain text stays"),
+    ],
+)
+def test_what_looks_like_a_secret_or_a_control_is_gone(text: str, shown: str) -> None:
+    """B-82, contract surprise 14."""
+    assert redact(text) == shown
+
+
+def test_the_limit_is_kept_after_hiding() -> None:
+    assert redact("x" * 600) == "x" * 499 + "…"
+    assert redact("x" * 20, limit=10) == "x" * 9 + "…"
+
+
+def test_hiding_takes_no_longer_than_the_text() -> None:
+    """No pattern backtracks: 4 KiB of anything is hidden in a few milliseconds."""
+    for hostile in (
+        "1" * 4096,
+        "://" * 1400,
+        "bearer " * 600,
+        "key=" * 1000,
+        "\x1b]" * 2000,
+    ):
+        assert len(redact(hostile)) <= 500
