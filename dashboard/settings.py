@@ -232,7 +232,7 @@ Q_CLUSTER: dict[str, Any] = {
     "max_attempts": 3,
     "ack_failures": True,
     "catch_up": False,
-    "save_limit": 100,
+    "save_limit": -1,  # failures only: a success is a heartbeat
     "poll": 0.5,
     "queue_limit": 4,
     "bulk": 1,

@@ -65,7 +65,7 @@ def _tick(shift: Shift, seconds: float) -> int:
                 logger.exception("tick.database_error")
                 connection.close()
                 wait_s = 1.0
-            prober.wait(wait_s)
+            prober.wait(min(wait_s, max(0.0, ends_at - shift.monotonic())))
         # The next tick claims from now on; this one only waits for what is in flight.
         shift.hand_over()
         prober.drain()

@@ -12,7 +12,7 @@ TICK = "dashboard.pipeline.tick"
 
 
 def queued() -> list[str]:
-    return [row.task()["func"] for row in OrmQ.objects.all()]
+    return [row.task["func"] for row in OrmQ.objects.all()]
 
 
 def test_only_one_shift_begins() -> None:

@@ -1,0 +1,285 @@
+"""The whole way of a probe, with the stand-in gateway and a real database."""
+
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+from dashboard.alerts.services import install_default_rules
+from dashboard.simulator.running import RunningGateway, running_gateway
+from django.db import OperationalError, connection
+from django.utils import timezone
+from django_q.models import OrmQ
+
+from dashboard import pipeline
+from dashboard.pipeline.recorder import Recorder
+from dashboard.probes import services
+from dashboard.probes.models import Breaker, Heartbeat, Outcome, Probe, ProbeKind
+from dashboard.rollups.models import Rollup
+from dashboard.simulator.faults import Fault, FaultKind
+from dashboard.teams import keys
+from dashboard.teams.models import CreditReading, Gateway, Team
+from tests.factories import make_gateway, make_team
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def simulator() -> Iterator[RunningGateway]:
+    with running_gateway(teams=["acme"]) as gateway:
+        yield gateway
+
+
+@pytest.fixture
+def gateway(simulator: RunningGateway) -> Gateway:
+    gateway = make_gateway(base_url=simulator.base_url, allow_private=True)
+    services.watch_gateway(gateway, timezone.now())
+    return gateway
+
+
+@pytest.fixture
+def team(simulator: RunningGateway, gateway: Gateway) -> Team:
+    team = make_team(gateway, team_id="acme")
+    keys.set_key(team, simulator.team("acme").virtual_key, timezone.now())
+    services.watch_team(team, timezone.now() - timedelta(seconds=5))
+    return team
+
+
+def classes() -> Counter[tuple[str, str]]:
+    return Counter(Outcome.objects.values_list("probe__kind", "error_class"))
+
+
+def test_a_tick_stores_outcomes_rollups_status_and_credits(team: Team) -> None:
+    assert pipeline.tick(seconds=0.3) == 3
+
+    assert classes() == {
+        ("health", ""): 1,
+        ("team_status", ""): 1,
+        ("balance", ""): 1,
+    }
+    assert Rollup.objects.filter(level=60).count() == 3
+    team.refresh_from_db()
+    assert team.status == "active"
+    assert team.model_aliases
+    assert CreditReading.objects.filter(team=team, remaining__gt=0).count() == 2
+    health = Outcome.objects.get(probe__kind="health")
+    assert health.latency_us > 0
+    assert health.detail == ""
+    assert health.attempt_log is None
+
+
+def test_a_tick_beats_hands_over_and_leaves_no_lease(gateway: Gateway) -> None:
+    pipeline.tick(seconds=0.1)
+
+    beat = Heartbeat.objects.get(name="tick-0")
+    assert beat.beat_at is not None
+    assert beat.leased_until is None
+    assert [row.task["func"] for row in OrmQ.objects.all()] == [
+        "dashboard.pipeline.tick"
+    ]
+    assert Probe.objects.get().leased_until is None
+
+
+def test_a_short_period_runs_again_within_one_tick(gateway: Gateway) -> None:
+    # One run now, the next one in the rhythm: 1.2 s from now.
+    Probe.objects.update(period_s=5, next_run=timezone.now() - timedelta(seconds=3.8))
+
+    pipeline.tick(seconds=1.5)
+
+    assert Outcome.objects.count() == 2
+
+
+def test_a_failure_keeps_its_attempts_and_a_redacted_detail(
+    simulator: RunningGateway, gateway: Gateway
+) -> None:
+    simulator.set_fault(Fault(FaultKind.ERROR_TEXT))
+
+    pipeline.tick(seconds=0.2)
+
+    outcome = Outcome.objects.get()
+    assert outcome.error_class == "server_error"
+    assert outcome.attempts == 2, "a probe makes at most one retry"
+    assert [row[:2] for row in outcome.attempt_log] == [["server_error", 500]] * 2
+    probe = Probe.objects.get()
+    assert probe.failing_since == outcome.started_at
+
+
+def test_a_suspended_team_is_seen_by_its_status_and_by_its_403(
+    simulator: RunningGateway, team: Team
+) -> None:
+    simulator.set_fault(Fault(FaultKind.TEAM_SUSPENDED, team="acme"))
+
+    pipeline.tick(seconds=0.3)
+
+    team.refresh_from_db()
+    assert team.status == "suspended"
+    assert classes()["balance", "team_suspended"] == 1
+    assert classes()["team_status", ""] == 1
+
+
+def test_an_open_breaker_never_blinds_the_cheap_probes(
+    simulator: RunningGateway, gateway: Gateway
+) -> None:
+    simulator.set_fault(Fault(FaultKind.ERROR_JSON))
+    for _ in range(4):
+        Probe.objects.update(next_run=timezone.now())
+        pipeline.tick(seconds=0.1)
+    assert Breaker.objects.get(key__endswith="GET /health").open_until > 0
+
+    simulator.clear_faults()
+    Probe.objects.update(next_run=timezone.now())
+    pipeline.tick(seconds=0.1)
+
+    assert Outcome.objects.latest("started_at").error_class == ""
+    assert Breaker.objects.get(key__endswith="GET /health").open_until == 0
+
+
+class TestDeepProbe:
+    @pytest.fixture
+    def probe(self, team: Team, admin_user: object) -> Probe:
+        Probe.objects.exclude(kind=ProbeKind.DEEP_JOB).update(enabled=False)
+        probe = Probe.objects.get(kind=ProbeKind.DEEP_JOB)
+        services.accept_cost(
+            probe,
+            user=admin_user,  # type: ignore[arg-type]
+            model="chat-fast",
+            daily_credit_cap=1,
+            now=timezone.now(),
+        )
+        return probe
+
+    def again(self, probe: Probe) -> Outcome:
+        Probe.objects.filter(pk=probe.pk).update(next_run=timezone.now())
+        assert pipeline.deep() == 1
+        return Outcome.objects.latest("started_at")
+
+    def test_it_runs_a_whole_job_and_counts_the_credit(
+        self, simulator: RunningGateway, probe: Probe
+    ) -> None:
+        before = simulator.team("acme").credits_remaining
+
+        outcome = self.again(probe)
+
+        assert (outcome.error_class, outcome.credits) == ("", 1.0)
+        assert simulator.team("acme").credits_remaining == before - 1
+
+    def test_its_cap_stops_it_before_anything_is_sent(
+        self, simulator: RunningGateway, probe: Probe
+    ) -> None:
+        self.again(probe)
+        sent = len(simulator.requests)
+
+        outcome = self.again(probe)
+
+        assert outcome.error_class == "config_error"
+        assert "cap of 1 credits a day is reached" in outcome.detail
+        assert len(simulator.requests) == sent
+
+    def test_a_failed_call_completes_the_job_as_failed_and_costs_nothing(
+        self, simulator: RunningGateway, probe: Probe
+    ) -> None:
+        simulator.set_fault(Fault(FaultKind.PROVIDER_AUTH))
+        before = simulator.team("acme").credits_remaining
+
+        outcome = self.again(probe)
+
+        assert (outcome.error_class, outcome.credits) == ("provider_auth", 0.0)
+        assert simulator.team("acme").credits_remaining == before
+        assert simulator.requests[-1].path.endswith("/complete")
+
+    def test_an_open_breaker_holds_it_and_shows_it_as_held(
+        self, simulator: RunningGateway, probe: Probe
+    ) -> None:
+        key = f"{probe.gateway.base_url.removeprefix('http://')}|*|*"
+        Breaker.objects.create(
+            gateway=probe.gateway,
+            key=key,
+            failures=5,
+            open_until=timezone.now().timestamp() + 60,
+            version=5,
+        )
+        sent = len(simulator.requests)
+
+        outcome = self.again(probe)
+
+        assert outcome.error_class == "breaker_held"
+        assert outcome.attempts == 0
+        assert len(simulator.requests) == sent
+        assert Rollup.objects.filter(level=60).get().excluded == 1
+
+    def test_the_free_kind_creates_a_job_and_fails_it(
+        self, simulator: RunningGateway, team: Team
+    ) -> None:
+        Probe.objects.update(enabled=False)
+        free = Probe.objects.get(kind=ProbeKind.KEY_CHECK)
+        free.enabled = True
+        free.save()
+        before = simulator.team("acme").credits_remaining
+
+        outcome = self.again(free)
+
+        assert (outcome.error_class, outcome.credits) == ("", 0.0)
+        assert simulator.team("acme").credits_remaining == before
+        paths = [request.path for request in simulator.requests]
+        assert paths[-2] == "/api/jobs/create"
+        assert paths[-1].endswith("/complete")
+
+
+def test_a_key_that_cannot_be_resolved_is_our_fault_and_sends_nothing(
+    simulator: RunningGateway, team: Team
+) -> None:
+    keys.set_key(team, "env:NOT_SET_ANYWHERE", timezone.now())
+
+    pipeline.tick(seconds=0.2)
+
+    assert classes()["balance", "config_error"] == 1
+    assert not [r for r in simulator.requests if r.path.endswith("/balance")]
+
+
+def test_probes_of_a_dead_gateway_leave_threads_for_the_others(
+    simulator: RunningGateway, gateway: Gateway
+) -> None:
+    with running_gateway(teams=["acme"]) as other:
+        other.set_fault(Fault(FaultKind.HANG))
+        dead = make_gateway(base_url=other.base_url, allow_private=True)
+        for number in range(20):
+            team = make_team(dead, team_id=f"team-{number}")
+            Probe.objects.create(
+                gateway=dead,
+                team=team,
+                kind=ProbeKind.TEAM_STATUS,
+                period_s=5,
+                next_run=timezone.now() - timedelta(seconds=2),
+            )
+        timer = threading.Timer(1.5, other.clear_faults)
+        timer.start()
+
+        pipeline.tick(seconds=0.5)
+        timer.join()
+
+    health = Outcome.objects.get(probe__kind="health")
+    stuck = Outcome.objects.filter(probe__kind="team_status").earliest("started_at")
+    assert health.error_class == ""
+    assert health.started_at - stuck.started_at < timedelta(seconds=0.5)
+
+
+def test_outcomes_are_kept_while_the_database_is_away(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install_default_rules()
+    answers = pipeline.probe_now(list(Probe.objects.all()), timezone.now())
+    Outcome.objects.all().delete()
+    recorder = Recorder()
+    recorder.add(answers[0])
+    answers[0].outcome.pk = None
+
+    with connection.execute_wrapper(_away), pytest.raises(OperationalError):
+        recorder.flush(timezone.now())
+    recorder.flush(timezone.now())
+
+    assert Outcome.objects.count() == 1
+
+
+def _away(*_: object) -> None:
+    raise OperationalError
