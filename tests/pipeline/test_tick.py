@@ -6,18 +6,18 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
-from dashboard.alerts.services import install_default_rules
-from dashboard.simulator.running import RunningGateway, running_gateway
 from django.db import OperationalError, connection
 from django.utils import timezone
 from django_q.models import OrmQ
 
 from dashboard import pipeline
+from dashboard.alerts.services import install_default_rules
 from dashboard.pipeline.recorder import Recorder
 from dashboard.probes import services
 from dashboard.probes.models import Breaker, Heartbeat, Outcome, Probe, ProbeKind
 from dashboard.rollups.models import Rollup
 from dashboard.simulator.faults import Fault, FaultKind
+from dashboard.simulator.running import RunningGateway, running_gateway
 from dashboard.teams import keys
 from dashboard.teams.models import CreditReading, Gateway, Team
 from tests.factories import make_gateway, make_team
