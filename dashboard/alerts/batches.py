@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Max, Q, QuerySet
+from django.db.models import Max, Q
 
 from dashboard.alerts.models import (
     Change,
@@ -58,15 +58,16 @@ class _Group:
 @transaction.atomic
 def claim(now: datetime) -> Batch | None:
     """Claim the next batch that is ready, the one that waits longest; None for none."""
-    due = list(
-        Notification.objects.select_for_update(skip_locked=True, of=("self",))
-        .filter(state=Delivery.QUEUED, due_at__lte=now)
+    queued = Notification.objects.filter(state=Delivery.QUEUED)
+    if not queued.filter(due_at__lte=now).exists():
+        return None
+    rows = (
+        queued.select_for_update(skip_locked=True, of=("self",))
         .select_related("incident")
         .order_by("due_at", "pk")
     )
-    free = [row for row in due if row.leased_until is None or row.leased_until <= now]
-    for group, rows in _grouped(free).items():
-        ready = _ready(group, rows, now)
+    for group, waiting in _grouped(rows).items():
+        ready = _ready(group, waiting, now)
         if ready:
             return _lease(group, ready, now)
     return None
@@ -84,30 +85,23 @@ def _grouped(rows: Iterable[Notification]) -> dict[_Group, list[Notification]]:
 def _ready(
     group: _Group, rows: Sequence[Notification], now: datetime
 ) -> Sequence[Notification]:
-    """Return the rows that may go out now in one mail; empty to let them wait."""
+    """Return the rows that may go out now in one mail; empty to let them wait.
+
+    Where one is due, those that are not yet go with it.
+    """
+    if any(row.leased_until is not None and row.leased_until > now for row in rows):
+        return []
+    due = [row for row in rows if row.due_at <= now]
     # What may have arrived goes again as the very same mail.
-    again = next((row.batch for row in rows if row.batch is not None), None)
+    again = next((row.batch for row in due if row.batch is not None), None)
     if again is not None:
         return [row for row in rows if row.batch == again]
-    if _is_busy(group, now):
+    fresh = [row for row in rows if row.batch is None]
+    if not any(row.batch is None for row in due):
         return []
     if group.recovery:
-        return _ready_recoveries(group, rows, now)
-    return rows if _may_tell(group, rows, now) else []
-
-
-def _is_busy(group: _Group, now: datetime) -> bool:
-    return _rows_of(group).filter(leased_until__gt=now).exists()
-
-
-def _rows_of(group: _Group) -> QuerySet[Notification]:
-    changes = (Change.RESOLVED,) if group.recovery else _NEWS
-    return Notification.objects.filter(
-        state=Delivery.QUEUED,
-        recipient=group.recipient,
-        incident__gateway=group.gateway_id,
-        change__in=changes,
-    )
+        return _ready_recoveries(group, fresh, now)
+    return fresh if _may_tell(group, fresh, now) else []
 
 
 def _may_tell(group: _Group, rows: Sequence[Notification], now: datetime) -> bool:
@@ -200,15 +194,14 @@ def _drop(rows: Sequence[Notification]) -> None:
 
 
 def _lease(group: _Group, rows: Sequence[Notification], now: datetime) -> Batch | None:
-    """Take the rows, and those of their group that are not due yet; None if taken."""
+    """Take the rows; None when another worker has."""
     batch = rows[0].batch or uuid.uuid4()
-    wanted = {row.pk for row in rows}
-    if rows[0].batch is None and not group.recovery:
-        early = _rows_of(group).filter(batch=None, attempts=0)
-        wanted |= set(early.values_list("pk", flat=True))
     free = Q(leased_until=None) | Q(leased_until__lte=now)
     Notification.objects.filter(
-        free, pk__in=wanted, state=Delivery.QUEUED, batch=rows[0].batch
+        free,
+        pk__in=[row.pk for row in rows],
+        state=Delivery.QUEUED,
+        batch=rows[0].batch,
     ).update(batch=batch, leased_until=now + LEASE)
     taken = (
         Notification.objects.filter(batch=batch, leased_until=now + LEASE)

@@ -80,9 +80,8 @@ def _window_s(book: RuleBook, probe: Probe) -> int:
     if rule is None:
         # A team's state is judged by its latest answers all the same.
         return min(3 * probe.period_s, _LONGEST_WINDOW_S)
-    # Half a period more, because runs do not start to the second.
-    needed_s = probe.period_s * rule.min_samples + probe.period_s // 2
-    return max(rule.window_s, min(needed_s, _LONGEST_WINDOW_S))
+    needed_s = min(probe.period_s * rule.min_samples, _LONGEST_WINDOW_S)
+    return max(rule.window_s, needed_s)
 
 
 def error_rate_target(probe: Probe) -> Target:

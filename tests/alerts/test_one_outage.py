@@ -1,5 +1,6 @@
 """One outage, one alarm: whole outages replayed against the engine and the outbox."""
 
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
@@ -9,7 +10,11 @@ from dashboard.alerts.delivery import deliver
 from dashboard.alerts.models import Incident, Recipient
 from dashboard.alerts.services import evaluate, evaluate_all, install_default_rules
 from dashboard.probes.models import Probe, ProbeKind
+from dashboard.teams.models import Team
 from tests.factories import NOW, make_gateway, make_outcome, make_probe, make_team
+
+Answer = Callable[[Probe, int], str]
+OUTAGE = range(600, 1080)
 
 pytestmark = pytest.mark.django_db
 
@@ -27,16 +32,23 @@ def run(probe: Probe, at: float, error_class: str = "") -> None:
     evaluate({probe.pk}, now)
 
 
-def replay(probes: list[Probe], until_s: int, fails: range, error: str) -> None:
-    """Run each probe every minute, a few seconds apart; deliver every 2 s."""
+def replay(probes: list[Probe], until_s: int, answer: Answer) -> None:
+    """Run each probe every minute, a few seconds apart; deliver every 3 s."""
     for second in range(until_s):
         for position, probe in enumerate(probes):
             if second % 60 == position * 7:
-                run(probe, second, error if second in fails else "")
+                run(probe, second, answer(probe, second))
         if second % 15 == 0:
             evaluate_all(NOW + timedelta(seconds=second))
-        if second % 2 == 0:
+        if second % 3 == 0:
             deliver(NOW + timedelta(seconds=second))
+
+
+def fails(error: str, when: range, *, kinds: str = "") -> Answer:
+    def answer(probe: Probe, second: int) -> str:
+        return error if second in when and probe.kind in (kinds or probe.kind) else ""
+
+    return answer
 
 
 def subjects() -> list[str]:
@@ -62,7 +74,7 @@ def probes() -> list[Probe]:
 def test_a_gateway_that_is_down_is_told_once_and_its_recovery_once(
     probes: list[Probe],
 ) -> None:
-    replay(probes, 1800, range(600, 1080), "server_error")
+    replay(probes, 1700, fails("server_error", OUTAGE))
 
     what = "Production: 7 of 7 probes failing (server error)"
     assert subjects() == [
@@ -70,3 +82,67 @@ def test_a_gateway_that_is_down_is_told_once_and_its_recovery_once(
         f"[Gatewatch] RESOLVED {what} after 9 min",
     ]
     assert not Incident.objects.filter(resolved_at=None).exists()
+
+
+def test_an_outage_that_health_does_not_see_is_told_once(probes: list[Probe]) -> None:
+    """The real gateway's health is a constant: its database may be away."""
+
+    def answer(probe: Probe, second: int) -> str:
+        failing = second in OUTAGE and probe.team is not None
+        return "server_error" if failing else ""
+
+    replay(probes, 1900, answer)
+
+    what = "Production: 6 probes failing (server error)"
+    assert subjects() == [
+        f"[Gatewatch] CRITICAL {what} since 12:10 UTC",
+        f"[Gatewatch] RESOLVED {what} after 12 min",
+    ]
+    assert not Incident.objects.filter(resolved_at=None).exists()
+
+
+def test_an_outage_of_one_probe_is_told_once_at_its_minimum_sample(
+    probes: list[Probe],
+) -> None:
+    def answer(probe: Probe, second: int) -> str:
+        return "timeout" if second in OUTAGE and probe == probes[0] else ""
+
+    replay(probes, 1700, answer)
+
+    what = "Production: Team status of acme: 5 of 5 runs failed in 5 min (100 %, limit 20 %)"
+    opened, resolved = subjects()
+    assert opened.startswith(
+        "[Gatewatch] CRITICAL Production: Team status of acme: 3 of 5"
+    )
+    assert opened.endswith("timed out since 12:10 UTC")
+    assert resolved == f"[Gatewatch] RESOLVED {what}: timed out after 12 min"
+
+
+def test_two_failures_in_a_row_are_no_alarm(probes: list[Probe]) -> None:
+    replay(probes, 1200, fails("server_error", range(600, 720)))
+
+    assert subjects() == []
+    assert not Incident.objects.exists()
+
+
+def test_a_suspended_team_is_told_once_whatever_its_probes_say(
+    probes: list[Probe],
+) -> None:
+    team = probes[0].team
+    assert team is not None
+
+    def answer(probe: Probe, second: int) -> str:
+        suspended = second in OUTAGE and probe.team == team
+        if probe.team == team and probe.kind == ProbeKind.TEAM_STATUS:
+            now = NOW + timedelta(seconds=second)
+            status = "suspended" if suspended else "active"
+            Team.objects.filter(pk=team.pk).update(status=status, status_at=now)
+            return ""
+        return "team_suspended" if suspended else ""
+
+    replay(probes, 1700, answer)
+
+    assert subjects() == [
+        "[Gatewatch] CRITICAL Production: acme: the team is suspended since 12:10 UTC",
+        "[Gatewatch] RESOLVED Production: acme: the team is suspended after 8 min",
+    ]
