@@ -11,7 +11,6 @@ from datetime import datetime, timedelta
 from itertools import groupby
 from operator import attrgetter, itemgetter
 
-from django.conf import settings
 from django.db.models import Count, F, Q, QuerySet
 from django.db.models import Window as Over
 from django.db.models.functions import RowNumber
@@ -29,6 +28,7 @@ from dashboard.rollups.numbers import (
     sorted_classes,
     summary,
 )
+from dashboard.rollups.retention import is_kept
 from dashboard.rollups.tally import merged
 
 __all__ = [
@@ -45,7 +45,6 @@ __all__ = [
 
 _SHORT = timedelta(hours=6)
 _MEDIUM = timedelta(hours=48)
-_RETENTION_NAMES = {MINUTE_S: "minute", HOUR_S: "hour", DAY_S: "day"}
 _LATEST_FAILURES = 3
 
 
@@ -181,9 +180,9 @@ def _stretches(
     later; one that ended before is closed with fine buckets.
     """
     length = end - start
-    if length <= _SHORT and _is_kept(MINUTE_S, start, now):
+    if length <= _SHORT and is_kept(MINUTE_S, start, now):
         fine, coarse = MINUTE_S, HOUR_S
-    elif _is_kept(HOUR_S, start, now):
+    elif is_kept(HOUR_S, start, now):
         fine, coarse = HOUR_S, HOUR_S if length <= _MEDIUM else DAY_S
     else:
         fine, coarse = DAY_S, DAY_S
@@ -196,14 +195,9 @@ def _stretches(
 
 def _series_level(start: datetime, end: datetime, pieces: int, now: datetime) -> int:
     width_s = (end - start).total_seconds() / pieces
-    kept = [level for level in (DAY_S, HOUR_S, MINUTE_S) if _is_kept(level, start, now)]
+    kept = [level for level in (DAY_S, HOUR_S, MINUTE_S) if is_kept(level, start, now)]
     fine_enough = [level for level in kept if level <= width_s]
     return (fine_enough or kept[-1:] or [DAY_S])[0]
-
-
-def _is_kept(level: int, start: datetime, now: datetime) -> bool:
-    days = settings.RETENTION_DAYS[_RETENTION_NAMES[level]]
-    return start >= buckets.floor(now - timedelta(days=days), DAY_S)
 
 
 def _seen(probe_ids: Collection[int], stretches: Sequence[Stretch]) -> dict[int, _Seen]:

@@ -1,10 +1,13 @@
-"""Write rollups: fold new outcomes in."""
+"""Write rollups: fold new outcomes in; what is too old is pruned."""
 
 from collections.abc import Collection, Iterable
 
 from dashboard.probes.models import Probe
 from dashboard.rollups import store
+from dashboard.rollups.retention import prune
 from dashboard.rollups.tally import Key, Sample, by_bucket, merged
+
+__all__ = ["expectations", "fold", "periods_s", "prune"]
 
 
 def fold(outcomes: Iterable[Sample]) -> None:

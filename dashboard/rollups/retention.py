@@ -1,0 +1,55 @@
+"""What is kept for how long: whole days of UTC, as settings.RETENTION_DAYS says."""
+
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db.models import Model, QuerySet
+
+from dashboard.lib import buckets
+from dashboard.lib.buckets import DAY_S
+from dashboard.probes.models import Outcome, Probe
+from dashboard.rollups.models import Level, Rollup
+from dashboard.teams.models import CreditReading, Team
+
+# 1,000 rows hold SQLite's write lock for a few ms; a day in one go for some 400.
+_BATCH = 1000
+
+
+def kept_from(name: str, now: datetime) -> datetime:
+    """Return the first day of which "raw", "minute", "hour" or "day" rows are kept."""
+    days = settings.RETENTION_DAYS[name]
+    return buckets.floor(now - timedelta(days=days), DAY_S)
+
+
+def is_kept(level: int, moment: datetime, now: datetime) -> bool:
+    return moment >= kept_from(Level(level).name.lower(), now)
+
+
+def prune(now: datetime) -> dict[str, int]:
+    """Delete what is older than its retention; return how many rows by their level.
+
+    Oldest first and in small batches, each a transaction of its own, so that a prober
+    never waits long for the write lock. Credit readings go with the raw outcomes.
+    """
+    raw_from = kept_from("raw", now)
+    deleted = {"raw": 0, "readings": 0}
+    for probe_id in Probe.objects.values_list("pk", flat=True):
+        old = Outcome.objects.filter(probe_id=probe_id, started_at__lt=raw_from)
+        deleted["raw"] += _delete(old.order_by("started_at"))
+    for team_id in Team.objects.values_list("pk", flat=True):
+        readings = CreditReading.objects.filter(team_id=team_id, read_at__lt=raw_from)
+        deleted["readings"] += _delete(readings.order_by("read_at"))
+    for level in Level:
+        name = level.name.lower()
+        rows = Rollup.objects.filter(level=level, start__lt=kept_from(name, now))
+        deleted[name] = _delete(rows.order_by("start"))
+    return deleted
+
+
+def _delete(rows: QuerySet[Model]) -> int:
+    total = 0
+    while batch := list(rows.values_list("pk", flat=True)[:_BATCH]):
+        total += rows.model._default_manager.filter(pk__in=batch).delete()[0]  # noqa: SLF001 (Django's documented Model._default_manager)
+        if len(batch) < _BATCH:
+            break
+    return total

@@ -1,0 +1,258 @@
+"""The numbers: right at every level, honest about what is not known."""
+
+import math
+import random
+from datetime import datetime, timedelta
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from dashboard.probes.models import Outcome, Probe
+from dashboard.rollups.models import Level, Rollup
+from dashboard.rollups.queries import compare, series, summaries, total, window
+from dashboard.rollups.services import fold
+from dashboard.teams.models import Gateway
+from tests.factories import NOW, make_gateway, make_outcome, make_probe
+
+pytestmark = pytest.mark.django_db
+
+HOUR = timedelta(hours=1)
+DAY = timedelta(days=1)
+
+
+def seen_probe(seconds: list[float], **fields: object) -> Probe:
+    """Make a probe as old as its history, with a folded outcome at each second."""
+    gateway = make_gateway()
+    began = NOW + timedelta(seconds=min(seconds, default=0))
+    Gateway.objects.filter(pk=gateway.pk).update(created_at=began)
+    probe = make_probe(gateway=gateway)
+    fold([make_outcome(probe, seconds=second, **fields) for second in seconds])
+    return probe
+
+
+def test_nothing_seen_is_none_and_never_zero() -> None:
+    probe = seen_probe([])
+
+    found = summaries([probe.pk], NOW - HOUR, NOW, NOW)[probe.pk]
+
+    assert (found.samples, found.bad, found.expected) == (0, 0, 0)
+    assert found.error_rate is None
+    assert found.success_rate is None
+    assert found.first_try_rate is None
+    assert found.coverage is None
+    assert found.latest_at is None
+    assert found.p95_ms is None
+    assert found.is_hole
+
+
+def test_a_window_is_counted_from_its_minutes_and_hours() -> None:
+    probe = seen_probe([-5000, -3599, -1800, -60, -1])
+
+    found = total([probe.pk], NOW - HOUR, NOW, NOW)
+
+    assert found.samples == 4
+    assert (found.start, found.end) == (NOW - HOUR, NOW)
+
+
+def test_the_running_minute_is_in_a_window_up_to_now() -> None:
+    now = NOW + timedelta(seconds=30)
+    probe = seen_probe([0, 20])
+
+    assert total([probe.pk], now - HOUR, now, now).samples == 2
+
+
+def test_a_window_that_ended_leaves_out_what_came_later() -> None:
+    probe = seen_probe([-90, -30, 10, 100])
+
+    assert total([probe.pk], NOW - HOUR, NOW, NOW + HOUR).samples == 2
+
+
+@pytest.mark.parametrize("days", [1, 2, 7, 30])
+def test_long_windows_count_each_outcome_once(days: int) -> None:
+    draw = random.Random(days)  # noqa: S311 (not a secret)
+    latencies = [int(draw.lognormvariate(11, 1)) for _ in range(400)]
+    seconds = [-draw.uniform(0, days * 86400) for _ in latencies]
+    probe = make_probe()
+    fold(
+        make_outcome(probe, seconds=second, latency_us=latency)
+        for second, latency in zip(seconds, latencies, strict=True)
+    )
+
+    found = total([probe.pk], NOW - days * DAY, NOW, NOW)
+
+    true = sorted(latencies)[math.ceil(0.95 * 400) - 1] / 1000
+    assert found.samples == 400
+    assert found.p95_ms == pytest.approx(true, rel=0.01)
+    assert found.mean_ms == pytest.approx(sum(latencies) / 400_000)
+    assert (found.min_ms, found.max_ms) == (
+        min(latencies) / 1000,
+        max(latencies) / 1000,
+    )
+
+
+def test_rates_leave_out_held_runs_and_say_what_failed_most() -> None:
+    probe = seen_probe([-600, -500])
+    fold(
+        make_outcome(probe, seconds=-400 + number, error_class=name, attempts=attempts)
+        for number, (name, attempts) in enumerate(
+            [
+                ("", 2),
+                ("timeout", 2),
+                ("timeout", 1),
+                ("decode", 1),
+                ("breaker_held", 0),
+            ]
+        )
+    )
+
+    found = total([probe.pk], NOW - HOUR, NOW, NOW)
+
+    assert (found.samples, found.bad, found.excluded) == (6, 3, 1)
+    assert found.error_rate == found.success_rate == 0.5
+    assert found.first_try_rate == 2 / 6
+    assert list(found.classes.items()) == [
+        ("timeout", 2),
+        ("breaker_held", 1),
+        ("decode", 1),
+    ]
+    assert found.timed_out == 2
+
+
+@pytest.mark.parametrize(("count", "thin"), [(19, True), (20, False)])
+def test_a_p95_of_few_is_called_thin(count: int, thin: bool) -> None:  # noqa: FBT001
+    probe = seen_probe([-10.0 * (number + 1) for number in range(count)])
+
+    found = total([probe.pk], NOW - HOUR, NOW, NOW)
+
+    assert found.p95_ms == 50.0
+    assert found.p95_is_thin is thin
+    assert found.p99_is_thin
+
+
+def test_coverage_counts_the_holes() -> None:
+    probe = seen_probe([-60 * number for number in range(60, 30, -1)])
+
+    found = total([probe.pk], NOW - HOUR, NOW, NOW)
+
+    assert (found.samples, found.expected) == (30, 60)
+    assert found.coverage == 0.5
+
+
+def test_nothing_is_expected_before_a_probe_was_made() -> None:
+    probe = seen_probe([-60 * number for number in range(30, 0, -1)])
+
+    for days in (0, 1, 7):
+        found = total([probe.pk], NOW - days * DAY - HOUR, NOW, NOW)
+        assert (found.samples, found.expected) == (30, 30)
+
+
+def test_nothing_is_expected_of_a_probe_that_is_switched_off() -> None:
+    probe = seen_probe([-60 * number for number in range(120, 60, -1)])
+    before = total([probe.pk], NOW - 2 * HOUR, NOW, NOW)
+
+    Probe.objects.update(enabled=False)
+
+    assert before.expected == 120
+    assert total([probe.pk], NOW - 2 * HOUR, NOW, NOW).expected == 60
+
+
+def test_the_total_merges_probes_and_is_no_mean_of_means() -> None:
+    fast = seen_probe([-60 * number for number in range(1, 31)], latency_us=10_000)
+    slow = seen_probe([-60 * number for number in range(1, 11)], latency_us=900_000)
+
+    found = total([fast.pk, slow.pk], NOW - HOUR, NOW, NOW)
+
+    assert found.samples == 40
+    assert found.p50_ms == pytest.approx(10, rel=0.01)
+    assert found.p95_ms == pytest.approx(900, rel=0.01)
+
+
+def test_a_series_has_its_pieces_in_order_and_its_holes() -> None:
+    probe = seen_probe([-3 * 3600 + 5, -3600 + 5, -3600 + 65])
+
+    points = series([probe.pk], NOW - 4 * HOUR, NOW, 4, NOW)
+
+    assert [point.start for point in points] == [NOW - n * HOUR for n in (4, 3, 2, 1)]
+    assert [point.samples for point in points] == [0, 1, 0, 2]
+    assert [point.is_hole for point in points] == [True, False, True, False]
+    assert points[0].p95_ms is None
+    assert points[0].error_rate is None
+
+
+def test_a_series_uses_coarser_rows_where_the_fine_ones_are_gone() -> None:
+    probe = seen_probe([-10 * 86400 + 5, -5])
+    Rollup.objects.filter(level=Level.MINUTE, start__lt=NOW - 2 * DAY).delete()
+
+    points = series([probe.pk], NOW - 10 * DAY, NOW - 10 * DAY + HOUR, 60, NOW)
+
+    assert [(point.start, point.samples) for point in points] == [(NOW - 10 * DAY, 1)]
+
+
+def test_a_comparison_has_the_window_before() -> None:
+    probe = seen_probe([-60 * number for number in range(1, 121)], latency_us=10_000)
+    slow = seen_probe([-60 * number for number in range(1, 61)], latency_us=50_000)
+
+    found = compare([probe.pk, slow.pk], NOW - HOUR, NOW, NOW)
+
+    assert (found.current.samples, found.previous.samples) == (120, 60)
+    assert found.p95_ratio == pytest.approx(5, rel=0.02)
+    assert found.error_rate_delta == 0
+
+
+def test_a_window_counts_outcomes_exactly_and_quotes_the_latest() -> None:
+    probe, quiet = make_probe(), make_probe()
+    for number in range(6):
+        name = "timeout" if number % 2 else "server_error"
+        make_outcome(probe, seconds=-number, error_class=name, detail=f"no {number}")
+    make_outcome(probe, seconds=-7)
+    make_outcome(probe, seconds=-8, error_class="breaker_held")
+    make_outcome(probe, seconds=-60, error_class="timeout")
+
+    found = window([probe.pk, quiet.pk], NOW - timedelta(seconds=60), NOW)
+
+    seen = found[probe.pk]
+    # [start, end): the outcome at NOW is in the next window, the one at -60 in this.
+    assert (seen.samples, seen.bad, seen.excluded) == (7, 6, 1)
+    assert seen.classes == {"timeout": 4, "server_error": 2, "breaker_held": 1}
+    assert [failure.detail for failure in seen.latest] == ["no 1", "no 2", "no 3"]
+    assert found[quiet.pk].samples == 0
+    assert found[quiet.pk].error_rate is None
+
+
+def test_no_probes_have_no_numbers() -> None:
+    assert summaries([], NOW - HOUR, NOW, NOW) == {}
+    assert total([], NOW - 30 * DAY, NOW, NOW).error_rate is None
+    assert window([], NOW - HOUR, NOW) == {}
+
+
+@pytest.mark.parametrize("days", [0.1, 1, 7, 30])
+def test_queries_do_not_grow_with_the_probes(days: float) -> None:
+    probes = [make_probe() for _ in range(30)]
+    fold([make_outcome(probe, seconds=-5) for probe in probes])
+    start = NOW - days * DAY
+
+    assert asked(probes[:3], start) == asked(probes, start)
+    assert asked(probes, start) <= 14
+
+
+def asked(probes: list[Probe], start: datetime) -> int:
+    ids = [probe.pk for probe in probes]
+    with CaptureQueriesContext(connection) as queries:
+        summaries(ids, start, NOW, NOW)
+        total(ids, start, NOW, NOW)
+        series(ids, start, NOW, 30, NOW)
+        window(ids, start, NOW)
+    return len(queries)
+
+
+def test_a_window_seeks_its_probes_instead_of_walking_the_history() -> None:
+    if connection.vendor != "sqlite":
+        pytest.skip("PostgreSQL plans by the statistics of real data")
+    rows = Rollup.objects.filter(
+        probe_id__in=[1, 2], level=Level.HOUR, start__gte=NOW, start__lt=NOW + DAY
+    )
+    outcomes = Outcome.objects.filter(probe_id__in=[1, 2], started_at__gte=NOW)
+
+    assert "(probe_id=? AND level=? AND start>" in rows.explain()
+    assert "(probe_id=? AND started_at>" in outcomes.explain()

@@ -1,0 +1,76 @@
+"""Each level is kept for its own time, in whole days."""
+
+from collections import Counter
+from datetime import timedelta
+from io import StringIO
+
+import pytest
+from django.core.management import call_command
+from pytest_django import Settings
+
+from dashboard.probes.models import Outcome
+from dashboard.rollups.models import Level, Rollup
+from dashboard.rollups.services import fold, prune
+from dashboard.teams.models import CreditReading
+from tests.factories import NOW, make_outcome, make_probe, make_reading, make_team
+
+pytestmark = pytest.mark.django_db
+
+DAY_S = 86400
+
+
+@pytest.fixture(autouse=True)
+def retention(settings: Settings) -> None:
+    settings.RETENTION_DAYS = {"raw": 3, "minute": 1, "hour": 5, "day": 7}
+
+
+def test_each_level_loses_only_what_is_older_than_its_retention() -> None:
+    team = make_team()
+    probe = make_probe(team)
+    for day in range(10):
+        fold([make_outcome(probe, seconds=-day * DAY_S)])
+        make_reading(team, seconds=-day * DAY_S)
+
+    deleted = prune(NOW)
+
+    assert deleted == {"raw": 6, "readings": 6, "minute": 8, "hour": 4, "day": 2}
+    assert Outcome.objects.count() == CreditReading.objects.count() == 4
+    left = Counter(Rollup.objects.values_list("level", flat=True))
+    assert left == {Level.MINUTE: 2, Level.HOUR: 6, Level.DAY: 8}
+
+
+def test_a_day_is_kept_whole() -> None:
+    probe = make_probe()
+    first_kept = NOW.replace(hour=0) - timedelta(days=3)
+    kept = make_outcome(probe, started_at=first_kept)
+    make_outcome(probe, started_at=first_kept - timedelta(microseconds=1))
+
+    prune(NOW)
+
+    assert list(Outcome.objects.all()) == [kept]
+
+
+def test_more_than_a_batch_is_deleted() -> None:
+    probe = make_probe()
+    Outcome.objects.bulk_create(
+        Outcome(
+            probe=probe,
+            started_at=NOW - timedelta(days=9, seconds=number),
+            latency_us=1000,
+            elapsed_us=1000,
+            attempts=1,
+        )
+        for number in range(2001)
+    )
+
+    assert prune(NOW)["raw"] == 2001
+    assert prune(NOW)["raw"] == 0
+
+
+def test_the_command_says_what_it_deleted() -> None:
+    make_outcome(make_probe())
+    out = StringIO()
+
+    call_command("prune", stdout=out)
+
+    assert out.getvalue().startswith("Deleted: 1 raw, ")
