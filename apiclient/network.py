@@ -6,6 +6,7 @@ what is left of it, and leaves its time there. A server that drips a byte at a t
 or sends 1xx answers for ever, thereby ends at the deadline.
 """
 
+import os
 import select
 import socket
 import ssl
@@ -113,8 +114,10 @@ def _short(error: BaseException) -> str:
         return f"certificate verify failed: {error.verify_message}"
     if isinstance(error, ssl.SSLError):
         return (error.reason or "TLS error").replace("_", " ").lower()
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
+    if isinstance(error, socket.gaierror):
+        return error.strerror or "unknown name"
+    if isinstance(error, OSError) and error.errno:
+        return os.strerror(error.errno)
     return type(error).__name__
 
 
