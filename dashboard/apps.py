@@ -39,3 +39,5 @@ class WebConfig(AppConfig):
 
 class GatewatchAdminConfig(AdminConfig):
     """Django's admin, for site administrators."""
+
+    default_site = "dashboard.web.site.GatewatchSite"

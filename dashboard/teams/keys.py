@@ -25,12 +25,18 @@ def set_key(team: Team, text: str, now: datetime) -> None:
 
     Raises ValueError, without the key in its text, when it cannot be one.
     """
-    text = text if _is_reference(text) else check_virtual_key(text)
-    if text in {"env:", "file:"}:
-        raise ValueError(f"the reference {text!r} names nothing; write env:NAME")
+    text = check_key(text)
     team.key_sealed = _box().encrypt(text.encode()).decode()
     team.key_set_at = now
     team.save(update_fields=["key_sealed", "key_set_at"])
+
+
+def check_key(text: str) -> str:
+    """Return `text` when it can be kept as a key; raise ValueError, without it, if not."""
+    text = text if _is_reference(text) else check_virtual_key(text)
+    if text in {"env:", "file:"}:
+        raise ValueError(f"the reference {text!r} names nothing; write env:NAME")
+    return text
 
 
 def clear_key(team: Team) -> None:

@@ -42,7 +42,9 @@ def probes(user: Visitor) -> QuerySet[Probe]:
 
 
 def incidents(user: Visitor) -> QuerySet[Incident]:
-    everything = Incident.objects.select_related("gateway", "team", "probe")
+    everything = Incident.objects.select_related(
+        "gateway", "team", "probe__gateway", "probe__team", "inhibited_by"
+    )
     if is_site_admin(user):
         return everything
     return everything.filter(_is_own(user))

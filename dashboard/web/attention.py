@@ -153,7 +153,7 @@ def _incidents(facts: Facts) -> list[Item]:
     return [
         Item(
             tone=Tone.BAD if incident.severity == Severity.CRITICAL else Tone.WARN,
-            kind=RuleKind(incident.kind).label,
+            kind=RuleKind(incident.kind).label.lower(),
             title=incident.summary,
             why="acknowledged" if incident.acknowledged_at else "",
             since=incident.opened_at,

@@ -33,8 +33,8 @@ class State(StrEnum):
     HELD = "held"
     STALE = "stale"
     WAITING = "waiting"
-    NO_KEY = "no key"
     OK = "ok"
+    NO_KEY = "no key"
     OFF = "off"
 
 

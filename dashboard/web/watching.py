@@ -37,3 +37,12 @@ def start_watching(
 
 def switch_off(probe: Probe) -> None:
     Probe.objects.filter(pk=probe.pk).update(enabled=False)
+
+
+def forget_keys(gateway: Gateway) -> int:
+    """Forget the keys of the gateway's teams; return how many there were.
+
+    A key belongs to the host it was given for: it must not be sent to another one.
+    """
+    teams = Team.objects.filter(gateway=gateway).exclude(key_sealed="")
+    return teams.update(key_sealed="", key_set_at=None)

@@ -7,8 +7,8 @@ from dashboard.web import access, attention, charts
 from dashboard.web.charts import ChartTable
 from dashboard.web.pages.breakers import BreakerRow, breaker_row
 from dashboard.web.pages.facts import facts
-from dashboard.web.pages.parts import Alarm, alarm
-from dashboard.web.pages.probe_rows import ProbeRow, probe_rows
+from dashboard.web.pages.parts import Alarm, Link, alarm
+from dashboard.web.pages.probe_rows import ProbeRow, off_links, probe_rows
 from dashboard.web.pages.tiles import Tile, tiles
 from dashboard.web.recent import recent
 
@@ -20,6 +20,7 @@ class Overview:
     alarms: list[Alarm]
     tiles: list[Tile]
     rows: list[ProbeRow]
+    off: list[Link]
     charts: list[ChartTable]
     breakers: list[BreakerRow]
     is_empty: bool
@@ -37,6 +38,7 @@ def overview(user: access.Visitor, now: datetime) -> Overview:
         alarms=[alarm(item, now) for item in items],
         tiles=tiles(known, seen) if known.probes else [],
         rows=probe_rows(known.probes, known.prober, seen, now),
+        off=off_links(known.probes),
         charts=[charts.errors(seen.day), charts.latency(seen.day)],
         breakers=[
             breaker_row(breaker, now)

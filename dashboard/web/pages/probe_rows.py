@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.urls import reverse
 from django.utils.safestring import SafeString
 
 from dashboard.probes.models import Probe
@@ -41,6 +42,16 @@ def probe_rows(
     return [
         _row(probe, probe_badge(probe, prober, now), seen, now)
         for probe in sorted(probes, key=badness)
+        if probe.enabled
+    ]
+
+
+def off_links(probes: Iterable[Probe]) -> list[Link]:
+    """Return the probes that are switched off: only named, they have nothing to tell."""
+    return [
+        Link(str(probe), reverse("probe", args=[probe.pk]))
+        for probe in probes
+        if not probe.enabled
     ]
 
 

@@ -18,7 +18,7 @@ from dashboard.web.charts import ChartTable, credits_left
 from dashboard.web.pages.credits import Credits, credits_of, pace, runway
 from dashboard.web.pages.incidents import IncidentRow, incident_row
 from dashboard.web.pages.parts import Badge, Link
-from dashboard.web.pages.probe_rows import ProbeRow, probe_rows
+from dashboard.web.pages.probe_rows import ProbeRow, off_links, probe_rows
 from dashboard.web.prober import prober
 from dashboard.web.recent import recent
 from dashboard.web.states import Tone
@@ -61,6 +61,7 @@ class TeamPage:
     key_at: SafeString | None
     chart: ChartTable
     rows: list[ProbeRow]
+    off: list[Link]
     incidents: list[IncidentRow]
 
 
@@ -108,6 +109,7 @@ def team(user: access.Visitor, shown: Team, now: datetime) -> TeamPage:
         key_at=words.time(shown.key_set_at, now) if shown.key_set_at else None,
         chart=credits_left(_hourly_credits(shown, now)),
         rows=probe_rows(probes, prober(now), seen, now),
+        off=off_links(probes),
         incidents=[incident_row(each, now) for each in _incidents(user, shown)],
     )
 

@@ -1,15 +1,13 @@
 """The outbox, for site administrators: it names every recipient."""
 
-from smtplib import SMTPException
-
 from django.conf import settings
 from django.contrib import messages
-from django.core.mail import send_mail
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
+from dashboard.alerts.delivery import send_test_mail
 from dashboard.alerts.models import Notification
 from dashboard.web import access, outbox
 from dashboard.web.forms import TestMailForm
@@ -46,10 +44,8 @@ def test_mail(request: HttpRequest) -> HttpResponse:
         messages.error(request, "That is not a mail address.")
         return redirect("mail")
     to = form.cleaned_data["to"]
-    try:
-        send_mail("[Gatewatch] Test", "It works.", None, [to])
-    except (OSError, SMTPException) as error:
-        messages.error(request, f"The mail server refused: {error}")
+    if refusal := send_test_mail(to, timezone.now()):
+        messages.error(request, refusal)
     else:
-        messages.success(request, f"Handed to the mail server for {to}.")
+        messages.success(request, f"The mail server took it for {to}.")
     return redirect("mail")

@@ -1,0 +1,36 @@
+"""Rules and recipients; incidents and mails to look at."""
+
+from django.contrib import admin
+
+from dashboard.alerts.models import Incident, Notification, Recipient, Rule
+from dashboard.web.admin.readonly import AnyModelAdmin, ReadOnlyAdmin
+
+
+@admin.register(Rule)
+class RuleAdmin(AnyModelAdmin):
+    list_display = ["name", "kind", "enabled", "gateway", "team", "probe"]
+    list_filter = ["kind", "enabled", "gateway", "team"]
+    list_select_related = ["gateway", "team", "probe__gateway", "probe__team"]
+    search_fields = ["name"]
+
+
+@admin.register(Recipient)
+class RecipientAdmin(AnyModelAdmin):
+    list_display = ["email", "gateway", "team"]
+    list_filter = ["gateway", "team"]
+    list_select_related = ["gateway", "team"]
+    search_fields = ["email"]
+
+
+@admin.register(Incident)
+class IncidentAdmin(ReadOnlyAdmin):
+    list_display = ["summary", "kind", "severity", "opened_at", "resolved_at"]
+    list_filter = ["kind", "severity", "gateway", "team"]
+    list_select_related = ["gateway", "team"]
+
+
+@admin.register(Notification)
+class NotificationAdmin(ReadOnlyAdmin):
+    list_display = ["recipient", "change", "state", "created_at", "sent_at"]
+    list_filter = ["state", "change"]
+    list_select_related = ["incident"]

@@ -1,0 +1,50 @@
+"""Probes, and what they saw."""
+
+from django.contrib import admin
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest
+from django.utils import timezone
+
+from dashboard.probes.kinds import PAID
+from dashboard.probes.models import Outcome, Probe
+from dashboard.probes.services import request_run
+from dashboard.web.admin.readonly import AnyModelAdmin, ReadOnlyAdmin
+
+
+@admin.register(Probe)
+class ProbeAdmin(AnyModelAdmin):
+    """A paid probe is switched on from its page, which tells what it costs."""
+
+    list_display = ["__str__", "period_s", "enabled", "last_at", "last_error"]
+    list_filter = ["enabled", "kind", "gateway", "team"]
+    list_select_related = ["gateway", "team"]
+    search_fields = ["team__team_id", "team__name", "gateway__name"]
+    fields = ["gateway", "team", "kind", "period_s", "enabled", "daily_credit_cap"]
+    actions = ["probe_now"]
+
+    @admin.action(description="Probe now")
+    def probe_now(self, request: HttpRequest, probes: QuerySet[Probe]) -> None:
+        asked = request_run([probe.pk for probe in probes], timezone.now())
+        self.message_user(request, f"{asked} probes are due now.")
+
+    def get_readonly_fields(
+        self, request: HttpRequest, obj: Model | None = None
+    ) -> list[str]:
+        fixed = ["gateway", "team", "kind"]
+        if isinstance(obj, Probe) and obj.kind in PAID and not obj.enabled:
+            fixed.append("enabled")
+        return fixed
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Say no: gateways and teams get their probes by themselves."""
+        return False
+
+
+@admin.register(Outcome)
+class OutcomeAdmin(ReadOnlyAdmin):
+    list_display = ["probe", "started_at", "error_class", "status_code", "attempts"]
+    list_filter = ["error_class"]
+    list_select_related = ["probe__gateway", "probe__team"]
+    ordering = ["-pk"]
+    # Counting millions of rows for a pager costs seconds.
+    show_full_result_count = False

@@ -1,0 +1,136 @@
+"""Gateways, teams and their members, for site administrators."""
+
+from typing import TYPE_CHECKING, TypeAlias
+
+from django import forms
+from django.contrib import admin, messages
+from django.core.exceptions import ValidationError
+from django.http import HttpRequest
+from django.utils import timezone
+
+from dashboard.probes.services import watch_gateway, watch_team
+from dashboard.teams.keys import check_key, clear_key, hint, set_key
+from dashboard.teams.models import Gateway, Membership, Team
+from dashboard.teams.services import clean_base_url
+from dashboard.web.forms import sentence
+from dashboard.web.watching import forget_keys
+
+if TYPE_CHECKING:
+    GatewayModelForm: TypeAlias = forms.ModelForm[Gateway]
+    TeamModelForm: TypeAlias = forms.ModelForm[Team]
+    GatewayModelAdmin: TypeAlias = admin.ModelAdmin[Gateway]
+    TeamModelAdmin: TypeAlias = admin.ModelAdmin[Team]
+    MembershipModelAdmin: TypeAlias = admin.ModelAdmin[Membership]
+    MembershipInline: TypeAlias = admin.TabularInline[Membership, Team]
+else:
+    GatewayModelForm = TeamModelForm = forms.ModelForm
+    GatewayModelAdmin = TeamModelAdmin = MembershipModelAdmin = admin.ModelAdmin
+    MembershipInline = admin.TabularInline
+
+
+class GatewayForm(GatewayModelForm):
+    """A gateway's own fields; its address in the one canonical form."""
+
+    class Meta:
+        model = Gateway
+        fields = ["name", "base_url", "allow_private"]
+
+    def clean_base_url(self) -> str:
+        try:
+            return clean_base_url(self.cleaned_data["base_url"])
+        except ValueError as error:
+            raise ValidationError(sentence(error)) from None
+
+
+@admin.register(Gateway)
+class GatewayAdmin(GatewayModelAdmin):
+    form = GatewayForm
+    list_display = ["name", "base_url", "allow_private"]
+    search_fields = ["name", "base_url"]
+
+    def save_model(
+        self,
+        request: HttpRequest,
+        obj: Gateway,
+        form: GatewayForm,
+        change: bool,  # noqa: FBT001 (Django's signature)
+    ) -> None:
+        super().save_model(request, obj, form, change)
+        if change and "base_url" in form.changed_data:
+            forgotten = forget_keys(obj)
+            messages.warning(
+                request,
+                f"The address changed, so {forgotten} keys that were given for the old "
+                "one are forgotten: set them again.",
+            )
+        watch_gateway(obj, timezone.now())
+
+
+class TeamForm(TeamModelForm):
+    """The key is write-only: an empty field keeps what is stored."""
+
+    key = forms.CharField(
+        label="Virtual key",
+        required=False,
+        max_length=500,
+        widget=forms.PasswordInput(attrs={"autocomplete": "off"}),
+        help_text="Empty keeps the present one. It is stored encrypted; env:NAME or "
+        "file:/path refer to a key that is kept elsewhere.",
+    )
+    forget_key = forms.BooleanField(label="Forget the key", required=False)
+
+    class Meta:
+        model = Team
+        fields = ["gateway", "team_id", "name"]
+
+    def clean_key(self) -> str:
+        key: str = self.cleaned_data["key"]
+        if not key:
+            return ""
+        try:
+            return check_key(key)
+        except ValueError as error:
+            raise ValidationError(sentence(error)) from None
+
+
+class Members(MembershipInline):
+    model = Membership
+    extra = 0
+    autocomplete_fields = ["user"]
+
+
+@admin.register(Team)
+class TeamAdmin(TeamModelAdmin):
+    form = TeamForm
+    list_display = ["__str__", "team_id", "gateway", "status", "status_at", "key_hint"]
+    list_filter = ["gateway", "status"]
+    list_select_related = ["gateway"]
+    search_fields = ["team_id", "name"]
+    readonly_fields = ["key_hint", "key_set_at", "status", "status_at", "model_aliases"]
+    inlines = [Members]
+
+    @admin.display(description="present key")
+    def key_hint(self, team: Team) -> str:
+        return hint(team) or "none"
+
+    def save_model(
+        self,
+        request: HttpRequest,
+        obj: Team,
+        form: TeamForm,
+        change: bool,  # noqa: FBT001 (Django's signature)
+    ) -> None:
+        super().save_model(request, obj, form, change)
+        if form.cleaned_data["key"]:
+            set_key(obj, form.cleaned_data["key"], timezone.now())
+        elif form.cleaned_data["forget_key"]:
+            clear_key(obj)
+        watch_team(obj, timezone.now())
+
+
+@admin.register(Membership)
+class MembershipAdmin(MembershipModelAdmin):
+    list_display = ["user", "team", "role"]
+    list_filter = ["role", "team"]
+    list_select_related = ["user", "team"]
+    autocomplete_fields = ["user", "team"]
