@@ -11,6 +11,7 @@ Times in a row are wall-clock seconds since the epoch, so that processes can sha
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import lru_cache
 from typing import Protocol
 from urllib.parse import quote
 
@@ -111,6 +112,7 @@ class Decision:
     new: BreakerRow | None = None
 
 
+@lru_cache(maxsize=1024)
 def breaker_key(host: str, team_id: str, method: str, route: str) -> str:
     """Return the stored key, `host|team|METHOD /route/{template}`; the team is quoted."""
     return f"{host}|{quote(team_id, safe='')}|{method} {route}"
@@ -209,8 +211,9 @@ def _settle_closed(
     if result.effect is BreakerEffect.IGNORED:
         return None
     if result.effect is BreakerEffect.SUCCESS:
-        cleared = replace(row, failures=0, version=row.version + 1)
-        return cleared if row.failures else None
+        if not row.failures:
+            return None
+        return replace(row, failures=0, version=row.version + 1)
     if row.failures + 1 >= threshold:
         return opened(0)
     return replace(row, failures=row.failures + 1, version=row.version + 1)

@@ -1,7 +1,7 @@
 """What the two clients share: everything about a call except waiting for the network."""
 
 import ssl
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -42,6 +42,7 @@ from apiclient.team_payloads import Team
 from apiclient.transport import fault_of, timeouts
 
 T = TypeVar("T")
+_Headers = tuple[tuple[bytes, bytes], ...]
 
 VERSION = "0.1.0"
 MAX_BODY_BYTES = 1024 * 1024
@@ -126,8 +127,9 @@ class Core:
         self._connect_timeout_s = options.get("connect_timeout_s", CONNECT_TIMEOUT_S)
         self.max_body_bytes = options.get("max_body_bytes", MAX_BODY_BYTES)
         self._secrets = (self._key.reveal(),) if self._key else ()
-        self._host = self.base_url.netloc
-        self._headers = _headers()
+        self._base = str(base_url)
+        self._host = base_url.netloc
+        self._headers = _headers(self._host, self._key)
         self._urls: dict[str, httpx.URL] = {}
         self._looked: dict[str, tuple[float, Sent]] = {}
 
@@ -174,7 +176,8 @@ class Core:
             operation.method,
             self._url(operation.path),
             headers=self._headers_for(run.call.request_id, operation),
-            content=operation.body,
+            # Given a stream, httpx takes the headers as they are and adds none.
+            stream=httpx.ByteStream(operation.body or b""),
             extensions={
                 "timeout": timeouts(exchange, self._connect_timeout_s, step.timeout_s)
             },
@@ -186,7 +189,7 @@ class Core:
         if url is None:
             if len(self._urls) >= _REMEMBERED:
                 self._urls.clear()
-            url = self._urls.setdefault(path, httpx.URL(f"{self.base_url}{path}"))
+            url = self._urls.setdefault(path, httpx.URL(f"{self._base}{path}"))
         return url
 
     def _headers_for(
@@ -194,18 +197,23 @@ class Core:
         request_id: str,
         operation: Operation[T] | Operation[Team] | Operation[Job],
     ) -> list[tuple[bytes, bytes]]:
-        headers = [*self._headers, (b"X-Request-ID", request_id.encode())]
-        if operation.sends_key and self._key:
-            headers.append((b"Authorization", f"Bearer {self._key.reveal()}".encode()))
+        id_ = request_id.encode()
+        plain, keyed = self._headers
+        headers = [
+            *(keyed if operation.sends_key else plain),
+            (b"X-Request-ID", id_),
+        ]
+        if operation.method != "GET":
+            body = operation.body or b""
+            headers.append((b"Content-Length", str(len(body)).encode()))
+            # One per call, the same in all its attempts; harmless where it is ignored.
+            headers.append((b"Idempotency-Key", id_))
         if operation.body is not None:
             headers.append((b"Content-Type", b"application/json"))
-        if operation.method != "GET":
-            # One per call, the same in all its attempts; harmless where it is ignored.
-            headers.append((b"Idempotency-Key", request_id.encode()))
         return headers
 
     def intake(self, response: httpx.Response) -> "Intake":
-        return Intake(response.status_code, response.headers, self.max_body_bytes)
+        return Intake(response.status_code, response.headers.raw, self.max_body_bytes)
 
     def answered(
         self, prepared: Prepared, response: httpx.Response, intake: "Intake"
@@ -254,8 +262,7 @@ class Core:
     def finished(self, run: "Run[T]", report: CallReport[T]) -> CallReport[T]:
         self.metrics.record(report)
         error_type = EXCEPTIONS[report.error].__name__ if report.error else ""
-        url = f"{self.base_url}{run.call.operation.path.partition('?')[0]}"
-        journal.ended(report, url, error_type)
+        journal.ended(report, self._base, run.call.operation.path, error_type)
         return report
 
     def error_of(self, operation: Operation[T], report: CallReport[T]) -> APIError:
@@ -288,14 +295,16 @@ class Intake:
     what matters.
     """
 
-    def __init__(self, status: int, headers: Mapping[str, str], cap: int) -> None:
+    def __init__(
+        self, status: int, headers: Sequence[tuple[bytes, bytes]], cap: int
+    ) -> None:
         self.is_success = 200 <= status < 300
         self.whole = True
-        self._coding = headers.get("content-encoding", "")
+        self._coding = _joined(headers, b"content-encoding")
         self._cap = cap if self.is_success else min(cap, MAX_ERROR_BODY_BYTES)
         self._chunks: list[bytes] = []
         self._size = 0
-        length = headers.get("content-length", "")
+        length = _joined(headers, b"content-length")
         if self.is_success and length.isascii() and length.isdecimal():
             self._check(int(length[:20]))
 
@@ -330,12 +339,23 @@ class Intake:
             return b""
 
 
-def _headers() -> tuple[tuple[bytes, bytes], ...]:
-    return (
+def _headers(host: str, key: Secret | None) -> tuple[_Headers, _Headers]:
+    """Return the headers that each request has, without and with the key."""
+    plain = (
+        (b"Host", host.encode()),
         (b"Accept", b"application/json"),
         (b"Accept-Encoding", b"identity"),
         (b"User-Agent", f"gatewatch-apiclient/{VERSION}".encode()),
     )
+    if key is None:
+        return plain, plain
+    return plain, (*plain, (b"Authorization", f"Bearer {key.reveal()}".encode()))
+
+
+def _joined(headers: Sequence[tuple[bytes, bytes]], name: bytes) -> str:
+    """Return the values of the header `name`; httpx's own look-up costs ten times."""
+    values = [value for key, value in headers if key.lower() == name]
+    return b", ".join(values).decode("latin-1")
 
 
 def _checked_key(key: str | Secret | None) -> Secret | None:

@@ -35,8 +35,10 @@ def retrying(request_id: str, endpoint: str, attempt: Attempt, wait_s: float) ->
     )
 
 
-def ended(report: CallReport[object], url: str, error_type: str) -> None:
-    """Log a finished call. `url` has no query; a held call is no news."""
+def ended(
+    report: CallReport[object], base_url: str, path: str, error_type: str
+) -> None:
+    """Log a finished call, its URL without the query; a held call is no news."""
     if report.error is None:
         level, event = logging.DEBUG, "call.succeeded"
     elif report.error is ErrorClass.BREAKER_HELD:
@@ -44,6 +46,7 @@ def ended(report: CallReport[object], url: str, error_type: str) -> None:
     else:
         level, event = logging.WARNING, "call.failed"
     if logger.isEnabledFor(level):
+        url = base_url + path.partition("?")[0]
         logger.log(level, event, extra=fields(report, url, error_type))
 
 
