@@ -76,6 +76,5 @@ def split(
 
 def width_s(start: datetime, end: datetime, pieces: int, level: int) -> int:
     """Return the width of `split`'s ranges in seconds: a multiple of `level`."""
-    span = ceil(end, level) - floor(start, level)
-    buckets = span // timedelta(seconds=level)
-    return max(1, -(-buckets // pieces)) * level
+    whole, rest = divmod(end - start, timedelta(seconds=level) * pieces)
+    return max(1, whole + bool(rest)) * level

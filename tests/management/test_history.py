@@ -1,0 +1,96 @@
+"""The demo's past: plausible, the same each time, and one with what comes live."""
+
+from datetime import timedelta
+
+import pytest
+
+from dashboard.alerts.models import Incident, Notification, RuleKind
+from dashboard.alerts.services import install_default_rules
+from dashboard.management.history import fill_history
+from dashboard.probes.models import Outcome, Probe
+from dashboard.probes.services import watch_gateway, watch_team
+from dashboard.rollups.models import Level, Rollup
+from dashboard.rollups.queries import series, total
+from dashboard.rollups.rebuild import check
+from dashboard.teams.keys import set_key
+from dashboard.teams.models import Gateway
+from dashboard.teams.queries import burn
+from tests.factories import NOW, make_gateway, make_team
+
+pytestmark = pytest.mark.django_db
+
+DAY = timedelta(days=1)
+
+
+def demo(days: int) -> Gateway:
+    gateway = make_gateway()
+    install_default_rules()
+    watch_gateway(gateway, NOW)
+    for name in ("acme-chat", "globex-search", "initech-batch"):
+        team = make_team(gateway, team_id=name)
+        set_key(team, "sk-example", NOW)
+        watch_team(team, NOW)
+    fill_history(now=NOW, days=days)
+    return gateway
+
+
+def test_a_past_has_no_holes_and_ends_a_minute_ago() -> None:
+    gateway = demo(days=8)
+    probes = list(gateway.probes.filter(enabled=True).values_list("pk", flat=True))
+
+    week = total(probes, NOW - 7 * DAY, NOW, NOW)
+    points = series(probes, NOW - 7 * DAY, NOW, 84, NOW)
+
+    assert week.coverage is not None
+    assert week.coverage > 0.99
+    assert week.error_rate is not None
+    assert 0 < week.error_rate < 0.05
+    assert not any(point.is_hole for point in points)
+    assert week.latest_at is not None
+    assert NOW - timedelta(minutes=3) < week.latest_at < NOW - timedelta(minutes=1)
+
+
+def test_rollups_of_the_past_equal_its_outcomes_and_older_ones_stay() -> None:
+    demo(days=4)
+    hours = Rollup.objects.filter(level=Level.HOUR).count()
+
+    assert list(check(NOW - 400 * DAY, NOW)) == []
+    assert Outcome.objects.earliest("started_at").started_at >= NOW - 3 * DAY
+    assert hours > 4 * 24 * 7
+
+
+def test_bad_times_have_their_incidents_which_are_over() -> None:
+    demo(days=8)
+
+    kinds = set(Incident.objects.values_list("kind", flat=True))
+    assert {RuleKind.GATEWAY_DOWN, RuleKind.ERROR_RATE, RuleKind.CREDITS} <= kinds
+    down = Incident.objects.get(kind=RuleKind.GATEWAY_DOWN)
+    assert "probes failing (timed out)" in down.summary
+    assert not Incident.objects.filter(resolved_at=None).exists()
+    assert not Notification.objects.exists()
+
+
+def test_a_team_shows_how_long_its_credits_last() -> None:
+    gateway = demo(days=2)
+
+    for team in gateway.teams.all():
+        pace = burn(team, NOW)
+        assert pace is not None
+        assert pace.hours_left is not None
+        assert pace.hours_left > 24
+
+
+def test_the_same_seed_makes_the_same_past() -> None:
+    first = demo(days=1).probes.filter(enabled=True).order_by("pk")
+    told = [list(_latencies(probe)) for probe in first]
+    Outcome.objects.all().delete()
+    Rollup.objects.all().delete()
+
+    fill_history(now=NOW, days=1)
+
+    assert [list(_latencies(probe)) for probe in first] == told
+
+
+def _latencies(probe: Probe) -> list[int]:
+    rows = Outcome.objects.filter(probe=probe).order_by("started_at")
+    return list(rows.values_list("latency_us", flat=True))
