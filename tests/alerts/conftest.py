@@ -1,0 +1,62 @@
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+import pytest
+from pytest_django import Settings
+
+from dashboard.alerts import outbox
+from dashboard.alerts.models import Incident, Recipient, RuleKind, Severity
+from dashboard.probes.models import Probe
+from dashboard.teams.models import Gateway, Team
+from tests.alerts.mailbox import Mailbox, open_mailbox
+from tests.factories import NOW, make_gateway
+
+
+@pytest.fixture
+def mailbox(settings: Settings) -> Iterator[Mailbox]:
+    """Let mails go to a real server on loopback."""
+    with open_mailbox() as box:
+        settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+        settings.EMAIL_HOST = "127.0.0.1"
+        settings.EMAIL_PORT = box.port
+        settings.EMAIL_TIMEOUT = 5
+        yield box
+
+
+def make_recipient(email: str = "ops@example.org") -> Recipient:
+    return Recipient.objects.create(email=email)
+
+
+def make_incident(
+    gateway: Gateway | None = None,
+    team: Team | None = None,
+    probe: Probe | None = None,
+    **fields: object,
+) -> Incident:
+    """Store an open incident: a spike of server errors, unless told otherwise."""
+    count = Incident.objects.count()
+    defaults: dict[str, object] = {
+        "kind": RuleKind.ERROR_RATE,
+        "identity": f"test:{count}",
+        "severity": Severity.CRITICAL,
+        "summary": "Health: 3 of 5 runs failed",
+        "evidence": {"text": "3 of 5 runs failed", "classes": {"server_error": 3}},
+        "error_class": "server_error",
+        "opened_at": NOW,
+        "evaluated_at": NOW,
+    }
+    return Incident.objects.create(
+        gateway=gateway or make_gateway(),
+        team=team,
+        probe=probe,
+        **{**defaults, **fields},
+    )
+
+
+def tell(incident: Incident, at: datetime = NOW) -> Incident:
+    outbox.queue_opening(incident, at)
+    return incident
+
+
+def after(seconds: float) -> datetime:
+    return NOW + timedelta(seconds=seconds)

@@ -1,0 +1,97 @@
+"""A real SMTP server on loopback that can refuse, hang and lose connections."""
+
+import asyncio
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from email import message_from_bytes, policy
+from email.message import EmailMessage
+
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import SMTP, Envelope, Session
+
+
+class Mailbox:
+    """What arrived, and how the server shall answer.
+
+    `rcpt` and `data` are its answers to RCPT and DATA. At the step named by `stop_at`
+    ("EHLO", "RCPT", "DATA" or "QUIT") it calls `stop`, before it answers.
+    """
+
+    def __init__(self) -> None:
+        self.messages: list[EmailMessage] = []
+        self.rcpt = self.data = "250 OK"
+        self.drop_after_data = False
+        self.stop_at = ""
+        self.stop: Callable[[], object] = bool
+        self.port = 0
+
+    @property
+    def ids(self) -> list[str]:
+        return [str(message["Message-ID"]) for message in self.messages]
+
+    @property
+    def url(self) -> str:
+        return f"smtp://127.0.0.1:{self.port}"
+
+    def _reach(self, step: str) -> None:
+        if self.stop_at == step:
+            self.stop_at = ""
+            self.stop()
+
+    # The names are aiosmtpd's hooks.
+    async def handle_EHLO(  # noqa: N802
+        self,
+        server: SMTP,
+        session: Session,
+        envelope: Envelope,
+        hostname: str,
+        responses: list[str],
+    ) -> list[str]:
+        self._reach("EHLO")
+        session.host_name = hostname
+        return responses
+
+    async def handle_RCPT(  # noqa: N802
+        self,
+        server: SMTP,
+        session: Session,
+        envelope: Envelope,
+        address: str,
+        options: list[str],
+    ) -> str:
+        self._reach("RCPT")
+        envelope.rcpt_tos.append(address)
+        return self.rcpt
+
+    async def handle_DATA(  # noqa: N802
+        self, server: SMTP, session: Session, envelope: Envelope
+    ) -> str:
+        self._reach("DATA")
+        if self.data.startswith("250"):
+            content = envelope.original_content or b""
+            self.messages.append(message_from_bytes(content, policy=policy.default))
+        if self.drop_after_data:
+            assert isinstance(server.transport, asyncio.Transport)
+            server.transport.abort()
+        return self.data
+
+    async def handle_QUIT(  # noqa: N802
+        self, server: SMTP, session: Session, envelope: Envelope
+    ) -> str:
+        self._reach("QUIT")
+        return "221 Bye"
+
+
+@contextmanager
+def open_mailbox() -> Iterator[Mailbox]:
+    mailbox = Mailbox()
+    # The controller connects to the port that it was given: 0 would not do.
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        mailbox.port = free.getsockname()[1]
+    controller = Controller(mailbox, hostname="127.0.0.1", port=mailbox.port)
+    controller.start()
+    try:
+        yield mailbox
+    finally:
+        controller.stop()

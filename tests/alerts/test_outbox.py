@@ -1,0 +1,298 @@
+"""The outbox against a real SMTP server."""
+
+from datetime import timedelta
+
+import pytest
+from pytest_django import Settings
+
+from dashboard.alerts import batches, delivery, lifecycle, outbox
+from dashboard.alerts.delivery import backoff, deliver, send_test_mail
+from dashboard.alerts.models import Delivery, Notification
+from dashboard.alerts.queries import outbox_state
+from tests.alerts.conftest import after, make_incident, make_recipient, tell
+from tests.alerts.mailbox import Mailbox
+from tests.factories import make_gateway
+
+pytestmark = pytest.mark.django_db
+
+WAIT_S, INTERVAL_S = 30, 300
+
+
+def states() -> list[str]:
+    rows = Notification.objects.order_by("pk")
+    return list(rows.values_list("state", flat=True))
+
+
+def test_a_mail_waits_for_others_and_arrives_once(mailbox: Mailbox) -> None:
+    make_recipient()
+    tell(make_incident())
+
+    assert deliver(after(WAIT_S - 1)) == 0
+    assert deliver(after(WAIT_S)) == 1
+    assert deliver(after(WAIT_S + 1)) == 0
+
+    assert len(mailbox.messages) == 1
+    assert mailbox.messages[0]["To"] == "ops@example.org"
+    assert states() == ["sent"]
+
+
+def test_each_recipient_gets_a_mail_of_his_own(mailbox: Mailbox) -> None:
+    make_recipient("a@example.org")
+    make_recipient("b@example.org")
+    tell(make_incident())
+
+    assert deliver(after(WAIT_S)) == 2
+
+    assert {message["To"] for message in mailbox.messages} == {
+        "a@example.org",
+        "b@example.org",
+    }
+    assert len(set(mailbox.ids)) == 2
+
+
+def test_the_recovery_is_in_the_thread_of_the_alarm(mailbox: Mailbox) -> None:
+    make_recipient()
+    incident = tell(make_incident())
+    deliver(after(WAIT_S))
+    lifecycle.resolve(incident, after(100))
+    deliver(after(100 + WAIT_S))
+
+    opened, resolved = mailbox.messages
+    assert resolved["In-Reply-To"] == opened["Message-ID"]
+    assert resolved["References"] == opened["Message-ID"]
+    assert opened["In-Reply-To"] is None
+
+
+def test_nobody_hears_of_what_was_over_before_the_mail_went(mailbox: Mailbox) -> None:
+    make_recipient()
+    incident = tell(make_incident())
+    lifecycle.resolve(incident, after(10))
+
+    assert deliver(after(3600)) == 0
+    assert states() == ["dropped"]
+
+
+def test_a_recovery_goes_only_to_those_who_were_told(mailbox: Mailbox) -> None:
+    make_recipient("told@example.org")
+    incident = tell(make_incident())
+    deliver(after(WAIT_S))
+    make_recipient("late@example.org")
+    lifecycle.resolve(incident, after(100))
+
+    deliver(after(200))
+
+    assert [message["To"] for message in mailbox.messages] == ["told@example.org"] * 2
+
+
+def test_later_news_of_a_gateway_waits_for_the_interval(mailbox: Mailbox) -> None:
+    make_recipient()
+    gateway = make_gateway()
+    tell(make_incident(gateway))
+    deliver(after(WAIT_S))
+    tell(make_incident(gateway), after(60))
+    tell(make_incident(gateway), after(120))
+
+    assert deliver(after(WAIT_S + INTERVAL_S - 1)) == 0
+    assert deliver(after(WAIT_S + INTERVAL_S)) == 1
+    assert len(mailbox.messages) == 2
+
+
+def test_other_gateways_do_not_wait_for_each_other(mailbox: Mailbox) -> None:
+    make_recipient()
+    tell(make_incident())
+    tell(make_incident())
+
+    assert deliver(after(WAIT_S)) == 2
+
+
+def test_an_escalation_does_not_wait(mailbox: Mailbox) -> None:
+    make_recipient()
+    incident = tell(make_incident())
+    deliver(after(WAIT_S))
+    incident.level = "critical"
+    outbox.queue_escalation(incident, after(60))
+
+    assert deliver(after(60)) == 1
+    assert mailbox.messages[1]["In-Reply-To"] == mailbox.ids[0]
+
+
+def test_one_recovery_tells_of_all_that_one_mail_told(mailbox: Mailbox) -> None:
+    make_recipient()
+    gateway = make_gateway()
+    first, second = tell(make_incident(gateway)), tell(make_incident(gateway))
+    deliver(after(WAIT_S))
+    lifecycle.resolve(first, after(100))
+    assert deliver(after(200)) == 0
+    lifecycle.resolve(second, after(210))
+
+    assert deliver(after(220)) == 1
+    assert len(mailbox.messages) == 2
+
+
+def test_a_recovery_waits_for_the_others_no_longer_than_the_interval(
+    mailbox: Mailbox,
+) -> None:
+    make_recipient()
+    gateway = make_gateway()
+    first = tell(make_incident(gateway))
+    tell(make_incident(gateway))
+    deliver(after(WAIT_S))
+    lifecycle.resolve(first, after(100))
+
+    assert deliver(after(100 + INTERVAL_S - 1)) == 0
+    assert deliver(after(100 + INTERVAL_S)) == 1
+
+
+def test_mails_are_held_while_mail_is_not_set_up(
+    mailbox: Mailbox, settings: Settings
+) -> None:
+    make_recipient()
+    tell(make_incident())
+    settings.EMAIL_CONFIGURED = False
+
+    assert deliver(after(86_400 * 3)) == 0
+    state = outbox_state(after(60))
+    assert (state.depth, state.oldest_s, state.dead) == (1, 60, 0)
+    assert state.waiting_for_mail_setup
+
+    settings.EMAIL_CONFIGURED = True
+    assert deliver(after(86_400 * 3)) == 1
+
+
+def test_greylisting_is_waited_out(mailbox: Mailbox) -> None:
+    make_recipient()
+    tell(make_incident())
+    mailbox.rcpt = "450 4.2.0 Greylisted"
+
+    assert deliver(after(30), draw=lambda: 0.5) == 0
+    row = Notification.objects.get()
+    assert (row.state, row.attempts) == ("queued", 1)
+    assert row.last_error == "450 4.2.0 Greylisted"
+    assert deliver(after(89)) == 0
+    mailbox.rcpt = "250 OK"
+    assert deliver(after(95)) == 1
+
+
+def test_a_refused_address_is_given_up_at_once(mailbox: Mailbox) -> None:
+    make_recipient()
+    incident = tell(make_incident())
+    mailbox.rcpt = "550 5.1.1 No such user"
+
+    assert deliver(after(30)) == 0
+    assert states() == ["dead"]
+    assert outbox_state(after(30)).dead == 1
+
+    mailbox.rcpt = "250 OK"
+    lifecycle.resolve(incident, after(60))
+    assert deliver(after(600)) == 0
+
+
+def test_a_server_that_is_away_costs_one_attempt_a_round(
+    settings: Settings, mailbox: Mailbox
+) -> None:
+    make_recipient("a@example.org")
+    make_recipient("b@example.org")
+    tell(make_incident())
+    settings.EMAIL_PORT = 1
+
+    deliver(after(30))
+
+    attempts = Notification.objects.order_by("attempts").values_list(
+        "attempts", flat=True
+    )
+    assert list(attempts) == [0, 1]
+    settings.EMAIL_PORT = mailbox.port
+    assert deliver(after(200)) == 2
+
+
+def test_a_connection_lost_after_data_sends_the_same_mail_again(
+    mailbox: Mailbox,
+) -> None:
+    make_recipient()
+    tell(make_incident())
+    mailbox.drop_after_data = True
+    deliver(after(30), draw=lambda: 0.5)
+    mailbox.drop_after_data = False
+
+    assert deliver(after(95)) == 1
+
+    assert len(mailbox.ids) == 2
+    assert len(set(mailbox.ids)) == 1
+
+
+def test_a_mail_that_never_gets_through_is_given_up_after_a_day(
+    mailbox: Mailbox,
+) -> None:
+    make_recipient()
+    tell(make_incident())
+    mailbox.data = "451 Try later"
+    minutes = 1
+    while Notification.objects.filter(state=Delivery.QUEUED).exists():
+        deliver(after(60 * minutes), draw=lambda: 0.5)
+        minutes += 1
+
+    assert 23 * 60 <= minutes <= 25 * 60
+    assert states() == ["dead"]
+
+
+def test_the_waits_double_up_to_an_hour() -> None:
+    waits = [backoff(attempt, 0.5) for attempt in range(1, 9)]
+
+    assert waits == [timedelta(minutes=m) for m in (1, 2, 4, 8, 16, 32, 60, 60)]
+    assert backoff(1, 0.0) == timedelta(seconds=45)
+    assert backoff(1, 1.0) == timedelta(seconds=75)
+
+
+def test_a_claimed_mail_is_claimed_by_nobody_else() -> None:
+    make_recipient()
+    tell(make_incident())
+
+    first = batches.claim(after(30))
+
+    assert first is not None
+    assert batches.claim(after(31)) is None
+    again = batches.claim(after(30) + batches.LEASE)
+    assert again is not None
+    assert again.id == first.id
+
+
+def test_news_that_may_have_arrived_is_followed_by_its_recovery(
+    mailbox: Mailbox,
+) -> None:
+    make_recipient()
+    incident = tell(make_incident())
+    assert batches.claim(after(30)) is not None
+    lifecycle.resolve(incident, after(60))
+
+    assert deliver(after(120)) == 0
+    assert deliver(after(40) + batches.LEASE) == 2
+
+    subjects = [str(message["Subject"]).split()[1] for message in mailbox.messages]
+    assert subjects == ["CRITICAL", "RESOLVED"]
+
+
+def test_a_mail_that_cannot_be_written_stops_no_other(
+    mailbox: Mailbox, caplog: pytest.LogCaptureFixture
+) -> None:
+    make_recipient()
+    tell(make_incident(error_class="no such class"))
+    tell(make_incident())
+
+    assert deliver(after(30)) == 1
+    assert "mail.compose_failed" in caplog.text
+
+
+def test_the_test_mail_arrives_at_once(mailbox: Mailbox) -> None:
+    assert send_test_mail("me@example.org", after(0)) == ""
+    assert mailbox.messages[0]["To"] == "me@example.org"
+
+    mailbox.rcpt = "550 No such user"
+    assert send_test_mail("me@example.org", after(0)) == (
+        "The mail server did not take it: 550 No such user"
+    )
+
+
+def test_the_test_mail_says_that_mail_is_not_set_up(settings: Settings) -> None:
+    settings.EMAIL_CONFIGURED = False
+
+    assert "EMAIL_URL" in delivery.send_test_mail("me@example.org", after(0))
