@@ -229,7 +229,7 @@ class _Course(Generic[T]):
         if wait_s >= self._left():
             return None
         # A wait in vain is not begun: the breaker would refuse at its end.
-        if self.aftermath.held_s > wait_s and self.call.admit is Admit.NORMAL:
+        if self.aftermath.held_s > wait_s:
             self.suppressed = True
             return None
         return wait_s
@@ -245,9 +245,10 @@ class _Course(Generic[T]):
         )
 
     def _must_look_at_job(self, verdict: Verdict) -> bool:
-        """Return whether a completion may have been applied by the failed attempt."""
+        """Return whether a completion may have been applied by an attempt so far."""
         refused = never_left(verdict.error) or verdict.status_code in (429, 503)
-        return self.operation.repeat is Repeat.COMPLETE and not refused
+        unsure = self.ambiguous or not refused
+        return self.operation.repeat is Repeat.COMPLETE and unsure
 
     def _look_at_job(
         self, verdict: Verdict
@@ -318,7 +319,7 @@ class _Course(Generic[T]):
         return self._report(
             Verdict(
                 ErrorClass.BREAKER_HELD,
-                detail="the circuit breaker is open",
+                detail=redact(admission.held_by),
                 retry_after_s=admission.held_s,
             )
         )

@@ -8,7 +8,6 @@ from apiclient.breaker import (
     Admit,
     BreakerPolicy,
     BreakerRow,
-    BreakerState,
     BreakerStore,
     Pass,
     Result,
@@ -38,6 +37,13 @@ class Admission:
     held_s: float | None = None
     peek: bool = False
     state: str = ""
+    held_by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    seconds: float
+    row: BreakerRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +81,9 @@ class Gate:
         tickets: list[Ticket] = []
         for key in keys:
             answer = self._admit_one(self._store, key, now, mode)
-            if not isinstance(answer, Ticket):
-                self.settle(
-                    tuple(tickets), (Result(BreakerEffect.IGNORED),) * len(keys)
-                )
-                return Admission(held_s=answer, state=BreakerState.OPEN.value)
+            if isinstance(answer, _Held):
+                self.release(tuple(tickets))
+                return _refusal(key, answer, now)
             tickets.append(answer)
         return Admission(
             tickets=tuple(tickets),
@@ -89,17 +93,18 @@ class Gate:
 
     def _admit_one(
         self, store: BreakerStore, key: str, now: float, mode: Admit
-    ) -> Ticket | float:
+    ) -> Ticket | _Held:
         """Return a ticket, or for how many seconds the call is held."""
+        row = breaker.CLOSED_ROW
         for _ in range(_TRIES):
             row = store.load(key)
             decision = breaker.admit(row, now, self._policy, mode)
             if decision.new is not None and not store.swap(key, row, decision.new):
                 continue
             if decision.held_s is not None:
-                return decision.held_s
+                return _Held(decision.held_s, row)
             return Ticket(key, decision.new or row, decision.kind)
-        return self._policy.open_s
+        return _Held(self._policy.open_s, row)
 
     def settle(
         self, tickets: tuple[Ticket, ...], results: tuple[Result, ...]
@@ -142,3 +147,13 @@ class Gate:
                 return new or row
             row = store.load(ticket.key)
         return row
+
+
+def _refusal(key: str, held: _Held, now: float) -> Admission:
+    state = breaker.state(held.row, now)
+    reason = f" after {held.row.reason}" if held.row.reason else ""
+    return Admission(
+        held_s=held.seconds,
+        state=state.value,
+        held_by=f"the breaker of {key} is {state.value.replace('_', '-')}{reason}",
+    )

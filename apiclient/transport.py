@@ -26,6 +26,8 @@ from apiclient.network import (
 from apiclient.report import ErrorClass
 
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+WRITE_TIMEOUT_S = 10.0
+POOL_TIMEOUT_S = 2.0
 _RESOLVER = Resolver()
 
 
@@ -111,9 +113,13 @@ def timeouts(
     exchange: Exchange, connect_s: float, timeout_s: float
 ) -> dict[str, float]:
     """Return httpx's `timeout` extension; each value knows its exchange."""
-    whole = Budget.of(timeout_s, exchange)
-    brief = Budget.of(min(connect_s, timeout_s), exchange)
-    return {"connect": brief, "read": whole, "write": whole, "pool": brief}
+    connect_s = min(connect_s, timeout_s)
+    return {
+        "connect": Budget.of(connect_s, exchange),
+        "read": Budget.of(timeout_s, exchange),
+        "write": Budget.of(min(WRITE_TIMEOUT_S, timeout_s), exchange),
+        "pool": Budget.of(min(POOL_TIMEOUT_S, connect_s), exchange),
+    }
 
 
 class WireTransport(httpx.BaseTransport):

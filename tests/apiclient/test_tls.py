@@ -1,0 +1,100 @@
+"""B-32, B-35: TLS with a real certificate, on loopback, through both clients."""
+
+import ipaddress
+import ssl
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from apiclient import CallReport, ErrorClass
+from tests.apiclient.rogue import OK, over_tls, rogue, sends
+from tests.apiclient.test_hostile import ask_async, ask_sync
+
+pytestmark = pytest.mark.hostile
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a self-signed certificate for 127.0.0.1, with its key, in one file."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "gateway")])
+    now = datetime.now(UTC)  # noqa: TID251  # OpenSSL looks at the real clock
+    signed = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(
+            x509.SubjectAlternativeName(
+                [x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
+            ),
+            critical=False,
+        )
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    path = tmp_path_factory.mktemp("tls") / "server.pem"
+    path.write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+        + signed.public_bytes(serialization.Encoding.PEM)
+    )
+    return path
+
+
+@pytest.fixture
+def serving(certificate: Path) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    return context
+
+
+@pytest.mark.parametrize("ask", [ask_sync, ask_async], ids=["sync", "async"])
+class TestTLS:
+    def test_a_trusted_certificate_is_measured(
+        self,
+        ask: Callable[..., CallReport[object]],
+        certificate: Path,
+        serving: ssl.SSLContext,
+    ) -> None:
+        trusting = ssl.create_default_context(cafile=str(certificate))
+        with rogue(over_tls(serving, sends(OK))) as server:
+            report = ask(server.url.replace("http:", "https:"), ssl_context=trusting)
+
+        assert report.ok, report.detail
+        assert report.attempts[0].phases.tls_s is not None
+
+    def test_an_untrusted_certificate_is_not_retried(
+        self, ask: Callable[..., CallReport[object]], serving: ssl.SSLContext
+    ) -> None:
+        with rogue(over_tls(serving, sends(OK))) as server:
+            report = ask(server.url.replace("http:", "https:"))
+
+        assert report.error is ErrorClass.TLS_FAILED
+        assert "certificate verify failed" in report.detail
+        assert len(report.attempts) == 1
+
+    def test_a_certificate_of_another_name_is_refused(
+        self,
+        ask: Callable[..., CallReport[object]],
+        certificate: Path,
+        serving: ssl.SSLContext,
+    ) -> None:
+        trusting = ssl.create_default_context(cafile=str(certificate))
+        with rogue(over_tls(serving, sends(OK))) as server:
+            url = f"https://localhost:{server.port}"
+            report = ask(url, ssl_context=trusting)
+
+        assert report.error is ErrorClass.TLS_FAILED
