@@ -1,0 +1,155 @@
+"""The admin: keys are write-only, addresses checked, the machine's rows read-only."""
+
+import pytest
+from django.contrib import admin
+from django.contrib.admin.models import LogEntry
+from django.test import Client
+
+from dashboard.probes.models import Probe
+from dashboard.teams.keys import hint, set_key
+from dashboard.teams.models import Gateway, Team
+from tests.factories import NOW, make_gateway, make_outcome, make_probe, make_team
+
+pytestmark = pytest.mark.django_db
+
+CANARY = "sk-canary-0123456789-tail"
+NO_MEMBERS = {"memberships-TOTAL_FORMS": 0, "memberships-INITIAL_FORMS": 0}
+
+
+def team_form(team: Team, **fields: object) -> dict[str, object]:
+    plain = {"gateway": team.gateway_id, "team_id": team.team_id, "name": ""}
+    return {**plain, **NO_MEMBERS, **fields}
+
+
+def test_a_new_gateway_is_watched_at_once(admin_page: Client) -> None:
+    admin_page.post(
+        "/admin/teams/gateway/add/",
+        {"name": "Production", "base_url": "https://gateway.example/api/"},
+    )
+
+    assert Gateway.objects.get().base_url == "https://gateway.example"
+    assert Probe.objects.get().gateway == Gateway.objects.get()
+
+
+def test_a_wrong_address_is_refused(admin_page: Client) -> None:
+    response = admin_page.post(
+        "/admin/teams/gateway/add/",
+        {"name": "Production", "base_url": "https://u:hunter2@gateway.example"},
+    )
+
+    assert response.status_code == 200
+    assert not Gateway.objects.exists()
+
+
+def test_a_new_address_forgets_the_keys_of_the_old_one(admin_page: Client) -> None:
+    team = make_team()
+    set_key(team, CANARY, NOW)
+
+    admin_page.post(
+        f"/admin/teams/gateway/{team.gateway_id}/change/",
+        {"name": "Production", "base_url": "https://elsewhere.example"},
+    )
+
+    team.refresh_from_db()
+    assert not team.has_key
+
+
+def test_a_new_team_gets_its_probes_and_its_key(admin_page: Client) -> None:
+    gateway = make_gateway()
+
+    admin_page.post(
+        "/admin/teams/team/add/",
+        {"gateway": gateway.pk, "team_id": "acme", "key": CANARY, **NO_MEMBERS},
+    )
+
+    team = Team.objects.get()
+    assert hint(team) == "••••tail"
+    assert Probe.objects.filter(team=team, enabled=True).count() == 2
+
+
+def test_a_stored_key_is_never_shown_and_an_empty_field_keeps_it(
+    admin_page: Client,
+) -> None:
+    team = make_team()
+    set_key(team, CANARY, NOW)
+    address = f"/admin/teams/team/{team.pk}/change/"
+
+    text = admin_page.get(address).content.decode()
+    admin_page.post(address, team_form(team, name="Acme", key=""))
+
+    assert CANARY not in text
+    assert "••••tail" in text
+    team.refresh_from_db()
+    assert (team.name, hint(team)) == ("Acme", "••••tail")
+
+
+def test_a_key_with_a_newline_is_refused_and_not_shown_again(
+    admin_page: Client,
+) -> None:
+    team = make_team()
+
+    response = admin_page.post(
+        f"/admin/teams/team/{team.pk}/change/", team_form(team, key=f"{CANARY} x")
+    )
+
+    assert "not printable" in response.content.decode()
+    assert CANARY not in response.content.decode()
+    team.refresh_from_db()
+    assert not team.has_key
+
+
+def test_a_key_can_be_forgotten(admin_page: Client) -> None:
+    team = make_team()
+    set_key(team, CANARY, NOW)
+
+    admin_page.post(
+        f"/admin/teams/team/{team.pk}/change/", team_form(team, forget_key="on")
+    )
+
+    team.refresh_from_db()
+    assert not team.has_key
+
+
+def test_the_history_of_changes_never_holds_the_key(admin_page: Client) -> None:
+    team = make_team()
+
+    admin_page.post(f"/admin/teams/team/{team.pk}/change/", team_form(team, key=CANARY))
+
+    assert CANARY not in "".join(
+        f"{entry.change_message}{entry.object_repr}" for entry in LogEntry.objects.all()
+    )
+
+
+def test_a_paid_probe_is_not_switched_on_here(admin_page: Client) -> None:
+    probe = make_probe(team=make_team(), kind="deep_job", enabled=False, period_s=900)
+
+    admin_page.post(
+        f"/admin/probes/probe/{probe.pk}/change/", {"period_s": 900, "enabled": "on"}
+    )
+
+    probe.refresh_from_db()
+    assert not probe.enabled
+
+
+def test_what_gatewatch_writes_is_read_only(admin_page: Client) -> None:
+    outcome = make_outcome(make_probe())
+
+    for place in ("probes/outcome", "alerts/incident", "alerts/notification"):
+        assert admin_page.get(f"/admin/{place}/add/").status_code == 403
+    assert (
+        admin_page.post(f"/admin/probes/outcome/{outcome.pk}/delete/").status_code
+        == 403
+    )
+
+
+def test_every_list_opens(admin_page: Client) -> None:
+    make_outcome(make_probe(team=make_team()))
+
+    for model in admin.site._registry:
+        meta = model._meta
+        path = f"/admin/{meta.app_label}/{meta.model_name}/"
+        assert admin_page.get(path).status_code == 200, path
+
+
+def test_the_job_queue_has_no_pages_here(admin_page: Client) -> None:
+    assert admin_page.get("/admin/django_q/ormq/").status_code == 404

@@ -1,0 +1,76 @@
+"""What goes with every page: headers, banners, error pages without details."""
+
+import re
+
+import pytest
+from django.test import Client, RequestFactory
+from django.urls import reverse
+from django.views.defaults import server_error
+from pytest_django import Settings
+
+from tests.factories import make_probe, make_team
+
+pytestmark = pytest.mark.django_db
+
+
+def addresses() -> list[str]:
+    team = make_team()
+    return [
+        *map(reverse, ("overview", "teams", "incidents", "mail", "start", "password")),
+        reverse("probe", args=[make_probe(team=team).pk]),
+        reverse("team", args=[team.pk]),
+        "/no-such-page/",
+        "/admin/",
+    ]
+
+
+def test_every_page_is_kept_out_of_caches_frames_and_foreign_hands(
+    admin_page: Client,
+) -> None:
+    for address in addresses():
+        headers = admin_page.get(address).headers
+        policy = headers["Content-Security-Policy"]
+        assert "no-store" in headers["Cache-Control"], address
+        assert headers["X-Content-Type-Options"] == "nosniff"
+        assert headers["Referrer-Policy"] == "same-origin"
+        assert headers["Cross-Origin-Opener-Policy"] == "same-origin"
+        assert "default-src 'self'" in policy
+        assert "unsafe" not in policy
+        assert "frame-ancestors 'none'" in policy
+
+
+def test_pages_hold_no_inline_script_or_style(admin_page: Client) -> None:
+    for address in addresses()[:-1]:
+        text = admin_page.get(address).content.decode()
+        inline = re.findall(r"<script(?![^>]*\bsrc=)[^>]*>", text)
+        assert all('type="application/json"' in tag for tag in inline), address
+        assert not re.search(r"<style|\sstyle=", text), address
+
+
+def test_error_pages_tell_no_details(admin_page: Client, rf: RequestFactory) -> None:
+    broken = server_error(rf.get("/")).content.decode()
+    missing = admin_page.get("/no-such-page/").content.decode()
+
+    assert "Something broke" in broken
+    assert "There is nothing here" in missing
+    assert "no-such-page" not in missing
+
+
+def test_banners_tell_what_is_wrong_with_the_site_itself(
+    admin_page: Client, settings: Settings
+) -> None:
+    settings.DEMO, settings.EMAIL_CONFIGURED = True, False
+    settings.ALLOWED_HOSTS = ["monitor.example"]
+
+    text = admin_page.get("/teams/", headers={"host": "monitor.example"})
+
+    shown = text.content.decode()
+    assert "the gateway is a stand-in" in shown
+    assert "Mail is not set up" in shown
+    assert "Plain http" in shown
+
+
+def test_a_laptop_needs_no_banner_about_plain_http(admin_page: Client) -> None:
+    text = admin_page.get("/teams/", headers={"host": "127.0.0.1:8000"})
+
+    assert "Plain http" not in text.content.decode()
