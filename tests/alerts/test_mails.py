@@ -1,0 +1,224 @@
+"""What the mails say."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.core import mail
+from django.core.mail import EmailMultiAlternatives
+from pytest_django import Settings
+
+from dashboard.alerts import lifecycle
+from dashboard.alerts.delivery import deliver
+from dashboard.alerts.mail import clean_subject
+from dashboard.alerts.models import Incident, Notification, RuleKind, Severity
+from dashboard.alerts.services import evaluate, install_default_rules
+from dashboard.alerts.stories import duration
+from dashboard.probes.models import Probe, ProbeKind
+from dashboard.teams.models import Team
+from tests.alerts.conftest import after, make_incident, make_recipient, tell
+from tests.factories import (
+    NOW,
+    make_gateway,
+    make_outcome,
+    make_probe,
+    make_reading,
+    make_team,
+)
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def team() -> Team:
+    install_default_rules()
+    make_recipient()
+    return make_team(make_gateway(name="Production"), name="Acme")
+
+
+def spike(team: Team, detail: str = "HTTP 500: boom") -> Probe:
+    probe = make_probe(team)
+    for i in range(5):
+        error = "server_error" if i < 4 else "timeout"
+        make_outcome(probe, -60 * i, error_class=error, detail=detail)
+    evaluate({probe.pk}, NOW)
+    return probe
+
+
+def letter() -> EmailMultiAlternatives:
+    message = mail.outbox[-1]
+    assert isinstance(message, EmailMultiAlternatives)
+    return message
+
+
+def html(message: EmailMultiAlternatives) -> str:
+    ((content, kind),) = message.alternatives
+    assert kind == "text/html"
+    return str(content)
+
+
+def test_an_alarm_says_what_where_since_when_and_what_to_do(
+    team: Team, settings: Settings
+) -> None:
+    settings.PUBLIC_URL = "https://watch.example"
+    spike(team)
+    deliver(after(40))
+
+    message = letter()
+    incident = Incident.objects.get()
+    assert message.subject == (
+        "[Gatewatch] CRITICAL Production: Team status of Acme: 5 of 5 runs failed in "
+        "5 min (100 %, limit 20 %): mostly server error since 11:56 UTC"
+    )
+    for text in (str(message.body), html(message)):
+        assert "2026-03-02 11:56 UTC" in text
+        assert "20 %" in text
+        assert "5 in 5 min" in text
+        assert "HTTP 500: boom" in text
+        assert "Look at the gateway&#x27;s" in text or "Look at the gateway's" in text
+        assert f"https://watch.example/incidents/{incident.pk}/" in text
+    assert "4 x Server error" in str(message.body)
+    assert message.extra_headers["Auto-Submitted"] == "auto-generated"
+    assert message.extra_headers["Message-ID"].endswith("@watch.example>")
+    row = Notification.objects.get()
+    assert (row.subject, row.body) == (message.subject, message.body)
+
+
+def test_a_recovery_says_how_long_it_lasted_and_what_it_cost(team: Team) -> None:
+    probe = spike(team)
+    deliver(after(40))
+    for i in range(1, 8):
+        make_outcome(probe, 60 * i)
+    evaluate({probe.pk}, after(420))
+    deliver(after(460))
+
+    message = letter()
+    assert message.subject.startswith("[Gatewatch] RESOLVED Production: Team status")
+    assert str(message.subject).endswith("after 11 min")
+    assert "Failed:     5 of 12 runs" in str(message.body)
+    assert "5 of 12 runs" in html(message)
+
+
+def test_credits_say_how_long_they_last(team: Team) -> None:
+    probe = make_probe(team, kind=ProbeKind.BALANCE, period_s=300)
+    for hour in range(5):
+        make_reading(
+            team,
+            -3600 * (4 - hour),
+            allocated=10_000,
+            remaining=1_300 - 25 * hour,
+        )
+    evaluate({probe.pk}, NOW)
+    deliver(after(40))
+
+    assert letter().subject == (
+        "[Gatewatch] WARNING Production: Acme: 12 % left (1,200 of 10,000 credits), "
+        "about 2 days at the current rate since 12:00 UTC"
+    )
+    assert "Limit:      2,000 credits" in str(letter().body)
+
+
+def test_what_the_gateway_says_is_escaped(team: Team) -> None:
+    Team.objects.filter(pk=team.pk).update(name="<b>&Co\r\nBcc: x@example.org")
+    spike(Team.objects.get(), detail="<script>alert(1)</script>")
+    deliver(after(40))
+
+    message = letter()
+    assert "<script>" not in html(message)
+    assert "&lt;script&gt;" in html(message)
+    assert "<script>alert(1)</script>" in str(message.body)
+    assert "\n" not in message.subject
+    assert "\r" not in message.subject
+    assert message.recipients() == ["ops@example.org"]
+
+
+def test_no_key_is_in_any_mail(team: Team) -> None:
+    """Details come redacted; nothing else of a team's secrets is looked at."""
+    team.key_sealed = "canary-7f3a"
+    team.save()
+    spike(team)
+    deliver(after(40))
+
+    assert "canary-7f3a" not in letter().message().as_string()
+
+
+@pytest.mark.parametrize(
+    ("text", "subject"),
+    [
+        ("a\r\nBcc: b", "a Bcc: b"),
+        ("  a\tb  ", "a b"),
+        ("x" * 151, "x" * 149 + "…"),
+        ("x" * 150, "x" * 150),
+        ("a\u2028b\x00c", "a b c"),
+    ],
+)
+def test_a_subject_is_one_short_line(text: str, subject: str) -> None:
+    assert clean_subject(text) == subject
+
+
+def test_several_probes_are_one_headline() -> None:
+    make_recipient()
+    gateway = make_gateway(name="Production")
+    for name in ("a", "b", "c"):
+        probe = make_probe(make_team(gateway, team_id=name))
+        tell(make_incident(gateway, probe.team, probe))
+    deliver(after(40))
+
+    assert letter().subject == (
+        "[Gatewatch] CRITICAL Production: 3 probes failing (server error) "
+        "since 12:00 UTC"
+    )
+    assert all(f"Team status of {name}" in html(letter()) for name in "abc")
+
+
+def test_unlike_alarms_are_counted_and_the_worst_is_named() -> None:
+    make_recipient()
+    gateway = make_gateway(name="Production")
+    low: dict[str, Any] = {
+        "kind": RuleKind.CREDITS,
+        "severity": Severity.WARNING,
+        "error_class": "",
+    }
+    team = make_team(gateway, team_id="acme")
+    tell(make_incident(gateway, team, **low, evidence={"text": "12 % left"}))
+    suspended = make_incident(
+        gateway,
+        make_team(gateway, team_id="beta"),
+        kind=RuleKind.TEAM_STATE,
+        evidence={"text": "the team is suspended"},
+    )
+    tell(suspended)
+    deliver(after(40))
+
+    assert letter().subject == (
+        "[Gatewatch] CRITICAL Production: 2 alarms, first beta: the team is suspended "
+        "since 12:00 UTC"
+    )
+
+
+def test_a_recovered_breaker_is_told(team: Team) -> None:
+    incident = make_incident(
+        team.gateway, team, make_probe(team), kind=RuleKind.BREAKER_OPEN
+    )
+    tell(incident)
+    deliver(after(40))
+    lifecycle.resolve(incident, after(60))
+    deliver(after(100))
+
+    assert len(mail.outbox) == 2
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0, "0 s"),
+        (119, "119 s"),
+        (120, "2 min"),
+        (7199, "119 min"),
+        (7200, "2 hours"),
+        (172_800, "2 days"),
+        (-5, "0 s"),
+    ],
+)
+def test_a_duration_in_words(seconds: int, text: str) -> None:
+    assert duration(timedelta(seconds=seconds)) == text
