@@ -49,6 +49,8 @@ class Service:
     watch: Watch | None = None
     # Says whether those that come after it in the list may start.
     ready: Callable[[], bool] | None = None
+    # Called before the service is asked to end.
+    ending: Callable[[], None] | None = None
 
 
 class Running:
@@ -207,9 +209,13 @@ class Supervisor:
 
     def _stop(self) -> None:
         """Let the services finish what they are at; a second signal ends them at once."""
-        groups = [keeper.running for keeper in self._keepers if keeper.running]
-        for running in groups:
-            running.terminate()
+        groups = []
+        for keeper in self._keepers:
+            if keeper.running:
+                if keeper.service.ending:
+                    keeper.service.ending()
+                keeper.running.terminate()
+                groups.append(keeper.running)
         deadline_s = self._clock() + STOP_S
         while any(running.main.poll() is None for running in groups):
             if self._clock() >= deadline_s or self._asked_to_stop(0.1):
