@@ -2,6 +2,7 @@
 
 from apiclient import operations
 from apiclient.addresses import AddressCheck, address_check
+from apiclient.async_client import AsyncClient
 from apiclient.base_url import BaseURL, parse_base_url
 from apiclient.breaker import (
     Admit,
@@ -13,7 +14,7 @@ from apiclient.breaker import (
     host_key,
     state,
 )
-from apiclient.client import AsyncClient, Client
+from apiclient.client import Client
 from apiclient.core import VERSION, default_ssl_context
 from apiclient.errors import (
     AmbiguousOutcomeError,

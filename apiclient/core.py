@@ -1,7 +1,7 @@
 """What the two clients share: everything about a call except waiting for the network."""
 
 import ssl
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -12,11 +12,20 @@ import httpx
 from apiclient import journal
 from apiclient.addresses import AddressCheck, address_check
 from apiclient.base_url import BaseURL
-from apiclient.bodies import BodyTooLargeError, UnreadableBodyError, decoded
 from apiclient.breaker import Admit, BreakerPolicy, BreakerStore, breaker_key, host_key
 from apiclient.classify import Answer
 from apiclient.errors import EXCEPTIONS, APIError, error_for
-from apiclient.flow import (
+from apiclient.exchange import Exchange
+from apiclient.flow import course
+from apiclient.gate import Gate
+from apiclient.intake import MAX_BODY_BYTES, Intake
+from apiclient.metrics import Metrics
+from apiclient.operations import Operation
+from apiclient.payloads import Job
+from apiclient.redact import Secret, check_virtual_key
+from apiclient.report import CallReport
+from apiclient.retry import RetryPolicy
+from apiclient.steps import (
     Ask,
     Call,
     Look,
@@ -27,16 +36,7 @@ from apiclient.flow import (
     Sources,
     Step,
     Wait,
-    course,
 )
-from apiclient.gate import Gate
-from apiclient.metrics import Metrics
-from apiclient.network import Exchange
-from apiclient.operations import Operation
-from apiclient.payloads import Job
-from apiclient.redact import Secret, check_virtual_key
-from apiclient.report import CallReport
-from apiclient.retry import RetryPolicy
 from apiclient.stores import MemoryBreakerStore, shared_metrics
 from apiclient.team_payloads import Team
 from apiclient.transport import fault_of, timeouts
@@ -45,8 +45,6 @@ T = TypeVar("T")
 _Headers = tuple[tuple[bytes, bytes], ...]
 
 VERSION = "0.1.0"
-MAX_BODY_BYTES = 1024 * 1024
-MAX_ERROR_BODY_BYTES = 64 * 1024
 CONNECT_TIMEOUT_S = 5.0
 _REMEMBERED = 256  # URLs and look-ups kept per client: operations are few
 
@@ -212,11 +210,11 @@ class Core:
             headers.append((b"Content-Type", b"application/json"))
         return headers
 
-    def intake(self, response: httpx.Response) -> "Intake":
+    def intake(self, response: httpx.Response) -> Intake:
         return Intake(response.status_code, response.headers.raw, self.max_body_bytes)
 
     def answered(
-        self, prepared: Prepared, response: httpx.Response, intake: "Intake"
+        self, prepared: Prepared, response: httpx.Response, intake: Intake
     ) -> Sent:
         exchange = prepared.exchange
         exchange.ended = self._sources.clock()
@@ -288,57 +286,6 @@ class Run(Generic[T]):
     steps: Generator[Step, Reply, CallReport[T]]
 
 
-class Intake:
-    """Collects a body up to its cap.
-
-    A success that is too long is a failure; an error's body is cut, for its status says
-    what matters.
-    """
-
-    def __init__(
-        self, status: int, headers: Sequence[tuple[bytes, bytes]], cap: int
-    ) -> None:
-        self.is_success = 200 <= status < 300
-        self.whole = True
-        self._coding = _joined(headers, b"content-encoding")
-        self._cap = cap if self.is_success else min(cap, MAX_ERROR_BODY_BYTES)
-        self._chunks: list[bytes] = []
-        self._size = 0
-        length = _joined(headers, b"content-length")
-        if self.is_success and length.isascii() and length.isdecimal():
-            self._check(int(length[:20]))
-
-    def add(self, chunk: bytes) -> bool:
-        """Keep `chunk`; return whether more is wanted."""
-        self._size += len(chunk)
-        self._chunks.append(chunk)
-        if self._size > self._cap:
-            if self.is_success:
-                self._check(self._size)
-            self.whole = False
-        return self.whole
-
-    def cut(self) -> None:
-        """Note that the rest never came."""
-        self.whole = False
-
-    def _check(self, size: int) -> None:
-        if size > self._cap:
-            raise BodyTooLargeError(f"the answer is longer than {self._cap} bytes")
-
-    def body(self) -> bytes:
-        body = b"".join(self._chunks)[: self._cap]
-        if not self._coding:
-            return body
-        try:
-            return decoded(body, self._coding, self._cap)
-        except (BodyTooLargeError, UnreadableBodyError):
-            if self.is_success:
-                raise
-            self.whole = False
-            return b""
-
-
 def _headers(host: str, key: Secret | None) -> tuple[_Headers, _Headers]:
     """Return the headers that each request has, without and with the key."""
     plain = (
@@ -352,17 +299,16 @@ def _headers(host: str, key: Secret | None) -> tuple[_Headers, _Headers]:
     return plain, (*plain, (b"Authorization", f"Bearer {key.reveal()}".encode()))
 
 
-def _joined(headers: Sequence[tuple[bytes, bytes]], name: bytes) -> str:
-    """Return the values of the header `name`; httpx's own look-up costs ten times."""
-    values = [value for key, value in headers if key.lower() == name]
-    return b", ".join(values).decode("latin-1")
-
-
 def _checked_key(key: str | Secret | None) -> Secret | None:
     if key is None:
         return None
     text = key.reveal() if isinstance(key, Secret) else key
     return Secret(check_virtual_key(text))
+
+
+def value_of(report: CallReport[T]) -> T:
+    value: T = report.value  # type: ignore[assignment]  # a report without error has one
+    return value
 
 
 def checks_addresses(options: Options) -> AddressCheck:

@@ -13,16 +13,11 @@ import httpcore
 import httpx
 
 from apiclient.addresses import AddressCheck, Resolver
+from apiclient.async_network import AsyncSocketBackend
 from apiclient.bodies import BodyTooLargeError, UnreadableBodyError
 from apiclient.classify import Verdict
-from apiclient.network import (
-    AddressRefusedError,
-    AsyncSocketBackend,
-    Budget,
-    Exchange,
-    SocketBackend,
-    TLSFailedError,
-)
+from apiclient.exchange import Budget, Exchange
+from apiclient.network import AddressRefusedError, SocketBackend, TLSFailedError
 from apiclient.report import ErrorClass
 
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})

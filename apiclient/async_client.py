@@ -1,0 +1,232 @@
+"""AsyncClient: the asyncio driver of the policy, over its transport."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from types import TracebackType
+from typing import Literal, Self, TypeVar, Unpack
+
+import httpx
+
+from apiclient import operations
+from apiclient.base_url import BaseURL, parse_base_url
+from apiclient.breaker import Admit
+from apiclient.core import (
+    Options,
+    Prepared,
+    Run,
+    checks_addresses,
+    ssl_context_for,
+    value_of,
+)
+from apiclient.defaults import core_for
+from apiclient.metrics import Metrics
+from apiclient.operations import Message, Operation
+from apiclient.payloads import (
+    CompletedJob,
+    CreditCheck,
+    Health,
+    Job,
+    LLMCall,
+    SingleCall,
+)
+from apiclient.redact import Secret
+from apiclient.report import CallReport
+from apiclient.steps import Look, Reply, Send, Sent, Wait
+from apiclient.team_payloads import Credits, Team
+from apiclient.transport import FAULTS, AsyncWireTransport
+
+T = TypeVar("T")
+
+
+class AsyncClient:
+    """The same for asyncio, with the same names; see Client.
+
+    A breaker store is called in the event loop, so it should not wait for a network.
+    """
+
+    def __init__(
+        self,
+        *,
+        base_url: str | BaseURL,
+        team_id: str = "",
+        virtual_key: str | Secret | None = None,
+        transport: httpx.AsyncBaseTransport | None = None,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        **options: Unpack[Options],
+    ) -> None:
+        url = base_url if isinstance(base_url, BaseURL) else parse_base_url(base_url)
+        self._core = core_for(
+            options,
+            base_url=url,
+            team_id=team_id,
+            virtual_key=virtual_key,
+            measured=transport is None,
+        )
+        self._sleep = sleep
+        self._transport = transport or AsyncWireTransport(
+            ssl_context_for(url, options),
+            checks_addresses(options),
+            fresh_connections=options.get("fresh_connections", False),
+            max_connections=options.get("max_connections", 10),
+        )
+
+    def __repr__(self) -> str:
+        return f"AsyncClient({self._core!r})"
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        await self._transport.aclose()
+
+    @property
+    def metrics(self) -> Metrics:
+        return self._core.metrics
+
+    def get_stats(self) -> dict[str, object]:
+        return self._core.metrics.get_stats()
+
+    async def run(self, operation: Operation[T]) -> T:
+        """Return the operation's payload, or raise the APIError that says why not."""
+        report = await self.report(operation)
+        if report.error is not None:
+            raise self._core.error_of(operation, report)
+        return value_of(report)
+
+    async def report(
+        self,
+        operation: Operation[T],
+        *,
+        max_retries: int | None = None,
+        deadline_s: float | None = None,
+        admit: Admit = Admit.NORMAL,
+    ) -> CallReport[T]:
+        """Return everything about one call; never raises for what the gateway did."""
+        core = self._core
+        run = core.begin(operation, max_retries, deadline_s, admit)
+        reply: Reply = None
+        while True:
+            try:
+                step = run.steps.send(reply)
+            except StopIteration as done:
+                return core.finished(run, done.value)
+            if isinstance(step, Send):
+                reply = await self._send(run, step)
+            elif isinstance(step, Wait):
+                core.waits(run, step)
+                await self._sleep(step.seconds)
+                reply = None
+            elif isinstance(step, Look):
+                reply = await self._look(run, step)
+            else:
+                reply = core.decide(run, step)
+
+    async def _send(self, run: Run[T], step: Send) -> Sent:
+        try:
+            return await self._exchange(self._core.prepare(run, step))
+        except BaseException:
+            self._core.gate.release(step.admission.tickets)
+            raise
+
+    async def _look(self, run: Run[T], step: Look) -> Sent:
+        sent = self._core.remembered(step)
+        if sent is None:
+            sent = await self._exchange(self._core.prepare(run, step))
+            self._core.remember(step, sent)
+        return sent
+
+    async def _exchange(self, prepared: Prepared) -> Sent:
+        core = self._core
+        try:
+            response = await self._transport.handle_async_request(prepared.request)
+            stream = response.stream
+            assert isinstance(stream, httpx.AsyncByteStream)
+            try:
+                intake = core.intake(response)
+                try:
+                    async for chunk in stream:
+                        if not intake.add(chunk):
+                            break
+                except FAULTS:
+                    if intake.is_success:
+                        raise
+                    intake.cut()
+            finally:
+                await stream.aclose()
+            return core.answered(prepared, response, intake)
+        except FAULTS as error:
+            return core.failed(prepared, error)
+
+    async def health(self) -> Health:
+        return await self.run(operations.health())
+
+    async def get_team(self, team_id: str | None = None) -> Team:
+        return await self.run(operations.get_team(self._core.team(team_id)))
+
+    async def list_teams(self) -> tuple[Team, ...]:
+        return await self.run(operations.list_teams())
+
+    async def balance(self, team_id: str | None = None) -> Credits:
+        return await self.run(operations.balance(self._core.team(team_id)))
+
+    async def check_credits(self, credits_needed: int = 1) -> CreditCheck:
+        return await self.run(
+            operations.credit_check(self._core.team(None), credits_needed)
+        )
+
+    async def create_job(
+        self,
+        job_type: str,
+        *,
+        user_id: str | None = None,
+        metadata: Mapping[str, object] | None = None,
+    ) -> Job:
+        return await self.run(
+            operations.create_job(
+                self._core.team(None), job_type, user_id=user_id, metadata=metadata
+            )
+        )
+
+    async def get_job(self, job_id: str) -> Job:
+        return await self.run(operations.get_job(job_id))
+
+    async def complete_job(
+        self,
+        job_id: str,
+        status: Literal["completed", "failed"],
+        error_message: str | None = None,
+    ) -> CompletedJob:
+        return await self.run(operations.complete_job(job_id, status, error_message))
+
+    async def llm_call(
+        self, job_id: str, *, model: str, messages: Sequence[Message], **options: object
+    ) -> LLMCall:
+        return await self.run(
+            operations.llm_call(job_id, model=model, messages=messages, **options)
+        )
+
+    async def create_and_call(
+        self,
+        job_type: str,
+        *,
+        model: str,
+        messages: Sequence[Message],
+        **options: object,
+    ) -> SingleCall:
+        return await self.run(
+            operations.create_and_call(
+                self._core.team(None),
+                job_type,
+                model=model,
+                messages=messages,
+                **options,
+            )
+        )

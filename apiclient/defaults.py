@@ -1,0 +1,43 @@
+"""The real clock, chance and ids: the one place that names them."""
+
+import random
+import time
+from datetime import UTC, datetime
+from uuid import uuid4
+
+from apiclient.base_url import BaseURL
+from apiclient.core import Core, Options
+from apiclient.redact import Secret
+from apiclient.steps import Sources
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _new_id() -> str:
+    return str(uuid4())
+
+
+def core_for(
+    options: Options,
+    *,
+    base_url: BaseURL,
+    team_id: str,
+    virtual_key: str | Secret | None,
+    measured: bool,
+) -> Core:
+    sources = Sources(
+        clock=options.get("clock", time.monotonic),
+        now=options.get("now", _utc_now),
+        draw=options.get("draw", random.random),
+    )
+    return Core(
+        options,
+        sources,
+        base_url=base_url,
+        team_id=team_id,
+        virtual_key=virtual_key,
+        new_id=options.get("new_id", _new_id),
+        measured=measured,
+    )

@@ -1,0 +1,101 @@
+"""What the policy of a call asks its driver to do, and what it is told in return."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Generic, TypeVar
+
+from apiclient.breaker import Admit, Result
+from apiclient.classify import Answer, Verdict
+from apiclient.gate import Admission, Aftermath
+from apiclient.operations import Operation
+from apiclient.payloads import Job
+from apiclient.report import Attempt, Phases
+from apiclient.retry import RetryPolicy
+from apiclient.team_payloads import Team
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Ask whether an attempt may be sent."""
+
+    mode: Admit
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Send the call's own request. `timeout_s` bounds the whole exchange."""
+
+    number: int
+    timeout_s: float
+    admission: Admission
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """Send a side request once, outside breaker and metrics.
+
+    The answer may be up to `fresh_for_s` seconds old.
+    """
+
+    operation: Operation[Team] | Operation[Job]
+    timeout_s: float
+    fresh_for_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Do nothing for `seconds` after the attempt `after` failed."""
+
+    seconds: float
+    after: Attempt
+
+
+@dataclass(frozen=True, slots=True)
+class Settle:
+    """Tell the breakers how an admitted attempt ended: the route's, then the host's."""
+
+    admission: Admission
+    results: tuple[Result, Result]
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What became of a request: an answer, or the fault that came instead."""
+
+    started_at: datetime
+    latency_s: float
+    answer: Answer | None = None
+    fault: Verdict | None = None
+    phases: Phases = field(default_factory=Phases)
+
+
+Step = Ask | Send | Look | Wait | Settle
+Reply = Admission | Sent | Aftermath | None
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Generic[T]):
+    """One call as its caller wants it. `secrets` are hidden in every text."""
+
+    operation: Operation[T]
+    request_id: str
+    retry: RetryPolicy
+    max_retries: int
+    deadline_s: float
+    admit: Admit = Admit.NORMAL
+    host: str = ""
+    team_id: str = ""
+    has_key: bool = True
+    secrets: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Time and chance: monotonic seconds, the aware UTC time, and draws on [0, 1)."""
+
+    clock: Callable[[], float]
+    now: Callable[[], datetime]
+    draw: Callable[[], float]
