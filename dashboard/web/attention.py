@@ -1,4 +1,4 @@
-"""What needs somebody's attention, worst first, and the verdict in one sentence."""
+"""What needs somebody's attention, worst first."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,10 +12,13 @@ from dashboard.probes.queries import BreakerView
 from dashboard.probes.taxonomy import meaning
 from dashboard.teams.models import CreditReading, Team, TeamStatus
 from dashboard.web import credit_levels, words
-from dashboard.web.prober import Prober, ProberState
+from dashboard.web.prober import Prober
 from dashboard.web.states import ProbeState, State, Tone, state_of
 
-_URGENCY = {Tone.BAD: 0, Tone.WARN: 1, Tone.UNKNOWN: 2}
+URGENCY = {Tone.BAD: 0, Tone.WARN: 1, Tone.UNKNOWN: 2}
+_WORRYING = {State.FAILING, State.OVERDUE, State.OWN_FAULT}
+# So many probes that fail alike are one thing: probably their gateway.
+_TOGETHER = 3
 _TEAM_KINDS = {RuleKind.TEAM_STATE, RuleKind.GATEWAY_DOWN}
 
 
@@ -45,16 +48,6 @@ class Item:
     advice: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """The page's first sentence. `problems` counts what needs attention."""
-
-    tone: Tone
-    sentence: str
-    detail: str
-    problems: int
-
-
 def items(facts: Facts) -> list[Item]:
     """Return what needs attention; a fact that an incident tells is told once."""
     found = [
@@ -66,87 +59,8 @@ def items(facts: Facts) -> list[Item]:
     ]
     return sorted(
         found,
-        key=lambda item: (_URGENCY[item.tone], item.since or facts.now, item.title),
+        key=lambda item: (URGENCY[item.tone], item.since or facts.now, item.title),
     )
-
-
-def verdict(facts: Facts, found: Sequence[Item]) -> Verdict:
-    for decide in (_nothing_set_up, _prober_silent):
-        if early := decide(facts):
-            return early
-    if found:
-        needs = "needs" if len(found) == 1 else "need"
-        return Verdict(
-            tone=min((item.tone for item in found), key=_URGENCY.__getitem__),
-            sentence=f"{words.count(len(found), 'thing')} {needs} attention",
-            detail=found[0].title,
-            problems=len(found),
-        )
-    return _all_clear(facts)
-
-
-def _nothing_set_up(facts: Facts) -> Verdict | None:
-    if facts.probes:
-        return None
-    return Verdict(
-        Tone.UNKNOWN,
-        "Nothing is watched yet",
-        "No gateway is set up, or no team is shared with you.",
-        0,
-    )
-
-
-def _prober_silent(facts: Facts) -> Verdict | None:
-    if facts.prober.state is ProberState.WORKING:
-        return None
-    if facts.prober.age_s is None:
-        if any(probe.last_at for probe in facts.probes):
-            return Verdict(Tone.UNKNOWN, "Unknown: the prober does not work", "", 0)
-        return Verdict(
-            Tone.UNKNOWN,
-            "Waiting for the first result",
-            "The prober has not begun; manage.py up starts it.",
-            0,
-        )
-    silence = words.duration(facts.prober.age_s)
-    return Verdict(
-        Tone.UNKNOWN,
-        f"Unknown: the prober has not worked for {silence}",
-        "Everything below is the last that was known; manage.py up starts it again.",
-        0,
-    )
-
-
-def _all_clear(facts: Facts) -> Verdict:
-    states = [state_of(probe, facts.prober, facts.now).state for probe in facts.probes]
-    answered = states.count(State.OK)
-    latest = max((p.last_at for p in facts.probes if p.last_at), default=None)
-    if not answered or latest is None:
-        return Verdict(
-            Tone.UNKNOWN,
-            "Waiting for the first result",
-            "Probes are set up; their first results are due within a minute.",
-            0,
-        )
-    return Verdict(
-        Tone.OK,
-        f"All clear: {words.count(answered, 'probe')} answered",
-        ", ".join([f"the latest {words.ago(latest, facts.now)}", *_quiet_ones(states)]),
-        0,
-    )
-
-
-def _quiet_ones(states: Collection[State]) -> list[str]:
-    return [
-        f"{number} {word}"
-        for state, word in (
-            (State.WAITING, "waiting for a first result"),
-            (State.HELD, "held by a breaker"),
-            (State.NO_KEY, "without a key"),
-            (State.OFF, "switched off"),
-        )
-        if (number := sum(1 for each in states if each is state))
-    ]
 
 
 def _incidents(facts: Facts) -> list[Item]:
@@ -166,14 +80,21 @@ def _incidents(facts: Facts) -> list[Item]:
 
 
 def _failing_probes(facts: Facts) -> list[Item]:
-    found = []
+    """Return what fails that no incident tells of; the same thing many times is one."""
+    alike: dict[tuple[str, ProbeState], list[Probe]] = {}
     for probe in facts.probes:
         state = state_of(probe, facts.prober, facts.now)
-        if state.state not in {State.FAILING, State.OVERDUE, State.OWN_FAULT}:
-            continue
-        if not _is_told(probe, facts.incidents):
-            found.append(_failing(probe, state))
-    return found
+        if state.state in _WORRYING and not _is_told(probe, facts.incidents):
+            alike.setdefault((str(probe.gateway), state), []).append(probe)
+    return [
+        item
+        for (gateway, state), probes in alike.items()
+        for item in (
+            [_failing_together(gateway, state, probes)]
+            if len(probes) >= _TOGETHER
+            else [_failing(probe, state) for probe in probes]
+        )
+    ]
 
 
 def _failing(probe: Probe, state: ProbeState) -> Item:
@@ -183,10 +104,29 @@ def _failing(probe: Probe, state: ProbeState) -> Item:
         kind=state.state.value,
         title=f"{probe}: {state.reason}",
         why="" if missing else "from its latest result",
-        since=probe.last_at if missing else probe.failing_since or probe.last_at,
+        since=_since(probe),
         url=reverse("probe", args=[probe.pk]),
         advice="" if missing else _advice(probe.last_error),
     )
+
+
+def _failing_together(gateway: str, state: ProbeState, probes: Sequence[Probe]) -> Item:
+    missing = state.state is State.OVERDUE
+    named = ", ".join(str(probe) for probe in probes[:_TOGETHER])
+    more = len(probes) - _TOGETHER
+    return Item(
+        tone=state.tone,
+        kind=state.state.value,
+        title=f"{gateway}: {words.count(len(probes), 'probe')}, {state.reason}",
+        why=f"{named} and {more} more" if more else named,
+        since=min((at for at in map(_since, probes) if at), default=None),
+        url="#probes",
+        advice="" if missing else _advice(probes[0].last_error),
+    )
+
+
+def _since(probe: Probe) -> datetime | None:
+    return probe.failing_since or probe.last_at
 
 
 def _is_told(probe: Probe, incidents: Collection[Incident]) -> bool:

@@ -20,6 +20,16 @@ def duration(seconds: float) -> str:
     return _two(whole // 86400, "d", whole % 86400 // 3600, "h")
 
 
+def roughly(seconds: float) -> str:
+    """Return "22 h" or "5 d": one unit, for what is an estimate anyway."""
+    whole = max(0, round(seconds))
+    if whole < 2 * 3600:
+        return duration(whole)
+    if whole < 48 * 3600:
+        return f"{round(whole / 3600)} h"
+    return f"{round(whole / 86400)} d"
+
+
 def _two(large: int, large_unit: str, small: int, small_unit: str) -> str:
     return f"{large} {large_unit}" + (f" {small} {small_unit}" if small else "")
 
@@ -38,6 +48,8 @@ def exact(at: datetime) -> str:
 
 def time(at: datetime | None, now: datetime, missing: str = NO_DATA) -> SafeString:
     """Return a <time> that reads "4 s ago" and tells the exact moment on hover."""
+    if at is None and not missing:
+        return SafeString()
     if at is None:
         return format_html('<span class="none">{}</span>', missing)
     return _time(at, ago(at, now))

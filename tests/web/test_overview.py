@@ -1,5 +1,6 @@
 """The overview in each state that it can be in."""
 
+import gzip
 from datetime import timedelta
 
 import pytest
@@ -8,8 +9,16 @@ from pytest_django import DjangoAssertNumQueries
 
 from dashboard.alerts.models import Incident, RuleKind, Severity
 from dashboard.probes.models import Heartbeat
+from dashboard.rollups.services import fold
 from dashboard.teams.models import TeamStatus
-from tests.factories import NOW, make_gateway, make_probe, make_reading, make_team
+from tests.factories import (
+    NOW,
+    make_gateway,
+    make_outcome,
+    make_probe,
+    make_reading,
+    make_team,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -141,3 +150,31 @@ def test_the_number_of_queries_does_not_grow_with_the_probes(
 
     with django_assert_max_num_queries(12):
         page(admin_page)
+
+
+def test_what_fails_everywhere_is_one_thing(admin_page: Client) -> None:
+    beat()
+    gateway = make_gateway(name="Production")
+    for _ in range(5):
+        make_probe(
+            team=make_team(gateway),
+            last_at=NOW,
+            last_error="server_error",
+            failing_since=NOW - timedelta(seconds=30),
+        )
+
+    text = page(admin_page)
+
+    assert "1 thing needs attention" in text
+    assert "Production: 5 probes, Server error" in text
+    assert "and 2 more" in text
+
+
+def test_a_page_that_is_renewed_stays_small(admin_page: Client) -> None:
+    beat()
+    gateway = make_gateway()
+    for _ in range(30):
+        probe = make_probe(team=make_team(gateway), last_at=NOW)
+        fold([make_outcome(probe, -3600 * n) for n in range(24)])
+
+    assert len(gzip.compress(page(admin_page, part=True).encode())) < 20_000

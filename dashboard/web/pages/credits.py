@@ -48,12 +48,12 @@ def runway(burn: Burn | None) -> str:
         return "nothing used lately"
     if burn.remaining <= 0:
         return "used up"
-    return f"about {words.duration(burn.hours_left * 3600)}"
+    return f"about {words.roughly(burn.hours_left * 3600)}"
 
 
 def pace(burn: Burn | None) -> str:
     if burn is None:
         return ""
-    span = words.duration(burn.span.total_seconds())
+    span = words.roughly(burn.span.total_seconds())
     basis = f"from {words.count(burn.readings, 'reading')} over {span}"
     return f"{words.number(burn.per_hour)} credits an hour, {basis}"

@@ -11,12 +11,13 @@ from dashboard.web.pages.parts import Alarm, Link, alarm
 from dashboard.web.pages.probe_rows import ProbeRow, off_links, probe_rows
 from dashboard.web.pages.tiles import Tile, tiles
 from dashboard.web.recent import recent
+from dashboard.web.verdict import Verdict, verdict
 
 
 @dataclass(frozen=True, slots=True)
 class Overview:
     title: str
-    verdict: attention.Verdict
+    verdict: Verdict
     alarms: list[Alarm]
     tiles: list[Tile]
     rows: list[ProbeRow]
@@ -30,11 +31,11 @@ def overview(user: access.Visitor, now: datetime) -> Overview:
     """Return the overview of everything that the user may see; eleven queries."""
     known = facts(user, now)
     items = attention.items(known)
-    verdict = attention.verdict(known, items)
+    said = verdict(known, items)
     seen = recent([probe.pk for probe in known.probes], now)
     return Overview(
-        title=f"{verdict.problems} failing" if verdict.problems else "Overview",
-        verdict=verdict,
+        title=f"{said.problems} failing" if said.problems else "Overview",
+        verdict=said,
         alarms=[alarm(item, now) for item in items],
         tiles=tiles(known, seen) if known.probes else [],
         rows=probe_rows(known.probes, known.prober, seen, now),

@@ -22,7 +22,7 @@ from dashboard.web.prober import prober
 from dashboard.web.ranges import Range, Tab, tabs
 from dashboard.web.states import Tone
 
-MOST_OUTCOMES = 50
+MOST_OUTCOMES = 30
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,98 @@
+"""The verdict on everything that somebody may see, in one sentence."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from dashboard.web import words
+from dashboard.web.attention import URGENCY, Facts, Item
+from dashboard.web.prober import ProberState
+from dashboard.web.states import State, Tone, state_of
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The page's first sentence. `problems` counts what needs attention."""
+
+    tone: Tone
+    sentence: str
+    detail: str
+    problems: int
+
+
+def verdict(facts: Facts, found: Sequence[Item]) -> Verdict:
+    for decide in (_nothing_set_up, _prober_silent):
+        if early := decide(facts):
+            return early
+    if found:
+        needs = "needs" if len(found) == 1 else "need"
+        return Verdict(
+            tone=min((item.tone for item in found), key=URGENCY.__getitem__),
+            sentence=f"{words.count(len(found), 'thing')} {needs} attention",
+            detail=found[0].title,
+            problems=len(found),
+        )
+    return _all_clear(facts)
+
+
+def _nothing_set_up(facts: Facts) -> Verdict | None:
+    if facts.probes:
+        return None
+    return Verdict(
+        Tone.UNKNOWN,
+        "Nothing is watched yet",
+        "No gateway is set up, or no team is shared with you.",
+        0,
+    )
+
+
+def _prober_silent(facts: Facts) -> Verdict | None:
+    if facts.prober.state is ProberState.WORKING:
+        return None
+    if facts.prober.age_s is None:
+        if any(probe.last_at for probe in facts.probes):
+            return Verdict(Tone.UNKNOWN, "Unknown: the prober does not work", "", 0)
+        return Verdict(
+            Tone.UNKNOWN,
+            "Waiting for the first result",
+            "The prober has not begun; manage.py up starts it.",
+            0,
+        )
+    silence = words.duration(facts.prober.age_s)
+    return Verdict(
+        Tone.UNKNOWN,
+        f"Unknown: the prober has not worked for {silence}",
+        "Everything below is the last that was known; manage.py up starts it again.",
+        0,
+    )
+
+
+def _all_clear(facts: Facts) -> Verdict:
+    states = [state_of(probe, facts.prober, facts.now).state for probe in facts.probes]
+    answered = states.count(State.OK)
+    latest = max((p.last_at for p in facts.probes if p.last_at), default=None)
+    if not answered or latest is None:
+        return Verdict(
+            Tone.UNKNOWN,
+            "Waiting for the first result",
+            "Probes are set up; their first results are due within a minute.",
+            0,
+        )
+    return Verdict(
+        Tone.OK,
+        f"All clear: {words.count(answered, 'probe')} answered",
+        ", ".join([f"the latest {words.ago(latest, facts.now)}", *_quiet_ones(states)]),
+        0,
+    )
+
+
+def _quiet_ones(states: Collection[State]) -> list[str]:
+    return [
+        f"{number} {word}"
+        for state, word in (
+            (State.WAITING, "waiting for a first result"),
+            (State.HELD, "held by a breaker"),
+            (State.NO_KEY, "without a key"),
+            (State.OFF, "switched off"),
+        )
+        if (number := sum(1 for each in states if each is state))
+    ]
