@@ -66,11 +66,3 @@ def chromium() -> str:
 def now() -> datetime:
     """Return the moment at which the factories' objects live."""
     return datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
-
-
-@pytest.fixture
-def plain_environment(tmp_path: Path) -> dict[str, str]:
-    """Return the environment of a command started by hand: no settings of the tests."""
-    hidden = {"DJANGO_SETTINGS_MODULE", "SECRET_KEY", "FIELD_KEYS", "DATABASE_URL"}
-    kept = {k: v for k, v in os.environ.items() if k not in hidden}
-    return {**kept, "GATEWATCH_VAR": str(tmp_path / "var")}

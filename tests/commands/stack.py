@@ -16,6 +16,15 @@ ROOT = Path(__file__).parents[2]
 MANAGE = str(ROOT / "manage.py")
 
 
+def plain(folder: Path) -> dict[str, str]:
+    """Return the environment of a command started by hand: no settings of the tests."""
+    ours = re.compile(
+        r"(DATABASE|PUBLIC|EMAIL)_URL|SECRET_KEY|FIELD_KEYS|DJANGO_|GATEWATCH"
+    )
+    kept = {name: text for name, text in os.environ.items() if not ours.match(name)}
+    return {**kept, "GATEWATCH_VAR": str(folder / "var")}
+
+
 def manage(
     environment: Mapping[str, str], *arguments: str
 ) -> subprocess.CompletedProcess[str]:
@@ -74,19 +83,22 @@ def command_line(pid: int) -> str:
 class Up:
     """A running supervisor, its processes and its database."""
 
-    def __init__(self, environment: Mapping[str, str], *arguments: str) -> None:
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self._environment = {**environment, "GATEWATCH_WORKERS": "4"}
         self.database = Path(environment["GATEWATCH_VAR"]) / "gatewatch.sqlite3"
-        self.log = Path(environment["GATEWATCH_VAR"]) / "up.log"
-        self.log.parent.mkdir(parents=True, exist_ok=True)
-        with self.log.open("w") as log:
+        self.start()
+
+    def start(self) -> None:
+        log = Path(f"{self._environment['GATEWATCH_VAR']}.log")
+        with log.open("w") as file:
             self.process = subprocess.Popen(
-                [sys.executable, MANAGE, "up", "--bind", "127.0.0.1:0", *arguments],
-                env={**environment, "GATEWATCH_WORKERS": "4"},
-                stdout=log,
-                stderr=log,
+                [sys.executable, MANAGE, "up", "--bind", "127.0.0.1:0"],
+                env=self._environment,
+                stdout=file,
+                stderr=file,
             )
-        wait_for(lambda: "Gatewatch runs at" in self.log.read_text(), 60)
-        [self.address] = re.findall(r"runs at (\S+)", self.log.read_text())
+        wait_for(lambda: "Gatewatch runs at" in log.read_text(), 60)
+        [self.address] = re.findall(r"runs at (\S+)", log.read_text())
 
     def main_of(self, word: str) -> int:
         """Return the main process of the service whose command line holds `word`."""

@@ -1,8 +1,9 @@
 from argparse import ArgumentParser
 from pathlib import Path
 
+from django.core.management import call_command
 from django.core.management.base import BaseCommand
-from django.db import transaction
+from django.db import connection, transaction
 from django.utils import timezone
 
 from dashboard.management.config.changes import Changes
@@ -25,6 +26,9 @@ class Command(BaseCommand):
 
     def handle(self, *, file: Path, dry_run: bool, prune: bool, **_: object) -> None:
         document = Document.read(file)
+        if not dry_run and not connection.introspection.table_names():
+            # A new installation: the file may well come before the first `up`.
+            call_command("migrate", interactive=False, verbosity=0)
         with transaction.atomic():
             changes = load(document, timezone.now(), prune=prune)
             self._show(changes)
