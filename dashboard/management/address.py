@@ -32,12 +32,17 @@ class Bind:
         return cls(host, int(port))
 
     @property
+    def is_wildcard(self) -> bool:
+        """Say whether it means all addresses of the machine."""
+        with contextlib.suppress(ValueError):
+            return ipaddress.ip_address(self.host).is_unspecified
+        return False
+
+    @property
     def reachable_host(self) -> str:
         """Return a host by which this machine itself reaches the server."""
-        with contextlib.suppress(ValueError):
-            address = ipaddress.ip_address(self.host)
-            if address.is_unspecified:
-                return "127.0.0.1" if address.version == 4 else "::1"
+        if self.is_wildcard:
+            return "::1" if ":" in self.host else "127.0.0.1"
         return self.host
 
     @property

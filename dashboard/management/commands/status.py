@@ -9,11 +9,12 @@ from django.utils import timezone
 from dashboard.alerts.queries import outbox_state
 from dashboard.management.tables import table
 from dashboard.web import attention, words
-from dashboard.web.attention import Facts, Item, Verdict
+from dashboard.web.attention import Facts, Item
 from dashboard.web.pages.facts import facts
 from dashboard.web.pages.tiles import Tile, tiles
 from dashboard.web.recent import recent
 from dashboard.web.states import state_of
+from dashboard.web.verdict import Verdict, verdict
 
 
 class Command(BaseCommand):
@@ -28,15 +29,14 @@ class Command(BaseCommand):
         # Who may run commands may see everything.
         known = facts(User(is_superuser=True), now)
         items = attention.items(known)
-        verdict = attention.verdict(known, items)
         told = _json if json else _text
-        self.stdout.write(told(known, verdict, items, now))
+        self.stdout.write(told(known, verdict(known, items), items, now))
 
 
-def _text(known: Facts, verdict: Verdict, items: list[Item], now: datetime) -> str:
-    lines = [f"{verdict.tone.value.upper()}: {verdict.sentence}"]
-    if verdict.detail and not items:
-        lines.append(verdict.detail)
+def _text(known: Facts, found: Verdict, items: list[Item], now: datetime) -> str:
+    lines = [f"{found.tone.value.upper()}: {found.sentence}"]
+    if found.detail and not items:
+        lines.append(found.detail)
     lines += [_line(item, now) for item in items]
     if known.probes:
         seen = recent([probe.pk for probe in known.probes], now)
@@ -76,13 +76,13 @@ def _probe_table(known: Facts, now: datetime) -> str:
     return table(header, rows)
 
 
-def _json(known: Facts, verdict: Verdict, items: list[Item], now: datetime) -> str:
+def _json(known: Facts, found: Verdict, items: list[Item], now: datetime) -> str:
     outbox = outbox_state(now)
     return json.dumps(
         {
-            "verdict": verdict.sentence,
-            "tone": verdict.tone,
-            "problems": verdict.problems,
+            "verdict": found.sentence,
+            "tone": found.tone,
+            "problems": found.problems,
             "attention": [
                 {
                     "tone": item.tone,

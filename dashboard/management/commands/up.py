@@ -54,6 +54,11 @@ class Command(BaseCommand):
     def _serve(self, services: list[Service], bound: Bind) -> None:
         address = settings.PUBLIC_URL or bound.url
         self.stdout.write(f"Gatewatch runs at {address} (Ctrl-C stops it).")
+        if bound.is_wildcard and not settings.PUBLIC_URL:
+            self.stdout.write(
+                "Only this machine is let in: set PUBLIC_URL to how others reach it, as "
+                f"http://HOST:{bound.port}."
+            )
         link = setup_url(timezone.now(), address)
         if link:
             self.stdout.write(f"Nobody can log in yet. Make the first admin at {link}")

@@ -1,0 +1,98 @@
+"""`probe` and `status` against a stand-in gateway."""
+
+import io
+import json
+from collections.abc import Iterator
+
+import pytest
+from django.core.management import call_command
+
+from dashboard.probes.models import Outcome
+from dashboard.probes.services import watch_gateway, watch_team
+from dashboard.simulator.faults import Fault, FaultKind
+from dashboard.simulator.running import RunningGateway, running_gateway
+from dashboard.teams.keys import set_key
+from tests.factories import NOW, make_gateway, make_team
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def stand_in() -> Iterator[RunningGateway]:
+    with running_gateway(["acme"]) as running:
+        gateway = make_gateway(
+            name="Production", base_url=running.base_url, allow_private=True
+        )
+        team = make_team(gateway, team_id="acme", name="ACME")
+        set_key(team, "sk-sim-acme", NOW)
+        watch_gateway(gateway, NOW)
+        watch_team(team, NOW)
+        yield running
+
+
+def run(*arguments: str) -> tuple[int, str]:
+    """Return the exit code and what was printed."""
+    out = io.StringIO()
+    try:
+        call_command(*arguments, stdout=out)
+    except SystemExit as end:
+        return int(end.code or 0), out.getvalue()
+    return 0, out.getvalue()
+
+
+def test_all_good_exits_0_and_is_recorded(stand_in: RunningGateway) -> None:
+    code, told = run("probe")
+
+    assert code == 0
+    header, *rows = told.splitlines()
+    assert header.split()[:5] == ["GATEWAY", "TEAM", "PROBE", "CLASS", "STATUS"]
+    assert [row.split()[:5] for row in rows] == [
+        ["Production", "-", "health", "ok", "200"],
+        ["Production", "acme", "balance", "ok", "200"],
+        ["Production", "acme", "team_status", "ok", "200"],
+    ]
+    assert Outcome.objects.count() == 3
+
+
+def test_something_failing_exits_1_and_names_its_class(
+    stand_in: RunningGateway,
+) -> None:
+    stand_in.set_fault(Fault(FaultKind.TEAM_SUSPENDED, team="acme"))
+
+    code, told = run("probe", "--team", "ACME", "--json")
+
+    assert code == 1
+    assert [row["probe"] for row in json.loads(told)] == ["balance", "team_status"]
+    assert any(not row["ok"] for row in json.loads(told))
+
+
+def test_one_probe_may_be_named(stand_in: RunningGateway) -> None:
+    code, told = run("probe", "--probe", "health", "--json")
+
+    [row] = json.loads(told)
+    assert (code, row["probe"], row["team"], row["ok"]) == (0, "health", None, True)
+
+
+def test_status_tells_the_verdict_and_each_probe(stand_in: RunningGateway) -> None:
+    run("probe")
+
+    code, told = run("status")
+
+    assert code == 0
+    assert told.startswith("UNKNOWN: ")
+    assert "Error rate, last hour: " in told
+    assert "team_status" in told
+
+
+def test_status_in_json_has_the_same_facts(stand_in: RunningGateway) -> None:
+    run("probe")
+
+    facts = json.loads(run("status", "--json")[1])
+
+    assert facts["problems"] == 0
+    assert {row["probe"] for row in facts["probes"]} >= {"health", "balance"}
+    assert facts["outbox"] == {"depth": 0, "dead": 0}
+
+
+def test_status_of_an_empty_installation_says_so() -> None:
+    assert run("status")[1].startswith("UNKNOWN: Nothing is watched yet")
