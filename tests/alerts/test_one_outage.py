@@ -14,7 +14,7 @@ from dashboard.teams.models import Team
 from tests.factories import NOW, make_gateway, make_outcome, make_probe, make_team
 
 Answer = Callable[[Probe, int], str]
-OUTAGE = range(600, 1080)
+OUTAGE = range(300, 780)
 
 pytestmark = pytest.mark.django_db
 
@@ -33,14 +33,14 @@ def run(probe: Probe, at: float, error_class: str = "") -> None:
 
 
 def replay(probes: list[Probe], until_s: int, answer: Answer) -> None:
-    """Run each probe every minute, a few seconds apart; deliver every 3 s."""
+    """Run each probe every minute, a few seconds apart; deliver every 5 s."""
     for second in range(until_s):
         for position, probe in enumerate(probes):
             if second % 60 == position * 7:
                 run(probe, second, answer(probe, second))
         if second % 15 == 0:
             evaluate_all(NOW + timedelta(seconds=second))
-        if second % 3 == 0:
+        if second % 5 == 0:
             deliver(NOW + timedelta(seconds=second))
 
 
@@ -74,11 +74,11 @@ def probes() -> list[Probe]:
 def test_a_gateway_that_is_down_is_told_once_and_its_recovery_once(
     probes: list[Probe],
 ) -> None:
-    replay(probes, 1700, fails("server_error", OUTAGE))
+    replay(probes, 1320, fails("server_error", OUTAGE))
 
     what = "Production: 7 of 7 probes failing (server error)"
     assert subjects() == [
-        f"[Gatewatch] CRITICAL {what} since 12:10 UTC",
+        f"[Gatewatch] CRITICAL {what} since 12:05 UTC",
         f"[Gatewatch] RESOLVED {what} after 9 min",
     ]
     assert not Incident.objects.filter(resolved_at=None).exists()
@@ -91,11 +91,11 @@ def test_an_outage_that_health_does_not_see_is_told_once(probes: list[Probe]) ->
         failing = second in OUTAGE and probe.team is not None
         return "server_error" if failing else ""
 
-    replay(probes, 1900, answer)
+    replay(probes, 1500, answer)
 
     what = "Production: 6 probes failing (server error)"
     assert subjects() == [
-        f"[Gatewatch] CRITICAL {what} since 12:10 UTC",
+        f"[Gatewatch] CRITICAL {what} since 12:05 UTC",
         f"[Gatewatch] RESOLVED {what} after 12 min",
     ]
     assert not Incident.objects.filter(resolved_at=None).exists()
@@ -107,19 +107,19 @@ def test_an_outage_of_one_probe_is_told_once_at_its_minimum_sample(
     def answer(probe: Probe, second: int) -> str:
         return "timeout" if second in OUTAGE and probe == probes[0] else ""
 
-    replay(probes, 1700, answer)
+    replay(probes, 1320, answer)
 
     what = "Production: Team status of acme: 5 of 5 runs failed in 5 min (100 %, limit 20 %)"
     opened, resolved = subjects()
     assert opened.startswith(
         "[Gatewatch] CRITICAL Production: Team status of acme: 3 of 5"
     )
-    assert opened.endswith("timed out since 12:10 UTC")
+    assert opened.endswith("timed out since 12:05 UTC")
     assert resolved == f"[Gatewatch] RESOLVED {what}: timed out after 12 min"
 
 
 def test_two_failures_in_a_row_are_no_alarm(probes: list[Probe]) -> None:
-    replay(probes, 1200, fails("server_error", range(600, 720)))
+    replay(probes, 600, fails("server_error", range(300, 420)))
 
     assert subjects() == []
     assert not Incident.objects.exists()
@@ -140,9 +140,9 @@ def test_a_suspended_team_is_told_once_whatever_its_probes_say(
             return ""
         return "team_suspended" if suspended else ""
 
-    replay(probes, 1700, answer)
+    replay(probes, 1320, answer)
 
     assert subjects() == [
-        "[Gatewatch] CRITICAL Production: acme: the team is suspended since 12:10 UTC",
+        "[Gatewatch] CRITICAL Production: acme: the team is suspended since 12:05 UTC",
         "[Gatewatch] RESOLVED Production: acme: the team is suspended after 8 min",
     ]
