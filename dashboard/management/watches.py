@@ -85,7 +85,7 @@ class WebWatch:
         self._misses = 0
 
     def started(self, now_s: float) -> None:
-        self._hang_up()
+        self.hang_up()
         self._misses, self._due_s = 0, now_s + self.BOOT_S
 
     def trouble(self, now_s: float) -> str:
@@ -93,10 +93,10 @@ class WebWatch:
             if now_s >= self._due_s:
                 self._ask(now_s)
         elif self._answered(self._asking):
-            self._hang_up()
+            self.hang_up()
             self._misses, self._due_s = 0, now_s + self.EVERY_S
         elif now_s - self._asked_s >= self.ANSWER_S:
-            self._hang_up()
+            self.hang_up()
             self._misses += 1
         return "/healthz does not answer" if self._misses >= self.MISSES else ""
 
@@ -111,7 +111,7 @@ class WebWatch:
                 "Connection: close\r\n\r\n".encode()
             )
         except OSError:
-            self._hang_up()
+            self.hang_up()
             self._misses, self._due_s = self._misses + 1, now_s + self.EVERY_S
 
     @staticmethod
@@ -123,7 +123,8 @@ class WebWatch:
             return asking.recv(5) == b"HTTP/"
         return False
 
-    def _hang_up(self) -> None:
+    def hang_up(self) -> None:
+        """Drop the question that is open, if any."""
         if self._asking:
             self._asking.close()
             self._asking = None
