@@ -19,7 +19,7 @@ class Verdict:
     problems: int
 
 
-def verdict_on(facts: Facts, found: Sequence[Item]) -> Verdict:
+def verdict(facts: Facts, found: Sequence[Item]) -> Verdict:
     for decide in (_nothing_set_up, _prober_silent):
         if early := decide(facts):
             return early

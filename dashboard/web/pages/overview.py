@@ -11,7 +11,7 @@ from dashboard.web.pages.parts import Alarm, Link, alarm
 from dashboard.web.pages.probe_rows import ProbeRow, off_links, probe_rows
 from dashboard.web.pages.tiles import Tile, tiles
 from dashboard.web.recent import recent
-from dashboard.web.verdict import Verdict, verdict_on
+from dashboard.web.verdict import Verdict, verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ def overview(user: access.Visitor, now: datetime) -> Overview:
     """Return the overview of everything that the user may see; eleven queries."""
     known = facts(user, now)
     items = attention.items(known)
-    said = verdict_on(known, items)
+    said = verdict(known, items)
     seen = recent([probe.pk for probe in known.probes], now)
     return Overview(
         title=f"{said.problems} failing" if said.problems else "Overview",
