@@ -28,6 +28,9 @@ LEASE = timedelta(minutes=5)
 # will raise an alarm of the same cause in a moment, or show that the gateway is down.
 _LONGEST_HOLD = 4
 _JUST_BEGUN = timedelta(minutes=5)
+# A recovery waits for the others of its outage at least this long: a breaker closes with
+# the first success, an error rate needs its whole window, in the demo a minute.
+_LEAST_HOLD = timedelta(seconds=90)
 
 _NEWS = (Change.OPENED, Change.ESCALATED)
 _OUTAGE = (RuleKind.ERROR_RATE, RuleKind.BREAKER_OPEN, RuleKind.GATEWAY_DOWN)
@@ -145,7 +148,7 @@ def _ready_recoveries(
     """Return the recoveries whose news has gone out, once all that it told are over.
 
     While others of the same mail or of the same outage are still open, they wait, up to
-    the group's interval, so that one mail tells of all.
+    the group's interval or 90 s, so that one mail tells of all.
     """
     news = Notification.objects.filter(
         recipient=group.recipient,
@@ -160,7 +163,7 @@ def _ready_recoveries(
     if not ready:
         return []
     oldest = min(row.created_at for row in ready)
-    if now < oldest + _interval() and _others_open(group, ready):
+    if now < oldest + max(_interval(), _LEAST_HOLD) and _others_open(group, ready):
         return []
     return ready
 

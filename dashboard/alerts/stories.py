@@ -11,6 +11,8 @@ from dashboard.probes.taxonomy import counted, meaning
 from dashboard.teams.queries import burn
 
 _PROBE_KINDS = (RuleKind.ERROR_RATE, RuleKind.BREAKER_OPEN)
+# A mail is read on a phone.
+_MOST_COVERED = 10
 _STEPS = {
     RuleKind.CREDITS: "Add credits to the team, or slow down what uses them.",
     RuleKind.TEAM_STATE: "Ask the gateway's administrator about the team.",
@@ -50,6 +52,7 @@ class Story:
     next_step: str
     details: tuple[str, ...]
     counts: tuple[Count, ...]
+    covered: tuple[str, ...]
     runway: str
     link: str
     lasted: str
@@ -58,7 +61,7 @@ class Story:
 
 
 def story(incident: Incident, home: str, now: datetime) -> Story:
-    """Tell an incident as of its latest firing; three queries at most."""
+    """Tell an incident as of its latest firing; four queries at most."""
     evidence = incident.evidence
     since = _since(incident)
     ended = incident.resolved_at
@@ -81,6 +84,7 @@ def story(incident: Incident, home: str, now: datetime) -> Story:
         next_step=_STEPS[RuleKind(incident.kind)],
         details=tuple(evidence.get("details", ())),
         counts=_counts(evidence.get("classes", {})),
+        covered=_covered(incident),
         runway=_runway(incident, now),
         link=f"{home}/incidents/{incident.pk}/",
         lasted=duration(ended - since) if ended else "",
@@ -150,6 +154,12 @@ def _runs(incident: Incident, since: datetime) -> tuple[int | None, int | None]:
         return None, None
     classes = [c for c in outcomes.values_list("error_class", flat=True) if counted(c)]
     return sum(1 for c in classes if c), len(classes)
+
+
+def _covered(incident: Incident) -> tuple[str, ...]:
+    """Return what the incidents say that it speaks for; the first few of them."""
+    found = incident.inhibits.order_by("opened_at", "pk")
+    return tuple(found.values_list("summary", flat=True)[:_MOST_COVERED])
 
 
 def _limit(incident: Incident) -> str:

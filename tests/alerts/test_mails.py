@@ -222,3 +222,14 @@ def test_a_recovered_breaker_is_told(team: Team) -> None:
 )
 def test_a_duration_in_words(seconds: int, text: str) -> None:
     assert duration(timedelta(seconds=seconds)) == text
+
+
+def test_an_alarm_carries_the_figures_of_those_it_speaks_for() -> None:
+    make_recipient()
+    gateway = make_gateway()
+    down = tell(make_incident(gateway, kind=RuleKind.GATEWAY_DOWN))
+    make_incident(gateway, inhibited_by=down, summary="Balance: 4 of 5 runs failed")
+    deliver(after(40))
+
+    assert "With it:    Balance: 4 of 5 runs failed" in str(letter().body)
+    assert "<li>Balance: 4 of 5 runs failed</li>" in html(letter())
