@@ -93,14 +93,9 @@ def complaints(watch: WebWatch, seconds: range) -> list[str]:
     return [told for second in seconds if (told := watch.trouble(float(second)))]
 
 
-def test_a_server_that_accepts_and_is_silent_is_restarted(
-    server: socket.socket,
-) -> None:
-    watch = WebWatch(server.getsockname())
-    watch.started(0.0)
-
-    assert complaints(watch, range(34)) == []
-    assert complaints(watch, range(34, 60)) != []
+def test_a_server_that_accepts_and_is_silent_is_restarted(web: WebWatch) -> None:
+    assert complaints(web, range(34)) == []
+    assert complaints(web, range(34, 60)) != []
 
 
 def test_any_answer_is_an_answer(server: socket.socket, web: WebWatch) -> None:
