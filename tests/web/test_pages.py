@@ -115,12 +115,12 @@ class TestProbe:
             failures=5,
             opened_at=NOW.timestamp() - 10,
             open_until=NOW.timestamp() + 50,
-            reason="5 failures in a row",
+            reason="server_error",
         )
 
         text = page(admin_page, "probe", probe.pk)
 
-        assert "5 failures in a row" in text
+        assert "Server error" in text
         assert "in 50 s" in text
 
     def test_probe_now_makes_it_due(self, admin_page: Client) -> None:
@@ -386,3 +386,12 @@ class TestMail:
 
         assert "not a mail address" in response.content.decode()
         assert not outgoing.outbox
+
+    def test_it_says_when_nobody_would_be_told(
+        self, admin_page: Client, admin: User
+    ) -> None:
+        assert "Nobody is told" not in page(admin_page, "mail")
+
+        User.objects.filter(pk=admin.pk).update(email="")
+
+        assert "Nobody is told" in page(admin_page, "mail")

@@ -10,6 +10,7 @@ from django.urls import reverse
 from django.utils.safestring import SafeString
 
 from dashboard.alerts.models import Delivery, Notification
+from dashboard.alerts.queries import outbox_state
 from dashboard.web import words
 from dashboard.web.pages.incidents import DELIVERY_TONES
 from dashboard.web.pages.parts import Badge, Link
@@ -38,6 +39,7 @@ class MailRow:
 class Mail:
     is_configured: bool
     is_demo: bool
+    nobody_told: bool
     queued: str
     dead: str
     oldest: SafeString
@@ -46,7 +48,7 @@ class Mail:
 
 
 def mail(state: str, now: datetime, *, is_configured: bool, is_demo: bool) -> Mail:
-    """Return the outbox, newest first, all states or one; four queries at most."""
+    """Return the outbox, newest first, all states or one; a handful of queries."""
     state = state if state in Delivery.values else ""
     found = Notification.objects.select_related("incident")
     chosen = found.filter(state=state) if state else found
@@ -60,6 +62,7 @@ def mail(state: str, now: datetime, *, is_configured: bool, is_demo: bool) -> Ma
     return Mail(
         is_configured=is_configured,
         is_demo=is_demo,
+        nobody_told=outbox_state(now).nobody_told,
         queued=f"{queued.get('number', 0):,}",
         dead=f"{counts.get(Delivery.DEAD, {}).get('number', 0):,}",
         oldest=words.time(queued.get("oldest"), now, ""),

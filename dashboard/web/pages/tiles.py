@@ -16,6 +16,7 @@ from dashboard.web.states import Tone
 
 _POINTS = 100
 _NOISE = 0.05
+_MANY_TIMES = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +79,8 @@ def _latency_change(now: float | None, before: float | None) -> str:
     ratio = now / before
     if abs(ratio - 1) < _NOISE:
         return "as in the hour before"
+    if ratio >= _MANY_TIMES:
+        return f"{ratio:.1f} times the hour before"
     word = "slower" if ratio > 1 else "faster"
     return f"{words.percent(abs(ratio - 1))} {word} than the hour before"
 
