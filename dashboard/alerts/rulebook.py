@@ -8,7 +8,7 @@ from dashboard.alerts.lifecycle import Target
 from dashboard.alerts.models import Rule, RuleKind
 from dashboard.alerts.rules import Limits
 
-_DEFAULTS: Mapping[str, dict[str, object]] = {
+DEFAULTS: Mapping[str, dict[str, object]] = {
     "Credits low": {
         "kind": RuleKind.CREDITS,
         "warn_at": 0.2,
@@ -33,7 +33,7 @@ _DEMO: Mapping[str, dict[str, object]] = {
 
 def install_default_rules() -> None:
     """Create the default rules that are missing, by name; change none that exists."""
-    for name, fields in _DEFAULTS.items():
+    for name, fields in DEFAULTS.items():
         own = _DEMO.get(name, {}) if settings.DEMO else {}
         Rule.objects.get_or_create(name=name, defaults={**fields, **own})
 

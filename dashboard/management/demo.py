@@ -6,7 +6,7 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import transaction
 
-from dashboard.alerts.models import Recipient, Rule, RuleKind
+from dashboard.alerts.models import Recipient
 from dashboard.management.history import fill_history
 from dashboard.probes.models import Outcome, Probe, ProbeKind
 from dashboard.probes.services import accept_cost, watch_gateway, watch_team
@@ -21,10 +21,6 @@ PERIODS_S = {
     ProbeKind.TEAM_STATUS: 5,
     ProbeKind.BALANCE: 10,
     ProbeKind.DEEP_JOB: 120,
-}
-# A visitor looks for minutes: a fault has to become an alarm within half of one.
-RULES: dict[RuleKind, dict[str, int]] = {
-    RuleKind.ERROR_RATE: {"window_s": 60, "min_samples": 5, "min_bad": 3},
 }
 
 
@@ -52,8 +48,6 @@ def _fill(gateway: Gateway, now: datetime) -> None:
         watch_team(team, now)
     for kind, period_s in PERIODS_S.items():
         Probe.objects.filter(gateway=gateway, kind=kind).update(period_s=period_s)
-    for rule_kind, limits in RULES.items():
-        Rule.objects.filter(kind=rule_kind).update(**limits)
     deep = Probe.objects.filter(gateway=gateway, kind=ProbeKind.DEEP_JOB).first()
     if deep:
         accept_cost(deep, user=admin, model="chat-fast", daily_credit_cap=1000, now=now)

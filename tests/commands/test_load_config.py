@@ -10,6 +10,7 @@ from django.conf import settings
 from django.core.management import call_command
 
 from dashboard.alerts.models import Recipient, Rule
+from dashboard.alerts.rulebook import DEFAULTS, install_default_rules
 from dashboard.management.edge import UsageError
 from dashboard.probes.models import Probe
 from dashboard.teams.keys import hint, set_key
@@ -120,6 +121,16 @@ def test_only_prune_deletes(load: Load) -> None:
     assert "- gateway Old\n" in told
     assert "- team Old/former\n" in told
     assert not Gateway.objects.filter(name="Old").exists()
+
+
+def test_prune_keeps_the_default_rules(load: Load) -> None:
+    install_default_rules()
+    Rule.objects.create(name="Mine", kind="credits")
+
+    told = load(GATEWAY, "--prune")
+
+    assert "- rule Mine\n" in told
+    assert Rule.objects.count() == len(DEFAULTS)
 
 
 def test_an_unresolved_reference_keeps_the_stored_key(load: Load) -> None:

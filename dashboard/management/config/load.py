@@ -10,6 +10,7 @@ from django.db.models import QuerySet
 from msgspec import UNSET, Struct, structs
 
 from dashboard.alerts.models import Recipient, Rule
+from dashboard.alerts.rulebook import DEFAULTS
 from dashboard.management.config.changes import Changes
 from dashboard.management.config.document import (
     Document,
@@ -32,8 +33,8 @@ M = TypeVar("M", bound=models.Model)
 def load(document: Document, now: datetime, *, prune: bool) -> Changes:
     """Apply the file and return what changed; raise UsageError at the first mistake.
 
-    What the file does not name is kept, or with `prune` deleted; probes are switched
-    off by `enabled`, never deleted.
+    What the file does not name is kept, or with `prune` deleted; probes and the default
+    rules are switched off by `enabled`, never deleted.
     """
     loader = _Loader(document, now)
     for number, entry in enumerate(document.entries.gateways):
@@ -200,7 +201,8 @@ class _Loader:
         """Delete, or only tell of, what the file does not name."""
         everything: Sequence[tuple[str, QuerySet[Any]]] = (
             ("recipient", Recipient.objects.all()),
-            ("rule", Rule.objects.all()),
+            # `up` would only bring the default rules back.
+            ("rule", Rule.objects.exclude(name__in=DEFAULTS)),
             ("team", Team.objects.select_related("gateway")),
             ("gateway", Gateway.objects.all()),
         )
