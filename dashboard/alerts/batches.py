@@ -110,7 +110,11 @@ def _ready(
 def _may_tell(group: _Group, rows: Sequence[Notification], now: datetime) -> bool:
     if any(row.change == Change.ESCALATED for row in rows):
         return True
+    # News of an outage waits only for news of an outage: not for a team's low credits.
+    of_outage = Q(incident__kind__in=_OUTAGE)
+    is_outage = any(row.incident.kind in _OUTAGE for row in rows)
     last = Notification.objects.filter(
+        of_outage if is_outage else ~of_outage,
         state=Delivery.SENT,
         recipient=group.recipient,
         incident__gateway=group.gateway_id,

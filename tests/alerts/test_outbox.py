@@ -7,7 +7,7 @@ from pytest_django import Settings
 
 from dashboard.alerts import batches, delivery, lifecycle, outbox
 from dashboard.alerts.delivery import backoff, deliver, send_test_mail
-from dashboard.alerts.models import Delivery, Notification
+from dashboard.alerts.models import Delivery, Notification, RuleKind
 from dashboard.alerts.queries import outbox_state
 from tests.alerts.conftest import after, make_incident, make_recipient, tell
 from tests.alerts.mailbox import Mailbox
@@ -95,6 +95,18 @@ def test_later_news_of_a_gateway_waits_for_the_interval(mailbox: Mailbox) -> Non
     assert deliver(after(WAIT_S + INTERVAL_S - 1)) == 0
     assert deliver(after(WAIT_S + INTERVAL_S + 1)) == 1
     assert len(mailbox.messages) == 2
+
+
+def test_an_outage_does_not_wait_for_the_interval_of_low_credits(
+    mailbox: Mailbox,
+) -> None:
+    make_recipient()
+    gateway = make_gateway()
+    tell(make_incident(gateway, kind=RuleKind.CREDITS))
+    deliver(after(WAIT_S))
+    tell(make_incident(gateway), after(60))
+
+    assert deliver(after(60 + WAIT_S)) == 1
 
 
 def test_other_gateways_do_not_wait_for_each_other(mailbox: Mailbox) -> None:
