@@ -10,12 +10,17 @@ from dashboard.web.prober import prober
 
 
 def site(request: HttpRequest) -> dict[str, object]:
-    """Return the banners' facts; the prober is asked only by a template that shows it."""
+    """Return the banners' facts, each looked up only by a template that shows it.
+
+    The page of a bad request is drawn before anybody knows who asks, or of which host.
+    """
     return {
         "demo": settings.DEMO,
         "email_configured": settings.EMAIL_CONFIGURED,
-        "plain_http": not request.is_secure() and not _is_local(request),
-        "site_admin": access.is_site_admin(request.user),
+        "plain_http": SimpleLazyObject(
+            lambda: not request.is_secure() and not _is_local(request)
+        ),
+        "site_admin": SimpleLazyObject(lambda: access.is_site_admin(request.user)),
         "prober": SimpleLazyObject(lambda: prober(timezone.now())),
     }
 

@@ -74,3 +74,10 @@ def test_a_laptop_needs_no_banner_about_plain_http(admin_page: Client) -> None:
     text = admin_page.get("/teams/", headers={"host": "127.0.0.1:8000"})
 
     assert "Plain http" not in text.content.decode()
+
+
+def test_a_foreign_host_name_is_a_bad_request(admin_page: Client) -> None:
+    response = admin_page.get("/", headers={"host": "evil.example"})
+
+    assert response.status_code == 400
+    assert "Bad request" in response.content.decode()
