@@ -49,6 +49,12 @@ def prepare() -> None:
     schedules.install(timezone.now())
 
 
+def warnings() -> list[str]:
+    """Return what an administrator should know of the database, a sentence each."""
+    found = checks.run_checks(tags=[checks.Tags.database], databases=["default"])
+    return [f"{message.msg} {message.hint or ''} ({message.id})" for message in found]
+
+
 def web(server: socket, bind: Bind, workers: int) -> Service:
     """Return the web server; it inherits the listening socket.
 

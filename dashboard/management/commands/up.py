@@ -39,17 +39,22 @@ class Command(BaseCommand):
             raise UsageError(f"--workers {workers}: at least one is needed.")
         stack.check()
         if no_web:
-            stack.prepare()
+            self._prepare()
             self.stdout.write("Gatewatch's jobs run (Ctrl-C stops them).")
             Supervisor([stack.jobs(settings.PUBLIC_URL)]).run()
             return
         server, bound = listen(Bind.parse(bind))
         with closing(server):
-            stack.prepare()
+            self._prepare()
             services = [stack.web(server, bound, workers)]
             if not no_jobs:
                 services.append(stack.jobs(settings.PUBLIC_URL or bound.url))
             self._serve(services, bound)
+
+    def _prepare(self) -> None:
+        stack.prepare()
+        for warning in stack.warnings():
+            self.stdout.write(warning)
 
     def _serve(self, services: list[Service], bound: Bind) -> None:
         address = settings.PUBLIC_URL or bound.url
