@@ -23,14 +23,14 @@ class Recent:
     """Each probe's last hour, all together now and in the hour before, and the day.
 
     `hours` are the starts of the day's hours, the running one last; `by_hour` has what a
-    probe saw in them, and nothing where it saw nothing.
+    probe counted in them, and nothing where it saw nothing: its strip needs no quantiles.
     """
 
     by_probe: Mapping[int, Summary]
     current: Summary
     previous: Summary
     hours: tuple[datetime, ...]
-    by_hour: Mapping[int, Mapping[datetime, Summary]]
+    by_hour: Mapping[int, Mapping[datetime, Tally]]
     day: tuple[Summary, ...]
 
 
@@ -82,10 +82,10 @@ def _by_probe(
 
 def _by_hour(
     probe_ids: Collection[int], hourly: Mapping[Key, Tally]
-) -> dict[int, dict[datetime, Summary]]:
-    found: dict[int, dict[datetime, Summary]] = {probe_id: {} for probe_id in probe_ids}
+) -> dict[int, dict[datetime, Tally]]:
+    found: dict[int, dict[datetime, Tally]] = {probe_id: {} for probe_id in probe_ids}
     for key, part in hourly.items():
-        found[key.probe_id][key.start] = _summary([part], key.start, key.start + _HOUR)
+        found[key.probe_id][key.start] = part
     return found
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from dashboard.rollups.numbers import Summary
+from dashboard.rollups.tally import Tally
 from dashboard.web import words
 
 CELL, GAP, HEIGHT = 8, 2, 20
@@ -35,7 +35,7 @@ class Strip:
     summary: str
 
 
-def strip(hours: Sequence[datetime], seen: Mapping[datetime, Summary]) -> Strip:
+def strip(hours: Sequence[datetime], seen: Mapping[datetime, Tally]) -> Strip:
     cells = [_cell(seen.get(hour)) for hour in hours]
     return Strip(
         width=len(hours) * CELL - GAP,
@@ -47,7 +47,7 @@ def strip(hours: Sequence[datetime], seen: Mapping[datetime, Summary]) -> Strip:
     )
 
 
-def _cell(seen: Summary | None) -> Cell:
+def _cell(seen: Tally | None) -> Cell:
     if seen is None or not seen.samples:
         return Cell.NONE
     if not seen.bad:
@@ -65,11 +65,11 @@ def _path(cells: Sequence[Cell], kind: Cell) -> str:
     )
 
 
-def _summary(cells: Sequence[Cell], seen: Sequence[Summary]) -> str:
+def _summary(cells: Sequence[Cell], seen: Sequence[Tally]) -> str:
     samples = sum(each.samples for each in seen)
     if not samples:
         return f"No data in {len(cells)} hours"
-    good = sum(each.good for each in seen)
+    good = samples - sum(each.bad for each in seen)
     parts = [f"{words.percent(good / samples)} ok in {len(cells)} hours"]
     failing = cells.count(Cell.SOME) + cells.count(Cell.BAD)
     if failing:
