@@ -71,7 +71,7 @@ class ProbeState:
 
 def state_of(probe: Probe, prober: Prober, now: datetime) -> ProbeState:
     if not probe.enabled:
-        return ProbeState(State.OFF, "switched off")
+        return ProbeState(State.OFF)
     if probe.team and probe.kind in NEED_KEY and not probe.team.has_key:
         return ProbeState(State.NO_KEY, "waits for the team's key")
     if prober.state is not ProberState.WORKING and probe.last_at:

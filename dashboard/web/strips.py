@@ -68,9 +68,9 @@ def _path(cells: Sequence[Cell], kind: Cell) -> str:
 def _summary(cells: Sequence[Cell], seen: Sequence[Tally]) -> str:
     samples = sum(each.samples for each in seen)
     if not samples:
-        return f"No data in {len(cells)} hours"
+        return f"No data in {words.count(len(cells), 'hour')}"
     good = samples - sum(each.bad for each in seen)
-    parts = [f"{words.percent(good / samples)} ok in {len(cells)} hours"]
+    parts = [f"{words.percent(good / samples)} ok in {words.count(len(cells), 'hour')}"]
     failing = cells.count(Cell.SOME) + cells.count(Cell.BAD)
     if failing:
         parts.append(f"failures in {words.count(failing, 'hour')}")

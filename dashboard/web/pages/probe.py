@@ -23,6 +23,7 @@ from dashboard.web.ranges import Range, Tab, tabs
 from dashboard.web.states import Tone
 
 MOST_OUTCOMES = 30
+_NONE = "n = 0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,7 @@ class ProbePage:
     classes: list[ClassCount]
     breakers: list[BreakerRow]
     outcomes: list[OutcomeRow]
+    no_outcomes: str
     cost: Cost | None
     run_url: str
     accept_url: str
@@ -87,7 +89,7 @@ def probe(
         proves=kind.proves,
         period=words.duration(shown.period_s),
         endpoint=kind.endpoints[0],
-        latest=words.time(shown.last_at, now, "none yet"),
+        latest=words.time(shown.last_at, now, "none so far"),
         range_words=chosen.words,
         tabs=tabs(chosen),
         facts=_facts(seen),
@@ -99,6 +101,7 @@ def probe(
             if breaker.probe is None or breaker.probe.pk == shown.pk
         ],
         outcomes=[_outcome(each, now) for each in _latest(shown)],
+        no_outcomes=_no_outcomes(shown),
         cost=cost(shown, now) if kind.paid else None,
         run_url=reverse("run", args=[shown.pk]),
         accept_url=reverse("accept", args=[shown.pk]),
@@ -123,7 +126,7 @@ def _facts(seen: Summary) -> list[Fact]:
         Fact(
             "Error rate",
             words.percent(seen.error_rate),
-            f"{seen.bad:,} of {seen.samples:,} failed",
+            f"{seen.bad:,} of {seen.samples:,} failed" if seen.samples else _NONE,
             bool(seen.bad),
         ),
         Fact("p50", words.milliseconds(seen.p50_ms), good),
@@ -143,12 +146,19 @@ def _facts(seen: Summary) -> list[Fact]:
 
 
 def _thin(basis: str, *, thin: bool) -> str:
-    return f"{basis}, too few to be sure" if thin else basis
+    return f"{basis}, too few to be sure" if thin and basis != _NONE else basis
 
 
 def _latest(shown: Probe) -> list[Outcome]:
     found = Outcome.objects.filter(probe=shown).order_by("-started_at")
     return list(found[:MOST_OUTCOMES])
+
+
+def _no_outcomes(shown: Probe) -> str:
+    if not shown.enabled:
+        return "None: the probe is switched off."
+    every = words.duration(shown.period_s)
+    return f"Waiting for the first result: one is due every {every}."
 
 
 def _outcome(each: Outcome, now: datetime) -> OutcomeRow:
