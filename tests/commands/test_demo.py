@@ -75,4 +75,7 @@ def test_a_visitor_sees_live_data_within_a_minute_and_finds_it_again(
     second = Demo(tmp_path)
     wait_for(second.runs, 40)
     assert second.count("SELECT count(*) FROM probes_outcome") >= history
+    # The prober ends before its gateway: stopping is no outage.
+    assert second.count(failed) == 0
     second.stop()
+    assert second.count(failed) == 0
