@@ -4,7 +4,7 @@ from argparse import ArgumentParser
 from collections.abc import Sequence
 
 from django.core.management.base import BaseCommand
-from django.db.models import Q, QuerySet
+from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
 from dashboard import pipeline
@@ -52,7 +52,12 @@ class Command(BaseCommand):
 
 def _wanted(team: str | None, kind: str | None) -> list[Probe]:
     """Return the probes to run; refuse a team or a probe that does not exist."""
-    probes: QuerySet[Probe] = Probe.objects.select_related("gateway", "team")
+    probes: QuerySet[Probe] = Probe.objects.select_related("gateway", "team").order_by(
+        "gateway__name",
+        # PostgreSQL sorts the gateway's own probes, which have no team, last by itself.
+        F("team__team_id").asc(nulls_first=True),
+        "kind",
+    )
     if team is not None:
         teams = Team.objects.filter(Q(team_id=team) | Q(name=team))
         if not teams:
