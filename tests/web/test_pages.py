@@ -300,6 +300,17 @@ class TestIncidents:
         assert "ops@example.com" in text
         assert HOSTILE not in text
 
+    def test_a_value_is_told_in_its_unit(self, admin_page: Client) -> None:
+        low = make_incident(kind=RuleKind.CREDITS, value=1200.0, limit=2000.0)
+        down = make_incident(kind=RuleKind.GATEWAY_DOWN, value=0.75, limit=0.5)
+
+        left, share = (page(admin_page, "incident", i.pk) for i in (low, down))
+
+        assert "1,200 credits" in left
+        assert "limit 2,000 credits" in left
+        assert "75 %" in share
+        assert "limit 50 %" in share
+
     def test_the_first_to_acknowledge_stays_named(
         self, admin_page: Client, admin: User
     ) -> None:

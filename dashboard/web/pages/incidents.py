@@ -15,7 +15,7 @@ from dashboard.alerts.models import (
     RuleKind,
     Severity,
 )
-from dashboard.probes.taxonomy import ErrorClass, meaning
+from dashboard.probes.taxonomy import meaning
 from dashboard.web import words
 from dashboard.web.pages.parts import Badge, Link
 from dashboard.web.ranges import Tab
@@ -23,7 +23,7 @@ from dashboard.web.states import Tone
 
 PAGE_SIZE = 50
 FILTERS = {"": "All", "open": "Open", "resolved": "Resolved"}
-_RATES = {RuleKind.CREDITS, RuleKind.ERROR_RATE}
+_RATES = {RuleKind.ERROR_RATE, RuleKind.GATEWAY_DOWN}
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,8 +170,8 @@ def incident(
         limit=_value(shown, shown.limit),
         samples=words.NO_DATA if shown.samples is None else f"{shown.samples:,}",
         advice=meaning(shown.error_class).advice if shown.error_class else "",
-        classes=class_counts(_counts(shown.evidence)),
-        details=_details(shown.evidence),
+        classes=class_counts(shown.evidence.get("classes", {})),
+        details=shown.evidence.get("details", []),
         inhibitor=Link(greater.summary, reverse("incident", args=[greater.pk]))
         if greater
         else None,
@@ -198,28 +198,13 @@ def class_counts(counts: dict[str, int]) -> list[ClassCount]:
     ]
 
 
-def _counts(evidence: dict[str, object]) -> dict[str, int]:
-    """Return the class counts, however the evidence is nested; unknown keys are none."""
-    classes = evidence.get("classes", evidence)
-    known = {error_class.value for error_class in ErrorClass}
-    if not isinstance(classes, dict):
-        return {}
-    return {
-        name: number
-        for name, number in classes.items()
-        if name in known and isinstance(number, int)
-    }
-
-
-def _details(evidence: dict[str, object]) -> list[str]:
-    details = evidence.get("details", [])
-    return [str(detail) for detail in details] if isinstance(details, list) else []
-
-
 def _value(shown: Incident, value: float | None) -> str:
     if value is None:
         return ""
-    return words.percent(value) if shown.kind in _RATES else words.number(value)
+    if shown.kind in _RATES:
+        return words.percent(value)
+    unit = " credits" if shown.kind == RuleKind.CREDITS else ""
+    return words.number(value) + unit
 
 
 def _places(shown: Incident) -> list[Link]:
