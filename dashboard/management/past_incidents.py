@@ -62,6 +62,7 @@ def _write_failing_probes(
 
 def _write_gateway_down(bad: Episode, seen: Mapping[int, Sequence[Run]]) -> None:
     rule = _rule(RuleKind.GATEWAY_DOWN)
+    limits = limits_of(rule) if rule else _LIMITS
     samples = {pk: _samples(told, bad) for pk, told in seen.items()}
     healths = Probe.objects.filter(kind=ProbeKind.HEALTH, pk__in=seen)
     for health in healths.select_related("gateway"):
@@ -71,7 +72,7 @@ def _write_gateway_down(bad: Episode, seen: Mapping[int, Sequence[Run]]) -> None
             known = [sample for sample in asked if sample.at <= now]
             latest = [_latest(told, now) for told in samples.values()]
             found = [sample for sample in latest if sample is not None]
-            return gateway_down(known, found, _LIMITS, now)
+            return gateway_down(known, found, limits, now)
 
         identity = f"{RuleKind.GATEWAY_DOWN}:gateway:{health.gateway_id}"
         target = Target(RuleKind.GATEWAY_DOWN, identity, health.gateway)

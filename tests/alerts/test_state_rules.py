@@ -28,6 +28,9 @@ _CLASSES = {
 }
 
 
+LIMITS = Limits(clear_after=2)
+
+
 def samples(tape: str) -> list[Sample]:
     last = len(tape) - 1
     return [
@@ -129,7 +132,16 @@ def test_a_breaker_tells_its_reason_where_it_is_an_error_class() -> None:
 def test_a_gateway(health: str, latest: str, step: Step) -> None:
     now_all = [Sample(NOW, sample.error_class) for sample in samples(latest)]
 
-    assert gateway_down(samples(health), now_all, Limits(), NOW).step is step
+    assert gateway_down(samples(health), now_all, LIMITS, NOW).step is step
+
+
+@pytest.mark.parametrize(("after", "step"), [(2, Step.CLEAR), (3, Step.HOLD)])
+def test_a_gateway_is_up_after_as_many_answers_as_its_rule_says(
+    after: int, step: Step
+) -> None:
+    limits = Limits(clear_after=after)
+
+    assert gateway_down(samples("xxxoo"), [], limits, NOW).step is step
 
 
 def test_probes_that_have_not_run_since_are_not_asked() -> None:

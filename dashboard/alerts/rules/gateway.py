@@ -23,7 +23,6 @@ from dashboard.alerts.rules.verdict import (
 )
 
 _SHARE = 0.5
-_CLEAR_AFTER = 2
 
 
 def gateway_down(
@@ -33,11 +32,11 @@ def gateway_down(
 
     Fires when health failed `min_bad` times in a row and at least half of the probes
     that ran since its first failure failed by the gateway's own fault (never left, timed
-    out, 5xx). Clears after 2 healthy answers in a row.
+    out, 5xx). Clears after `clear_after` healthy answers in a row.
     """
     asked = in_rate(health)
     streak = bad_in_a_row(asked)
-    if good_in_a_row(asked) >= _CLEAR_AFTER:
+    if good_in_a_row(asked) >= max(1, limits.clear_after):
         return CLEAR
     if streak == 0 or streak < limits.min_bad:
         return HOLD
