@@ -307,7 +307,7 @@ TABLE: Mapping[ErrorClass, Meaning] = MappingProxyType(
             breaker=_FAILURE,
         ),
         ErrorClass.DECODE: _row(
-            "UnreadableError answer",
+            "Unreadable answer",
             Category.SERVER,
             Fault.GATEWAY,
             "Check the base URL and the gateway's version: the answer is not what the "

@@ -3,6 +3,8 @@ import sys
 import tomllib
 from pathlib import Path
 
+import pytest
+
 import apiclient
 from apiclient import TABLE, Client, ErrorClass, MemoryBreakerStore, operations
 from apiclient.breaker import BreakerStore
@@ -23,6 +25,14 @@ def test_the_version_is_the_projects() -> None:
 def test_the_table_has_a_row_for_every_class() -> None:
     """S-04."""
     assert set(TABLE) == set(ErrorClass)
+
+
+@pytest.mark.parametrize("error", ErrorClass)
+def test_a_title_is_a_few_plain_words(error: ErrorClass) -> None:
+    first, *others = TABLE[error].title.split()
+
+    assert first in {"TLS", first.capitalize()}
+    assert all(word == word.lower() or word == "HTTP" for word in others)
 
 
 def test_the_client_imports_neither_django_nor_the_dashboard() -> None:
