@@ -1,6 +1,5 @@
 """Django settings. Everything that differs between installations comes from env.py."""
 
-import sys
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -253,5 +252,3 @@ LOGGING = {
         "django.request": {"level": "ERROR"},
     },
 }
-SILENCED_SYSTEM_CHECKS: list[str] = []
-TESTING = "pytest" in sys.modules

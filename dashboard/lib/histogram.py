@@ -13,7 +13,7 @@ adding the whole row of them as one big integer: 30 days of 100 probes in some 8
 import struct
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 ALPHA = 0.01
 LEAST_US = 100
@@ -58,11 +58,6 @@ def of(values_us: Iterable[int]) -> bytes:
         lanes[bucket - offset] = number
     header = _HEADER.pack(_VERSION, offset, _fitting(sum(lanes)))
     return header + struct.pack(f"<{len(lanes)}I", *lanes)
-
-
-def add(blob: bytes, values_us: Sequence[int]) -> bytes:
-    """Return the histogram with more latencies in it."""
-    return merge((blob, of(values_us))) if values_us else blob
 
 
 def merge(blobs: Iterable[bytes]) -> bytes:

@@ -8,11 +8,8 @@ from dashboard.lib import histogram
 from dashboard.rollups.tally import Tally
 
 # Below these a quantile is one of the last few values: shown as "too few to say".
-LEAST_FOR_P50 = 5
 LEAST_FOR_P95 = 20
 LEAST_FOR_P99 = 200
-
-_TIMEOUTS = ("connect_timeout", "stream_stalled", "stream_timeout", "timeout")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,15 +38,9 @@ class Summary:
     min_ms: float | None
     max_ms: float | None
     p50_ms: float | None
-    p90_ms: float | None
     p95_ms: float | None
     p99_ms: float | None
     latest_at: datetime | None
-
-    @property
-    def is_hole(self) -> bool:
-        """Whether nothing was seen: unknown, which is neither good nor bad."""
-        return not self.samples
 
     @property
     def good(self) -> int:
@@ -58,11 +49,6 @@ class Summary:
     @property
     def error_rate(self) -> float | None:
         return _share(self.bad, self.samples)
-
-    @property
-    def success_rate(self) -> float | None:
-        """The share that succeeded in the end, retries included."""
-        return _share(self.good, self.samples)
 
     @property
     def first_try_rate(self) -> float | None:
@@ -75,74 +61,12 @@ class Summary:
         return known if known is None else min(1.0, known)
 
     @property
-    def timed_out(self) -> int:
-        """Failures that were cut off: slower than their timeout, by an unknown time."""
-        return sum(self.classes.get(name, 0) for name in _TIMEOUTS)
-
-    @property
-    def p50_is_thin(self) -> bool:
-        return self.good < LEAST_FOR_P50
-
-    @property
     def p95_is_thin(self) -> bool:
         return self.good < LEAST_FOR_P95
 
     @property
     def p99_is_thin(self) -> bool:
         return self.good < LEAST_FOR_P99
-
-
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """A window beside the one of the same length that ended where it starts."""
-
-    current: Summary
-    previous: Summary
-
-    @property
-    def error_rate_delta(self) -> float | None:
-        """Return the change of the error rate, in -1..1."""
-        return _difference(self.current.error_rate, self.previous.error_rate)
-
-    @property
-    def p95_ratio(self) -> float | None:
-        """Return the new p95 by the old one; None when either is unknown or thin."""
-        now, before = self.current, self.previous
-        if now.p95_is_thin or before.p95_is_thin:
-            return None
-        if now.p95_ms is None or not before.p95_ms:
-            return None
-        return now.p95_ms / before.p95_ms
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """One failed outcome, to show what it said."""
-
-    started_at: datetime
-    error_class: str
-    status_code: int | None
-    detail: str
-
-
-@dataclass(frozen=True, slots=True)
-class Window:
-    """What one probe saw in [start, end), counted exactly from its outcomes.
-
-    `latest` has the last failures in the error rate, newest first.
-    """
-
-    start: datetime
-    end: datetime
-    samples: int
-    bad: int
-    excluded: int
-    classes: Mapping[str, int]
-    latest: tuple[Failure, ...]
-
-    @property
-    def error_rate(self) -> float | None:
-        return _share(self.bad, self.samples)
 
 
 def summary(
@@ -164,19 +88,18 @@ def summary(
         expected=int(expected),
         first_try_ok=part.first_try_ok,
         attempts=part.attempts,
-        classes=sorted_classes(part.classes),
+        classes=_sorted_classes(part.classes),
         mean_ms=_ms(part.ok_sum_us / good if good else None),
         min_ms=_ms(part.ok_min_us),
         max_ms=_ms(part.ok_max_us),
         p50_ms=_quantile_ms(part, 0.50),
-        p90_ms=_quantile_ms(part, 0.90),
         p95_ms=_quantile_ms(part, 0.95),
         p99_ms=_quantile_ms(part, 0.99),
         latest_at=latest_at,
     )
 
 
-def sorted_classes(classes: Mapping[str, int]) -> dict[str, int]:
+def _sorted_classes(classes: Mapping[str, int]) -> dict[str, int]:
     """Return the counts with the most frequent first, equal ones by name."""
     return dict(sorted(classes.items(), key=lambda item: (-item[1], item[0])))
 
@@ -195,7 +118,3 @@ def _ms(value_us: float | None) -> float | None:
 
 def _share(part: int, whole: int) -> float | None:
     return part / whole if whole else None
-
-
-def _difference(now: float | None, before: float | None) -> float | None:
-    return None if now is None or before is None else now - before

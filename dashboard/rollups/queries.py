@@ -4,48 +4,21 @@ Windows are half-open, by the start of an outcome. All of these ask a constant n
 queries, whatever the number of probes.
 """
 
-from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from itertools import groupby
-from operator import attrgetter, itemgetter
-
-from django.db.models import Count, F, Q, QuerySet
-from django.db.models import Window as Over
-from django.db.models.functions import RowNumber
+from operator import attrgetter
 
 from dashboard.lib import buckets
 from dashboard.lib.buckets import DAY_S, HOUR_S, MINUTE_S, Stretch
-from dashboard.probes.models import Outcome, Probe
-from dashboard.probes.taxonomy import ErrorClass, counted
+from dashboard.probes.models import Probe
 from dashboard.rollups import store
-from dashboard.rollups.numbers import (
-    Comparison,
-    Failure,
-    Summary,
-    Window,
-    sorted_classes,
-    summary,
-)
+from dashboard.rollups.numbers import Summary, summary
 from dashboard.rollups.retention import is_kept
 from dashboard.rollups.tally import merged
 
-__all__ = [
-    "Comparison",
-    "Failure",
-    "Summary",
-    "Window",
-    "compare",
-    "series",
-    "summaries",
-    "total",
-    "window",
-]
-
 _SHORT = timedelta(hours=6)
 _MEDIUM = timedelta(hours=48)
-_LATEST_FAILURES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,16 +57,6 @@ def total(
     return _summary(list(seen.values()), start, end, now)
 
 
-def compare(
-    probe_ids: Collection[int], start: datetime, end: datetime, now: datetime
-) -> Comparison:
-    """Return the total of the window and of the one just before it, equally long."""
-    return Comparison(
-        current=total(probe_ids, start, end, now),
-        previous=total(probe_ids, start - (end - start), start, now),
-    )
-
-
 def series(
     probe_ids: Collection[int],
     start: datetime,
@@ -117,58 +80,6 @@ def series(
         _summary([found[number] for found in cut], *piece, now)
         for number, piece in enumerate(ranges)
     ]
-
-
-def window(
-    probe_ids: Collection[int], start: datetime, end: datetime
-) -> dict[int, Window]:
-    """Count each probe's outcomes in [start, end) exactly; meant for up to an hour."""
-    outcomes = Outcome.objects.filter(
-        probe_id__in=probe_ids, started_at__gte=start, started_at__lt=end
-    )
-    counts: dict[int, Counter[str]] = {probe_id: Counter() for probe_id in probe_ids}
-    grouped = outcomes.order_by().values_list("probe_id", "error_class")
-    for probe_id, error_class, number in grouped.annotate(number=Count("pk")):
-        counts[probe_id][error_class] = number
-    latest = _latest_failures(outcomes)
-    return {
-        probe_id: _window(start, end, found, latest.get(probe_id, ()))
-        for probe_id, found in counts.items()
-    }
-
-
-def _window(
-    start: datetime, end: datetime, found: Counter[str], latest: tuple[Failure, ...]
-) -> Window:
-    classes = {name: number for name, number in found.items() if name}
-    bad = sum(number for name, number in classes.items() if counted(name))
-    return Window(
-        start=start,
-        end=end,
-        samples=found[""] + bad,
-        bad=bad,
-        excluded=sum(classes.values()) - bad,
-        classes=sorted_classes(classes),
-        latest=latest,
-    )
-
-
-def _latest_failures(
-    outcomes: QuerySet[Outcome],
-) -> dict[int, tuple[Failure, ...]]:
-    excluded = [name for name in ErrorClass if not counted(name)]
-    failed = outcomes.exclude(Q(error_class="") | Q(error_class__in=excluded))
-    age = Over(RowNumber(), partition_by=F("probe_id"), order_by="-started_at")
-    rows = (
-        failed.annotate(age=age)
-        .filter(age__lte=_LATEST_FAILURES)
-        .order_by("probe_id", "-started_at")
-        .values_list("probe_id", "started_at", "error_class", "status_code", "detail")
-    )
-    return {
-        probe_id: tuple(Failure(*row[1:]) for row in group)
-        for probe_id, group in groupby(rows, key=itemgetter(0))
-    }
 
 
 def _stretches(

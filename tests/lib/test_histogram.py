@@ -38,11 +38,6 @@ def test_any_split_merges_to_the_same_bytes(parts: list[list[int]]) -> None:
     assert histogram.count(whole) == sum(map(len, parts))
 
 
-@given(st.lists(latencies, max_size=30), st.lists(latencies, max_size=30))
-def test_adding_is_merging(before: list[int], new: list[int]) -> None:
-    assert histogram.add(histogram.of(before), new) == histogram.of(before + new)
-
-
 @pytest.mark.parametrize(
     "value", [100, 101, 102, 103, 50_000, 299_999_999, 300_000_000]
 )

@@ -45,7 +45,7 @@ def test_a_past_has_no_holes_and_ends_a_minute_ago() -> None:
     assert week.coverage > 0.99
     assert week.error_rate is not None
     assert 0 < week.error_rate < 0.05
-    assert not any(point.is_hole for point in points)
+    assert all(point.samples for point in points)
     assert week.latest_at is not None
     assert NOW - timedelta(minutes=3) < week.latest_at < NOW - timedelta(minutes=1)
 

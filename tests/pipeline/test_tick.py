@@ -100,7 +100,7 @@ def test_a_failure_keeps_its_attempts_and_a_redacted_detail(
     outcome = Outcome.objects.get()
     assert outcome.error_class == "server_error"
     assert outcome.attempts == 2, "a probe makes at most one retry"
-    assert [row[:2] for row in outcome.attempt_log] == [["server_error", 500]] * 2
+    assert [row[:2] for row in outcome.attempt_log or ()] == [["server_error", 500]] * 2
     probe = Probe.objects.get()
     assert probe.failing_since == outcome.started_at
 
