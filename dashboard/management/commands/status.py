@@ -8,11 +8,11 @@ from django.utils import timezone
 
 from dashboard.alerts.queries import outbox_state
 from dashboard.management.tables import table
+from dashboard.rollups.recent import recent
 from dashboard.web import attention, words
 from dashboard.web.attention import Facts, Item
 from dashboard.web.pages.facts import facts
 from dashboard.web.pages.tiles import Tile, tiles
-from dashboard.web.recent import recent
 from dashboard.web.states import state_of
 from dashboard.web.verdict import Verdict, verdict
 

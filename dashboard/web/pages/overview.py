@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from dashboard.rollups.recent import recent
 from dashboard.web import access, attention, charts
 from dashboard.web.charts import ChartTable
 from dashboard.web.pages.breakers import BreakerRow, breaker_row
@@ -10,7 +11,6 @@ from dashboard.web.pages.facts import facts
 from dashboard.web.pages.parts import Alarm, Link, alarm
 from dashboard.web.pages.probe_rows import ProbeRow, off_links, probe_rows
 from dashboard.web.pages.tiles import Tile, tiles
-from dashboard.web.recent import recent
 from dashboard.web.verdict import Verdict, verdict
 
 

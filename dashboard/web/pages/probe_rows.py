@@ -9,10 +9,10 @@ from django.utils.safestring import SafeString
 
 from dashboard.probes.models import Probe
 from dashboard.rollups.numbers import Summary
+from dashboard.rollups.recent import Recent
 from dashboard.web import words
 from dashboard.web.pages.parts import Badge, Link, probe_badge, probe_link
 from dashboard.web.prober import Prober
-from dashboard.web.recent import Recent
 from dashboard.web.states import state_of
 from dashboard.web.strips import Strip, strip
 

@@ -10,6 +10,7 @@ from django.urls import reverse
 from django.utils.safestring import SafeString
 
 from dashboard.alerts.models import Incident
+from dashboard.rollups.recent import recent
 from dashboard.teams.keys import hint
 from dashboard.teams.models import CreditReading, Team, TeamStatus
 from dashboard.teams.queries import burn, latest_readings
@@ -20,7 +21,6 @@ from dashboard.web.pages.incidents import IncidentRow, incident_row
 from dashboard.web.pages.parts import Badge, Link
 from dashboard.web.pages.probe_rows import ProbeRow, off_links, probe_rows
 from dashboard.web.prober import prober
-from dashboard.web.recent import recent
 from dashboard.web.states import Tone
 
 _MOST_INCIDENTS = 10

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from django.urls import reverse
 
 from dashboard.rollups.numbers import Summary
+from dashboard.rollups.recent import Recent
 from dashboard.teams.models import CreditReading, Team
 from dashboard.teams.queries import burn
 from dashboard.web import credit_levels, words
 from dashboard.web.attention import Facts
 from dashboard.web.pages.credits import runway
-from dashboard.web.recent import Recent
 from dashboard.web.states import Tone
 
 _POINTS = 100
