@@ -18,11 +18,24 @@ _METADATA = frozenset(
         "169.254.169.254",
         "100.100.100.200",
         "168.63.129.16",
+        "192.0.0.192",
         "fd00:ec2::254",
         "fd20:ce::254",
     )
 )
-_NAT64 = ip_network("64:ff9b::/96")
+# Forms of IPv6 that carry an IPv4 address in their last 32 bits: compatible, translated,
+# and NAT64 with the well-known and the local prefix.
+_CARRIERS = tuple(
+    ip_network(text)
+    for text in ("::/96", "::ffff:0:0:0/96", "64:ff9b::/96", "64:ff9b:1::/48")
+)
+# Everything else of IPv6 is reserved, site-local or a network's own.
+_GLOBAL_UNICAST = ip_network("2000::/3")
+# Special purposes that Python 3.11 does not know: protocol assignments, relays of 6to4,
+# documentation.
+_SPECIAL = tuple(
+    ip_network(text) for text in ("192.0.0.0/24", "192.88.99.0/24", "3fff::/20")
+)
 _MOST_LOOKUPS = 32  # a name server that hangs may hold so many threads, never more
 _POLL_S = 0.01
 
@@ -41,7 +54,7 @@ def check_address(text: str, *, allow_private: bool) -> str | None:
         return "it is a link-local address"
     if address.is_multicast:
         return "it is a multicast address"
-    if not address.is_global and not allow_private:
+    if not allow_private and not _is_public(address):
         return "it is a private or loopback address"
     return None
 
@@ -50,11 +63,18 @@ def _unwrapped(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
     if isinstance(address, IPv4Address):
         return address
     inner = address.ipv4_mapped or address.sixtofour
-    if address in _NAT64:
+    # :: and ::1 are addresses of their own.
+    if int(address) > 1 and any(address in carrier for carrier in _CARRIERS):
         inner = IPv4Address(int(address) & 0xFFFFFFFF)
     if address.teredo:
         inner = address.teredo[1]
     return inner or address
+
+
+def _is_public(address: IPv4Address | IPv6Address) -> bool:
+    if isinstance(address, IPv6Address) and address not in _GLOBAL_UNICAST:
+        return False
+    return address.is_global and not any(address in network for network in _SPECIAL)
 
 
 def address_check(*, allow_private: bool) -> AddressCheck:

@@ -2,10 +2,12 @@
 
 import re
 from dataclasses import dataclass
-from ipaddress import AddressValueError, IPv6Address
+from ipaddress import AddressValueError, IPv4Address, IPv6Address
 from urllib.parse import SplitResult, urlsplit
 
 _LABEL = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
+_BRACKETED = re.compile(r"\[[0-9A-Fa-f:.]+\](:\d*)?")
+_NUMERIC = re.compile(r"[0-9]+|0[xX][0-9A-Fa-f]*")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -66,6 +68,8 @@ def _check_parts(parts: SplitResult) -> None:
         raise ValueError(
             "the base URL holds credentials; leave out everything up to the @"
         )
+    if "[" in parts.netloc and not _BRACKETED.fullmatch(parts.netloc):
+        raise ValueError("the base URL's host is not a valid IPv6 address")
     if parts.query or parts.fragment:
         raise ValueError("the base URL must not have a query (?…) or a fragment (#…)")
 
@@ -87,7 +91,22 @@ def _checked_host(host: str) -> str:
     labels = ascii_host.removesuffix(".").split(".")
     if not all(_LABEL.fullmatch(label) for label in labels):
         raise ValueError("the base URL's host is not a valid name")
+    if _NUMERIC.fullmatch(labels[-1]):
+        return _checked_ipv4(ascii_host)
     return ascii_host
+
+
+def _checked_ipv4(host: str) -> str:
+    """Return the host that can only be meant as an IPv4 address, in its one spelling.
+
+    Resolvers read 0177.0.0.1, 127.1 and 2130706433 as loopback, other readers do not.
+    """
+    try:
+        return str(IPv4Address(host))
+    except AddressValueError:
+        raise ValueError(
+            "the base URL's host is not a valid IPv4 address: write four decimal numbers"
+        ) from None
 
 
 def _checked_prefix(path: str) -> str:
