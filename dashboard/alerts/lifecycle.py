@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 
+from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 
 from dashboard.alerts import outbox
@@ -102,6 +103,15 @@ def resolve(incident: Incident, now: datetime) -> bool:
         incident.resolved_at = now
         outbox.queue_recovery(incident, now)
     return bool(changed)
+
+
+def acknowledge(incident: Incident, user: User, now: datetime) -> bool:
+    """Note that `user` is on it; False when somebody was before, or it is over."""
+    return bool(
+        Incident.objects.filter(
+            pk=incident.pk, acknowledged_at=None, resolved_at=None
+        ).update(acknowledged_at=now, acknowledged_by=user)
+    )
 
 
 def _numbers(target: Target, verdict: Verdict, now: datetime) -> dict[str, object]:

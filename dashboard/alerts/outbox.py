@@ -67,6 +67,16 @@ def drop_unsent(incident: Incident) -> None:
     ).update(state=Delivery.DROPPED)
 
 
+def retry_dead(notification: Notification, now: datetime) -> int:
+    """Queue a dead notification again, and those that went in the same mail."""
+    same = Q(pk=notification.pk)
+    if notification.batch:
+        same |= Q(batch=notification.batch)
+    return Notification.objects.filter(same, state=Delivery.DEAD).update(
+        state=Delivery.QUEUED, due_at=now, attempts=0, leased_until=None
+    )
+
+
 def _knowing(incident: Incident) -> list[str]:
     rows = Notification.objects.filter(_MAYBE_TOLD, incident=incident, change__in=_NEWS)
     return sorted(set(rows.values_list("recipient", flat=True)))

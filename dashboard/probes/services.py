@@ -63,6 +63,10 @@ def accept_cost(
     probe.save()
 
 
+def switch_off(probe: Probe) -> None:
+    Probe.objects.filter(pk=probe.pk).update(enabled=False)
+
+
 def deadline_s(probe: Probe) -> float:
     """Return the seconds that a whole run may take, its retries and waits included."""
     if KINDS[ProbeKind(probe.kind)].paid:

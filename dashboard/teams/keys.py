@@ -11,7 +11,7 @@ from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from django.conf import settings
 
 from apiclient.redact import Secret, check_virtual_key
-from dashboard.teams.models import Team
+from dashboard.teams.models import Gateway, Team
 
 UNREADABLE = "unreadable: set it again"
 
@@ -42,6 +42,15 @@ def check_key(text: str) -> str:
 def clear_key(team: Team) -> None:
     team.key_sealed, team.key_set_at = "", None
     team.save(update_fields=["key_sealed", "key_set_at"])
+
+
+def forget_keys(gateway: Gateway) -> int:
+    """Forget the keys of the gateway's teams; return how many there were.
+
+    A key belongs to the host it was given for: it must not be sent to another one.
+    """
+    teams = Team.objects.filter(gateway=gateway).exclude(key_sealed="")
+    return teams.update(key_sealed="", key_set_at=None)
 
 
 def resolve(team: Team) -> Secret | None:

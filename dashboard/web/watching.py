@@ -4,7 +4,6 @@ from datetime import datetime
 
 from django.db import transaction
 
-from dashboard.probes.models import Probe
 from dashboard.probes.services import watch_gateway, watch_team
 from dashboard.teams.keys import set_key
 from dashboard.teams.models import Gateway, Team
@@ -33,16 +32,3 @@ def start_watching(
     watch_gateway(gateway, now)
     watch_team(team, now)
     return team
-
-
-def switch_off(probe: Probe) -> None:
-    Probe.objects.filter(pk=probe.pk).update(enabled=False)
-
-
-def forget_keys(gateway: Gateway) -> int:
-    """Forget the keys of the gateway's teams; return how many there were.
-
-    A key belongs to the host it was given for: it must not be sent to another one.
-    """
-    teams = Team.objects.filter(gateway=gateway).exclude(key_sealed="")
-    return teams.update(key_sealed="", key_set_at=None)

@@ -9,11 +9,10 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from dashboard.probes.services import watch_gateway, watch_team
-from dashboard.teams.keys import check_key, clear_key, hint, set_key
+from dashboard.teams.keys import check_key, clear_key, forget_keys, hint, set_key
 from dashboard.teams.models import Gateway, Membership, Team
 from dashboard.teams.services import clean_base_url
 from dashboard.web.forms import sentence
-from dashboard.web.watching import forget_keys
 
 if TYPE_CHECKING:
     GatewayModelForm: TypeAlias = forms.ModelForm[Gateway]

@@ -1,12 +1,13 @@
 """Incidents: the list, one of them, and its acknowledgement."""
 
 from django.contrib import messages
+from django.contrib.auth.models import User
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
-from dashboard.alerts.models import Incident
+from dashboard.alerts import lifecycle
 from dashboard.web import access
 from dashboard.web.live import template_of
 from dashboard.web.pages import incidents as page
@@ -43,10 +44,8 @@ def acknowledge(request: HttpRequest, pk: int) -> HttpResponse:
     found = access.incident_or_404(request.user, pk)
     if not access.may_operate(request.user, found.team):
         raise Http404
-    fresh = Incident.objects.filter(
-        pk=pk, acknowledged_at__isnull=True, resolved_at__isnull=True
-    )
-    if fresh.update(acknowledged_at=timezone.now(), acknowledged_by=request.user):
+    assert isinstance(request.user, User)
+    if lifecycle.acknowledge(found, request.user, timezone.now()):
         messages.success(request, "Acknowledged: the others see that you are on it.")
     return redirect("incident", pk)
 

@@ -9,7 +9,8 @@ from django.views.decorators.http import require_POST, require_safe
 
 from dashboard.alerts.delivery import send_test_mail
 from dashboard.alerts.models import Notification
-from dashboard.web import access, outbox
+from dashboard.alerts.outbox import retry_dead
+from dashboard.web import access
 from dashboard.web.forms import TestMailForm
 from dashboard.web.live import template_of
 from dashboard.web.pages import mail as page
@@ -31,7 +32,7 @@ def mail(request: HttpRequest) -> HttpResponse:
 @require_POST
 @access.site_admin_only
 def retry(request: HttpRequest, pk: int) -> HttpResponse:
-    if outbox.retry(get_object_or_404(Notification, pk=pk), timezone.now()):
+    if retry_dead(get_object_or_404(Notification, pk=pk), timezone.now()):
         messages.success(request, "Queued again.")
     return redirect("mail")
 

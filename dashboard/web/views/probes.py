@@ -9,12 +9,11 @@ from django.views.decorators.http import require_POST, require_safe
 
 from dashboard.probes.kinds import KINDS
 from dashboard.probes.models import Probe, ProbeKind
-from dashboard.probes.services import accept_cost, request_run
+from dashboard.probes.services import accept_cost, request_run, switch_off
 from dashboard.web import access, ranges
 from dashboard.web.forms import CostForm
 from dashboard.web.live import template_of
 from dashboard.web.pages import probe as page
-from dashboard.web.watching import switch_off
 
 
 @require_safe
