@@ -103,6 +103,18 @@ def test_a_change_is_shown_with_both_values(load: Load) -> None:
     assert Probe.objects.get(kind="health").period_s == 15
 
 
+def test_a_new_address_forgets_the_keys_that_were_given_for_the_old(
+    load: Load,
+) -> None:
+    load(GATEWAY + TEAM)
+    set_key(Team.objects.get(), KEY, NOW)
+
+    said = load(GATEWAY.replace("gateway.example", "elsewhere.example"))
+
+    assert hint(Team.objects.get()) == ""
+    assert "gateway Production: keys of its old address are forgotten" in said
+
+
 def test_a_dry_run_writes_nothing(load: Load) -> None:
     told = load(GATEWAY, "--dry-run")
 

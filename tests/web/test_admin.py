@@ -110,6 +110,25 @@ def test_a_key_can_be_forgotten(admin_page: Client) -> None:
     assert not team.has_key
 
 
+@pytest.mark.parametrize(
+    ("typed", "kept"),
+    [("https://gateway.example/api/", True), ("https://elsewhere.example", False)],
+)
+def test_keys_belong_to_the_address_however_it_is_typed(
+    typed: str,
+    kept: bool,  # noqa: FBT001
+    admin_page: Client,
+) -> None:
+    team = make_team()
+    set_key(team, CANARY, NOW)
+    address = f"/admin/teams/gateway/{team.gateway.pk}/change/"
+
+    admin_page.post(address, {"name": team.gateway.name, "base_url": typed})
+
+    team.refresh_from_db()
+    assert team.has_key is kept
+
+
 def test_the_history_of_changes_never_holds_the_key(admin_page: Client) -> None:
     team = make_team()
 

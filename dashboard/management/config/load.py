@@ -24,6 +24,7 @@ from dashboard.management.config.keys import load_key
 from dashboard.probes.kinds import KINDS
 from dashboard.probes.models import Probe, ProbeKind
 from dashboard.probes.services import watch_gateway, watch_team
+from dashboard.teams.keys import forget_keys
 from dashboard.teams.models import Gateway, Team
 from dashboard.teams.services import clean_base_url
 
@@ -64,7 +65,10 @@ class _Loader:
         found = Gateway.objects.filter(name=entry.name).first()
         gateway = found or Gateway(name=entry.name)
         what = f"gateway {entry.name}"
+        moved = found is not None and found.base_url != base_url
         self._store(gateway, told, what, place)
+        if moved and forget_keys(gateway):
+            self.changes.note(f"{what}: keys of its old address are forgotten")
         watch_gateway(gateway, self._now)
         self._probes(entry.probes, gateway, None, what, place)
         for number, team in enumerate(entry.teams):

@@ -55,7 +55,7 @@ class GatewayAdmin(GatewayModelAdmin):
         change: bool,  # noqa: FBT001 (Django's signature)
     ) -> None:
         super().save_model(request, obj, form, change)
-        if change and "base_url" in form.changed_data:
+        if change and form.initial["base_url"] != obj.base_url:
             forgotten = forget_keys(obj)
             messages.warning(
                 request,
