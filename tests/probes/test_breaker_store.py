@@ -1,9 +1,14 @@
-import pytest
-from django.db import transaction
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-from apiclient.breaker import BreakerRow
+import pytest
+from django.db import connection, transaction
+
+from apiclient.breaker import BreakerRow, BreakerStore
 from dashboard.probes.breaker_store import DatabaseBreakers, TickBreakers
 from dashboard.probes.models import Breaker
+from tests.apiclient.breaker_suite import BreakerStoreSuite
 from tests.factories import make_gateway
 
 KEY = "gateway.example||GET /health"
@@ -24,7 +29,34 @@ def stored() -> BreakerRow:
     return BreakerRow(failures=row.failures, version=row.version)
 
 
-class TestDatabaseBreakers:
+class ThreadedBreakers(DatabaseBreakers):
+    """Leaves no connection behind in the suite's threads, as a worker's end would."""
+
+    def load(self, key: str) -> BreakerRow:
+        with _own_connection():
+            return super().load(key)
+
+    def swap(self, key: str, seen: BreakerRow, new: BreakerRow) -> bool:
+        with _own_connection():
+            return super().swap(key, seen, new)
+
+
+@contextmanager
+def _own_connection() -> Iterator[None]:
+    try:
+        yield
+    finally:
+        if threading.current_thread() is not threading.main_thread():
+            connection.close()
+
+
+class TestDatabaseBreakers(BreakerStoreSuite):
+    pytestmark = pytest.mark.django_db(transaction=True)
+
+    @pytest.fixture
+    def store(self) -> BreakerStore:
+        return ThreadedBreakers(make_gateway().pk)
+
     def test_a_row_is_made_and_swapped_by_its_version(self, gateway_id: int) -> None:
         store = DatabaseBreakers(gateway_id)
         assert store.load(KEY) == CLOSED
@@ -41,7 +73,11 @@ class TestDatabaseBreakers:
 
 
 @pytest.mark.django_db(transaction=True)
-class TestTickBreakers:
+class TestTickBreakers(BreakerStoreSuite):
+    @pytest.fixture
+    def store(self) -> BreakerStore:
+        return TickBreakers(make_gateway().pk)
+
     @pytest.fixture
     def breakers(self) -> TickBreakers:
         return TickBreakers(make_gateway().pk)
