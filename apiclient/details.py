@@ -13,6 +13,9 @@ _PLAIN_LIMIT = 4096  # characters that the rules look at; people are shown fewer
 _SHOWN_FIELDS = 20
 _TITLE = re.compile(r"(?is)<(?:title|h1)[^>]*>(.{0,300}?)</(?:title|h1)>")
 _TAG = re.compile(r"<[^>]*>")
+_ESCAPED_CONTROL = re.compile(r"\\u(00[01][0-9a-f])")
+# A 422's item repeats what was sent in these, prompts and keys included.
+_ECHOES = frozenset({"input", "ctx"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +64,12 @@ def _parts(
     except (ValueError, RecursionError):
         document = None
     if document is None:
-        return body[: 4 * _PLAIN_LIMIT].decode("utf-8", "replace"), ()
+        text = body[: 4 * _PLAIN_LIMIT].decode("utf-8", "replace")
+        return text.partition('"input"')[0], ()
     detail = document.get("detail") if isinstance(document, dict) else None
     if isinstance(detail, list):
-        return _sentence(detail[:_SHOWN_FIELDS]), detail[:_SHOWN_FIELDS]
+        items = [_without_echoes(item) for item in detail[:_SHOWN_FIELDS]]
+        return _compact(items), items
     return _sentence(document), ()
 
 
@@ -100,8 +105,16 @@ def _sentence(document: object) -> str:
             return _compact(document)
 
 
+def _without_echoes(item: object) -> object:
+    if not isinstance(item, dict):
+        return item
+    return {name: value for name, value in item.items() if name not in _ECHOES}
+
+
 def _compact(document: object) -> str:
-    return msgspec.json.encode(document).decode()
+    """Return JSON with its controls as they are, for `redact` to find."""
+    text = msgspec.json.encode(document).decode()
+    return _ESCAPED_CONTROL.sub(lambda found: chr(int(found[1], 16)), text)
 
 
 def _field_errors(

@@ -18,6 +18,7 @@ _NUMBER = re.compile(
     r"[+-]?(\d{1,18}(\.\d{0,18})?|\.\d{1,18})(e[+-]?\d{1,3})?", re.IGNORECASE | re.ASCII
 )
 _TEXT_LIMIT = 255
+_MOST_TEXTS = 200  # a team with more models than this is not believed
 _BALANCE_MARKS = ("credits_remaining", "credits_allocated", "credits_used")
 _TEAM_MARKS = ("team_id", "status", "credits", *_BALANCE_MARKS)
 
@@ -195,10 +196,11 @@ def _moment(value: object) -> datetime | None:
 
 
 def _text(value: object) -> str:
-    return value[:_TEXT_LIMIT] if isinstance(value, str) else ""
+    return redact(value, limit=_TEXT_LIMIT) if isinstance(value, str) else ""
 
 
 def _texts(value: object) -> tuple[str, ...]:
     if not isinstance(value, list):
         return ()
-    return tuple(_text(item) for item in value if isinstance(item, str))
+    texts = (_text(item) for item in value[:_MOST_TEXTS])
+    return tuple(text for text in texts if text)

@@ -17,6 +17,7 @@ from apiclient import (
 )
 from apiclient.operations import Operation
 from apiclient.payloads import CompletedJob, Health
+from apiclient.redact import redact
 from dashboard.pipeline.answers import Answer, Ask, answer, own_fault
 from dashboard.probes.kinds import KINDS
 from dashboard.probes.models import Probe, ProbeKind
@@ -117,7 +118,7 @@ def _checked(report: CallReport[Health]) -> CallReport[Health]:
     """Count an answer that says it is not healthy as a failure."""
     if report.value is None or report.value.healthy:
         return report
-    detail = f"the health answer says {report.value.status!r}"
+    detail = redact(f"the health answer says {report.value.status}")
     return replace(report, error=ErrorClass.UNAVAILABLE, detail=detail)
 
 

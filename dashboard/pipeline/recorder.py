@@ -5,7 +5,15 @@ import time
 from collections.abc import Callable
 from datetime import datetime
 
-from django.db import DatabaseError, connection, transaction
+from django.db import (
+    DatabaseError,
+    DataError,
+    IntegrityError,
+    InterfaceError,
+    OperationalError,
+    connection,
+    transaction,
+)
 
 from dashboard.alerts import services as alerts
 from dashboard.pipeline.answers import Answer
@@ -83,13 +91,28 @@ class Recorder:
         # Failing, it is tried again in a second.
         self._flush_at = self._monotonic() + FLUSH_AFTER_S
         try:
-            count = self._store(self._buffer, now)
+            count = self._store_all(now)
         except DatabaseError:
             # The commit may have gone through though its answer was lost.
             self._commit_unknown = True
             raise
         self.stored += count
         self._buffer, self._flush_at, self._commit_unknown = [], None, False
+
+    def _store_all(self, now: datetime) -> int:
+        try:
+            return self._store(self._buffer, now)
+        except (DataError, IntegrityError):
+            logger.exception("recorder.refused", extra={"outcomes": len(self._buffer)})
+        # What the database will never take must not keep out all the others.
+        return sum(self._store_one(answer, now) for answer in self._buffer)
+
+    def _store_one(self, answer: Answer, now: datetime) -> int:
+        try:
+            return self._store([answer], now)
+        except (DataError, IntegrityError):
+            logger.exception("recorder.lost", extra={"probe": answer.ask.probe_id})
+            return 0
 
     def flush_at_last(self, now: datetime, patience_s: float = 30.0) -> None:
         """Flush, trying for `patience_s` while the database is away."""
@@ -130,7 +153,7 @@ class Recorder:
         try:
             with transaction.atomic():
                 alerts.evaluate(probe_ids, now)
-        except DatabaseError:
+        except (OperationalError, InterfaceError):
             raise
         except Exception:
             # A rule's fault must not cost us the outcomes; the next round decides.

@@ -139,6 +139,9 @@ def record(
     kept = [outcome for outcome in outcomes if outcome.probe_id in probes]
     if stored_before:
         kept = _without_stored(kept)
+    for outcome in kept:
+        # A try that was rolled back left a number that another row may have by now.
+        outcome.pk = None
     Outcome.objects.bulk_create(kept)
     for outcome in sorted(kept, key=lambda outcome: outcome.started_at):
         _note_latest(probes[outcome.probe_id], outcome)

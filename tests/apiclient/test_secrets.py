@@ -157,3 +157,25 @@ def test_hiding_takes_no_longer_than_the_text() -> None:
         "\x1b]" * 2000,
     ):
         assert len(redact(hostile)) <= 500
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"detail":[{"loc":["body"],"input":{"prompt":"PROMPT"},"ctx":"PROMPT"}]}',
+        '{"detail":[{"msg":7,"input":"PROMPT"}]}',
+        '{"detail":[{"type":"missing","loc":["body"],"input":{"prompt":"PROMPT ' + "x" * 99_999,
+    ],
+)  # fmt: skip
+def test_what_was_sent_is_not_repeated(rig_of: RigOf, body: str) -> None:
+    """A 422 echoes the prompt, also where it is no list of the usual items, or cut."""
+    report = rig_of([says(422, text=body)]).report(CALL)
+
+    assert "PROMPT" not in repr(report)
+
+
+def test_a_key_in_escapes_is_hidden_as_well(rig_of: RigOf) -> None:
+    body = '{"a": "%s\\u0000%s"}' % (ODD_KEY[:6], ODD_KEY[6:])  # noqa: UP031 (braces)
+    rig = rig_of([says(500, text=body)] * 4, virtual_key=ODD_KEY)
+
+    assert ODD_KEY[6:] not in repr(rig.report(BALANCE))

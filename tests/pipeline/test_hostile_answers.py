@@ -1,0 +1,151 @@
+"""What a hostile gateway says ends as a row: it stops no tick and no other gateway."""
+
+import json
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from dashboard import pipeline
+from dashboard.pipeline.recorder import Recorder
+from dashboard.probes.models import Outcome, Probe, ProbeKind
+from dashboard.simulator.running import running_gateway
+from dashboard.teams.models import CreditReading, Team
+from tests.apiclient.rogue import rogue, sends
+from tests.factories import make_gateway, make_team
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+NUL = "a\x00b"
+BIDI = "\u202eevil\u2066\u061c"
+ANSI = "\x1b[31mred\x1b[0m\x1b]0;title\x07"
+SCRIPT = "<script>alert(1)</script>"
+KEY = "sk-CANARY1234567890"
+
+ANSWERS: dict[str, object] = {
+    "nul in every text": {
+        "team_id": NUL,
+        "status": NUL,
+        "organization_id": NUL,
+        "access_groups": [NUL],
+        "allowed_model_aliases": [NUL, BIDI, ANSI, SCRIPT, KEY],
+        "credits": {"status": NUL, "budget_mode": NUL, "credits_remaining": 1},
+    },
+    "odd numbers": {
+        "team_id": 7,
+        "status": ["active"],
+        "credits_remaining": "1e999",
+        "credits_allocated": 10**400,
+        "credits_used": -1e308,
+        "created_at": "99999-01-01T00:00:00Z",
+    },
+    "huge": {
+        "team_id": "x" * 100_000,
+        "status": "y" * 100_000,
+        "allowed_model_aliases": ["z" * 1000] * 10_000,
+        "credits_remaining": 1,
+    },
+    "nested": json.loads("[" * 300 + "]" * 300),
+    "an unhealthy word": {"status": f"{KEY} {NUL} ?key=CANARY {BIDI} {ANSI}"},
+    "a number": 3,
+    "nothing": None,
+    "text": f"{NUL} {KEY}",
+    "a date": {"team_id": "t", "status": "active", "created_at": "100000-01-01"},
+}
+TEXTS: dict[str, bytes] = {
+    "lone surrogate": rb'{"status":"\ud800","team_id":"\udc00"}',
+    "not a number": b'{"team_id":"t","status":"active","credits_remaining":NaN}',
+    "infinite": b'{"team_id":"t","status":"active","credits_remaining":1e400}',
+    "bytes": bytes(range(256)) * 40,
+    "deep": b'{"detail":' * 990 + b"1" + b"}" * 990,
+    "deeper": b"[" * 100_000,
+    "html": b"<html><title>\x00" + SCRIPT.encode() + b"</title></html>",
+}
+BODIES = TEXTS | {name: json.dumps(body).encode() for name, body in ANSWERS.items()}
+
+
+def answer(status: int, body: bytes) -> bytes:
+    head = f"HTTP/1.1 {status} X\r\nContent-Type: application/json\r\n"
+    return f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
+
+
+def watch(base_url: str, team_id: str) -> Team:
+    gateway = make_gateway(base_url=base_url, allow_private=True)
+    team = make_team(gateway, team_id=team_id)
+    for owner, kind in ((None, ProbeKind.HEALTH), (team, ProbeKind.TEAM_STATUS)):
+        Probe.objects.create(
+            gateway=gateway,
+            team=owner,
+            kind=kind,
+            period_s=60,
+            next_run=timezone.now() - timedelta(seconds=1),
+        )
+    return team
+
+
+@pytest.mark.parametrize("status", [200, 422, 500])
+@pytest.mark.parametrize("name", BODIES)
+def test_no_answer_stops_the_prober(name: str, status: int) -> None:
+    with (
+        rogue(sends(answer(status, BODIES[name]))) as server,
+        running_gateway(["good"]) as neighbour,
+    ):
+        hostile = watch(server.url, "hostile")
+        watch(neighbour.base_url, "good")
+
+        assert pipeline.tick(seconds=0.3) == 4
+
+    assert not Outcome.objects.filter(error_class="internal_error").exists()
+    good = Outcome.objects.exclude(probe__gateway=hostile.gateway)
+    assert [outcome.error_class for outcome in good] == ["", ""]
+    hostile.refresh_from_db()
+    said = json.dumps(
+        [
+            *Outcome.objects.values_list("detail", flat=True),
+            hostile.status,
+            *hostile.model_aliases,
+        ],
+        ensure_ascii=False,
+    )
+    assert "CANARY" not in said
+    for mark in ("\\u0000", "\\u001b", "\u202e", "\u2066", "\u061c"):
+        assert mark not in said
+    assert len(said) < 40_000
+    for reading in CreditReading.objects.filter(team=hostile):
+        assert reading.remaining in {None, 1.0}
+
+
+def test_what_the_database_refuses_keeps_out_no_other_outcome() -> None:
+    with running_gateway(["good"]) as gateway:
+        watch(gateway.base_url, "good")
+        wanted = list(Probe.objects.order_by("pk"))
+        answers = pipeline.probe_now(wanted, timezone.now())
+    Outcome.objects.all().delete()
+    recorder = Recorder()
+    for answer in answers:
+        recorder.add(answer)
+    answers[0].outcome.attempts = None  # type: ignore[assignment]  # a column wants it
+
+    recorder.flush(timezone.now())
+    recorder.flush(timezone.now())
+
+    assert [row.probe for row in Outcome.objects.all()] == [wanted[1]]
+    assert recorder.stored == 1
+
+
+def test_a_try_that_was_rolled_back_takes_no_other_rows_number() -> None:
+    with running_gateway(["good"]) as gateway:
+        watch(gateway.base_url, "good")
+        probes = list(Probe.objects.order_by("pk"))
+        answers = pipeline.probe_now(probes, timezone.now())
+        taken = [answer.outcome.pk for answer in answers]
+        # The second try comes when somebody else has stored rows under their numbers.
+        later = timezone.now() - timedelta(hours=1)
+        Outcome.objects.filter(pk__in=taken).update(started_at=later)
+    recorder = Recorder()
+    recorder.add(answers[0])
+
+    recorder.flush(timezone.now())
+
+    assert recorder.stored == 1
+    assert Outcome.objects.count() == 3
