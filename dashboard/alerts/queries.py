@@ -12,7 +12,7 @@ from dashboard.alerts.recipients import first_administrator
 
 @dataclass(frozen=True, slots=True)
 class OutboxState:
-    """How the mails are doing; `oldest_s` is how long the oldest is overdue."""
+    """How the mails are doing; `oldest_s` is how long the oldest one waits."""
 
     depth: int
     oldest_s: float | None

@@ -5,17 +5,15 @@ from datetime import datetime
 
 from django.contrib.auth.decorators import login_not_required
 from django.db import DatabaseError, InterfaceError
-from django.db.models import Count, Min
 from django.http import HttpRequest, JsonResponse
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
-from dashboard.alerts.models import Delivery, Notification
-from dashboard.probes.queries import last_tick
+from dashboard.alerts.queries import outbox_state
+from dashboard.probes.queries import SILENT_AFTER, last_tick
 
 logger = logging.getLogger(__name__)
 
-STALE_AFTER_S = 180
 _AWAY = (DatabaseError, InterfaceError)
 
 
@@ -35,33 +33,30 @@ def healthz(request: HttpRequest) -> JsonResponse:
 @login_not_required
 @require_safe
 def healthz_prober(request: HttpRequest) -> JsonResponse:
-    """Answer 503 when the last tick is older than three minutes, or never was."""
+    """Answer 503 when the last tick is too old, or never was."""
     try:
         age_s = _tick_age_s(timezone.now())
     except _AWAY:
         return JsonResponse({"database": "away"}, status=503)
-    stale = age_s is None or age_s > STALE_AFTER_S
+    stale = age_s is None or age_s > SILENT_AFTER.total_seconds()
     return JsonResponse(
         {
             "prober": "stale" if stale else "ok",
             "last_tick_age_s": age_s,
-            "limit_s": STALE_AFTER_S,
+            "limit_s": SILENT_AFTER.total_seconds(),
         },
         status=503 if stale else 200,
     )
 
 
 def _tick_age_s(now: datetime) -> float | None:
-    age_s = last_tick(now)
-    return None if age_s is None else round(max(0.0, age_s), 1)
+    return _rounded(last_tick(now))
 
 
 def _outbox(now: datetime) -> dict[str, object]:
-    queued = Notification.objects.filter(state=Delivery.QUEUED).aggregate(
-        depth=Count("pk"), oldest=Min("created_at")
-    )
-    return {"depth": queued["depth"], "oldest_age_s": _age_s(queued["oldest"], now)}
+    state = outbox_state(now)
+    return {"depth": state.depth, "oldest_age_s": _rounded(state.oldest_s)}
 
 
-def _age_s(at: datetime | None, now: datetime) -> float | None:
-    return None if at is None else round(max(0.0, (now - at).total_seconds()), 1)
+def _rounded(seconds: float | None) -> float | None:
+    return None if seconds is None else round(max(0.0, seconds), 1)

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TypeAlias
 
 from django.db.models import Sum
@@ -108,6 +108,10 @@ def _view(
 
 def _moment(epoch_s: float) -> datetime:
     return datetime.fromtimestamp(epoch_s, UTC)
+
+
+# The prober beats every 3 s; a job cluster that hangs is restarted within a minute.
+SILENT_AFTER = timedelta(minutes=2)
 
 
 def last_tick(now: datetime) -> float | None:

@@ -1,15 +1,11 @@
 """Whether the prober works: the pages turn grey when it does not."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 
-from dashboard.probes.queries import last_tick
+from dashboard.probes.queries import SILENT_AFTER, last_tick
 from dashboard.web import words
-
-# A tick lasts up to 55 s and the scheduler passes every 30 s: two minutes of silence
-# are more than one lost tick.
-STOPPED_AFTER = timedelta(minutes=2)
 
 
 class ProberState(StrEnum):
@@ -34,5 +30,5 @@ def prober(now: datetime) -> Prober:
     age_s = last_tick(now)
     if age_s is None:
         return Prober(None, ProberState.NEVER)
-    silent = age_s > STOPPED_AFTER.total_seconds()
+    silent = age_s > SILENT_AFTER.total_seconds()
     return Prober(age_s, ProberState.STOPPED if silent else ProberState.WORKING)

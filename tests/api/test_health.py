@@ -46,14 +46,14 @@ def test_a_database_that_is_away_is_unhealthy(path: str) -> None:
 
 @time_machine.travel(NOW, tick=False)
 def test_a_prober_that_works_is_healthy() -> None:
-    beat(179)
+    beat(119)
 
     assert Client().get("/healthz/prober").status_code == 200
 
 
 @time_machine.travel(NOW, tick=False)
 def test_a_stale_prober_is_unhealthy() -> None:
-    beat(181)
+    beat(121)
 
     response = Client().get("/healthz/prober")
 
