@@ -2,7 +2,9 @@
 
 from apiclient.report import TABLE, ErrorClass, Fault, Meaning
 
-__all__ = ["ErrorClass", "Fault", "counted", "meaning"]
+__all__ = ["ErrorClass", "Fault", "counted", "in_words", "meaning"]
+
+_CLASSES = frozenset(ErrorClass)
 
 
 def meaning(error_class: str) -> Meaning:
@@ -13,3 +15,8 @@ def meaning(error_class: str) -> Meaning:
 def counted(error_class: str) -> bool:
     """Say whether an outcome of this class ("" for a success) is in the error rate."""
     return not error_class or meaning(error_class).counts
+
+
+def in_words(reason: str) -> str:
+    """Return the title of the error class that `reason` is; other text as it is."""
+    return meaning(reason).title if reason in _CLASSES else reason

@@ -9,7 +9,7 @@ from django.urls import reverse
 from dashboard.alerts.models import Incident, RuleKind, Severity
 from dashboard.probes.models import Probe
 from dashboard.probes.queries import BreakerView
-from dashboard.probes.taxonomy import meaning
+from dashboard.probes.taxonomy import in_words, meaning
 from dashboard.teams.models import CreditReading, Team, TeamStatus
 from dashboard.web import credit_levels, words
 from dashboard.web.prober import Prober
@@ -174,7 +174,7 @@ def _open_breaker(breaker: BreakerView) -> Item:
         tone=Tone.WARN,
         kind=f"breaker {breaker.state.replace('_', '-')}",
         title=f"{where or breaker.gateway}: {breaker.endpoint}",
-        why=breaker.reason,
+        why=in_words(breaker.reason),
         since=breaker.opened_at,
         url=page,
         advice="Paid probes wait until it closes by itself.",

@@ -6,7 +6,7 @@ from datetime import datetime
 from django.utils.safestring import SafeString
 
 from dashboard.probes.queries import BreakerView
-from dashboard.probes.taxonomy import ErrorClass, meaning
+from dashboard.probes.taxonomy import in_words
 from dashboard.web import words
 from dashboard.web.pages.parts import Badge
 from dashboard.web.states import Tone
@@ -32,10 +32,5 @@ def breaker_row(breaker: BreakerView, now: datetime) -> BreakerRow:
         endpoint=breaker.endpoint,
         since=words.time(breaker.opened_at, now, "–"),  # noqa: RUF001 (a dash)
         next_try=words.time(breaker.next_try_at, now, "–"),  # noqa: RUF001 (a dash)
-        reason=reason_words(breaker.reason),
+        reason=in_words(breaker.reason),
     )
-
-
-def reason_words(reason: str) -> str:
-    """Return the title of the error class that opened a breaker, else the text itself."""
-    return meaning(reason).title if reason in set(ErrorClass) else reason
