@@ -8,11 +8,13 @@ from dashboard.alerts.lifecycle import Target
 from dashboard.alerts.models import Rule, RuleKind
 from dashboard.alerts.rules import Limits
 
+# Shares of the allocated credits: the pages colour by them too.
+CREDITS_LOW, CREDITS_CRITICAL = 0.2, 0.1
 DEFAULTS: Mapping[str, dict[str, object]] = {
     "Credits low": {
         "kind": RuleKind.CREDITS,
-        "warn_at": 0.2,
-        "critical_at": 0.1,
+        "warn_at": CREDITS_LOW,
+        "critical_at": CREDITS_CRITICAL,
     },
     "Team suspended or paused": {"kind": RuleKind.TEAM_STATE},
     # One step only: a second mail of an outage that is already known helps nobody.

@@ -1,10 +1,9 @@
 """How much of a team's credits is left, in the steps that the pages colour."""
 
+from dashboard.alerts.rulebook import CREDITS_CRITICAL, CREDITS_LOW
 from dashboard.teams.models import CreditReading
 from dashboard.web import words
 from dashboard.web.states import Tone
-
-LOW, CRITICAL = 0.2, 0.1
 
 
 def share_left(reading: CreditReading) -> float | None:
@@ -21,9 +20,9 @@ def level(reading: CreditReading) -> tuple[Tone, str]:
     share = share_left(reading)
     if reading.remaining <= 0:
         return Tone.BAD, "exhausted"
-    if share is not None and share <= CRITICAL:
+    if share is not None and share <= CREDITS_CRITICAL:
         return Tone.BAD, "critical"
-    if share is not None and share <= LOW:
+    if share is not None and share <= CREDITS_LOW:
         return Tone.WARN, "low"
     return Tone.OK, "enough"
 
