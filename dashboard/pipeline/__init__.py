@@ -24,7 +24,6 @@ from dashboard.pipeline.asks import prepare, put
 from dashboard.pipeline.prober import Prober
 from dashboard.pipeline.recorder import Recorder
 from dashboard.pipeline.shift import Shift, revive
-from dashboard.probes import services as probes
 from dashboard.probes.kinds import CHEAP, PAID
 from dashboard.probes.models import Probe
 from dashboard.probes.queries import spent_today
@@ -124,14 +123,3 @@ def probe_now(wanted: Sequence[Probe], now: datetime) -> list[Answer]:
 def keep_house() -> None:
     """Delete what is older than its retention; once a day."""
     rollups.prune(timezone.now())
-
-
-__all__ = [
-    "deep",
-    "deliver",
-    "deliver_due",
-    "keep_house",
-    "probe_now",
-    "probes",
-    "tick",
-]

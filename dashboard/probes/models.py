@@ -6,7 +6,7 @@ from dashboard.teams.models import Gateway, Team
 
 
 class ProbeKind(models.TextChoices):
-    """What a probe asks the gateway; `Tier` says what that proves and costs."""
+    """What a probe asks the gateway; `kinds.KINDS` says what that proves and costs."""
 
     HEALTH = "health", "Health"
     TEAM_STATUS = "team_status", "Team status"
