@@ -10,6 +10,8 @@ from datetime import datetime, timedelta
 
 from dashboard.lib import buckets
 from dashboard.lib.buckets import HOUR_S, MINUTE_S, Stretch
+from dashboard.probes.kinds import PAID
+from dashboard.probes.models import Probe
 from dashboard.rollups import store
 from dashboard.rollups.numbers import Summary, summary
 from dashboard.rollups.tally import Key, Tally, merged
@@ -19,23 +21,40 @@ _HOUR = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
-class Recent:
-    """Each probe's last hour, all together now and in the hour before, and the day.
+class Totals:
+    """Some probes together: the last hour, the hour before, and the day's hours."""
 
-    `hours` are the starts of the day's hours, the running one last; `by_hour` has what a
-    probe counted in them, and nothing where it saw nothing: its strip needs no quantiles.
-    """
-
-    by_probe: Mapping[int, Summary]
     current: Summary
     previous: Summary
-    hours: tuple[datetime, ...]
-    by_hour: Mapping[int, Mapping[datetime, Tally]]
     day: tuple[Summary, ...]
 
 
-def recent(probe_ids: Collection[int], now: datetime) -> Recent:
+@dataclass(frozen=True, slots=True)
+class Recent:
+    """Each probe's last hour, and all of them together.
+
+    `quick` leaves the paid probes out: a job with an LLM call takes seconds, and among
+    the others' milliseconds its latency would say nothing of either. `hours` are the
+    starts of the day's hours, the running one last; `by_hour` has what a probe counted in
+    them, and nothing where it saw nothing: its strip needs no quantiles.
+    """
+
+    by_probe: Mapping[int, Summary]
+    every: Totals
+    quick: Totals
+    hours: tuple[datetime, ...]
+    by_hour: Mapping[int, Mapping[datetime, Tally]]
+
+    @property
+    def leaves_out_paid(self) -> bool:
+        """Say whether paid probes ran, so that `quick` is without their results."""
+        return self.quick is not self.every
+
+
+def recent(probes: Collection[Probe], now: datetime) -> Recent:
     """Return the numbers of these probes; rates leave the running minute in."""
+    probe_ids = [probe.pk for probe in probes]
+    paid = {probe.pk for probe in probes if probe.kind in PAID}
     end = buckets.ceil(now, MINUTE_S)
     middle, start = end - _HOUR, end - 2 * _HOUR
     first_hour = buckets.floor(now, HOUR_S) - (HOURS - 1) * _HOUR
@@ -50,12 +69,28 @@ def recent(probe_ids: Collection[int], now: datetime) -> Recent:
     minutes = {key: part for key, part in parts.items() if key.level == MINUTE_S}
     hourly = {key: part for key, part in parts.items() if key.level == HOUR_S}
     hours = tuple(first_hour + place * _HOUR for place in range(HOURS))
+    every = _totals(minutes, hourly, middle, hours)
+    has_paid = any(key.probe_id in paid for key in parts)
     return Recent(
         by_probe=_by_probe(probe_ids, minutes, middle, end),
-        current=_summary(_since(minutes, middle), middle, end),
-        previous=_summary(_before(minutes, middle), start, middle),
+        every=every,
+        quick=_totals(_without(minutes, paid), _without(hourly, paid), middle, hours)
+        if has_paid
+        else every,
         hours=hours,
         by_hour=_by_hour(probe_ids, hourly),
+    )
+
+
+def _totals(
+    minutes: Mapping[Key, Tally],
+    hourly: Mapping[Key, Tally],
+    middle: datetime,
+    hours: Collection[datetime],
+) -> Totals:
+    return Totals(
+        current=_summary(_since(minutes, middle), middle, middle + _HOUR),
+        previous=_summary(_before(minutes, middle), middle - _HOUR, middle),
         day=tuple(
             _summary(
                 (part for key, part in hourly.items() if key.start == hour),
@@ -65,6 +100,12 @@ def recent(probe_ids: Collection[int], now: datetime) -> Recent:
             for hour in hours
         ),
     )
+
+
+def _without(
+    parts: Mapping[Key, Tally], probe_ids: Collection[int]
+) -> dict[Key, Tally]:
+    return {key: part for key, part in parts.items() if key.probe_id not in probe_ids}
 
 
 def _by_probe(

@@ -51,8 +51,13 @@ class ChartTable:
         return f"data-{self.name}"
 
 
-def latency(pieces: Sequence[Summary], name: str = "latency") -> ChartTable:
-    """Return p50, p95 and p99 of successes; a hole where there are none."""
+def latency(
+    pieces: Sequence[Summary], name: str = "latency", *, note: str = ""
+) -> ChartTable:
+    """Return p50, p95 and p99 of successes; a hole where there are none.
+
+    `note` says what was left out.
+    """
     lines = [
         _line("p99", "chart-3", pieces, lambda piece: piece.p99_ms, [2, 3]),
         _line("p95", "chart-1", pieces, lambda piece: piece.p95_ms),
@@ -73,9 +78,9 @@ def latency(pieces: Sequence[Summary], name: str = "latency") -> ChartTable:
         name=name,
         title="Latency of successes",
         summary=f"p95 between {words.milliseconds(min(known))} and "
-        f"{words.milliseconds(max(known))}"
+        f"{words.milliseconds(max(known))}{note}"
         if known
-        else "no data",
+        else f"no data{note}",
         chart=_chart("line", " ms", pieces, lines),
         columns=["From (UTC)", "p50", "p95", "p99", "n"],
         rows=rows,

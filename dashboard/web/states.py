@@ -79,7 +79,9 @@ def state_of(probe: Probe, prober: Prober, now: datetime) -> ProbeState:
     if is_overdue(probe, prober, now):
         return ProbeState(State.OVERDUE, "results are missing")
     if probe.last_at is None:
-        return ProbeState(State.WAITING, f"for the first result, {_expected(probe)}")
+        return ProbeState(
+            State.WAITING, f"for the first result, {_expected(probe, now)}"
+        )
     return _last_state(probe)
 
 
@@ -106,5 +108,7 @@ def _last_word(probe: Probe) -> str:
     return meaning(probe.last_error).title if probe.last_error else "ok"
 
 
-def _expected(probe: Probe) -> str:
-    return f"due every {words.duration(probe.period_s)}"
+def _expected(probe: Probe, now: datetime) -> str:
+    return (
+        "due now" if probe.next_run <= now else f"due {words.ago(probe.next_run, now)}"
+    )

@@ -8,7 +8,7 @@ from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
 from dashboard.alerts.models import Incident, RuleKind, Severity
-from dashboard.probes.models import Heartbeat
+from dashboard.probes.models import Heartbeat, ProbeKind
 from dashboard.rollups.services import fold
 from dashboard.teams.models import TeamStatus
 from tests.factories import (
@@ -45,9 +45,12 @@ def test_an_empty_site_leads_its_administrator_to_the_guide(admin_page: Client) 
 
 def test_a_new_probe_waits_for_its_first_result(admin_page: Client) -> None:
     beat()
-    make_probe()
+    make_probe(next_run=NOW + timedelta(seconds=20))
 
-    assert "Waiting for the first result" in page(admin_page)
+    text = page(admin_page)
+
+    assert "Waiting for the first result" in text
+    assert "for the first result, due in 20 s" in text
 
 
 def test_healthy_probes_are_all_clear(admin_page: Client) -> None:
@@ -126,6 +129,30 @@ def test_stopped_teams_and_low_credits_need_attention(admin_page: Client) -> Non
     assert "2 things need attention" in text
     assert "Team Acme is suspended" in text
     assert "5 % left (50 of 1,000 credits)" in text
+
+
+def test_a_job_that_takes_seconds_does_not_hide_the_others_latency(
+    admin_page: Client,
+) -> None:
+    beat()
+    team = make_team()
+    status = make_probe(team=team, last_at=NOW)
+    job = make_probe(team=team, kind=ProbeKind.DEEP_JOB, last_at=NOW)
+    fold([make_outcome(status, -60 * n) for n in range(1, 31)])
+    fold([make_outcome(job, -60 * n, latency_us=3_000_000) for n in range(1, 31)])
+
+    text = page(admin_page)
+
+    assert "n = 60, newest result just now" in text
+    assert "n = 30, without paid probes, newest result just now" in text
+    assert "p95 between 50 ms and 50 ms, without paid probes" in text
+
+
+def test_results_that_do_not_count_are_not_called_missing(admin_page: Client) -> None:
+    beat()
+    make_probe(last_at=NOW, last_error="config_error")
+
+    assert "n = 0, newest result just now" in page(admin_page)
 
 
 def test_the_live_part_is_the_page_without_its_frame(admin_page: Client) -> None:

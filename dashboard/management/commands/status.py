@@ -39,14 +39,14 @@ def _text(known: Facts, found: Verdict, items: list[Item], now: datetime) -> str
         lines.append(found.detail)
     lines += [_line(item, now) for item in items]
     if known.probes:
-        seen = recent([probe.pk for probe in known.probes], now)
+        seen = recent(known.probes, now)
         lines += ["", *(_tile_line(tile) for tile in tiles(known, seen))]
         lines += ["", _probe_table(known, now)]
     return "\n".join(lines)
 
 
 def _line(item: Item, now: datetime) -> str:
-    since = f" (since {words.ago(item.since, now)})" if item.since else ""
+    since = f" ({words.ago(item.since, now)})" if item.since else ""
     return f"- {item.kind}: {item.title}{since}"
 
 

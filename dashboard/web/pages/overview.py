@@ -10,7 +10,7 @@ from dashboard.web.pages.breakers import BreakerRow, breaker_row
 from dashboard.web.pages.facts import facts
 from dashboard.web.pages.parts import Alarm, Link, alarm
 from dashboard.web.pages.probe_rows import ProbeRow, off_links, probe_rows
-from dashboard.web.pages.tiles import Tile, tiles
+from dashboard.web.pages.tiles import WITHOUT_PAID, Tile, tiles
 from dashboard.web.verdict import Verdict, verdict
 
 
@@ -32,7 +32,7 @@ def overview(user: access.Visitor, now: datetime) -> Overview:
     known = facts(user, now)
     items = attention.items(known)
     said = verdict(known, items)
-    seen = recent([probe.pk for probe in known.probes], now)
+    seen = recent(known.probes, now)
     return Overview(
         title=f"{said.problems} failing" if said.problems else "Overview",
         verdict=said,
@@ -40,7 +40,12 @@ def overview(user: access.Visitor, now: datetime) -> Overview:
         tiles=tiles(known, seen) if known.probes else [],
         rows=probe_rows(known.probes, known.prober, seen, now),
         off=off_links(known.probes),
-        charts=[charts.errors(seen.day), charts.latency(seen.day)],
+        charts=[
+            charts.errors(seen.every.day),
+            charts.latency(
+                seen.quick.day, note=WITHOUT_PAID if seen.leaves_out_paid else ""
+            ),
+        ],
         breakers=[
             breaker_row(breaker, now)
             for breaker in known.breakers

@@ -95,7 +95,7 @@ def status_badge(team: Team) -> Badge:
 def team(user: access.Visitor, shown: Team, now: datetime) -> TeamPage:
     spent = burn(shown, now)
     probes = list(access.probes(user).filter(team=shown))
-    seen = recent([probe.pk for probe in probes], now)
+    seen = recent(probes, now)
     return TeamPage(
         title=str(shown),
         team_id=shown.team_id,

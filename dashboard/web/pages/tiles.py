@@ -14,6 +14,8 @@ from dashboard.web.attention import Facts
 from dashboard.web.pages.credits import runway
 from dashboard.web.states import Tone
 
+# A job's seconds would hide the milliseconds of everything else.
+WITHOUT_PAID = ", without paid probes"
 _POINTS = 100
 _NOISE = 0.05
 _MANY_TIMES = 2
@@ -41,12 +43,13 @@ def tiles(facts: Facts, seen: Recent) -> list[Tile]:
 
 
 def _error_rate(facts: Facts, seen: Recent) -> Tile:
-    rate = seen.current.error_rate
+    current, previous = seen.every.current, seen.every.previous
+    rate = current.error_rate
     return Tile(
         title="Error rate, last hour",
         value=None if rate is None else words.percent(rate),
-        fine=_basis(facts, seen.current.samples),
-        change=_rate_change(seen.current, seen.previous),
+        fine=_basis(facts, current.samples),
+        change=_rate_change(current, previous),
         tone=Tone.BAD if rate else Tone.OK,
     )
 
@@ -62,13 +65,16 @@ def _rate_change(now: Summary, before: Summary) -> str:
 
 
 def _p95(facts: Facts, seen: Recent) -> Tile:
-    thin = ", too few to be sure" if seen.current.p95_is_thin else ""
-    p95 = seen.current.p95_ms
+    current = seen.quick.current
+    p95 = current.p95_ms
+    note = WITHOUT_PAID if seen.leaves_out_paid else ""
+    if p95 is not None and current.p95_is_thin:
+        note += ", too few to be sure"
     return Tile(
         title="p95 latency, last hour",
         value=None if p95 is None else words.milliseconds(p95),
-        fine=_basis(facts, seen.current.good, thin),
-        change=_latency_change(p95, seen.previous.p95_ms),
+        fine=_basis(facts, current.good, note),
+        change=_latency_change(p95, seen.quick.previous.p95_ms),
         tone=Tone.OK,
     )
 
@@ -86,9 +92,11 @@ def _latency_change(now: float | None, before: float | None) -> str:
 
 
 def _basis(facts: Facts, samples: int, note: str = "") -> str:
+    """Return what a number rests on; held runs and our own faults are results, too."""
     latest = max((p.last_at for p in facts.probes if p.last_at), default=None)
-    age = f", newest {words.ago(latest, facts.now)}" if latest else ""
-    return f"n = {samples:,}{note}{age}" if samples else f"no results{age}"
+    if latest is None:
+        return "no results yet"
+    return f"n = {samples:,}{note}, newest result {words.ago(latest, facts.now)}"
 
 
 def _breakers(facts: Facts) -> Tile:
