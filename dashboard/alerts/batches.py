@@ -14,6 +14,7 @@ from django.db import transaction
 from django.db.models import Max, Q
 
 from dashboard.alerts.models import (
+    NEWS,
     Change,
     Delivery,
     Incident,
@@ -32,7 +33,6 @@ _JUST_BEGUN = timedelta(minutes=5)
 # the first success, an error rate needs its whole window, in the demo a minute.
 _LEAST_HOLD = timedelta(seconds=90)
 
-_NEWS = (Change.OPENED, Change.ESCALATED)
 _OUTAGE = (RuleKind.ERROR_RATE, RuleKind.BREAKER_OPEN, RuleKind.GATEWAY_DOWN)
 
 
@@ -118,7 +118,7 @@ def _may_tell(group: _Group, rows: Sequence[Notification], now: datetime) -> boo
         state=Delivery.SENT,
         recipient=group.recipient,
         incident__gateway=group.gateway_id,
-        change__in=_NEWS,
+        change__in=NEWS,
     ).aggregate(at=Max("sent_at"))["at"]
     if last is not None and now < last + _interval():
         return False
@@ -157,7 +157,7 @@ def _ready_recoveries(
     news = Notification.objects.filter(
         recipient=group.recipient,
         incident__in=[row.incident_id for row in rows],
-        change__in=_NEWS,
+        change__in=NEWS,
     )
     unsent = set(news.filter(state=Delivery.QUEUED).values_list("incident", flat=True))
     sent = news.filter(state=Delivery.SENT)
@@ -176,7 +176,7 @@ def _others_open(group: _Group, rows: Sequence[Notification]) -> bool:
     mails = Notification.objects.filter(
         recipient=group.recipient,
         incident__in=[row.incident_id for row in rows],
-        change__in=_NEWS,
+        change__in=NEWS,
         state=Delivery.SENT,
     ).values("batch")
     related = Q(batch__in=mails)
@@ -187,7 +187,7 @@ def _others_open(group: _Group, rows: Sequence[Notification]) -> bool:
         recipient=group.recipient,
         incident__gateway=group.gateway_id,
         incident__resolved_at=None,
-        change__in=_NEWS,
+        change__in=NEWS,
         state=Delivery.SENT,
     ).exists()
 

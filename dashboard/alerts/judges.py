@@ -3,11 +3,11 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from dashboard.alerts import rules
-from dashboard.alerts.lifecycle import Target
+from dashboard.alerts import rules, targets
 from dashboard.alerts.models import Incident, RuleKind
 from dashboard.alerts.rules import Limits, Verdict
-from dashboard.alerts.situation import Situation, error_rate_target
+from dashboard.alerts.situation import Situation
+from dashboard.alerts.targets import Target
 from dashboard.probes.models import Probe, ProbeKind
 from dashboard.probes.queries import BreakerView
 from dashboard.teams.models import CreditReading, Team
@@ -45,7 +45,7 @@ def _error_rate(known: Situation, probe: Probe) -> Case:
         window_s = known.windows_s[probe.pk]
         return rules.error_rate(known.samples[probe.pk], limits, window_s, known.now)
 
-    return Case(error_rate_target(probe), judge)
+    return Case(targets.of_probe(RuleKind.ERROR_RATE, probe), judge)
 
 
 def _gateway_down(known: Situation, probe: Probe) -> Case:
@@ -54,9 +54,7 @@ def _gateway_down(known: Situation, probe: Probe) -> Case:
         health = known.samples[probe.pk]
         return rules.gateway_down(health, latest, limits, known.now)
 
-    kind = RuleKind.GATEWAY_DOWN
-    identity = f"{kind}:gateway:{probe.gateway_id}"
-    return Case(Target(kind, identity, probe.gateway), judge)
+    return Case(targets.of_gateway(RuleKind.GATEWAY_DOWN, probe.gateway), judge)
 
 
 def _team_state(known: Situation, team: Team, probes: list[Probe]) -> Case:
@@ -65,9 +63,8 @@ def _team_state(known: Situation, team: Team, probes: list[Probe]) -> Case:
         sight = rules.TeamSight(team.status, team.status_at, outcomes)
         return rules.team_state(sight, limits, known.now)
 
-    kind = RuleKind.TEAM_STATE
-    gateway = probes[0].gateway
-    return Case(Target(kind, f"{kind}:team:{team.pk}", gateway, team), judge)
+    target = targets.of_team(RuleKind.TEAM_STATE, team, probes[0].gateway)
+    return Case(target, judge)
 
 
 def _credits(known: Situation, team: Team, probes: list[Probe]) -> Case:
@@ -82,9 +79,7 @@ def _credits(known: Situation, team: Team, probes: list[Probe]) -> Case:
             stale_after_s=_STALE_AFTER_RUNS * max(periods, default=0),
         )
 
-    kind = RuleKind.CREDITS
-    gateway = probes[0].gateway
-    return Case(Target(kind, f"{kind}:team:{team.pk}", gateway, team), judge)
+    return Case(targets.of_team(RuleKind.CREDITS, team, probes[0].gateway), judge)
 
 
 def _reading(reading: CreditReading) -> rules.Credits:
@@ -106,7 +101,7 @@ def _breakers(known: Situation) -> Iterator[Case]:
     for incident in known.incidents:
         if incident.kind == RuleKind.BREAKER_OPEN and incident.identity not in seen:
             yield Case(
-                target_of(incident),
+                targets.of_incident(incident),
                 lambda limits, _: rules.breaker_open(None, limits, known.now),
             )
 
@@ -124,19 +119,4 @@ def _breaker(known: Situation, view: BreakerView) -> Case:
     def judge(limits: Limits, incident: Incident | None) -> Verdict:
         return rules.breaker_open(sight, limits, known.now)
 
-    kind, probe = RuleKind.BREAKER_OPEN, view.probe
-    if probe is None:
-        identity = f"{kind}:gateway:{view.gateway.pk}"
-        return Case(Target(kind, identity, view.gateway), judge)
-    identity = f"{kind}:probe:{probe.pk}:{view.endpoint}"[:80]
-    return Case(Target(kind, identity, view.gateway, probe.team, probe), judge)
-
-
-def target_of(incident: Incident) -> Target:
-    return Target(
-        incident.kind,
-        incident.identity,
-        incident.gateway,
-        incident.team,
-        incident.probe,
-    )
+    return Case(targets.of_breaker(view), judge)

@@ -5,7 +5,7 @@ the state that the caller saw: of two evaluators at once, one wins and one does 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from datetime import datetime, timedelta
 
 from django.contrib.auth.models import User
@@ -14,28 +14,13 @@ from django.db import IntegrityError, transaction
 from dashboard.alerts import outbox
 from dashboard.alerts.models import Incident, Rule, RuleKind
 from dashboard.alerts.rules import Evidence, Verdict, is_worse
-from dashboard.probes.models import Probe
-from dashboard.teams.models import Gateway, Team
+from dashboard.alerts.targets import Target
 
 # How often the numbers of a firing incident are written anew.
 _REFRESH = timedelta(seconds=10)
 _SUMMARY_LENGTH = 300
-_OUTAGE = (RuleKind.ERROR_RATE, RuleKind.GATEWAY_DOWN)
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """What a rule watches: a probe, a team or a gateway."""
-
-    kind: str
-    identity: str
-    gateway: Gateway
-    team: Team | None = None
-    probe: Probe | None = None
-
-    @property
-    def name(self) -> str:
-        return str(self.probe or self.team or self.gateway)
+# While such an incident eases, the worst numbers stay.
+_TOLD_AT_WORST = (RuleKind.ERROR_RATE, RuleKind.GATEWAY_DOWN)
 
 
 def open_incident(
@@ -84,7 +69,7 @@ def _refreshed(
     """Return the new numbers; of an outage the worst ones stay, and its beginning."""
     before = incident.value
     eases = before is not None and verdict.value is not None and verdict.value < before
-    if eases and incident.kind in _OUTAGE and incident.level == verdict.level:
+    if eases and incident.kind in _TOLD_AT_WORST and incident.level == verdict.level:
         return {"evaluated_at": now}
     numbers = _numbers(target, verdict, now)
     since = incident.evidence.get("since")

@@ -152,6 +152,10 @@ class Change(models.TextChoices):
     RESOLVED = "resolved"
 
 
+# What tells of trouble; the rest tells of its end.
+NEWS = (Change.OPENED, Change.ESCALATED)
+
+
 class Delivery(models.TextChoices):
     """Where a notification is on its way."""
 

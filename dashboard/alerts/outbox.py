@@ -9,10 +9,9 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.db.models import Q
 
-from dashboard.alerts.models import Change, Delivery, Incident, Notification
+from dashboard.alerts.models import NEWS, Change, Delivery, Incident, Notification
 from dashboard.alerts.recipients import recipients_of
 
-_NEWS = (Change.OPENED, Change.ESCALATED)
 # A row that was claimed may have arrived though nobody recorded it.
 _MAYBE_TOLD = Q(state=Delivery.SENT) | Q(state=Delivery.QUEUED, batch__isnull=False)
 _SURELY_UNTOLD = Q(state=Delivery.QUEUED, batch__isnull=True)
@@ -21,7 +20,7 @@ _SURELY_UNTOLD = Q(state=Delivery.QUEUED, batch__isnull=True)
 def told(incidents: Iterable[Incident]) -> set[int]:
     """Return the ids of those incidents that somebody was, or may have been, told of."""
     rows = Notification.objects.filter(
-        _MAYBE_TOLD, incident__in=[i.pk for i in incidents], change__in=_NEWS
+        _MAYBE_TOLD, incident__in=[i.pk for i in incidents], change__in=NEWS
     )
     return set(rows.values_list("incident", flat=True))
 
@@ -63,7 +62,7 @@ def queue_recovery(incident: Incident, now: datetime) -> None:
 def drop_unsent(incident: Incident) -> None:
     """Withdraw the news of an incident that has surely not gone out."""
     Notification.objects.filter(
-        _SURELY_UNTOLD, incident=incident, change__in=_NEWS
+        _SURELY_UNTOLD, incident=incident, change__in=NEWS
     ).update(state=Delivery.DROPPED)
 
 
@@ -78,7 +77,7 @@ def retry_dead(notification: Notification, now: datetime) -> int:
 
 
 def _knowing(incident: Incident) -> list[str]:
-    rows = Notification.objects.filter(_MAYBE_TOLD, incident=incident, change__in=_NEWS)
+    rows = Notification.objects.filter(_MAYBE_TOLD, incident=incident, change__in=NEWS)
     return sorted(set(rows.values_list("recipient", flat=True)))
 
 

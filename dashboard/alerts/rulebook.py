@@ -4,9 +4,9 @@ from collections.abc import Iterable, Mapping
 
 from django.conf import settings
 
-from dashboard.alerts.lifecycle import Target
 from dashboard.alerts.models import Rule, RuleKind
 from dashboard.alerts.rules import Limits
+from dashboard.alerts.targets import Target
 
 # Shares of the allocated credits: the pages colour by them too.
 CREDITS_LOW, CREDITS_CRITICAL = 0.2, 0.1

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from django.db.models import Q
 
-from dashboard.alerts.lifecycle import Target
+from dashboard.alerts import targets
 from dashboard.alerts.models import Incident, RuleKind
 from dashboard.alerts.rulebook import RuleBook, enabled_rules
 from dashboard.alerts.rules import Sample
@@ -76,17 +76,12 @@ def _probes(probe_ids: Collection[int] | None) -> tuple[Probe, ...]:
 
 
 def _window_s(book: RuleBook, probe: Probe) -> int:
-    rule = book.rule_for(error_rate_target(probe))
+    rule = book.rule_for(targets.of_probe(RuleKind.ERROR_RATE, probe))
     if rule is None:
         # A team's state is judged by its latest answers all the same.
         return min(3 * probe.period_s, _LONGEST_WINDOW_S)
     needed_s = min(probe.period_s * rule.min_samples, _LONGEST_WINDOW_S)
     return max(rule.window_s, needed_s)
-
-
-def error_rate_target(probe: Probe) -> Target:
-    kind = RuleKind.ERROR_RATE
-    return Target(kind, f"{kind}:probe:{probe.pk}", probe.gateway, probe.team, probe)
 
 
 def _samples(windows_s: Mapping[int, int], now: datetime) -> dict[int, list[Sample]]:

@@ -10,6 +10,7 @@ from dashboard.lib import buckets
 from dashboard.lib.buckets import DAY_S, HOUR_S, MINUTE_S
 from dashboard.management import past, past_incidents
 from dashboard.management.past import Credits, Episode, Run, Subject
+from dashboard.management.past_incidents import AROUND
 from dashboard.probes.kinds import KINDS
 from dashboard.probes.models import Outcome, Probe, ProbeKind
 from dashboard.rollups import store
@@ -20,7 +21,6 @@ from dashboard.teams.models import CreditReading, Gateway, Team
 
 _HOUR = timedelta(hours=1)
 _RAW = timedelta(hours=48)
-_AROUND = timedelta(minutes=20)
 _BATCH = 2000
 
 
@@ -95,7 +95,7 @@ def _write_runs(
 
 
 def _around(bad_times: list[Episode], told: list[Run]) -> list[Run]:
-    spans = [(bad.start - _AROUND, bad.end + _AROUND) for bad in bad_times]
+    spans = [(bad.start - AROUND, bad.end + AROUND) for bad in bad_times]
     return [run for run in told if any(a <= run.started_at < b for a, b in spans)]
 
 

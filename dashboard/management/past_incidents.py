@@ -4,7 +4,8 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
-from dashboard.alerts.lifecycle import Target, open_incident
+from dashboard.alerts import targets
+from dashboard.alerts.lifecycle import open_incident
 from dashboard.alerts.models import Incident, Rule, RuleKind
 from dashboard.alerts.rulebook import limits_of
 from dashboard.alerts.rules import (
@@ -18,12 +19,14 @@ from dashboard.alerts.rules import (
     gateway_down,
 )
 from dashboard.alerts.rules.verdict import Step
+from dashboard.alerts.targets import Target
 from dashboard.management.past import Credits as Reading
 from dashboard.management.past import Episode, Run
 from dashboard.probes.models import Probe, ProbeKind
 from dashboard.teams.models import Team
 
-_AROUND = timedelta(minutes=20)
+# How far before and after a bad time its runs are kept to be judged.
+AROUND = timedelta(minutes=20)
 # The defaults: the demo's own windows are too short for runs a minute apart.
 _WINDOW_S = 300
 _LIMITS = Limits(critical_at=0.2)
@@ -55,8 +58,7 @@ def _write_failing_probes(
             known = [sample for sample in samples if sample.at <= now]
             return error_rate(known, _LIMITS, _WINDOW_S, now)
 
-        identity = f"{RuleKind.ERROR_RATE}:probe:{probe.pk}"
-        target = Target(RuleKind.ERROR_RATE, identity, probe.gateway, probe.team, probe)
+        target = targets.of_probe(RuleKind.ERROR_RATE, probe)
         _write(target, rule, judge, [sample.at for sample in samples])
 
 
@@ -74,8 +76,7 @@ def _write_gateway_down(bad: Episode, seen: Mapping[int, Sequence[Run]]) -> None
             found = [sample for sample in latest if sample is not None]
             return gateway_down(known, found, limits, now)
 
-        identity = f"{RuleKind.GATEWAY_DOWN}:gateway:{health.gateway_id}"
-        target = Target(RuleKind.GATEWAY_DOWN, identity, health.gateway)
+        target = targets.of_gateway(RuleKind.GATEWAY_DOWN, health.gateway)
         _write(target, rule, judge, [sample.at for sample in asked])
 
 
@@ -87,8 +88,7 @@ def write_low_credits(
     if rule is None:
         return
     limits = limits_of(rule)
-    identity = f"{RuleKind.CREDITS}:team:{team.pk}"
-    target = Target(RuleKind.CREDITS, identity, team.gateway, team)
+    target = targets.of_team(RuleKind.CREDITS, team, team.gateway)
     remaining = {reading.at: reading.remaining for reading in readings}
     lowest = allocated
 
@@ -126,7 +126,7 @@ def _samples(told: Sequence[Run], bad: Episode) -> list[Sample]:
     return [
         Sample(run.started_at, run.error_class, run.detail)
         for run in told
-        if bad.start - _AROUND <= run.started_at < bad.end + _AROUND
+        if bad.start - AROUND <= run.started_at < bad.end + AROUND
     ]
 
 
