@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from dashboard.alerts.models import Incident, RuleKind, Severity
 from dashboard.alerts.rules.error_rate import minutes
+from dashboard.lib.spans import duration, roughly
 from dashboard.probes.models import Outcome
 from dashboard.probes.taxonomy import counted, meaning
 from dashboard.teams.queries import burn
@@ -87,7 +88,7 @@ def story(incident: Incident, home: str, now: datetime) -> Story:
         covered=_covered(incident),
         runway=_runway(incident, now),
         link=f"{home}/incidents/{incident.pk}/",
-        lasted=duration(ended - since) if ended else "",
+        lasted=duration((ended - since).total_seconds()) if ended else "",
         failed=failed,
         runs=runs,
     )
@@ -175,7 +176,7 @@ def _counts(classes: dict[str, int]) -> tuple[Count, ...]:
 
 
 def _runway(incident: Incident, now: datetime) -> str:
-    """Return ", about 2 days at the current rate"; empty where it cannot be told."""
+    """Return ", about 2 d at the current rate"; empty where it cannot be told."""
     if incident.kind != RuleKind.CREDITS or incident.team is None:
         return ""
     if incident.resolved_at is not None or not incident.value or incident.value <= 0:
@@ -183,16 +184,4 @@ def _runway(incident: Incident, now: datetime) -> str:
     pace = burn(incident.team, now)
     if pace is None or pace.hours_left is None:
         return ""
-    return f", about {duration(timedelta(hours=pace.hours_left))} at the current rate"
-
-
-def duration(span: timedelta) -> str:
-    """Return a length of time in its largest unit that says enough: "12 min"."""
-    seconds = max(0, int(span.total_seconds()))
-    if seconds < 120:
-        return f"{seconds} s"
-    if seconds < 2 * 3600:
-        return f"{seconds // 60} min"
-    if seconds < 48 * 3600:
-        return f"{seconds / 3600:.0f} hours"
-    return f"{seconds / 86400:.0f} days"
+    return f", about {roughly(pace.hours_left * 3600)} at the current rate"
