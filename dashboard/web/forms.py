@@ -1,7 +1,8 @@
 """What people may fill in."""
 
+from collections.abc import Mapping
 from math import ceil
-from typing import Self
+from typing import Any, Self
 
 from django import forms
 from django.contrib.auth.forms import BaseUserCreationForm
@@ -9,8 +10,10 @@ from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
 from django.http import QueryDict
 
+from dashboard.probes.addresses import why_refused
 from dashboard.probes.kinds import KINDS, runs_a_day
 from dashboard.probes.models import Probe, ProbeKind
+from dashboard.teams.keys import check_key
 from dashboard.teams.models import Gateway
 from dashboard.teams.services import clean_base_url
 
@@ -27,6 +30,7 @@ class FirstAdminForm(BaseUserCreationForm):  # type: ignore[type-arg]  # not at 
     class Meta:
         model = User
         fields = ["username", "email"]
+        widgets = {"username": forms.TextInput(attrs={"autocomplete": "username"})}
 
 
 class StartForm(forms.Form):
@@ -72,8 +76,31 @@ class StartForm(forms.Form):
         except ValueError as error:
             raise ValidationError(sentence(error)) from None
 
-    def refuse_key(self, error: ValueError) -> None:
-        self.add_error("key", sentence(error))
+    def clean_key(self) -> str:
+        key: str = self.cleaned_data["key"]
+        try:
+            return check_key(key) if key else ""
+        except ValueError as error:
+            raise ValidationError(sentence(error)) from None
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = self.cleaned_data
+        refuse_address(self, cleaned)
+        if self.errors and cleaned.get("key"):
+            # The page never shows it again, so it would be lost without a word.
+            self.add_error("key", "Give the key again, too.")
+        return cleaned
+
+
+def refuse_address(form: forms.BaseForm, cleaned: Mapping[str, Any]) -> None:
+    """Put an error beside the field that makes probes refuse the gateway's address."""
+    if "base_url" not in cleaned:
+        return
+    address = cleaned["base_url"]
+    if why := why_refused(address, allow_private=True):
+        form.add_error("base_url", sentence_of(why))
+    elif why := why_refused(address, allow_private=cleaned["allow_private"]):
+        form.add_error("allow_private", f"{sentence_of(why)} Allow it here.")
 
 
 class CostForm(forms.Form):
@@ -115,5 +142,8 @@ class TestMailForm(forms.Form):
 
 def sentence(error: ValueError) -> str:
     """Return the error's text with a capital and a full stop."""
-    text = str(error)
+    return sentence_of(str(error))
+
+
+def sentence_of(text: str) -> str:
     return text[:1].upper() + text[1:] + ("" if text.endswith(".") else ".")

@@ -41,6 +41,15 @@ def test_a_wrong_address_is_refused(admin_page: Client) -> None:
     assert not Gateway.objects.exists()
 
 
+def test_a_private_address_is_refused_until_it_is_allowed(admin_page: Client) -> None:
+    private = {"name": "Production", "base_url": "http://10.1.2.3"}
+
+    response = admin_page.post("/admin/teams/gateway/add/", private)
+
+    assert "Allow it here" in response.content.decode()
+    assert not Gateway.objects.exists()
+
+
 def test_a_new_address_forgets_the_keys_of_the_old_one(admin_page: Client) -> None:
     team = make_team()
     set_key(team, CANARY, NOW)

@@ -29,6 +29,7 @@ GATEWAY = {
     "team_id": "acme",
     "key": "sk-test-canary-9876",
 }
+AGAIN = ["Give the key again, too."]
 
 
 def link() -> str:
@@ -105,6 +106,10 @@ def test_the_guide_watches_a_gateway_and_its_team(admin_page: Client) -> None:
         ("base_url", "https://user:secret@gateway.example.com", "base_url"),
         ("base_url", "ftp://gateway.example.com", "base_url"),
         ("base_url", "no address", "base_url"),
+        ("base_url", "http://169.254.169.254", "base_url"),
+        ("base_url", "http://127.0.0.1:8080", "allow_private"),
+        ("base_url", "http://localhost:8080", "allow_private"),
+        ("base_url", "http://10.1.2.3", "allow_private"),
         ("key", "two words", "key"),
         ("name", "Taken", "name"),
         ("team_id", "", "team_id"),
@@ -118,15 +123,24 @@ def test_the_guide_says_beside_the_field_what_is_wrong(
     response = admin_page.post("/start/", {**GATEWAY, field: value})
 
     assert response.status_code == 200
-    assert list(response.context["form"].errors) == [said]
+    errors = response.context["form"].errors
+    assert [name for name in errors if list(errors[name]) != AGAIN] == [said]
     assert Gateway.objects.count() == 1
     assert "secret" not in str(response.context["form"].errors)
 
 
-def test_a_refused_key_is_not_shown_again(admin_page: Client) -> None:
+def test_a_key_is_not_shown_again_but_asked_for(admin_page: Client) -> None:
     response = admin_page.post("/start/", {**GATEWAY, "name": ""})
 
     assert GATEWAY["key"] not in response.content.decode()
+    assert response.context["form"].errors["key"] == AGAIN
+
+
+def test_a_private_address_is_watched_where_it_is_allowed(admin_page: Client) -> None:
+    private = {"base_url": "http://127.0.0.1:8080", "allow_private": "on"}
+
+    assert admin_page.post("/start/", {**GATEWAY, **private})["Location"] == "/"
+    assert Gateway.objects.get().allow_private
 
 
 def test_logging_in_leads_to_the_overview_and_out_again(admin: User) -> None:

@@ -1,6 +1,6 @@
 """Gateways, teams and their members, for site administrators."""
 
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from django import forms
 from django.contrib import admin, messages
@@ -12,7 +12,7 @@ from dashboard.probes.services import watch_gateway, watch_team
 from dashboard.teams.keys import check_key, clear_key, forget_keys, hint, set_key
 from dashboard.teams.models import Gateway, Membership, Team
 from dashboard.teams.services import clean_base_url
-from dashboard.web.forms import sentence
+from dashboard.web.forms import refuse_address, sentence
 
 if TYPE_CHECKING:
     GatewayModelForm: TypeAlias = forms.ModelForm[Gateway]
@@ -39,6 +39,11 @@ class GatewayForm(GatewayModelForm):
             return clean_base_url(self.cleaned_data["base_url"])
         except ValueError as error:
             raise ValidationError(sentence(error)) from None
+
+    def clean(self) -> dict[str, Any] | None:
+        cleaned = super().clean()
+        refuse_address(self, self.cleaned_data)
+        return cleaned
 
 
 @admin.register(Gateway)

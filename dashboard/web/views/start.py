@@ -18,11 +18,7 @@ from dashboard.web.watching import start_watching
 def start(request: HttpRequest) -> HttpResponse:
     form = StartForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
-        try:
-            team = start_watching(**form.cleaned_data, now=timezone.now())
-        except ValueError as error:
-            form.refuse_key(error)
-        else:
-            messages.success(request, f"{team.gateway} is watched from now on.")
-            return redirect("overview")
+        team = start_watching(**form.cleaned_data, now=timezone.now())
+        messages.success(request, f"{team.gateway} is watched from now on.")
+        return redirect("overview")
     return render(request, "web/start.html", {"form": form})
