@@ -13,9 +13,8 @@ from django.template.loader import render_to_string
 
 from dashboard.alerts.batches import Batch
 from dashboard.alerts.models import Change, Delivery, Notification
-from dashboard.alerts.stories import Story, headline, story
+from dashboard.alerts.stories import SUBJECT_LENGTH, Story, headline, story
 
-_SUBJECT_LENGTH = 150
 _LOCAL_URL = "http://127.0.0.1:8000"
 
 
@@ -78,9 +77,9 @@ def _message(
 def clean_subject(text: str) -> str:
     """Return one line of at most 150 characters, without control characters."""
     line = re.sub(r"[\x00-\x1f\x7f\u2028\u2029\s]+", " ", text).strip()
-    if len(line) <= _SUBJECT_LENGTH:
+    if len(line) <= SUBJECT_LENGTH:
         return line
-    return line[: _SUBJECT_LENGTH - 1].rstrip() + "…"
+    return line[: SUBJECT_LENGTH - 1].rstrip() + "…"
 
 
 def message_id(batch: uuid.UUID) -> str:

@@ -12,11 +12,12 @@ from dashboard.probes.taxonomy import counted, meaning
 from dashboard.teams.queries import burn
 
 _PROBE_KINDS = (RuleKind.ERROR_RATE, RuleKind.BREAKER_OPEN)
+SUBJECT_LENGTH = 150
 # A mail is read on a phone.
 _MOST_COVERED = 10
 _STEPS = {
     RuleKind.CREDITS: "Add credits to the team, or slow down what uses them.",
-    RuleKind.TEAM_STATE: "Ask the gateway's administrator about the team.",
+    RuleKind.TEAM_STATE: "Hold the team's jobs until it is active again.",
     RuleKind.BREAKER_OPEN: (
         "Nothing is to be done for the breaker: it tries again by itself, and closes "
         "with the first success."
@@ -105,7 +106,13 @@ def headline(stories: Sequence[Story], *, recovery: bool) -> str:
         when = f"after {first.lasted}"
     else:
         when = f"since {min(one.since for one in stories):%H:%M} UTC"
-    return f"[Gatewatch] {word} {first.gateway}: {what} {when}"
+    start = f"[Gatewatch] {word} {first.gateway}:"
+    return f"{start} {_cut(what, SUBJECT_LENGTH - len(start) - len(when) - 2)} {when}"
+
+
+def _cut(text: str, length: int) -> str:
+    """Return the text, or its beginning: the time after it is the news."""
+    return text if len(text) <= length else text[: max(0, length - 1)].rstrip() + "…"
 
 
 def _what(stories: Sequence[Story]) -> str:

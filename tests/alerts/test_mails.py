@@ -169,6 +169,17 @@ def test_several_probes_are_one_headline() -> None:
     assert all(f"Team status of {name}" in html(letter()) for name in "abc")
 
 
+def test_a_long_story_is_cut_and_the_time_after_it_is_kept() -> None:
+    make_recipient()
+    gateway = make_gateway(name="Production")
+    probe = make_probe(make_team(gateway, team_id="acme"))
+    tell(make_incident(gateway, probe.team, probe, evidence={"text": "x" * 300}))
+    deliver(after(40))
+
+    assert letter().subject.endswith("xxx… since 12:00 UTC")
+    assert len(letter().subject) == 150
+
+
 def test_unlike_alarms_are_counted_and_the_worst_is_named() -> None:
     make_recipient()
     gateway = make_gateway(name="Production")
