@@ -370,17 +370,24 @@ def test_sixteen_threads_share_a_client() -> None:
 
 def test_a_full_pool_is_our_own_congestion() -> None:
     """B-14: never the gateway's fault, never its latency."""
+    arrived = threading.Event()
+
+    def takes(connection: socket.socket) -> None:
+        request_of(connection)
+        arrived.set()
+        silent(connection)
+
     with (
-        rogue(silent) as server,
+        rogue(takes) as server,
         Client(base_url=server.url, max_connections=1, connect_timeout_s=0.2) as client,
     ):
         slow = threading.Thread(
             target=client.report,
             args=(HEALTH,),
-            kwargs={"deadline_s": 0.8, "max_retries": 0},
+            kwargs={"deadline_s": 1.0, "max_retries": 0},
         )
         slow.start()
-        time.sleep(0.1)
+        assert arrived.wait(5)
         report = client.report(HEALTH, max_retries=0, deadline_s=1.0)
         slow.join()
 

@@ -118,10 +118,10 @@ def test_a_dead_service_is_started_again_without_its_orphans(stack: Stack) -> No
 
 def test_a_killed_guard_is_replaced(stack: Stack) -> None:
     [main] = stack.pids("main")
-    guard = os.getpgid(main)
+    guard, members = os.getpgid(main), set(stack.group_members())
 
     os.kill(guard, signal.SIGKILL)
-    time.sleep(1.5)
+    wait_for(lambda: bool(set(stack.group_members()) - members))
     stack.supervisor.kill()
 
     wait_for(lambda: stack.pids("main") + stack.pids("worker") == [], 5)
