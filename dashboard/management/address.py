@@ -39,6 +39,15 @@ class Bind:
         return False
 
     @property
+    def is_loopback(self) -> bool:
+        """Say whether only this machine itself reaches it."""
+        if self.host == "localhost":
+            return True
+        with contextlib.suppress(ValueError):
+            return ipaddress.ip_address(self.host).is_loopback
+        return False
+
+    @property
     def reachable_host(self) -> str:
         """Return a host by which this machine itself reaches the server."""
         if self.is_wildcard:

@@ -4,8 +4,6 @@ import asyncio
 import signal
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from ipaddress import ip_address
 
 from dashboard.simulator.gateway import Gateway
 from dashboard.simulator.latency import PLAUSIBLE, Latency
@@ -15,36 +13,11 @@ from dashboard.simulator.server import Server, utc_now
 from dashboard.simulator.world import Team
 
 
-@dataclass(frozen=True, slots=True)
-class Bind:
-    """An address to listen on."""
-
-    host: str
-    port: int
-
-    @property
-    def is_loopback(self) -> bool:
-        return ip_address(self.host).is_loopback
-
-
-def parse_bind(text: str) -> Bind:
-    """Return the address in HOST:PORT; ValueError says in one sentence what is wrong."""
-    host, colon, port = text.rpartition(":")
-    wrong = f"--bind {text!r} is not HOST:PORT such as 127.0.0.1:8790"
-    if not colon or not port.isdecimal() or int(port) > 65535:
-        raise ValueError(wrong)
-    host = "127.0.0.1" if host == "localhost" else host.strip("[]")
-    try:
-        ip_address(host)
-    except ValueError:
-        raise ValueError(wrong) from None
-    return Bind(host, int(port))
-
-
 async def serve(
     teams: Sequence[Team],
-    bind: Bind,
     *,
+    host: str,
+    port: int,
     script: Script | None,
     ready: Callable[[Server], None],
     seed: int = 1,
@@ -57,7 +30,7 @@ async def serve(
     gateway = Gateway(
         teams, monotonic=time.monotonic, now=utc_now, seed=seed, latency=latency
     )
-    server = Server(gateway, host=bind.host, port=bind.port)
+    server = Server(gateway, host=host, port=port)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
+from dashboard.management.edge import UsageError
 from dashboard.rollups import rebuild
 from dashboard.rollups.models import Level
 from dashboard.rollups.rebuild import Difference
@@ -78,10 +79,9 @@ def _since(day: object, now: datetime) -> datetime:
         return kept
     since = datetime(day.year, day.month, day.day, tzinfo=UTC)
     if since < kept:
-        raise CommandError(
+        raise UsageError(
             f"--since {day} is before {kept:%Y-%m-%d}, the first day whose outcomes are "
-            "still kept (RETENTION_RAW_DAYS); older rollups cannot be rebuilt.",
-            returncode=2,
+            "still kept (RETENTION_RAW_DAYS); older rollups cannot be rebuilt."
         )
     return since
 

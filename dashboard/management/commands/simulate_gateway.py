@@ -3,16 +3,16 @@
 import asyncio
 from argparse import ArgumentParser
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import BaseCommand
 
+from dashboard.management.address import Bind
+from dashboard.management.edge import UsageError
 from dashboard.simulator.control import PREFIX
 from dashboard.simulator.latency import AT_ONCE, PLAUSIBLE
 from dashboard.simulator.script import SCRIPTS, demo_teams
 from dashboard.simulator.server import Server
-from dashboard.simulator.serving import Bind, parse_bind, serve
+from dashboard.simulator.serving import serve
 from dashboard.simulator.world import Team
-
-USAGE = 2
 
 
 class Command(BaseCommand):
@@ -44,13 +44,16 @@ class Command(BaseCommand):
         allow_remote: bool,
         **options: object,
     ) -> None:
-        address = _address(bind, allow_remote=allow_remote)
+        address = Bind.parse(bind)
+        if not allow_remote:
+            _refuse_others(address)
         ids = [one.strip() for one in teams.split(",") if one.strip()]
         try:
             asyncio.run(
                 serve(
                     [Team(one) for one in ids] or demo_teams(),
-                    address,
+                    host=address.host,
+                    port=address.port,
                     script=SCRIPTS[script] if script else None,
                     ready=self._announce,
                     seed=seed,
@@ -58,10 +61,9 @@ class Command(BaseCommand):
                 )
             )
         except OSError as taken:
-            raise CommandError(
+            raise UsageError(
                 f"--bind {bind}: cannot listen there ({taken.strerror}); free the "
-                "port or name another one.",
-                returncode=USAGE,
+                "port or name another one."
             ) from None
 
     def _announce(self, server: Server) -> None:
@@ -73,15 +75,10 @@ class Command(BaseCommand):
         self.stdout.flush()
 
 
-def _address(bind: str, *, allow_remote: bool) -> Bind:
-    try:
-        address = parse_bind(bind)
-    except ValueError as wrong:
-        raise CommandError(f"{wrong}.", returncode=USAGE) from None
-    if not address.is_loopback and not allow_remote:
-        raise CommandError(
-            f"--bind {bind} can be reached by other machines, and a simulated gateway "
-            "has no secrets to keep: bind to 127.0.0.1, or add --allow-remote.",
-            returncode=USAGE,
+def _refuse_others(bind: Bind) -> None:
+    if not bind.is_loopback:
+        raise UsageError(
+            f"--bind {bind.host}:{bind.port} can be reached by other machines, and a "
+            "simulated gateway has no secrets to keep: bind to 127.0.0.1, or add "
+            "--allow-remote."
         )
-    return address
