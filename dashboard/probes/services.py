@@ -118,8 +118,12 @@ def _runnable(kinds: Sequence[ProbeKind]) -> QuerySet[Probe]:
 
 
 def _after(due: datetime, period_s: int, now: datetime) -> datetime:
-    """Return the first moment of the probe's rhythm after `now`."""
-    missed = (now - due) // timedelta(seconds=period_s)
+    """Return the moment of the probe's rhythm that follows a run at `now`.
+
+    A late run counts for the moment that it is nearest to: two runs are never closer
+    than half a period.
+    """
+    missed = round((now - due) / timedelta(seconds=period_s))
     return due + timedelta(seconds=period_s * (missed + 1))
 
 

@@ -43,6 +43,15 @@ def test_missed_runs_are_not_made_up_for() -> None:
     assert probe.next_run == NOW + timedelta(seconds=50)
 
 
+def test_a_run_that_is_very_late_counts_for_the_next_one() -> None:
+    probe = make_probe(next_run=NOW - timedelta(seconds=58), period_s=60)
+
+    claim()
+
+    probe.refresh_from_db()
+    assert probe.next_run == NOW + timedelta(seconds=62)
+
+
 def test_a_run_in_flight_is_not_started_again_until_its_lease_ends() -> None:
     make_probe(next_run=NOW, period_s=5)
     claim()
@@ -65,7 +74,26 @@ def test_probes_that_are_off_or_not_due_stay() -> None:
     make_probe(next_run=NOW + MINUTE)
 
     assert claim() == []
-    assert services.next_due(CHEAP) == NOW + MINUTE
+
+
+def test_a_probe_can_be_claimed_a_little_ahead_of_its_moment() -> None:
+    soon = NOW + timedelta(seconds=0.4)
+    probe = make_probe(next_run=soon, period_s=60)
+    make_probe(next_run=NOW + timedelta(seconds=0.6))
+
+    [claimed] = claim(until=NOW + timedelta(seconds=0.5))
+
+    assert claimed == probe
+    assert services.starts_at(claimed) == soon
+    assert claimed.next_run == soon + MINUTE
+
+
+def test_a_late_probe_starts_at_once() -> None:
+    make_probe(next_run=NOW - timedelta(seconds=50), period_s=60)
+
+    [claimed] = claim()
+
+    assert services.starts_at(claimed) == NOW
 
 
 def test_a_probe_that_needs_a_key_waits_for_one() -> None:
