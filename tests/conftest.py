@@ -16,18 +16,6 @@ ON_POSTGRESQL = os.environ.get("DATABASE_URL", "").startswith("postgres")
 _DATABASE_FIXTURES = {"db", "transactional_db", "django_db_setup"}
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line(
-        "markers", "postgresql: needs DATABASE_URL with a PostgreSQL server"
-    )
-    config.addinivalue_line(
-        "markers", "database: touches the database, so it is run on both engines"
-    )
-    config.addinivalue_line(
-        "markers", "processes: starts Gatewatch's own processes; takes seconds"
-    )
-
-
 def pytest_unconfigure() -> None:
     var = Path(os.environ.get("GATEWATCH_VAR", ""))
     if var.name.startswith("gatewatch-test-"):
