@@ -196,8 +196,8 @@ DEFAULT_FROM_EMAIL = env.text("MAIL_FROM") or (
 )
 SERVER_EMAIL = DEFAULT_FROM_EMAIL
 
-# Seconds that each part of a run may take; checks.py asserts that they nest:
-# probe deadline < TICK_S + deadline < timeout < retry.
+# Seconds that each part of a run may take; checks.py asserts that they nest in the
+# timeout and the retry of Q_CLUSTER.
 TICK_S = 55
 PROBE_DEADLINE_S = 30
 DEEP_DEADLINE_S = 130

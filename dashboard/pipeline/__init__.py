@@ -27,6 +27,7 @@ from dashboard.pipeline.shift import Shift, revive
 from dashboard.probes.kinds import CHEAP, PAID
 from dashboard.probes.models import Probe
 from dashboard.probes.queries import spent_today
+from dashboard.probes.services import LEASE_MARGIN
 from dashboard.rollups import services as rollups
 
 logger = logging.getLogger(__name__)
@@ -74,7 +75,7 @@ def _tick(shift: Shift, seconds: float) -> int:
 
 def deep() -> int:
     """Run the paid probes that are due, one at a time for each gateway."""
-    longest_s = settings.DEEP_DEADLINE_S + 20
+    longest_s = settings.DEEP_DEADLINE_S + LEASE_MARGIN.total_seconds()
     with Shift("deep", "dashboard.pipeline.deep", lease_s=longest_s) as shift:
         if not shift.begun:
             return 0
