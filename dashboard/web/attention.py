@@ -19,6 +19,7 @@ URGENCY = {Tone.BAD: 0, Tone.WARN: 1, Tone.UNKNOWN: 2}
 _WORRYING = {State.FAILING, State.OVERDUE, State.OWN_FAULT}
 # So many probes that fail alike are one thing: probably their gateway.
 _TOGETHER = 3
+_TEAM_WORDS = {"key_refused": "key refused", "unknown": "team status unknown"}
 _TEAM_KINDS = {RuleKind.TEAM_STATE, RuleKind.GATEWAY_DOWN}
 
 
@@ -67,7 +68,7 @@ def _incidents(facts: Facts) -> list[Item]:
     return [
         Item(
             tone=Tone.BAD if incident.severity == Severity.CRITICAL else Tone.WARN,
-            kind=RuleKind(incident.kind).label.lower(),
+            kind=_kind(incident),
             title=incident.summary,
             why="acknowledged" if incident.acknowledged_at else "",
             since=incident.opened_at,
@@ -77,6 +78,16 @@ def _incidents(facts: Facts) -> list[Item]:
         for incident in facts.incidents
         if incident.inhibited_by_id is None
     ]
+
+
+def _kind(incident: Incident) -> str:
+    """Return what the incident is by now: "credits critical", not "credits low"."""
+    match incident.kind:
+        case RuleKind.CREDITS:
+            return f"credits {incident.level}"
+        case RuleKind.TEAM_STATE:
+            return _TEAM_WORDS.get(incident.level, f"team {incident.level}")
+    return RuleKind(incident.kind).label.lower()
 
 
 def _failing_probes(facts: Facts) -> list[Item]:

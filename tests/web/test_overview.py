@@ -118,6 +118,35 @@ def test_an_incident_speaks_for_its_probe(admin_page: Client) -> None:
     assert "Half of everything fails" in text
 
 
+@pytest.mark.parametrize(
+    ("kind", "level", "words"),
+    [
+        (RuleKind.CREDITS, "critical", "credits critical"),
+        (RuleKind.CREDITS, "exhausted", "credits exhausted"),
+        (RuleKind.TEAM_STATE, "paused", "team paused"),
+        (RuleKind.TEAM_STATE, "key_refused", "key refused"),
+        (RuleKind.GATEWAY_DOWN, "", "gateway down"),
+    ],
+)
+def test_an_incident_is_called_what_it_is_by_now(
+    admin_page: Client, kind: RuleKind, level: str, words: str
+) -> None:
+    beat()
+    Incident.objects.create(
+        kind=kind,
+        identity=f"{kind}:team:1",
+        gateway=make_gateway(),
+        severity=Severity.CRITICAL,
+        level=level,
+        summary="Something",
+        opened_at=NOW,
+        evaluated_at=NOW,
+    )
+    make_probe(last_at=NOW)
+
+    assert f"{words} Something" in page(admin_page)
+
+
 def test_stopped_teams_and_low_credits_need_attention(admin_page: Client) -> None:
     beat()
     team = make_team(status=TeamStatus.SUSPENDED, status_at=NOW, name="Acme")
