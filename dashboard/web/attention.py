@@ -82,11 +82,10 @@ def _incidents(facts: Facts) -> list[Item]:
 
 def _kind(incident: Incident) -> str:
     """Return what the incident is by now: "credits critical", not "credits low"."""
-    match incident.kind:
-        case RuleKind.CREDITS:
-            return f"credits {incident.level}"
-        case RuleKind.TEAM_STATE:
-            return _TEAM_WORDS.get(incident.level, f"team {incident.level}")
+    if incident.kind == RuleKind.CREDITS:
+        return f"credits {incident.level}"
+    if incident.kind == RuleKind.TEAM_STATE:
+        return _TEAM_WORDS.get(incident.level, f"team {incident.level}")
     return RuleKind(incident.kind).label.lower()
 
 
