@@ -4,14 +4,15 @@ import queue
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
+from datetime import datetime, timedelta
+from heapq import heappop, heappush
 from types import TracebackType
 from typing import Self
 
 from django.conf import settings
 from django.utils import timezone
 
-from dashboard.pipeline.answers import Answer
+from dashboard.pipeline.answers import Answer, Ask
 from dashboard.pipeline.asks import prepare, put
 from dashboard.pipeline.recorder import Recorder
 from dashboard.probes import services as probes
@@ -19,15 +20,16 @@ from dashboard.probes.kinds import PAID
 from dashboard.probes.models import ProbeKind
 from dashboard.probes.queries import spent_today
 
-# New and changed probes are seen this soon; waking seldom saves more than it delays.
-_LONGEST_WAIT_S = 0.5
-_SHORTEST_WAIT_S = 0.05
+# One look claims what falls due until the next, so that many probes share one
+# transaction; new and changed probes are seen this soon.
+_LOOK_EVERY = timedelta(seconds=0.5)
 
 
 class Prober:
     """Claim due probes of `kinds`, run them side by side, hand answers to `recorder`.
 
     The threads only talk to gateways; every query is made by the thread that owns this.
+    A probe is claimed up to half a second ahead, and started at its due moment.
     One gateway holds at most half of the threads, so that a dead one, whose every probe
     takes its whole deadline, never starves the others.
     """
@@ -45,7 +47,13 @@ class Prober:
         self._most = most_per_gateway or self._threads // 2
         self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="probe")
         self._answers: queue.SimpleQueue[Answer] = queue.SimpleQueue()
+        # By gateway, from the claim to the answer.
         self._running: Counter[int] = Counter()
+        # A heap: what starts first comes first.
+        self._claimed: list[tuple[datetime, int, Ask]] = []
+        self._look_at: datetime | None = None
+        # Whether the last look left out probes that had no free thread.
+        self._crowded = False
 
     def __enter__(self) -> Self:
         return self
@@ -60,35 +68,49 @@ class Prober:
 
     def start_due(self, now: datetime) -> None:
         """Start the probes that are due, as many as have a free thread."""
+        if self._look_at is None or now >= self._look_at:
+            self._look_at = now + _LOOK_EVERY
+            self._look(now)
+        self._start_claimed(now)
+
+    def _look(self, now: datetime) -> None:
         while free := self._threads - self._running.total():
-            due_at = probes.next_due(self._kinds)
-            if due_at is None or due_at > now:
-                return
             full = [g for g, count in self._running.items() if count >= self._most]
             # One at a time where a gateway may only have one, to count it at once.
             most = min(free, self._most)
-            if not self._start(now, most=most, full=full):
+            if self._claim(now, most=most, full=full) < most:
+                self._crowded = bool(full)
                 return
+        self._crowded = True
 
-    def _start(self, now: datetime, *, most: int, full: Sequence[int]) -> bool:
-        claimed = probes.claim_due(self._kinds, now, most=most, full_gateways=full)
+    def _claim(self, now: datetime, *, most: int, full: Sequence[int]) -> int:
+        claimed = probes.claim_due(
+            self._kinds, now, until=now + _LOOK_EVERY, most=most, full_gateways=full
+        )
         paid = [probe.pk for probe in claimed if probe.kind in PAID]
         spent = spent_today(paid, now) if paid else {}
         for probe in claimed:
             ask = prepare(probe, spent.get(probe.pk, 0.0))
-            breakers = self._recorder.breakers(probe.gateway_id)
+            heappush(self._claimed, (probes.starts_at(probe), probe.pk, ask))
             self._running[probe.gateway_id] += 1
-            run = self._pool.submit(put, ask, breakers)
+        return len(claimed)
+
+    def _start_claimed(self, now: datetime) -> None:
+        while self._claimed and self._claimed[0][0] <= now:
+            _, _, ask = heappop(self._claimed)
+            run = self._pool.submit(put, ask, self._recorder.breakers(ask.gateway_id))
             run.add_done_callback(lambda done: self._answers.put(done.result()))
-        return bool(claimed)
 
     def seconds_to_next(self, now: datetime) -> float:
         """Return how long there is nothing to do unless an answer comes."""
-        due_at = probes.next_due(self._kinds)
-        wait_s = min(self._recorder.seconds_to_flush(), _LONGEST_WAIT_S)
-        if due_at is not None and due_at > now:
-            wait_s = min(wait_s, (due_at - now).total_seconds())
-        return max(wait_s, _SHORTEST_WAIT_S)
+        look_s = (self._look_at - now).total_seconds() if self._look_at else 0.0
+        return max(0.0, min(look_s, self._seconds_to_work(now)))
+
+    def _seconds_to_work(self, now: datetime) -> float:
+        wait_s = self._recorder.seconds_to_flush()
+        if self._claimed:
+            wait_s = min(wait_s, (self._claimed[0][0] - now).total_seconds())
+        return max(0.0, wait_s)
 
     def wait(self, seconds: float) -> None:
         """Wait for the first answer, at most `seconds`; take all that are there."""
@@ -101,11 +123,14 @@ class Prober:
 
     def _take(self, answer: Answer) -> None:
         self._running[answer.ask.gateway_id] -= 1
+        if self._crowded:
+            self._look_at = None
         self._recorder.add(answer)
 
     def drain(self) -> None:
         """Wait for every run in flight and store what they saw."""
         while self._running.total():
-            self.wait(self._recorder.seconds_to_flush() + _SHORTEST_WAIT_S)
+            self._start_claimed(timezone.now())
+            self.wait(self._seconds_to_work(timezone.now()))
             self._recorder.flush_at_last(timezone.now())
         self._recorder.flush_at_last(timezone.now())

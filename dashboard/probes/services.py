@@ -13,6 +13,7 @@ from dashboard.probes.kinds import KINDS, NEED_KEY, TEAM_KINDS
 from dashboard.probes.models import Heartbeat, Outcome, Probe, ProbeKind
 from dashboard.probes.taxonomy import counted
 from dashboard.teams.models import Gateway, Team
+from dashboard.teams.rows import save_fields
 
 # How much longer than its deadline a run may take before another worker may start it.
 LEASE_MARGIN = timedelta(seconds=20)
@@ -74,22 +75,17 @@ def deadline_s(probe: Probe) -> float:
     return float(min(probe.period_s, settings.PROBE_DEADLINE_S))
 
 
-def next_due(kinds: Sequence[ProbeKind]) -> datetime | None:
-    """Return when the next of these probes is due; a look without any lock."""
-    return (
-        _runnable(kinds).order_by("next_run").values_list("next_run", flat=True).first()
-    )
-
-
 def claim_due(
     kinds: Sequence[ProbeKind],
     now: datetime,
     *,
     most: int,
+    until: datetime | None = None,
     full_gateways: Collection[int] = (),
 ) -> list[Probe]:
-    """Claim up to `most` due probes for this worker and set when each is due again.
+    """Claim up to `most` probes for this worker and set when each is due again.
 
+    They are due now, or fall due by `until`; the caller starts each when it `starts_at`.
     Two workers never get the same run: on PostgreSQL each skips the rows that the other
     has locked; SQLite ignores the row locks and takes its one write lock instead.
     Missed runs are not made up for: a gap in the outcomes is the truth.
@@ -99,17 +95,29 @@ def claim_due(
             _runnable(kinds)
             .select_for_update(skip_locked=True, of=("self",))
             .select_related("gateway", "team")
-            .filter(Q(leased_until=None) | Q(leased_until__lte=now), next_run__lte=now)
+            .filter(
+                Q(leased_until=None) | Q(leased_until__lte=now),
+                next_run__lte=until or now,
+            )
             .exclude(gateway__in=full_gateways)
             .order_by("next_run")[:most]
         )
         for probe in probes:
-            probe.leased_until = (
-                now + timedelta(seconds=deadline_s(probe)) + LEASE_MARGIN
-            )
-            probe.next_run = _after(probe.next_run, probe.period_s, now)
-        Probe.objects.bulk_update(probes, ["leased_until", "next_run"])
+            start = max(now, probe.next_run)
+            probe.leased_until = start + _lease_length(probe)
+            probe.next_run = _after(probe.next_run, probe.period_s, start)
+        save_fields(probes, ["leased_until", "next_run"])
     return probes
+
+
+def starts_at(claimed: Probe) -> datetime:
+    """Return when a claimed run is to start: its lease is counted from then."""
+    assert claimed.leased_until is not None
+    return claimed.leased_until - _lease_length(claimed)
+
+
+def _lease_length(probe: Probe) -> timedelta:
+    return timedelta(seconds=deadline_s(probe)) + LEASE_MARGIN
 
 
 def _runnable(kinds: Sequence[ProbeKind]) -> QuerySet[Probe]:
@@ -149,7 +157,7 @@ def record(
     Outcome.objects.bulk_create(kept)
     for outcome in sorted(kept, key=lambda outcome: outcome.started_at):
         _note_latest(probes[outcome.probe_id], outcome)
-    Probe.objects.bulk_update(
+    save_fields(
         probes.values(),
         ["leased_until", "last_at", "last_error", "last_latency_us", "failing_since"],
     )

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
 
-from django.db.models import Max
+from django.db.models import OuterRef, Subquery
 
 from dashboard.teams.models import CreditReading, Team
 
@@ -16,20 +16,15 @@ _LEAST_SPAN = timedelta(hours=1)
 
 def latest_readings(team_ids: Collection[int]) -> dict[int, CreditReading]:
     """Return each team's latest reading that told how many credits remain."""
-    latest = (
-        CreditReading.objects.filter(team__in=team_ids, remaining__isnull=False)
-        .values("team")
-        .annotate(latest=Max("read_at"))
+    told = CreditReading.objects.filter(
+        team=OuterRef("pk"), remaining__isnull=False
+    ).order_by("-read_at")
+    # One seek for each team; MAX(read_at) by team walks the whole history.
+    latest = Team.objects.filter(pk__in=team_ids).values(
+        latest=Subquery(told.values("pk")[:1])
     )
-    at = {row["team"]: row["latest"] for row in latest}
-    readings = CreditReading.objects.filter(
-        team__in=at, read_at__in=set(at.values()), remaining__isnull=False
-    )
-    return {
-        reading.team_id: reading
-        for reading in readings
-        if reading.read_at == at[reading.team_id]
-    }
+    readings = CreditReading.objects.filter(pk__in=latest)
+    return {reading.team_id: reading for reading in readings}
 
 
 @dataclass(frozen=True, slots=True)

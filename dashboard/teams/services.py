@@ -6,6 +6,7 @@ from datetime import datetime
 
 from apiclient.base_url import parse_base_url
 from dashboard.teams.models import CreditReading, Team
+from dashboard.teams.rows import save_fields
 
 
 def clean_base_url(text: str) -> str:
@@ -51,11 +52,11 @@ def record_sightings(sightings: Sequence[Sighting]) -> None:
         for sighting in sightings
         if sighting.credits
     )
+    seen = Team.objects.in_bulk({sighting.team_id for sighting in sightings})
     for sighting in sightings:
-        told: dict[str, object] = {}
-        if sighting.status is not None:
-            told = {"status": sighting.status, "status_at": sighting.seen_at}
-        if sighting.model_aliases is not None:
-            told["model_aliases"] = list(sighting.model_aliases)
-        if told:
-            Team.objects.filter(pk=sighting.team_id).update(**told)
+        team = seen.get(sighting.team_id)
+        if team is not None and sighting.status is not None:
+            team.status, team.status_at = sighting.status, sighting.seen_at
+        if team is not None and sighting.model_aliases is not None:
+            team.model_aliases = list(sighting.model_aliases)
+    save_fields(seen.values(), ["status", "status_at", "model_aliases"])

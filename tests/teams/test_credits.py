@@ -1,4 +1,6 @@
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from dashboard.teams.models import CreditReading, Team
 from dashboard.teams.queries import burn, latest_readings
@@ -77,6 +79,25 @@ def test_a_sighting_changes_only_what_it_tells() -> None:
     assert (stored.status, stored.status_at) == ("suspended", NOW)
     assert stored.model_aliases == ["chat-fast"]
     assert CreditReading.objects.get(team=team).remaining == 6
+
+
+@pytest.mark.django_db
+def test_many_sightings_take_no_more_queries_than_few() -> None:
+    few, many = ([make_team() for _ in range(count)] for count in (3, 30))
+
+    assert queries_of(few) == queries_of(many)
+
+    told = [(team.status, team.status_at) for team in Team.objects.all()]
+    assert told == [("paused", NOW)] * 33
+
+
+def queries_of(teams: list[Team]) -> int:
+    credits_ = Credits(10, 4, 6)
+    with CaptureQueriesContext(connection) as queries:
+        record_sightings(
+            [Sighting(t.pk, NOW, "paused", ("chat-fast",), credits_) for t in teams]
+        )
+    return len(queries)
 
 
 def test_a_base_url_has_one_form() -> None:
