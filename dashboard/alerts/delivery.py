@@ -4,7 +4,9 @@ At least once: a worker that dies between the server's 250 and our record sends 
 a second time, with the same Message-ID. At every other moment nothing is lost or doubled.
 """
 
+import base64
 import logging
+import re
 import secrets
 import smtplib
 import time
@@ -91,14 +93,16 @@ def send(message: EmailMultiAlternatives) -> Attempt:
     connection = get_connection()
     try:
         connection.open()
-    except (smtplib.SMTPException, OSError) as error:
+    except (smtplib.SMTPException, OSError, ValueError) as error:
+        _close(connection)
         return Attempt(Fate.REFUSED_NOW, _said(error))
     try:
         connection.send_messages([message])
     except smtplib.SMTPRecipientsRefused as error:
         return _refused(error.recipients)
-    except smtplib.SMTPSenderRefused as error:
-        # Our own address is refused: for the administrator to mend, so try again.
+    except (smtplib.SMTPSenderRefused, ValueError) as error:
+        # Our own address is refused, or no mail can be written with our settings: for
+        # the administrator to mend, so try again.
         return Attempt(Fate.REFUSED_NOW, _said(error))
     except smtplib.SMTPResponseException as error:
         gone = error.smtp_code >= 500
@@ -120,7 +124,7 @@ def _close(connection: object) -> None:
 
 def _refused(recipients: dict[str, tuple[int, bytes]]) -> Attempt:
     code, text = next(iter(recipients.values()))
-    error = f"{code} {text.decode(errors='replace')}"
+    error = _hidden(f"{code} {text.decode(errors='replace')}")
     return Attempt(Fate.REFUSED if code >= 500 else Fate.REFUSED_NOW, error)
 
 
@@ -128,8 +132,22 @@ def _said(error: Exception) -> str:
     if isinstance(error, smtplib.SMTPResponseException):
         text = error.smtp_error
         words = text.decode(errors="replace") if isinstance(text, bytes) else text
-        return f"{error.smtp_code} {words}"
-    return f"{type(error).__name__}: {error}"
+        return _hidden(f"{error.smtp_code} {words}")
+    if isinstance(error, UnicodeError):
+        # As a rule the password is not ASCII; the error's text quotes a piece of it.
+        return "the log-in of EMAIL_URL or an address has a character that is not ASCII"
+    return _hidden(f"{type(error).__name__}: {error}")
+
+
+def _hidden(text: str) -> str:
+    """Return one line of what a server said, without our password that it may repeat."""
+    user, password = settings.EMAIL_HOST_USER, settings.EMAIL_HOST_PASSWORD
+    if password:
+        coded = (password, f"\0{user}\0{password}")
+        forms = [base64.b64encode(form.encode()).decode() for form in coded]
+        for form in (*forms, password):
+            text = text.replace(form, "[hidden]")
+    return re.sub(r"[\x00-\x1f\x7f-\x9f\s]+", " ", text)
 
 
 def record(

@@ -1,0 +1,286 @@
+"""Secrets are put in wherever they can enter, and looked for wherever anything comes out.
+
+That is the database, pages, admin, mails, commands, logs and tasks: C-01, C-02, C-03, C-05.
+"""
+
+import base64
+import io
+import json
+import logging
+import queue
+import re
+import socket
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import timedelta
+from multiprocessing import Value
+from urllib.parse import quote
+
+import pytest
+from django.apps import apps
+from django.contrib.auth.models import User
+from django.core import mail
+from django.core.management import call_command
+from django.db import connection
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+from django_q.models import Failure, OrmQ
+from django_q.monitor import monitor
+from django_q.tasks import async_task
+from django_q.worker import worker
+from pytest_django import Settings
+
+from dashboard import pipeline
+from dashboard.alerts.delivery import send_test_mail
+from dashboard.alerts.models import Incident, Notification
+from dashboard.alerts.services import install_default_rules
+from dashboard.probes.models import Outcome, Probe, ProbeKind
+from dashboard.probes.services import watch_gateway, watch_team
+from dashboard.teams.keys import resolve, set_key
+from dashboard.teams.models import Gateway, Team
+from tests.apiclient.rogue import request_of, rogue
+from tests.factories import make_gateway, make_team
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+# Not of the usual form, so that only knowing it can hide it.
+VIRTUAL_KEY = "vk+CANARY1/of=team"
+PROVIDER_KEY = "AIzaCANARY2"
+BODY_KEY = "sk-CANARY3"
+PROMPT = "CANARY4"
+MAIL_PASSWORD = "CANARY5 pass"
+DATABASE_PASSWORD = "CANARY6"
+MARKERS = (
+    VIRTUAL_KEY,
+    PROVIDER_KEY,
+    BODY_KEY,
+    PROMPT,
+    MAIL_PASSWORD,
+    DATABASE_PASSWORD,
+)
+
+PROVIDER = (
+    "LLM call failed: 500: Failed to call provider API: Gemini error: Client error '400 "
+    f"Bad Request' for url 'https://g.example/v1:generate?key={PROVIDER_KEY}'"
+)
+ITEM = {"type": "missing", "loc": ["body"], "msg": "required", "input": PROMPT}
+TEAM = {
+    "team_id": "acme",
+    "status": "active",
+    "virtual_key": BODY_KEY,
+    "allowed_model_aliases": [BODY_KEY, "chat-fast"],
+    "credits": {"credits_remaining": 3, "credits_allocated": 100},
+}
+# What is answered, again and again in turn, to a request whose path holds the word.
+ANSWERS: dict[str, list[tuple[int, object]]] = {
+    "/balance": [
+        (401, {"detail": f"Invalid API key: Bearer {VIRTUAL_KEY}"}),
+        (422, {"detail": [ITEM, {**ITEM, "msg": 3}]}),
+        (200, {"credits_remaining": 3, "status": VIRTUAL_KEY}),
+        (200, {"error": {"message": f"no {VIRTUAL_KEY}"}}),
+        (403, {"detail": f"Team access is suspended. {quote(VIRTUAL_KEY)}"}),
+    ],
+    "/teams/": [
+        (200, TEAM),
+        (500, {"virtual_key": BODY_KEY}),
+        (500, {"detail": PROVIDER}),
+        (422, {"detail": [{"input": PROMPT}]}),
+        (503, f"<html><title>{BODY_KEY}</title></html>"),
+    ],
+    "/jobs/": [
+        (500, {"detail": PROVIDER}),
+        (500, {"detail": f"{VIRTUAL_KEY[:9]}\x00{VIRTUAL_KEY[9:]}"}),
+    ],
+    "/health": [
+        (200, {"status": f"see https://g.example/?key={PROVIDER_KEY}"}),
+        (500, {"detail": f"postgres://u:{DATABASE_PASSWORD}@db/x"}),
+        (307, ""),
+    ],
+}
+ROUNDS = 5
+
+
+def leaky(connection: socket.socket) -> None:
+    """Answer in turn with everything that a careless gateway repeats."""
+    head = request_of(connection).decode()
+    path = head.split(" ")[1]
+    word = next(word for word in ANSWERS if word in path)
+    leaky_turns[word] = leaky_turns.get(word, -1) + 1
+    status, said = ANSWERS[word][leaky_turns[word] % len(ANSWERS[word])]
+    body = (said if isinstance(said, str) else json.dumps(said)).encode()
+    connection.sendall(
+        f"HTTP/1.1 {status} X\r\nContent-Length: {len(body)}\r\n"
+        f"X-Request-ID: {VIRTUAL_KEY}\r\n"
+        f"Location: https://g.example/?key={PROVIDER_KEY}\r\n\r\n".encode()
+        + body
+    )
+
+
+leaky_turns: dict[str, int] = {}
+
+
+def leaky_mail_server(connection: socket.socket) -> None:
+    """Refuse to log in, and repeat in clear and in base64 what was sent."""
+    connection.sendall(b"220 x\r\n")
+    for line in connection.makefile("rb"):
+        if line.startswith(b"AUTH"):
+            coded = line.split()[-1]
+            clear = base64.b64decode(coded).replace(b"\0", b" ")
+            connection.sendall(b"535 5.7.8 refused: %s %s\r\n" % (coded, clear))
+        else:
+            connection.sendall(b"250-x\r\n250 AUTH PLAIN\r\n")
+
+
+@pytest.fixture
+def admin(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Client:
+    settings.EMAIL_HOST_USER, settings.EMAIL_HOST_PASSWORD = "user", MAIL_PASSWORD
+    settings.MAIL_GROUP_WAIT_S = settings.MAIL_GROUP_INTERVAL_S = 0
+    monkeypatch.setitem(connection.settings_dict, "PASSWORD", DATABASE_PASSWORD)
+    user = User.objects.create_superuser("root", "root@example.com", "correct horse")
+    client = Client(raise_request_exception=False)
+    client.force_login(user)
+    return client
+
+
+def watch(base_url: str) -> Team:
+    gateway = make_gateway(base_url=base_url, allow_private=True)
+    team = make_team(gateway, team_id="acme")
+    set_key(team, VIRTUAL_KEY, timezone.now())
+    watch_gateway(gateway, timezone.now())
+    watch_team(team, timezone.now())
+    install_default_rules()
+    Probe.objects.filter(kind=ProbeKind.KEY_CHECK).update(enabled=True)
+    return team
+
+
+def test_no_secret_comes_out_anywhere(
+    admin: Client, settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    printed = []
+    with rogue(leaky) as gateway, rogue(leaky_mail_server) as post:
+        team = watch(gateway.url)
+        for _ in range(ROUNDS):
+            Probe.objects.update(next_run=timezone.now() - timedelta(seconds=1))
+            pipeline.tick(seconds=0.1)
+            pipeline.deep()
+        printed += [run("probe"), run("probe", "--json")]
+        settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+        settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", post.port
+        printed.append(send_test_mail("root@example.com", timezone.now()))
+        pipeline.deliver_due()
+    settings.EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
+    Notification.objects.update(due_at=timezone.now(), leased_until=None, batch=None)
+    pipeline.deliver(seconds=0)
+    fail_a_task()
+    printed += [run("export_config"), run("status"), run("status", "--json")]
+    printed += pages(admin, team)
+
+    # Everything was tried: what is looked at below is not empty.
+    assert Outcome.objects.exclude(error_class="").count() > 2 * ROUNDS
+    assert Incident.objects.exists()
+    assert mail.outbox
+    assert "535" in str(printed)
+    assert Failure.objects.exists()
+    assert any("call.failed" in record.getMessage() for record in caplog.records)
+    key = resolve(team)
+    assert key is not None
+    assert key.reveal() == VIRTUAL_KEY
+    for place, text in (
+        ("database", "\n".join(stored())),
+        ("printed", "\n".join(printed)),
+        ("mails", "\n".join(m.message().as_string() for m in mail.outbox)),
+        ("mail bodies", "\n".join(f"{m.body}{vars(m)}" for m in mail.outbox)),
+        ("logs", "\n".join(repr(vars(record)) for record in caplog.records)),
+    ):
+        assert text
+        for form in forms():
+            found = text.find(form)
+            assert found < 0, f"{place}: …{text[max(0, found - 300) : found + 60]}"
+
+
+def forms() -> Iterator[str]:
+    """Yield how the markers may look; CANARY alone finds what was only cut."""
+    yield "CANARY"
+    for marker in MARKERS:
+        yield quote(marker)
+        # Wherever it stands in what was encoded: at each of the three places.
+        for shift in range(3):
+            coded = base64.b64encode(b"\0" * shift + marker.encode()).decode()
+            yield coded[4:-4]
+
+
+def run(*arguments: str) -> str:
+    out = io.StringIO()
+    with suppress(SystemExit):
+        call_command(*arguments, stdout=out, stderr=out)
+    return out.getvalue()
+
+
+def fail_a_task() -> None:
+    """Let a queued tick fail in the middle, with all that it knows in its error."""
+
+    def broken(execute: object, sql: str, params: object, *_: object) -> object:
+        if "probes_outcome" in sql and "INSERT" in sql:
+            raise RuntimeError(f"{sql} {params}")
+        return execute(sql, params, *_)  # type: ignore[operator]  # Django's own
+
+    OrmQ.objects.all().delete()
+    async_task("dashboard.pipeline.tick", 0.1)
+    tasks: queue.Queue[object] = queue.Queue()
+    results: queue.Queue[object] = queue.Queue()
+    tasks.put(OrmQ.objects.get().task)
+    tasks.put("STOP")
+    Probe.objects.update(next_run=timezone.now() - timedelta(seconds=1))
+    with rogue(leaky) as gateway, connection.execute_wrapper(broken):
+        Gateway.objects.update(base_url=gateway.url)
+        worker(tasks, results, Value("f", -1))
+    results.put("STOP")
+    monitor(results)
+
+
+def stored() -> Iterator[str]:
+    """Yield every row of every table, and what is pickled in the queue's."""
+    with connection.cursor() as cursor:
+        for table in connection.introspection.table_names(cursor):
+            cursor.execute(f"SELECT * FROM {connection.ops.quote_name(table)}")  # noqa: S608
+            yield from (f"{table}: {row!r}" for row in cursor.fetchall())
+    for model in apps.get_models(include_auto_created=True):
+        yield from (repr(row) for row in model._default_manager.values())
+    yield from (repr(row.task) for row in OrmQ.objects.all())
+
+
+def pages(admin: Client, team: Team) -> list[str]:
+    """Return every page that an administrator can open, the admin's own too."""
+    addresses = ["overview", "teams", "incidents", "mail", "start", "password"]
+    found = [reverse(name) for name in [*addresses, "healthz", "healthz_prober"]]
+    found.append(reverse("team", args=[team.pk]))
+    found += [reverse("probe", args=[probe.pk]) for probe in Probe.objects.all()]
+    found += [reverse("incident", args=[row.pk]) for row in Incident.objects.all()]
+    index = admin.get("/admin/").content.decode()
+    lists = sorted(set(re.findall(r'href="(/admin/\w+/\w+/)"', index)))
+    assert len(lists) > 8
+    for address in lists:
+        shown = admin.get(address).content.decode()
+        found += [address, *re.findall(rf'href="({address}\d+/change/)', shown)]
+    texts = []
+    for address in found:
+        answer = admin.get(address)
+        assert answer.status_code == 200, address
+        texts.append(f"{address} {answer.content.decode()}")
+    return texts
+
+
+def test_a_password_that_cannot_be_sent_stops_no_delivery(
+    admin: Client, settings: Settings
+) -> None:
+    """It is encoded as ASCII, which raises no SMTPException."""
+    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+    settings.EMAIL_HOST_PASSWORD = "CANARY-é"
+    with rogue(leaky_mail_server) as post:
+        settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", post.port
+        said = send_test_mail("root@example.com", timezone.now())
+
+    assert said
+    assert "CANARY" not in said
