@@ -127,6 +127,22 @@ def database_is_private(app_configs: Apps, **_: object) -> Found:
     ]
 
 
+@register(Tags.security)
+def proxy_is_trusted(app_configs: Apps, **_: object) -> Found:
+    """W004: what a proxy says of https is believed, since `up` itself speaks http."""
+    is_https = settings.PUBLIC_URL.startswith("https://")
+    if not is_https or settings.SECURE_PROXY_SSL_HEADER:
+        return []
+    return [
+        Warning(
+            "PUBLIC_URL is https, but TRUST_PROXY is not set: every page leads back to "
+            "itself for ever.",
+            hint="Let the proxy set X-Forwarded-Proto, and set TRUST_PROXY=1.",
+            id="dashboard.W004",
+        )
+    ]
+
+
 @register(Tags.database)
 def keys_readable(
     app_configs: Apps, databases: Sequence[str] | None = None, **_: object

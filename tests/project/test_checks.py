@@ -49,6 +49,14 @@ def test_a_budget_too_long_is_an_error(
     assert ids(checks.budgets_nest(None)) == ["dashboard.E003"]
 
 
+def test_https_without_a_trusted_proxy_is_told(settings: Settings) -> None:
+    settings.PUBLIC_URL = "https://watch.example"
+    assert ids(checks.proxy_is_trusted(None)) == ["dashboard.W004"]
+
+    settings.SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+    assert ids(checks.proxy_is_trusted(None)) == []
+
+
 def test_mail_that_is_not_set_up_is_told(settings: Settings) -> None:
     settings.EMAIL_CONFIGURED = False
 

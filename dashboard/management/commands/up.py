@@ -59,6 +59,8 @@ class Command(BaseCommand):
     def _serve(self, services: list[Service], bound: Bind) -> None:
         address = settings.PUBLIC_URL or bound.url
         self.stdout.write(f"Gatewatch runs at {address} (Ctrl-C stops it).")
+        if settings.PUBLIC_URL:
+            self.stdout.write(f"It listens at {bound.url}.")
         if bound.is_wildcard and not settings.PUBLIC_URL:
             self.stdout.write(
                 "Only this machine is let in: set PUBLIC_URL to how others reach it, as "
