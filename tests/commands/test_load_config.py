@@ -145,6 +145,20 @@ def test_prune_keeps_the_default_rules(load: Load) -> None:
     assert Rule.objects.count() == len(DEFAULTS)
 
 
+def test_what_will_not_work_is_told_beforehand(load: Load) -> None:
+    told = load("""
+        [[gateways]]
+        name = "Here"
+        base_url = "http://127.0.0.1:9000"
+        [[gateways.teams]]
+        team_id = "acme"
+        key = "env:NOT_SET_ANYWHERE"
+        """)
+
+    assert "probes refuse 127.0.0.1" in told
+    assert "env:NOT_SET_ANYWHERE is not set here" in told
+
+
 def test_an_unresolved_reference_keeps_the_stored_key(load: Load) -> None:
     team = make_team(make_gateway(name="Production"), team_id="acme")
     set_key(team, KEY, NOW)

@@ -11,7 +11,8 @@ from dashboard.probes.models import Outcome
 from dashboard.probes.services import watch_gateway, watch_team
 from dashboard.simulator.faults import Fault, FaultKind
 from dashboard.simulator.running import RunningGateway, running_gateway
-from dashboard.teams.keys import set_key
+from dashboard.teams.keys import clear_key, set_key
+from dashboard.teams.models import Team
 from tests.factories import NOW, make_gateway, make_team
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -52,6 +53,16 @@ def test_all_good_exits_0_and_is_recorded(stand_in: RunningGateway) -> None:
         ["Production", "acme", "team_status", "ok", "200"],
     ]
     assert Outcome.objects.count() == 3
+
+
+def test_a_probe_that_waits_for_a_key_fails_nothing(stand_in: RunningGateway) -> None:
+    clear_key(Team.objects.get())
+
+    code, told = run("probe")
+
+    assert code == 0
+    assert "balance" not in told
+    assert run("probe", "--probe", "balance")[0] == 1
 
 
 def test_something_failing_exits_1_and_names_its_class(

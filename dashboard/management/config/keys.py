@@ -38,6 +38,11 @@ def load_key(team: Team, text: str, what: str, changes: Changes, now: datetime) 
     elif team.has_key:
         changes.note(f"{what}: {text} is not set here; the stored key stays")
         return
+    else:
+        changes.note(
+            f"{what}: {text} is not set here; manage.py up needs it, or the team's "
+            "balance and job probes fail"
+        )
     set_key(team, text, now)
     changes.changed(what, "key", before, text)
 

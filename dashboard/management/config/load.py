@@ -21,6 +21,7 @@ from dashboard.management.config.document import (
     TeamEntry,
 )
 from dashboard.management.config.keys import load_key
+from dashboard.probes.addresses import why_refused
 from dashboard.probes.kinds import KINDS
 from dashboard.probes.models import Probe, ProbeKind
 from dashboard.probes.services import watch_gateway, watch_team
@@ -65,6 +66,15 @@ class _Loader:
         found = Gateway.objects.filter(name=entry.name).first()
         gateway = found or Gateway(name=entry.name)
         what = f"gateway {entry.name}"
+        allowed = (
+            gateway.allow_private
+            if entry.allow_private is UNSET
+            else entry.allow_private
+        )
+        if why := why_refused(base_url, allow_private=bool(allowed)):
+            self.changes.note(
+                f"{what}: {why}; allow_private = true allows private ones"
+            )
         moved = found is not None and found.base_url != base_url
         self._store(gateway, told, what, place)
         if moved and forget_keys(gateway):
