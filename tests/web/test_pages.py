@@ -187,10 +187,15 @@ class TestDeepProbe:
     ) -> None:
         probe = self.deep()
 
-        admin_page.post(reverse("accept", args=[probe.pk]), sent)
+        response = admin_page.post(
+            reverse("accept", args=[probe.pk]), sent, follow=True
+        )
 
         probe.refresh_from_db()
         assert not probe.enabled
+        said = [str(message) for message in response.context["messages"]]
+        assert said
+        assert all(text.startswith(("Model: ", "Credits a day")) for text in said)
 
     def test_without_a_key_or_models_it_says_what_is_lacking(
         self, admin_page: Client
@@ -380,7 +385,26 @@ class TestMail:
         text = page(admin_page, "mail")
 
         assert "Mail is not set up" in text
+        assert "EMAIL_URL=submission://" in text
         assert "Send a test" not in text
+
+    def test_with_nothing_waiting_nothing_is_the_oldest(
+        self, admin_page: Client
+    ) -> None:
+        self.queued(state=Delivery.SENT)
+
+        assert "the oldest from" not in page(admin_page, "mail")
+
+    def test_the_demo_does_not_tell_of_a_mail_server(
+        self, admin_page: Client, settings: Settings
+    ) -> None:
+        settings.DEMO = True
+
+        response = admin_page.post(
+            reverse("test_mail"), {"to": "me@example.com"}, follow=True
+        )
+
+        assert "The demo sends nothing" in response.content.decode()
 
     def test_a_test_mail_goes_out(self, admin_page: Client) -> None:
         response = admin_page.post(

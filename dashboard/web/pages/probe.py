@@ -69,6 +69,7 @@ class ProbePage:
     run_url: str
     accept_url: str
     stop_url: str
+    settings_url: str
     may_run: bool
     may_accept_cost: bool
     may_stop: bool
@@ -106,6 +107,7 @@ def probe(
         run_url=reverse("run", args=[shown.pk]),
         accept_url=reverse("accept", args=[shown.pk]),
         stop_url=reverse("stop", args=[shown.pk]),
+        settings_url=reverse("admin:probes_probe_change", args=[shown.pk]),
         may_run=may_operate and shown.enabled,
         may_accept_cost=kind.paid and may_manage and not shown.enabled,
         may_stop=kind.paid and may_manage and shown.enabled,

@@ -52,6 +52,8 @@ class TeamPage:
     title: str
     team_id: str
     gateway: str
+    gateway_settings_url: str
+    settings_url: str
     status: Badge
     status_at: SafeString
     credits: Credits
@@ -74,7 +76,7 @@ def teams(user: access.Visitor, now: datetime) -> Teams:
             link=Link(str(team), reverse("team", args=[team.pk])),
             gateway=str(team.gateway),
             status=status_badge(team),
-            status_at=words.time(team.status_at, now, "never told"),
+            status_at=words.time(team.status_at, now, "not yet"),
             credits=credits_of(readings.get(team.pk), now),
         )
         for team in found
@@ -100,8 +102,12 @@ def team(user: access.Visitor, shown: Team, now: datetime) -> TeamPage:
         title=str(shown),
         team_id=shown.team_id,
         gateway=str(shown.gateway),
+        gateway_settings_url=reverse(
+            "admin:teams_gateway_change", args=[shown.gateway_id]
+        ),
+        settings_url=reverse("admin:teams_team_change", args=[shown.pk]),
         status=status_badge(shown),
-        status_at=words.time(shown.status_at, now, "never told"),
+        status_at=words.time(shown.status_at, now, "not yet"),
         credits=credits_of(latest_readings([shown.pk]).get(shown.pk), now),
         runway=runway(spent),
         pace=pace(spent),

@@ -49,8 +49,9 @@ def accept(request: HttpRequest, pk: int) -> HttpResponse:
     found = _paid_or_404(request, pk)
     form = CostForm.for_probe(found, request.POST)
     if not form.is_valid():
-        for error in (text for texts in form.errors.values() for text in texts):
-            messages.error(request, str(error))
+        for name, texts in form.errors.items():
+            for text in texts:
+                messages.error(request, f"{form[name].label}: {text}")
         return redirect("probe", pk)
     assert isinstance(request.user, User)
     accept_cost(
