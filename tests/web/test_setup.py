@@ -1,10 +1,12 @@
 """The first start: the one-time link, the guide, logging in and out."""
 
+import threading
 from datetime import timedelta
 
 import pytest
 import time_machine
 from django.contrib.auth.models import User
+from django.db import connection
 from django.test import Client
 from pytest_django import Settings
 
@@ -76,6 +78,25 @@ def test_a_link_of_another_installation_is_worth_nothing(
     settings.SECRET_KEY = "another-secret" * 5
 
     assert Client().get(url).status_code == 404
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_many_who_use_the_link_at_once_one_becomes_administrator() -> None:
+    url, together, codes = link(), threading.Barrier(4), []
+
+    def send(name: str) -> None:
+        together.wait(5)
+        codes.append(Client().post(url, {**ADMIN, "username": name}).status_code)
+        connection.close()
+
+    threads = [threading.Thread(target=send, args=(f"ann-{n}",)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert sorted(codes) == [302, 404, 404, 404]
+    assert User.objects.count() == 1
 
 
 def test_a_weak_password_is_refused_beside_its_field() -> None:

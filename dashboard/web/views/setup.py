@@ -3,6 +3,7 @@
 from django.contrib.auth import login
 from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.models import User
+from django.contrib.contenttypes.models import ContentType
 from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -25,13 +26,21 @@ def setup(request: HttpRequest, token: str) -> HttpResponse:
         raise Http404
     form = FirstAdminForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
-        login(request, _make(form), backend=_BACKEND)
+        if (admin := _make(form)) is None:
+            raise Http404
+        login(request, admin, backend=_BACKEND)
         return redirect("start")
     return render(request, "web/setup.html", {"form": form})
 
 
 @transaction.atomic
-def _make(form: FirstAdminForm) -> User:
+def _make(form: FirstAdminForm) -> User | None:
+    """Make the first administrator; None when somebody else was quicker."""
+    # There is no user to lock yet: of many who send the form at once, the one who gets
+    # the row that stands for the users' table is the first.
+    ContentType.objects.select_for_update().get(app_label="auth", model="user")
+    if User.objects.exists():
+        return None
     user: User = form.save(commit=False)
     user.is_superuser = user.is_staff = True
     user.save()
