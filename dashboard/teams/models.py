@@ -1,11 +1,23 @@
 from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.db import models
+
+
+def printable(text: str) -> None:
+    """Refuse line breaks, controls and marks that only hide or reorder text.
+
+    Names stand in mail subjects, and the client refuses such a team id at each call.
+    """
+    if not text.isprintable():
+        raise ValidationError(
+            "Write it in one line of printable characters.", code="unprintable"
+        )
 
 
 class Gateway(models.Model):
     """One LLM gateway: the address that is watched, and what the prober may reach."""
 
-    name = models.CharField(max_length=80, unique=True)
+    name = models.CharField(max_length=80, unique=True, validators=[printable])
     base_url = models.CharField(
         max_length=500,
         help_text="https://host, with or without /api at its end; no key in it.",
@@ -35,8 +47,8 @@ class Team(models.Model):
     """A team at a gateway: whose key probes use and whose credits are read."""
 
     gateway = models.ForeignKey(Gateway, models.CASCADE, related_name="teams")
-    team_id = models.CharField("team id", max_length=255)
-    name = models.CharField(max_length=120, blank=True)
+    team_id = models.CharField("team id", max_length=255, validators=[printable])
+    name = models.CharField(max_length=120, blank=True, validators=[printable])
     # Fernet token of the virtual key, or of an env:NAME or file:/path reference; empty
     # while the team has no key. Only dashboard.teams.keys reads or writes it.
     key_sealed = models.TextField(blank=True, editable=False)

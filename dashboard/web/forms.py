@@ -14,7 +14,7 @@ from dashboard.probes.addresses import why_refused
 from dashboard.probes.kinds import KINDS, runs_a_day
 from dashboard.probes.models import Probe, ProbeKind
 from dashboard.teams.keys import check_key
-from dashboard.teams.models import Gateway
+from dashboard.teams.models import Gateway, printable
 from dashboard.teams.services import clean_base_url
 
 
@@ -37,7 +37,9 @@ class StartForm(forms.Form):
     """A gateway and its first team."""
 
     name = forms.CharField(
-        max_length=80, help_text="How you call it, for example Production."
+        max_length=80,
+        validators=[printable],
+        help_text="How you call it, for example Production.",
     )
     base_url = forms.CharField(
         label="Base URL",
@@ -53,6 +55,7 @@ class StartForm(forms.Form):
     team_id = forms.CharField(
         label="Team id",
         max_length=255,
+        validators=[printable],
         help_text="The first team to watch, as the gateway spells its id.",
     )
     key = forms.CharField(

@@ -134,6 +134,9 @@ def test_the_guide_watches_a_gateway_and_its_team(admin_page: Client) -> None:
         ("key", "two words", "key"),
         ("name", "Taken", "name"),
         ("team_id", "", "team_id"),
+        ("team_id", "acme\r\nother", "team_id"),
+        ("name", "Evil\r\nBcc: eve@example.com", "name"),
+        ("name", "\u202eevil", "name"),
     ],
 )
 def test_the_guide_says_beside_the_field_what_is_wrong(

@@ -4,6 +4,8 @@ import django.db.models.deletion
 from django.conf import settings
 from django.db import migrations, models
 
+import dashboard.teams.models
+
 
 class Migration(migrations.Migration):
     initial = True
@@ -25,7 +27,14 @@ class Migration(migrations.Migration):
                         verbose_name="ID",
                     ),
                 ),
-                ("name", models.CharField(max_length=80, unique=True)),
+                (
+                    "name",
+                    models.CharField(
+                        max_length=80,
+                        unique=True,
+                        validators=[dashboard.teams.models.printable],
+                    ),
+                ),
                 (
                     "base_url",
                     models.CharField(
@@ -59,8 +68,22 @@ class Migration(migrations.Migration):
                         verbose_name="ID",
                     ),
                 ),
-                ("team_id", models.CharField(max_length=255, verbose_name="team id")),
-                ("name", models.CharField(blank=True, max_length=120)),
+                (
+                    "team_id",
+                    models.CharField(
+                        max_length=255,
+                        validators=[dashboard.teams.models.printable],
+                        verbose_name="team id",
+                    ),
+                ),
+                (
+                    "name",
+                    models.CharField(
+                        blank=True,
+                        max_length=120,
+                        validators=[dashboard.teams.models.printable],
+                    ),
+                ),
                 ("key_sealed", models.TextField(blank=True, editable=False)),
                 (
                     "key_set_at",
