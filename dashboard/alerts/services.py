@@ -88,6 +88,8 @@ def _speak(known: Situation, firing: Mapping[str, Verdict]) -> None:
     The mail of an incident that another speaks for is withdrawn; when that one has ended
     and this one has failed again since, it is told after all.
     """
+    if not known.incidents and not firing:
+        return
     gateway_ids = {probe.gateway_id for probe in known.probes}
     incidents = list(
         Incident.objects.filter(

@@ -30,6 +30,8 @@ FLUSH_AT = 100
 # While the database is away: an hour of 100 probes a minute. The oldest go first.
 _MOST_BUFFERED = 6000
 _REFRESH_AFTER_S = 1.0
+# Judging is half of a flush: a failure is judged at once, successes this often.
+JUDGE_EVERY_S = 5.0
 
 
 class Recorder:
@@ -46,6 +48,8 @@ class Recorder:
         self._commit_unknown = False
         self._breakers: dict[int, TickBreakers] = {}
         self._refresh_at = 0.0
+        self._unjudged: set[int] = set()
+        self._judge_at = self._monotonic()
 
     def add(self, answer: Answer) -> None:
         if self._flush_at is None:
@@ -146,10 +150,15 @@ class Recorder:
             rollups.fold(stored)
             for _, breakers in sorted(self._breakers.items()):
                 breakers.flush()
-            self._evaluate({outcome.probe_id for outcome in stored}, now)
+            self._unjudged.update(outcome.probe_id for outcome in stored)
+            failed = any(outcome.error_class for outcome in stored)
+            if failed or self._monotonic() >= self._judge_at:
+                self._evaluate(now)
         return len(stored)
 
-    def _evaluate(self, probe_ids: set[int], now: datetime) -> None:
+    def _evaluate(self, now: datetime) -> None:
+        self._judge_at = self._monotonic() + JUDGE_EVERY_S
+        probe_ids, self._unjudged = self._unjudged, set()
         try:
             with transaction.atomic():
                 alerts.evaluate(probe_ids, now)
