@@ -1,4 +1,5 @@
 from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Coalesce
@@ -62,6 +63,27 @@ class Rule(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    def clean(self) -> None:
+        """Refuse limits that are no rates, and a rule that could never fire."""
+        limits = {"warn_at": self.warn_at, "critical_at": self.critical_at}
+        wrong = {
+            name: f"{value:g} is not between 0 and 1; 0.2 is 20 %."
+            for name, value in limits.items()
+            if value is not None and not 0 <= value <= 1
+        }
+        if wrong:
+            raise ValidationError(wrong)
+        needed: dict[str, tuple[float | None, ...]] = {
+            RuleKind.ERROR_RATE: (self.warn_at, self.critical_at),
+            RuleKind.CREDITS: (self.warn_at, self.critical_at, self.floor),
+        }
+        own = needed.get(self.kind)
+        if self.enabled and own and all(value is None for value in own):
+            raise ValidationError(
+                "Without a limit it never fires, and silences the wider rules of its "
+                "kind: set a limit, or switch it off."
+            )
 
 
 class Incident(models.Model):
@@ -139,6 +161,7 @@ class Recipient(models.Model):
                 Coalesce("gateway", 0),
                 Coalesce("team", 0),
                 name="one_recipient_per_scope",
+                violation_error_message="This address is told of this already.",
             )
         ]
 

@@ -61,7 +61,9 @@ class Probe(models.Model):
                 name="one_team_probe_per_kind",
             ),
             models.CheckConstraint(
-                condition=Q(period_s__gte=5), name="probe_period_at_least_5_s"
+                condition=Q(period_s__gte=5),
+                name="probe_period_at_least_5_s",
+                violation_error_message="The shortest period is 5 s.",
             ),
         ]
         indexes = [

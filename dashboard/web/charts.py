@@ -137,8 +137,8 @@ def credits_left(readings: Sequence[tuple[datetime, float]]) -> ChartTable:
         title="Credits left",
         summary=f"from {words.number(readings[0][1])} to "
         f"{words.number(readings[-1][1])}"
-        if readings
-        else "no data",
+        if len(readings) > 1
+        else "too few readings",
         chart=asdict(Chart("line", "", *bounds, 3_600_000, [line])),
         columns=["Hour (UTC)", "Lowest"],
         rows=[[_clock(at), words.number(left)] for at, left in readings],

@@ -50,6 +50,44 @@ def test_a_private_address_is_refused_until_it_is_allowed(admin_page: Client) ->
     assert not Gateway.objects.exists()
 
 
+@pytest.mark.parametrize(
+    ("limits", "said"),
+    [
+        ({}, "never fires"),
+        ({"critical_at": "20"}, "20 is not between 0 and 1"),
+    ],
+)
+def test_a_rule_that_could_never_fire_is_refused(
+    admin_page: Client, limits: dict[str, str], said: str
+) -> None:
+    fields = {
+        "kind": "error_rate",
+        "name": "Mine",
+        "enabled": "on",
+        "window_s": 300,
+        "min_samples": 5,
+        "min_bad": 3,
+        "for_s": 0,
+        "clear_after": 3,
+    }
+
+    refused = admin_page.post("/admin/alerts/rule/add/", {**fields, **limits})
+    taken = admin_page.post("/admin/alerts/rule/add/", {**fields, "critical_at": "0.2"})
+
+    assert said in refused.content.decode()
+    assert taken.status_code == 302
+
+
+def test_a_period_too_short_says_what_is_the_shortest(admin_page: Client) -> None:
+    probe = make_probe()
+
+    response = admin_page.post(
+        f"/admin/probes/probe/{probe.pk}/change/", {"period_s": 1, "enabled": "on"}
+    )
+
+    assert "The shortest period is 5 s." in response.content.decode()
+
+
 def test_a_new_address_forgets_the_keys_of_the_old_one(admin_page: Client) -> None:
     team = make_team()
     set_key(team, CANARY, NOW)

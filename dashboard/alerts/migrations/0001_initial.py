@@ -337,6 +337,7 @@ class Migration(migrations.Migration):
                         django.db.models.functions.comparison.Coalesce("gateway", 0),
                         django.db.models.functions.comparison.Coalesce("team", 0),
                         name="one_recipient_per_scope",
+                        violation_error_message="This address is told of this already.",
                     )
                 ],
             },

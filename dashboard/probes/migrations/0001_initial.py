@@ -208,6 +208,7 @@ class Migration(migrations.Migration):
             constraint=models.CheckConstraint(
                 condition=models.Q(("period_s__gte", 5)),
                 name="probe_period_at_least_5_s",
+                violation_error_message="The shortest period is 5 s.",
             ),
         ),
         migrations.AddConstraint(
