@@ -76,8 +76,9 @@ class Prober:
     def _look(self, now: datetime) -> None:
         while free := self._threads - self._running.total():
             full = [g for g, count in self._running.items() if count >= self._most]
-            # One at a time where a gateway may only have one, to count it at once.
-            most = min(free, self._most)
+            # All of one claim may be one gateway's, even that which holds most already.
+            held = max((n for n in self._running.values() if n < self._most), default=0)
+            most = min(free, self._most - held)
             if self._claim(now, most=most, full=full) < most:
                 self._crowded = bool(full)
                 return

@@ -1,9 +1,11 @@
 """What a hostile gateway says ends as a row: it stops no tick and no other gateway."""
 
 import json
+import threading
 from datetime import timedelta
 
 import pytest
+from django.conf import settings
 from django.utils import timezone
 
 from dashboard import pipeline
@@ -11,7 +13,7 @@ from dashboard.pipeline.recorder import Recorder
 from dashboard.probes.models import Outcome, Probe, ProbeKind
 from dashboard.simulator.running import running_gateway
 from dashboard.teams.models import CreditReading, Team
-from tests.apiclient.rogue import rogue, sends
+from tests.apiclient.rogue import rogue, sends, silent
 from tests.factories import make_gateway, make_team
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -149,3 +151,25 @@ def test_a_try_that_was_rolled_back_takes_no_other_rows_number() -> None:
 
     assert recorder.stored == 1
     assert Outcome.objects.count() == 3
+
+
+def test_a_silent_gateway_holds_half_of_the_threads_at_most() -> None:
+    """Also when it holds nearly half already and many more of its probes fall due."""
+    seen = []
+    with rogue(silent) as server:
+        gateway = make_gateway(base_url=server.url, allow_private=True)
+        for number in range(19):
+            Probe.objects.create(
+                gateway=gateway,
+                team=make_team(gateway),
+                kind=ProbeKind.TEAM_STATUS,
+                period_s=5,
+                next_run=timezone.now() + timedelta(seconds=0 if number < 7 else 1.2),
+            )
+
+        timer = threading.Timer(2, lambda: seen.append(server.connections))
+        timer.start()
+        pipeline.tick(seconds=1.8)
+        timer.join()
+
+    assert seen == [settings.PROBE_THREADS // 2]
