@@ -27,7 +27,7 @@ from dashboard.pipeline.shift import Shift, revive
 from dashboard.probes.kinds import CHEAP, PAID
 from dashboard.probes.models import Probe
 from dashboard.probes.queries import spent_today
-from dashboard.probes.services import LEASE_MARGIN
+from dashboard.probes.services import LEASE_MARGIN, follow_clock
 from dashboard.rollups import services as rollups
 
 logger = logging.getLogger(__name__)
@@ -47,6 +47,7 @@ def tick(seconds: float | None = None) -> int:
 
 
 def _tick(shift: Shift, seconds: float) -> int:
+    follow_clock(timezone.now())
     recorder = Recorder()
     with Prober(recorder, CHEAP) as prober:
         ends_at = shift.monotonic() + seconds

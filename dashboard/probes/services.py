@@ -17,6 +17,8 @@ from dashboard.teams.rows import save_fields
 
 # How much longer than its deadline a run may take before another worker may start it.
 LEASE_MARGIN = timedelta(seconds=20)
+# How far apart the clocks of two machines may be.
+CLOCK_SLACK = timedelta(seconds=60)
 # How long a queued job may take to begin before another one is queued.
 QUEUE_PATIENCE = timedelta(seconds=10)
 
@@ -135,6 +137,21 @@ def _after(due: datetime, period_s: int, now: datetime) -> datetime:
     return due + timedelta(seconds=period_s * (missed + 1))
 
 
+def follow_clock(now: datetime) -> int:
+    """Make due what is further ahead than its period can put it; return how many.
+
+    After the clock went back by an hour nobody would be watched for an hour.
+    """
+    rows = Probe.objects.filter(enabled=True, next_run__gt=now + CLOCK_SLACK)
+    stuck = [
+        pk
+        for pk, next_run, period_s in rows.values_list("pk", "next_run", "period_s")
+        if next_run > now + timedelta(seconds=2 * period_s) + CLOCK_SLACK
+    ]
+    found = Probe.objects.filter(pk__in=stuck)
+    return found.update(next_run=now, leased_until=None) if stuck else 0
+
+
 def record(
     outcomes: Sequence[Outcome], *, stored_before: bool = False
 ) -> list[Outcome]:
@@ -189,6 +206,8 @@ def lease(name: str, holder: UUID, now: datetime, seconds: float) -> bool:
     """Take or renew the lease of a periodic job; False when another holder has it."""
     Heartbeat.objects.get_or_create(name=name)
     free = Q(leased_until=None) | Q(leased_until__lte=now) | Q(holder=holder)
+    # One that ends later than it can was taken before the clock went back.
+    free |= Q(leased_until__gt=now + timedelta(seconds=seconds) + CLOCK_SLACK)
     taken = Heartbeat.objects.filter(free, name=name).update(
         beat_at=now, leased_until=now + timedelta(seconds=seconds), holder=holder
     )

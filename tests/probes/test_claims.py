@@ -52,6 +52,18 @@ def test_a_run_that_is_very_late_counts_for_the_next_one() -> None:
     assert probe.next_run == NOW + timedelta(seconds=62)
 
 
+def test_a_clock_that_went_back_leaves_nobody_unwatched() -> None:
+    ahead = NOW + timedelta(hours=1)
+    stuck = make_probe(period_s=60, next_run=ahead, leased_until=ahead)
+    seldom = make_probe(period_s=3600, next_run=ahead)
+
+    assert services.follow_clock(NOW) == 1
+
+    assert claim() == [stuck]
+    seldom.refresh_from_db()
+    assert seldom.next_run == ahead
+
+
 def test_a_run_in_flight_is_not_started_again_until_its_lease_ends() -> None:
     make_probe(next_run=NOW, period_s=5)
     claim()

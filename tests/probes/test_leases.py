@@ -20,6 +20,14 @@ def test_a_lease_has_one_holder_until_it_ends() -> None:
     assert not services.lease("tick-0", first, NOW + timedelta(seconds=19), 15)
 
 
+def test_a_lease_from_before_the_clock_went_back_is_free() -> None:
+    first, second = uuid4(), uuid4()
+    services.lease("tick-0", first, NOW + timedelta(hours=1), 15)
+
+    assert services.lease("tick-0", second, NOW, 15)
+    assert not services.lease("tick-0", first, NOW - timedelta(seconds=30), 15)
+
+
 def test_a_released_lease_is_free_at_once() -> None:
     first, second = uuid4(), uuid4()
     services.lease("tick-0", first, NOW, 15)
