@@ -64,6 +64,11 @@ def _sqlite_sentence(text: str, path: str) -> str:
             f"The database {path} cannot be used: {text}; check that DATABASE_URL or "
             "GATEWATCH_VAR names a file that this user may write."
         )
+    if any(word in text for word in ("disk is full", "disk I/O error", "malformed")):
+        return (
+            f"The database {path} cannot be used: {text}; check that its disk has room "
+            "and is sound."
+        )
     return ""
 
 
@@ -76,8 +81,9 @@ def _postgresql_sentence(error: DatabaseError, database: Mapping[str, object]) -
             "up, or manage.py migrate."
         )
     unreached = state is None and isinstance(error, OperationalError)
-    # Without a state the server was never reached; 28 is the log-in, 3D the name.
-    if unreached or (state or "")[:2] in {"28", "3D", "57", "08"}:
+    # Without a state the server was never reached; 28 is the log-in, 3D the name, 53 a
+    # full disk or too many connections.
+    if unreached or (state or "")[:2] in {"28", "3D", "53", "57", "08"}:
         told = " ".join(str(error).split())
         password = str(database["PASSWORD"])
         told = told.replace(password, "••••") if password else told

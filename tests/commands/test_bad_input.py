@@ -1,13 +1,16 @@
 """Wrong input, by the real commands: one sentence, exit 2, nothing half written."""
 
+import resource
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
-from tests.commands.stack import manage, plain
+from tests.commands.stack import MANAGE, manage, plain
 
 SECRET = "secret-word"
 POSTGRESQL = f"postgres://me:{SECRET}@127.0.0.1:1/gatewatch"
@@ -154,3 +157,21 @@ def test_mistakes_in_a_set_up_installation(tmp_path: Path) -> None:
     assert "line 6: gateways[0].teams[0].key: env:BROKEN_KEY: " in said
     assert SECRET not in said
     assert manage(environment, "export_config").stdout == ""
+
+
+@pytest.mark.processes
+def test_a_disk_without_room_is_said_in_a_sentence(tmp_path: Path) -> None:
+    """The largest file that the process may write stands in for the disk's end."""
+    told = subprocess.run(
+        [sys.executable, MANAGE, "up", "--no-web"],
+        env=plain(tmp_path),
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (65_536, 65_536)),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert told.returncode == 2, told
+    assert "check that its disk has room" in told.stderr
+    assert len((told.stdout + told.stderr).splitlines()) == 1, told
