@@ -60,7 +60,7 @@ def _tick(shift: Shift, seconds: float) -> int:
                     evaluate_at += EVALUATE_EVERY_S
                     alerts.evaluate_all(timezone.now())
                     revive("deliver", "dashboard.pipeline.deliver", timezone.now())
-                wait_s = prober.seconds_to_next(timezone.now())
+                wait_s = prober.seconds_to_next()
             except DatabaseError:
                 # What is buffered is kept; a fresh connection tries again.
                 logger.exception("tick.database_error")

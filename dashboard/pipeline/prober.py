@@ -1,6 +1,7 @@
 """A small pool of threads that runs probes, each at its due moment."""
 
 import queue
+import time
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,12 +18,12 @@ from dashboard.pipeline.asks import prepare, put
 from dashboard.pipeline.recorder import Recorder
 from dashboard.probes import services as probes
 from dashboard.probes.kinds import PAID
-from dashboard.probes.models import ProbeKind
+from dashboard.probes.models import Probe, ProbeKind
 from dashboard.probes.queries import spent_today
 
 # One look claims what falls due until the next, so that many probes share one
 # transaction; new and changed probes are seen this soon.
-_LOOK_EVERY = timedelta(seconds=0.5)
+_LOOK_EVERY_S = 0.5
 
 
 class Prober:
@@ -49,9 +50,10 @@ class Prober:
         self._answers: queue.SimpleQueue[Answer] = queue.SimpleQueue()
         # By gateway, from the claim to the answer.
         self._running: Counter[int] = Counter()
-        # A heap: what starts first comes first.
-        self._claimed: list[tuple[datetime, int, Ask]] = []
-        self._look_at: datetime | None = None
+        # A heap: what starts first comes first. Its moments and that of the next look
+        # are seconds of the monotonic clock: a step of the other must not stop us.
+        self._claimed: list[tuple[float, int, Ask]] = []
+        self._look_at = 0.0
         # Whether the last look left out probes that had no free thread.
         self._crowded = False
 
@@ -68,49 +70,54 @@ class Prober:
 
     def start_due(self, now: datetime) -> None:
         """Start the probes that are due, as many as have a free thread."""
-        if self._look_at is None or now >= self._look_at:
-            self._look_at = now + _LOOK_EVERY
-            self._look(now)
-        self._start_claimed(now)
+        now_s = time.monotonic()
+        if now_s >= self._look_at:
+            self._look_at = now_s + _LOOK_EVERY_S
+            self._look(now, now_s)
+        self._start_claimed()
 
-    def _look(self, now: datetime) -> None:
+    def _look(self, now: datetime, now_s: float) -> None:
         while free := self._threads - self._running.total():
             full = [g for g, count in self._running.items() if count >= self._most]
             # All of one claim may be one gateway's, even that which holds most already.
             held = max((n for n in self._running.values() if n < self._most), default=0)
             most = min(free, self._most - held)
-            if self._claim(now, most=most, full=full) < most:
+            claimed = probes.claim_due(
+                self._kinds,
+                now,
+                until=now + timedelta(seconds=_LOOK_EVERY_S),
+                most=most,
+                full_gateways=full,
+            )
+            self._prepare(claimed, now, now_s)
+            if len(claimed) < most:
                 self._crowded = bool(full)
                 return
         self._crowded = True
 
-    def _claim(self, now: datetime, *, most: int, full: Sequence[int]) -> int:
-        claimed = probes.claim_due(
-            self._kinds, now, until=now + _LOOK_EVERY, most=most, full_gateways=full
-        )
+    def _prepare(self, claimed: Sequence[Probe], now: datetime, now_s: float) -> None:
         paid = [probe.pk for probe in claimed if probe.kind in PAID]
         spent = spent_today(paid, now) if paid else {}
         for probe in claimed:
+            start_s = now_s + (probes.starts_at(probe) - now).total_seconds()
             ask = prepare(probe, spent.get(probe.pk, 0.0))
-            heappush(self._claimed, (probes.starts_at(probe), probe.pk, ask))
+            heappush(self._claimed, (start_s, probe.pk, ask))
             self._running[probe.gateway_id] += 1
-        return len(claimed)
 
-    def _start_claimed(self, now: datetime) -> None:
-        while self._claimed and self._claimed[0][0] <= now:
+    def _start_claimed(self) -> None:
+        while self._claimed and self._claimed[0][0] <= time.monotonic():
             _, _, ask = heappop(self._claimed)
             run = self._pool.submit(put, ask, self._recorder.breakers(ask.gateway_id))
             run.add_done_callback(lambda done: self._answers.put(done.result()))
 
-    def seconds_to_next(self, now: datetime) -> float:
+    def seconds_to_next(self) -> float:
         """Return how long there is nothing to do unless an answer comes."""
-        look_s = (self._look_at - now).total_seconds() if self._look_at else 0.0
-        return max(0.0, min(look_s, self._seconds_to_work(now)))
+        return max(0.0, min(self._look_at - time.monotonic(), self._seconds_to_work()))
 
-    def _seconds_to_work(self, now: datetime) -> float:
+    def _seconds_to_work(self) -> float:
         wait_s = self._recorder.seconds_to_flush()
         if self._claimed:
-            wait_s = min(wait_s, (self._claimed[0][0] - now).total_seconds())
+            wait_s = min(wait_s, self._claimed[0][0] - time.monotonic())
         return max(0.0, wait_s)
 
     def wait(self, seconds: float) -> None:
@@ -125,13 +132,13 @@ class Prober:
     def _take(self, answer: Answer) -> None:
         self._running[answer.ask.gateway_id] -= 1
         if self._crowded:
-            self._look_at = None
+            self._look_at = 0.0
         self._recorder.add(answer)
 
     def drain(self) -> None:
         """Wait for every run in flight and store what they saw."""
         while self._running.total():
-            self._start_claimed(timezone.now())
-            self.wait(self._seconds_to_work(timezone.now()))
+            self._start_claimed()
+            self.wait(self._seconds_to_work())
             self._recorder.flush_at_last(timezone.now())
         self._recorder.flush_at_last(timezone.now())

@@ -1,6 +1,7 @@
 """The whole way of a probe, with the stand-in gateway and a real database."""
 
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from datetime import timedelta
@@ -12,8 +13,10 @@ from django_q.models import OrmQ
 
 from dashboard import pipeline
 from dashboard.alerts.services import install_default_rules
+from dashboard.pipeline.prober import Prober
 from dashboard.pipeline.recorder import Recorder
 from dashboard.probes import services
+from dashboard.probes.kinds import CHEAP
 from dashboard.probes.models import Breaker, Heartbeat, Outcome, Probe, ProbeKind
 from dashboard.rollups.models import Rollup
 from dashboard.simulator.faults import Fault, FaultKind
@@ -88,6 +91,20 @@ def test_a_short_period_runs_again_within_one_tick(gateway: Gateway) -> None:
     pipeline.tick(seconds=3)
 
     assert Outcome.objects.count() == 2
+
+
+def test_a_clock_that_went_back_holds_up_no_claimed_probe(gateway: Gateway) -> None:
+    before = timezone.now() + timedelta(hours=1)
+    Probe.objects.update(next_run=before + timedelta(seconds=0.2))
+    recorder = Recorder()
+
+    with Prober(recorder, CHEAP) as prober:
+        prober.start_due(before)
+        began_s = time.monotonic()
+        prober.drain()
+
+    assert recorder.stored == 1
+    assert 0.1 < time.monotonic() - began_s < 5
 
 
 def test_a_failure_keeps_its_attempts_and_a_redacted_detail(
