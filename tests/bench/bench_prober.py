@@ -252,6 +252,8 @@ def _print_flushes() -> None:
         put_ = [(ask, recorder.breakers(ask.gateway_id)) for ask in asks]
         answers = list(pool.map(lambda each: put(*each), put_))
     for number in range(FLUSHES):
+        # A new one judges what it stores first, whenever the last did.
+        recorder = Recorder()
         for each in answers:
             recorder.add(_again(each, number))
         began_s, began_cpu_s = time.perf_counter(), time.process_time()
