@@ -136,6 +136,17 @@ def test_default_probes_are_made_once_and_paid_ones_are_off() -> None:
     assert Probe.objects.count() == 5
 
 
+def test_teams_that_are_added_together_are_not_probed_together() -> None:
+    gateway = make_gateway()
+    for _ in range(10):
+        services.watch_team(make_team(gateway), NOW)
+
+    probes = Probe.objects.filter(kind=ProbeKind.TEAM_STATUS)
+    moments = probes.values_list("next_run", flat=True)
+    assert len(set(moments)) == 10
+    assert max(moments) < NOW + timedelta(seconds=12)
+
+
 def test_accepting_the_cost_switches_a_deep_probe_on(django_user_model: type) -> None:
     user = django_user_model.objects.create_user("alice")  # type: ignore[attr-defined]
     team = make_team()
