@@ -95,8 +95,13 @@ def deliver(seconds: float | None = None) -> int:
             return 0
         ends_at = shift.monotonic() + (settings.TICK_S if seconds is None else seconds)
         while shift.renew():
-            sent += deliver_due()
-            revive("tick-0", "dashboard.pipeline.tick", timezone.now())
+            try:
+                sent += deliver_due()
+                revive("tick-0", "dashboard.pipeline.tick", timezone.now())
+            except DatabaseError:
+                # What waits in the outbox waits on; a fresh connection tries again.
+                logger.exception("deliver.database_error")
+                connection.close()
             if shift.monotonic() >= ends_at:
                 shift.hand_over()
                 break

@@ -1,15 +1,21 @@
 """A job that only one worker does at a time, and that queues its successor."""
 
+import logging
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from types import TracebackType
 from typing import Self
 from uuid import uuid4
 
+from django.db import DatabaseError, connection
 from django.utils import timezone
 from django_q.tasks import async_task
 
 from dashboard.probes import services as probes
+
+logger = logging.getLogger(__name__)
 
 LEASE_S = 15.0
 _RENEW_EVERY_S = 3.0
@@ -28,7 +34,7 @@ class Shift:
         self._handed_over = False
 
     def __enter__(self) -> Self:
-        self.begun = self.renew()
+        self.begun = self._take()
         return self
 
     def __exit__(
@@ -38,24 +44,48 @@ class Shift:
         trace: TracebackType | None,
     ) -> None:
         if self.begun and not self._handed_over:
-            probes.release(self.name, self._holder)
+            with _outliving_the_database(self.name):
+                probes.release(self.name, self._holder)
 
     def renew(self) -> bool:
-        """Keep the lease; False when another worker has taken it over."""
-        now_s = self.monotonic()
-        if now_s < self._renew_at:
+        """Keep the lease; False when another worker has taken it over.
+
+        While the database is away nobody can take it: the shift goes on with what it
+        has in hand.
+        """
+        if self.monotonic() < self._renew_at:
             return True
-        self._renew_at = now_s + _RENEW_EVERY_S
+        kept = True
+        with _outliving_the_database(self.name):
+            kept = self._take()
+        return kept
+
+    def _take(self) -> bool:
+        self._renew_at = self.monotonic() + _RENEW_EVERY_S
         return probes.lease(self.name, self._holder, timezone.now(), self._lease_s)
 
     def hand_over(self) -> None:
-        """End the lease and queue the next shift."""
+        """End the lease and queue the next shift.
+
+        While the database is away nothing is queued: the schedule starts the chain anew.
+        """
         self._handed_over = True
-        probes.release(self.name, self._holder)
-        _queue(self.name, self._task, timezone.now())
+        with _outliving_the_database(self.name):
+            probes.release(self.name, self._holder)
+            _queue(self.name, self._task, timezone.now())
 
     monotonic = staticmethod(time.monotonic)
     sleep = staticmethod(time.sleep)
+
+
+@contextmanager
+def _outliving_the_database(name: str) -> Iterator[None]:
+    """Log that the database is away, and make the next query open a new connection."""
+    try:
+        yield
+    except DatabaseError:
+        logger.exception("shift.database_error", extra={"shift": name})
+        connection.close()
 
 
 def revive(name: str, task: str, now: datetime) -> None:

@@ -1,6 +1,7 @@
 from datetime import timedelta
 
 import pytest
+from django.db import OperationalError, connection
 from django.utils import timezone
 from django_q.models import OrmQ
 
@@ -46,3 +47,22 @@ def test_a_chain_that_broke_is_revived_once() -> None:
 
     assert queued() == [TICK]
     assert Heartbeat.objects.get(name="tick-0").queued_at == long_after
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_shift_outlives_a_database_that_is_away(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seconds = [0.0]
+    monkeypatch.setattr(Shift, "monotonic", lambda _: seconds[0])
+    with Shift("tick-0", TICK) as shift:
+        seconds[0] += 10
+        with connection.execute_wrapper(away):
+            assert shift.renew(), "nobody else can have taken the lease"
+            shift.hand_over()
+
+    assert queued() == []
+
+
+def away(*_: object) -> None:
+    raise OperationalError

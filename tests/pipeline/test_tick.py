@@ -45,7 +45,7 @@ def gateway(simulator: RunningGateway) -> Gateway:
 def team(simulator: RunningGateway, gateway: Gateway) -> Team:
     team = make_team(gateway, team_id="acme")
     keys.set_key(team, simulator.team("acme").virtual_key, timezone.now())
-    services.watch_team(team, timezone.now() - timedelta(seconds=5))
+    services.watch_team(team, timezone.now() - timedelta(seconds=15))
     return team
 
 
