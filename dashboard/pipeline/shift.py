@@ -2,8 +2,6 @@
 
 import logging
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime
 from types import TracebackType
 from typing import Self
@@ -44,8 +42,10 @@ class Shift:
         trace: TracebackType | None,
     ) -> None:
         if self.begun and not self._handed_over:
-            with _outliving_the_database(self.name):
+            try:
                 probes.release(self.name, self._holder)
+            except DatabaseError:
+                self._reconnect()
 
     def renew(self) -> bool:
         """Keep the lease; False when another worker has taken it over.
@@ -55,10 +55,11 @@ class Shift:
         """
         if self.monotonic() < self._renew_at:
             return True
-        kept = True
-        with _outliving_the_database(self.name):
-            kept = self._take()
-        return kept
+        try:
+            return self._take()
+        except DatabaseError:
+            self._reconnect()
+            return True
 
     def _take(self) -> bool:
         self._renew_at = self.monotonic() + _RENEW_EVERY_S
@@ -70,22 +71,19 @@ class Shift:
         While the database is away nothing is queued: the schedule starts the chain anew.
         """
         self._handed_over = True
-        with _outliving_the_database(self.name):
+        try:
             probes.release(self.name, self._holder)
             _queue(self.name, self._task, timezone.now())
+        except DatabaseError:
+            self._reconnect()
+
+    def _reconnect(self) -> None:
+        """Let the next query open a new connection: this one's database is away."""
+        logger.warning("shift.database_away", extra={"shift": self.name})
+        connection.close()
 
     monotonic = staticmethod(time.monotonic)
     sleep = staticmethod(time.sleep)
-
-
-@contextmanager
-def _outliving_the_database(name: str) -> Iterator[None]:
-    """Log that the database is away, and make the next query open a new connection."""
-    try:
-        yield
-    except DatabaseError:
-        logger.exception("shift.database_error", extra={"shift": name})
-        connection.close()
 
 
 def revive(name: str, task: str, now: datetime) -> None:
