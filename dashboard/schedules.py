@@ -1,4 +1,4 @@
-"""The table of periodic work for django-q2: install it, check it, start it at once."""
+"""The table of periodic work for django-q2: install it, start it at once."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +12,8 @@ from django_q.tasks import async_task
 class Work:
     """One row: the function, and every how many minutes it is started.
 
-    The first three queue their own successors; for them the schedule is the safety net.
+    The tick and the deliveries queue their own successors; for them the schedule is the
+    safety net.
     """
 
     name: str
@@ -51,17 +52,6 @@ def install(now: datetime) -> None:
     Schedule.objects.filter(name__startswith="gatewatch ").exclude(
         name__in=[work.name for work in TABLE]
     ).delete()
-
-
-def verify() -> list[str]:
-    """Return the names of the schedules that are missing or changed."""
-    found = {
-        (row.name, row.func, row.minutes)
-        for row in Schedule.objects.filter(schedule_type=Schedule.MINUTES)
-    }
-    return [
-        work.name for work in TABLE if (work.name, work.func, work.minutes) not in found
-    ]
 
 
 def start_now() -> None:

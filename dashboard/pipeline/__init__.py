@@ -4,9 +4,10 @@
     deep     the paid probes, in a lane of their own
     deliver  the outbox
 
-Each is a shift: a job that lasts a minute, holds a lease so that only one works, and
-queues the next one as it ends. The schedule (dashboard.schedules) only starts a chain
-that broke; so do the tick and the deliveries for each other, within seconds.
+Each is a shift: a job that holds a lease, so that only one works. The tick and the
+deliveries last a minute and queue their successor as they end; the schedule
+(dashboard.schedules) only starts a chain that broke, as they do for each other within
+seconds. The deep lane is one round, started by the schedule each minute.
 """
 
 import logging

@@ -1,4 +1,4 @@
-"""S-27 and semantics 1.3: one reader for every shape of a team."""
+"""S-27: one reader for every shape of a team."""
 
 from contextlib import suppress
 
