@@ -14,6 +14,7 @@ from apiclient.breaker import (
     host_key,
     state,
 )
+from apiclient.chunks import Choice, Chunk
 from apiclient.client import Client
 from apiclient.core import VERSION, default_ssl_context
 from apiclient.errors import (
@@ -62,21 +63,20 @@ from apiclient.payloads import (
     LLMCall,
     SingleCall,
 )
+from apiclient.reception import StreamLimits
 from apiclient.redact import Secret, check_virtual_key, redact
-from apiclient.report import (
+from apiclient.report import Attempt, CallReport, FieldError, Phases, Streamed
+from apiclient.retry import Repeat, RetryPolicy
+from apiclient.stores import MemoryBreakerStore, shared_metrics
+from apiclient.streams import AsyncChatStream, ChatStream
+from apiclient.taxonomy import (
     TABLE,
-    Attempt,
     BreakerEffect,
-    CallReport,
     Category,
     ErrorClass,
     Fault,
-    FieldError,
     Meaning,
-    Phases,
 )
-from apiclient.retry import Repeat, RetryPolicy
-from apiclient.stores import MemoryBreakerStore, shared_metrics
 from apiclient.team_payloads import Balance, Credits, Team, TeamStatus
 
 __version__ = VERSION
@@ -89,6 +89,7 @@ __all__ = [
     "AddressCheck",
     "Admit",
     "AmbiguousOutcomeError",
+    "AsyncChatStream",
     "AsyncClient",
     "Attempt",
     "AuthenticationError",
@@ -104,6 +105,9 @@ __all__ = [
     "CallCancelledError",
     "CallReport",
     "Category",
+    "ChatStream",
+    "Choice",
+    "Chunk",
     "CircuitOpenError",
     "Client",
     "CompletedJob",
@@ -144,7 +148,9 @@ __all__ = [
     "SingleCall",
     "StreamError",
     "StreamInterruptedError",
+    "StreamLimits",
     "StreamTimeoutError",
+    "Streamed",
     "TLSError",
     "Team",
     "TeamPausedError",

@@ -1,7 +1,8 @@
 """AsyncClient: the asyncio driver of the policy, over its transport."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from contextlib import aclosing
 from types import TracebackType
 from typing import Literal, Self, TypeVar, Unpack
 
@@ -10,6 +11,7 @@ import httpx
 from apiclient import operations
 from apiclient.base_url import BaseURL, parse_base_url
 from apiclient.breaker import Admit
+from apiclient.chunks import Chunk
 from apiclient.core import (
     Options,
     Prepared,
@@ -29,9 +31,11 @@ from apiclient.payloads import (
     LLMCall,
     SingleCall,
 )
+from apiclient.reception import USUAL_LIMITS, StreamLimits
 from apiclient.redact import Secret
-from apiclient.report import CallReport
-from apiclient.steps import Look, Reply, Send, Sent, Wait
+from apiclient.report import CallReport, Streamed
+from apiclient.steps import Ask, Look, Reply, Send, Sent, Settle, Wait
+from apiclient.streams import AsyncChatStream, Listener
 from apiclient.team_payloads import Credits, Team
 from apiclient.transport import FAULTS, AsyncWireTransport
 
@@ -120,14 +124,94 @@ class AsyncClient:
                 return core.finished(run, done.value)
             if isinstance(step, Send):
                 reply = await self._send(run, step)
-            elif isinstance(step, Wait):
-                core.waits(run, step)
-                await self._sleep(step.seconds)
-                reply = None
-            elif isinstance(step, Look):
-                reply = await self._look(run, step)
             else:
-                reply = core.decide(run, step)
+                reply = await self._do(run, step)
+
+    async def report_stream(
+        self,
+        operation: Operation[Streamed],
+        *,
+        limits: StreamLimits = USUAL_LIMITS,
+        max_retries: int | None = None,
+        deadline_s: float | None = None,
+        admit: Admit = Admit.NORMAL,
+    ) -> CallReport[Streamed]:
+        """Listen to a whole stream; never raises for what the gateway did."""
+        run = self._core.begin_stream(operation, limits, max_retries, deadline_s, admit)
+        async for item in self._stream(run, limits):
+            if isinstance(item, CallReport):
+                return item
+        raise AssertionError("a stream ends with its report")
+
+    def _open(
+        self, operation: Operation[Streamed], limits: StreamLimits
+    ) -> AsyncChatStream:
+        core = self._core
+        run = core.begin_stream(operation, limits)
+        items = self._stream(run, limits)
+        return AsyncChatStream(items, lambda report: core.error_of(operation, report))
+
+    async def _stream(
+        self, run: Run[Streamed], limits: StreamLimits
+    ) -> AsyncGenerator[Chunk | CallReport[Streamed]]:
+        """Yield the chunks of a reply, then its report."""
+        core = self._core
+        reply: Reply = None
+        while True:
+            try:
+                step = run.steps.send(reply)
+            except StopIteration as done:
+                yield core.finished(run, done.value)
+                return
+            if not isinstance(step, Send):
+                reply = await self._do(run, step)
+                continue
+            try:
+                async with aclosing(self._listen(run, step, limits)) as items:
+                    async for item in items:
+                        if isinstance(item, Sent):
+                            reply = item
+                        else:
+                            yield item
+            except BaseException:
+                core.gate.release(step.admission.tickets)
+                raise
+
+    async def _listen(
+        self, run: Run[Streamed], step: Send, limits: StreamLimits
+    ) -> AsyncGenerator[Chunk | Sent]:
+        """Yield the chunks of one attempt, then what became of it."""
+        prepared = self._core.prepare(run, step)
+        listener = Listener(self._core, prepared, limits)
+        try:
+            response = await self._transport.handle_async_request(prepared.request)
+            if not listener.accepts(response):
+                yield await self._take_in(prepared, response)
+                return
+            stream = response.stream
+            assert isinstance(stream, httpx.AsyncByteStream)
+            try:
+                async for data in stream:
+                    for chunk in listener.hear(data):
+                        yield chunk
+                    if listener.over:
+                        break
+                listener.end()
+            finally:
+                await stream.aclose()
+        except FAULTS as error:
+            yield listener.sent(error)
+        else:
+            yield listener.sent()
+
+    async def _do(self, run: Run[T], step: Wait | Look | Ask | Settle) -> Reply:
+        if isinstance(step, Wait):
+            self._core.waits(run, step)
+            await self._sleep(step.seconds)
+            return None
+        if isinstance(step, Look):
+            return await self._look(run, step)
+        return self._core.decide(run, step)
 
     async def _send(self, run: Run[T], step: Send) -> Sent:
         try:
@@ -144,26 +228,28 @@ class AsyncClient:
         return sent
 
     async def _exchange(self, prepared: Prepared) -> Sent:
-        core = self._core
         try:
             response = await self._transport.handle_async_request(prepared.request)
-            stream = response.stream
-            assert isinstance(stream, httpx.AsyncByteStream)
-            try:
-                intake = core.intake(response)
-                try:
-                    async for chunk in stream:
-                        if not intake.add(chunk):
-                            break
-                except FAULTS:
-                    if intake.is_success:
-                        raise
-                    intake.cut()
-            finally:
-                await stream.aclose()
-            return core.answered(prepared, response, intake)
+            return await self._take_in(prepared, response)
         except FAULTS as error:
-            return core.failed(prepared, error)
+            return self._core.failed(prepared, error)
+
+    async def _take_in(self, prepared: Prepared, response: httpx.Response) -> Sent:
+        stream = response.stream
+        assert isinstance(stream, httpx.AsyncByteStream)
+        try:
+            intake = self._core.intake(response)
+            try:
+                async for chunk in stream:
+                    if not intake.add(chunk):
+                        break
+            except FAULTS:
+                if intake.is_success:
+                    raise
+                intake.cut()
+        finally:
+            await stream.aclose()
+        return self._core.answered(prepared, response, intake)
 
     async def health(self) -> Health:
         return await self.run(operations.health())
@@ -230,3 +316,41 @@ class AsyncClient:
                 **options,
             )
         )
+
+    def chat_stream(
+        self,
+        job_id: str,
+        *,
+        model: str,
+        messages: Sequence[Message],
+        limits: StreamLimits = USUAL_LIMITS,
+        **options: object,
+    ) -> AsyncChatStream:
+        """Call a model inside a job and iterate over its reply; see AsyncChatStream.
+
+        Nothing is sent before the first iteration. It is sent again only as long as no
+        part of the reply has been handed out.
+        """
+        operation = operations.llm_call_stream(
+            job_id, model=model, messages=messages, **options
+        )
+        return self._open(operation, limits)
+
+    def create_and_call_stream(
+        self,
+        job_type: str,
+        *,
+        model: str,
+        messages: Sequence[Message],
+        limits: StreamLimits = USUAL_LIMITS,
+        **options: object,
+    ) -> AsyncChatStream:
+        """Create, call and complete in one request; iterate over its reply."""
+        operation = operations.create_and_call_stream(
+            self._core.team(None),
+            job_type,
+            model=model,
+            messages=messages,
+            **options,
+        )
+        return self._open(operation, limits)

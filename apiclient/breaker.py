@@ -15,7 +15,7 @@ from functools import lru_cache
 from typing import Protocol
 from urllib.parse import quote
 
-from apiclient.report import BreakerEffect
+from apiclient.taxonomy import BreakerEffect
 
 
 class BreakerState(StrEnum):

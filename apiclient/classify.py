@@ -8,7 +8,9 @@ from types import MappingProxyType
 
 from apiclient.details import Detail, read_detail
 from apiclient.http_dates import retry_after
-from apiclient.report import ErrorClass, FieldError
+from apiclient.redact import redact
+from apiclient.report import FieldError
+from apiclient.taxonomy import ErrorClass
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +171,17 @@ def classify(answer: Answer, now: datetime, *secrets: str) -> Verdict:
         repeatable=repeatable,
         asked=_asked(answer),
         vague=vague,
+    )
+
+
+def stream_error(text: str, *secrets: str) -> Verdict:
+    """Return what an error inside a 200 stream means; `text` is its own words."""
+    _, repeatable = _server_error(text)
+    return Verdict(
+        ErrorClass.STREAM_ERROR,
+        status_code=200,
+        detail=redact(text, *secrets),
+        repeatable=repeatable,
     )
 
 

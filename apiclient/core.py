@@ -2,7 +2,7 @@
 
 import ssl
 from collections.abc import Callable, Generator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cache
 from typing import Generic, TypedDict, TypeVar
@@ -22,8 +22,9 @@ from apiclient.intake import MAX_BODY_BYTES, Intake
 from apiclient.metrics import Metrics
 from apiclient.operations import Operation
 from apiclient.payloads import Job
+from apiclient.reception import StreamLimits
 from apiclient.redact import Secret, check_virtual_key
-from apiclient.report import CallReport
+from apiclient.report import CallReport, Streamed
 from apiclient.retry import RetryPolicy
 from apiclient.steps import (
     Ask,
@@ -131,6 +132,10 @@ class Core:
         self._urls: dict[str, httpx.URL] = {}
         self._looked: dict[str, tuple[float, Sent]] = {}
 
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        return self._secrets
+
     def begin(
         self,
         operation: Operation[T],
@@ -163,6 +168,21 @@ class Core:
         )
         journal.started(operation.name, operation.method, operation.route, request_id)
         return Run(call, keys, course(call, self._sources))
+
+    def begin_stream(
+        self,
+        operation: Operation[Streamed],
+        limits: StreamLimits,
+        max_retries: int | None = None,
+        deadline_s: float | None = None,
+        admit: Admit = Admit.NORMAL,
+    ) -> "Run[Streamed]":
+        run = self.begin(operation, max_retries, deadline_s, admit)
+        if limits.overall_s is None:
+            return run
+        bounded = run.call.operation.with_timeout(limits.overall_s)
+        call = replace(run.call, operation=bounded)
+        return Run(call, run.keys, course(call, self._sources))
 
     def prepare(self, run: "Run[T]", step: Send | Look) -> Prepared:
         """Return the request of a step; the whole exchange has `step.timeout_s`."""
@@ -199,6 +219,10 @@ class Core:
         plain, keyed = self._headers
         headers = [
             *(keyed if operation.sends_key else plain),
+            (
+                b"Accept",
+                b"text/event-stream" if operation.streams else b"application/json",
+            ),
             (b"X-Request-ID", id_),
         ]
         if operation.method != "GET":
@@ -290,7 +314,6 @@ def _headers(host: str, key: Secret | None) -> tuple[_Headers, _Headers]:
     """Return the headers that each request has, without and with the key."""
     plain = (
         (b"Host", host.encode()),
-        (b"Accept", b"application/json"),
         (b"Accept-Encoding", b"identity"),
         (b"User-Agent", f"gatewatch-apiclient/{VERSION}".encode()),
     )

@@ -37,8 +37,9 @@ APIError
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from apiclient.report import TABLE, CallReport, ErrorClass, FieldError
+from apiclient.report import CallReport, FieldError
 from apiclient.retry import Repeat
+from apiclient.taxonomy import TABLE, ErrorClass
 
 
 class APIError(Exception):
@@ -87,6 +88,16 @@ class APIError(Exception):
     @property
     def retry_after(self) -> float | None:
         return self.report.retry_after_s
+
+    @property
+    def partial_text(self) -> str:
+        """The text that a stream brought before it failed; "" for other calls."""
+        return self.report.streamed.text if self.report.streamed else ""
+
+    @property
+    def chunk_count(self) -> int:
+        """How many chunks a stream brought before it failed."""
+        return self.report.streamed.chunk_count if self.report.streamed else 0
 
     @property
     def retryable(self) -> bool:
@@ -277,7 +288,8 @@ def error_for(report: CallReport[object], repeat: Repeat = Repeat.SAFE) -> APIEr
     """
     kind = report.error or ErrorClass.INTERNAL
     exception = EXCEPTIONS[kind]
-    if report.ambiguous and repeat is Repeat.CHARGED:
+    known = issubclass(exception, StreamError)  # part of the reply says that it ran
+    if report.ambiguous and repeat is Repeat.CHARGED and not known:
         exception = AmbiguousOutcomeError
     return exception(_message(report, kind), report)
 

@@ -17,13 +17,7 @@ from apiclient.gate import Admission, Aftermath
 from apiclient.operations import Operation
 from apiclient.payloads import CompletedJob, Job, UnreadableError
 from apiclient.redact import redact
-from apiclient.report import (
-    TABLE,
-    Attempt,
-    BreakerEffect,
-    CallReport,
-    ErrorClass,
-)
+from apiclient.report import Attempt, CallReport, Streamed
 from apiclient.retry import Repeat, is_ambiguous, never_left
 from apiclient.steps import (
     Ask,
@@ -37,6 +31,7 @@ from apiclient.steps import (
     Step,
     Wait,
 )
+from apiclient.taxonomy import TABLE, BreakerEffect, ErrorClass
 from apiclient.team_payloads import Team, TeamStatus
 
 T = TypeVar("T")
@@ -64,6 +59,8 @@ class _Course(Generic[T]):
         self.aftermath = Aftermath()
         self.ambiguous = False
         self.suppressed = False
+        self.begun = False
+        self.streamed: Streamed | None = None
 
     def run(self) -> Generator[Step, Reply, CallReport[T]]:
         if self.operation.needs_key and not self.call.has_key:
@@ -104,9 +101,12 @@ class _Course(Generic[T]):
         return self.deadline - self.sources.clock()
 
     def _read(self, sent: Sent) -> "Verdict | _Value[T]":
-        if sent.answer is None:
+        self.streamed, self.begun = sent.streamed, sent.begun
+        if sent.answer is None or sent.fault is not None:
             fault = sent.fault or Verdict(ErrorClass.INTERNAL)
             return replace(fault, detail=redact(fault.detail, *self.call.secrets))
+        if sent.streamed is not None:
+            return _Value(sent.streamed)  # type: ignore[arg-type]  # a stream's payload
         if 200 <= sent.answer.status_code < 300:
             return self._value(sent.answer)
         return classify(sent.answer, self.sources.now(), *self.call.secrets)
@@ -144,7 +144,7 @@ class _Course(Generic[T]):
         """Return the seconds to wait before the next attempt, or None for no more."""
         if admission.peek or len(self.attempts) > self.call.max_retries:
             return None
-        if not self._may_repeat(verdict):
+        if self.begun or not self._may_repeat(verdict):
             return None
         wait_s = self.call.retry.wait(
             len(self.attempts) - 1,
@@ -271,6 +271,7 @@ class _Course(Generic[T]):
             team_id=self.operation.team_id or self.call.team_id,
             job_id=self.operation.job_id,
             breaker_state=self.aftermath.state,
+            streamed=self.streamed,
         )
 
 

@@ -12,7 +12,7 @@ from apiclient.breaker import (
     Pass,
     Result,
 )
-from apiclient.report import BreakerEffect
+from apiclient.taxonomy import BreakerEffect
 
 _TRIES = 8  # lost compare-and-swaps in a row before we give in to the others
 

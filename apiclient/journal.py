@@ -2,7 +2,8 @@
 
 import logging
 
-from apiclient.report import Attempt, CallReport, ErrorClass
+from apiclient.report import Attempt, CallReport
+from apiclient.taxonomy import ErrorClass
 
 logger = logging.getLogger("apiclient")
 logger.addHandler(logging.NullHandler())  # silent until the program asks

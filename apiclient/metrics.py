@@ -5,7 +5,8 @@ from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 
-from apiclient.report import TABLE, CallReport
+from apiclient.report import CallReport
+from apiclient.taxonomy import TABLE
 
 _WINDOW = 1000  # latencies kept per endpoint: p95 of the recent past, not of all time
 _ENDPOINTS = 200  # routes are templates, so a bound that is met only by a mistake

@@ -14,6 +14,7 @@ import msgspec
 
 from apiclient import payloads, team_payloads
 from apiclient.redact import redact
+from apiclient.report import Streamed
 from apiclient.retry import Repeat
 
 T = TypeVar("T")
@@ -60,6 +61,7 @@ class Operation(Generic[T_co]):
     names_model: bool = False
     sends_key: bool = True
     needs_key: bool = True
+    streams: bool = False
 
     def with_timeout(self, timeout_s: float) -> "Operation[T_co]":
         """Return the same operation with another timeout of one attempt, in seconds."""
@@ -219,17 +221,69 @@ def create_and_call(
         "create_and_call",
         "/api/jobs/create-and-call",
         payloads.read_single_call,
-        {
-            **options,
-            "team_id": team_id,
-            "job_type": job_type,
-            "model": model,
-            "messages": messages,
-        },
+        _single(team_id, job_type, model, messages, options),
         team_id=team_id,
         repeat=Repeat.CHARGED,
         names_model=True,
     )
+
+
+def llm_call_stream(
+    job_id: str, *, model: str, messages: Sequence[Message], **options: object
+) -> Operation[Streamed]:
+    """Call a model inside a job, its reply as a stream; see `llm_call`."""
+    return _post(
+        "llm_call_stream",
+        "/api/jobs/{job_id}/llm-call-stream",
+        payloads.read_no_stream,
+        {**options, "model": model, "messages": messages},
+        job_id=job_id,
+        repeat=Repeat.LLM_CALL,
+        names_model=True,
+        streams=True,
+    )
+
+
+def create_and_call_stream(
+    team_id: str,
+    job_type: str,
+    *,
+    model: str,
+    messages: Sequence[Message],
+    **options: object,
+) -> Operation[Streamed]:
+    """Create, call and complete in one request, its reply as a stream.
+
+    Each one sent may charge a credit, also when its stream breaks. The gateway does not
+    tell the job's id.
+    """
+    _check_team_id(team_id)
+    return _post(
+        "create_and_call_stream",
+        "/api/jobs/create-and-call-stream",
+        payloads.read_no_stream,
+        _single(team_id, job_type, model, messages, options),
+        team_id=team_id,
+        repeat=Repeat.CHARGED,
+        names_model=True,
+        streams=True,
+    )
+
+
+def _single(
+    team_id: str,
+    job_type: str,
+    model: str,
+    messages: Sequence[Message],
+    options: Mapping[str, object],
+) -> dict[str, object]:
+    return {
+        **options,
+        "team_id": team_id,
+        "job_type": job_type,
+        "model": model,
+        "messages": messages,
+    }
 
 
 def _post(
@@ -243,6 +297,7 @@ def _post(
     repeat: Repeat = Repeat.SAFE,
     wanted_status: str = "",
     names_model: bool = False,
+    streams: bool = False,
 ) -> Operation[T]:
     if "{job_id}" in route:
         _check_job_id(job_id)
@@ -259,6 +314,7 @@ def _post(
         job_id=job_id,
         wanted_status=wanted_status,
         names_model=names_model,
+        streams=streams,
     )
 
 

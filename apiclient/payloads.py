@@ -11,6 +11,8 @@ from typing import TypeVar
 
 import msgspec
 
+from apiclient.report import Streamed
+
 S = TypeVar("S", bound=msgspec.Struct)
 
 
@@ -146,6 +148,11 @@ class SingleCall(msgspec.Struct, frozen=True):
 
     def __post_init__(self) -> None:
         _make_aware(self, "completed_at")
+
+
+def read_no_stream(body: bytes) -> Streamed:
+    """Refuse a body where a stream was asked for: it comes as one answer."""
+    raise UnreadableError("the answer is not an event stream")
 
 
 def reader(kind: type[S]) -> Callable[[bytes], S]:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from apiclient.report import TABLE, ErrorClass
+from apiclient.taxonomy import TABLE, ErrorClass
 
 _GREATEST_EXPONENT = 64  # 2.0 ** 64 s is past every cap; more would overflow a float
 
@@ -20,6 +20,13 @@ _REFUSED_FOR_NOW = frozenset({429, 503})
 _UNSURE_STATUSES = frozenset({408, 502, 504, 520, 521, 522, 523, 524})
 _UNSURE = frozenset(
     {ErrorClass.TIMEOUT, ErrorClass.CONNECTION_LOST, ErrorClass.PROTOCOL}
+)
+_UNSURE_STREAMS = frozenset(
+    {
+        ErrorClass.STREAM_INTERRUPTED,
+        ErrorClass.STREAM_STALLED,
+        ErrorClass.STREAM_TIMEOUT,
+    }
 )
 
 
@@ -39,6 +46,8 @@ def never_left(error: ErrorClass) -> bool:
 
 def is_ambiguous(error: ErrorClass, status_code: int | None) -> bool:
     """Return whether the request may have been applied though no answer says so."""
+    if error in _UNSURE_STREAMS:
+        return True
     if status_code is None:
         return error in _UNSURE
     return status_code in _UNSURE_STATUSES

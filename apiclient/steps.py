@@ -10,7 +10,7 @@ from apiclient.classify import Answer, Verdict
 from apiclient.gate import Admission, Aftermath
 from apiclient.operations import Operation
 from apiclient.payloads import Job
-from apiclient.report import Attempt, Phases
+from apiclient.report import Attempt, Phases, Streamed
 from apiclient.retry import RetryPolicy
 from apiclient.team_payloads import Team
 
@@ -63,13 +63,19 @@ class Settle:
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """What became of a request: an answer, or the fault that came instead."""
+    """What became of a request: an answer, or the fault that came instead.
+
+    A stream has both an answer, its head, and `streamed`, what came after it; its fault
+    may have come later. `begun` says that part of it was handed to the caller.
+    """
 
     started_at: datetime
     latency_s: float
     answer: Answer | None = None
     fault: Verdict | None = None
     phases: Phases = field(default_factory=Phases)
+    streamed: Streamed | None = None
+    begun: bool = False
 
 
 Step = Ask | Send | Look | Wait | Settle

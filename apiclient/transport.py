@@ -18,7 +18,7 @@ from apiclient.bodies import BodyTooLargeError, UnreadableBodyError
 from apiclient.classify import Verdict
 from apiclient.exchange import Budget, Exchange
 from apiclient.network import AddressRefusedError, SocketBackend, TLSFailedError
-from apiclient.report import ErrorClass
+from apiclient.taxonomy import ErrorClass
 
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 WRITE_TIMEOUT_S = 10.0

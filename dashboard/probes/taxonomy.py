@@ -1,6 +1,6 @@
 """The error table, for the layers that may not import the client."""
 
-from apiclient.report import TABLE, ErrorClass, Fault, Meaning
+from apiclient.taxonomy import TABLE, ErrorClass, Fault, Meaning
 
 __all__ = ["ErrorClass", "Fault", "counted", "in_words", "meaning"]
 

@@ -20,7 +20,7 @@ from apiclient.breaker import (
     state,
 )
 from apiclient.gate import Gate
-from apiclient.report import BreakerEffect
+from apiclient.taxonomy import BreakerEffect
 
 KEY = "gw.example|acme%20corp|GET /api/teams/{team_id}"
 OTHER = "gw.example|*|*"

@@ -17,7 +17,7 @@ from apiclient.breaker import (
     settle,
     state,
 )
-from apiclient.report import BreakerEffect
+from apiclient.taxonomy import BreakerEffect
 
 NOW = 1_800_000_000.0
 POLICY = BreakerPolicy(jitter=0.0)

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from apiclient.classify import Answer, Verdict, classify
-from apiclient.report import ErrorClass
+from apiclient.taxonomy import ErrorClass
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 E = ErrorClass

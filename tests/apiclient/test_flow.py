@@ -8,8 +8,8 @@ from apiclient.classify import Answer, Verdict
 from apiclient.flow import course
 from apiclient.gate import Admission, Aftermath
 from apiclient.payloads import Health
-from apiclient.report import BreakerEffect
 from apiclient.steps import Ask, Call, Reply, Send, Sent, Settle, Sources, Step, Wait
+from apiclient.taxonomy import BreakerEffect
 
 AT = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 GOOD = Sent(AT, 0.1, Answer(200, {}, b'{"status": "healthy"}'))

@@ -1,7 +1,7 @@
 import pytest
 
-from apiclient.report import TABLE, ErrorClass
 from apiclient.retry import Repeat, RetryPolicy, is_ambiguous
+from apiclient.taxonomy import TABLE, ErrorClass
 
 POLICY = RetryPolicy()
 ALMOST_ONE = 1 - 1e-12
