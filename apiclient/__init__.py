@@ -16,6 +16,12 @@ from apiclient.breaker import (
 )
 from apiclient.chunks import Choice, Chunk
 from apiclient.client import Client
+from apiclient.completions import (
+    Completion,
+    CompletionStore,
+    FileCompletions,
+    MemoryCompletions,
+)
 from apiclient.core import VERSION, default_ssl_context
 from apiclient.errors import (
     AmbiguousOutcomeError,
@@ -51,6 +57,7 @@ from apiclient.errors import (
     TLSError,
     ValidationError,
 )
+from apiclient.jobs import AsyncJobBlock, JobBlock
 from apiclient.metrics import Metrics
 from apiclient.operations import Operation
 from apiclient.payloads import (
@@ -91,6 +98,7 @@ __all__ = [
     "AmbiguousOutcomeError",
     "AsyncChatStream",
     "AsyncClient",
+    "AsyncJobBlock",
     "Attempt",
     "AuthenticationError",
     "BadGatewayError",
@@ -111,6 +119,8 @@ __all__ = [
     "CircuitOpenError",
     "Client",
     "CompletedJob",
+    "Completion",
+    "CompletionStore",
     "ConfigError",
     "ConflictError",
     "Costs",
@@ -120,14 +130,17 @@ __all__ = [
     "ErrorClass",
     "Fault",
     "FieldError",
+    "FileCompletions",
     "Health",
     "InsufficientCreditsError",
     "InternalError",
     "Job",
+    "JobBlock",
     "JobStatus",
     "LLMCall",
     "Meaning",
     "MemoryBreakerStore",
+    "MemoryCompletions",
     "Metrics",
     "ModelDeniedError",
     "NotFoundError",

@@ -12,6 +12,7 @@ from apiclient import operations
 from apiclient.base_url import BaseURL, parse_base_url
 from apiclient.breaker import Admit
 from apiclient.chunks import Chunk
+from apiclient.completions import can_be_sent_later, operation_of
 from apiclient.core import (
     Options,
     Prepared,
@@ -21,6 +22,7 @@ from apiclient.core import (
     value_of,
 )
 from apiclient.defaults import core_for
+from apiclient.jobs import AsyncJobBlock
 from apiclient.metrics import Metrics
 from apiclient.operations import Message, Operation
 from apiclient.payloads import (
@@ -354,3 +356,42 @@ class AsyncClient:
             **options,
         )
         return self._open(operation, limits)
+
+    def job(
+        self,
+        job_type: str,
+        *,
+        user_id: str | None = None,
+        metadata: Mapping[str, object] | None = None,
+        recreate: bool = False,
+    ) -> AsyncJobBlock:
+        """Return a block that creates a job, and completes or fails it at its end.
+
+        With `recreate`, an llm_call that finds its job gone makes a new one, once.
+        """
+
+        async def create() -> Job:
+            return await self.create_job(job_type, user_id=user_id, metadata=metadata)
+
+        core = self._core
+        return AsyncJobBlock(
+            self, create, core.completions, core.secrets, recreate=recreate
+        )
+
+    async def send_completions(self) -> int:
+        """Send what could not be sent before; return how many jobs are ended now.
+
+        Each job is looked at first: a completion that had arrived is not sent again.
+        """
+        ended = 0
+        for completion in self._core.completions.waiting():
+            job = await self.report(operations.get_job(completion.job_id))
+            if job.value is not None and not job.value.status.is_final:
+                sent = await self.report(operation_of(completion))
+                keep = can_be_sent_later(sent)
+            else:
+                keep = can_be_sent_later(job)
+            if not keep:
+                self._core.completions.discard(completion.job_id)
+                ended += 1
+        return ended

@@ -14,6 +14,7 @@ from apiclient.addresses import AddressCheck, address_check
 from apiclient.base_url import BaseURL
 from apiclient.breaker import Admit, BreakerPolicy, BreakerStore, breaker_key, host_key
 from apiclient.classify import Answer
+from apiclient.completions import CompletionStore, MemoryCompletions
 from apiclient.errors import EXCEPTIONS, APIError, error_for
 from apiclient.exchange import Exchange
 from apiclient.flow import course
@@ -54,6 +55,7 @@ class Options(TypedDict, total=False):
     """What every client can be given besides its address and key.
 
     `breakers` is the store to share (None: no breaker; left out: one of its own).
+    `completions` keeps what could not be sent of jobs' ends.
     `timeouts_s` overrides the seconds of one attempt by operation name. `address_check`
     replaces the policy that `allow_private` chooses. `clock` is monotonic, `now` the
     aware UTC time, `draw` a number on [0, 1), `new_id` a fresh request id.
@@ -71,6 +73,7 @@ class Options(TypedDict, total=False):
     timeouts_s: Mapping[str, float]
     max_body_bytes: int
     metrics: Metrics
+    completions: CompletionStore
     clock: Callable[[], float]
     now: Callable[[], datetime]
     draw: Callable[[], float]
@@ -112,6 +115,7 @@ class Core:
         self.team_id = team_id
         self.retry = options.get("retry") or RetryPolicy()
         self.metrics = options.get("metrics") or shared_metrics()
+        self.completions = options.get("completions") or MemoryCompletions()
         self.gate = Gate(
             options["breakers"] if "breakers" in options else MemoryBreakerStore(),
             options.get("breaker_policy") or BreakerPolicy(),

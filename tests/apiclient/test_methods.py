@@ -32,7 +32,7 @@ ASKS: Mapping[str, tuple[tuple[object, ...], dict[str, object], str]] = {
     ),
 }
 
-# Streams have tests of their own.
+# Streams and job blocks have tests of their own.
 OTHERS = {
     "run",
     "report",
@@ -41,6 +41,8 @@ OTHERS = {
     "report_stream",
     "chat_stream",
     "create_and_call_stream",
+    "job",
+    "send_completions",
 }
 
 
