@@ -22,7 +22,6 @@ from apiclient.completions import (
     FileCompletions,
     MemoryCompletions,
 )
-from apiclient.core import VERSION, default_ssl_context
 from apiclient.errors import (
     AmbiguousOutcomeError,
     APIConnectionError,
@@ -57,9 +56,13 @@ from apiclient.errors import (
     TLSError,
     ValidationError,
 )
+from apiclient.events import AttemptEvent, Hooks, RetryEvent
+from apiclient.gate import Transition
 from apiclient.jobs import AsyncJobBlock, JobBlock
+from apiclient.later import LaterQueue
 from apiclient.metrics import Metrics
 from apiclient.operations import Operation
+from apiclient.options import Options, default_ssl_context
 from apiclient.payloads import (
     CompletedJob,
     Costs,
@@ -70,11 +73,12 @@ from apiclient.payloads import (
     LLMCall,
     SingleCall,
 )
+from apiclient.reads import Reading
 from apiclient.reception import StreamLimits
 from apiclient.redact import Secret, check_virtual_key, redact
 from apiclient.report import Attempt, CallReport, FieldError, Phases, Streamed
 from apiclient.retry import Repeat, RetryPolicy
-from apiclient.stores import MemoryBreakerStore, shared_metrics
+from apiclient.stores import MemoryBreakerStore, RetryBudget, shared_metrics
 from apiclient.streams import AsyncChatStream, ChatStream
 from apiclient.taxonomy import (
     TABLE,
@@ -85,6 +89,7 @@ from apiclient.taxonomy import (
     Meaning,
 )
 from apiclient.team_payloads import Balance, Credits, Team, TeamStatus
+from apiclient.wire import VERSION
 
 __version__ = VERSION
 
@@ -100,6 +105,7 @@ __all__ = [
     "AsyncClient",
     "AsyncJobBlock",
     "Attempt",
+    "AttemptEvent",
     "AuthenticationError",
     "BadGatewayError",
     "BadRequestError",
@@ -132,12 +138,14 @@ __all__ = [
     "FieldError",
     "FileCompletions",
     "Health",
+    "Hooks",
     "InsufficientCreditsError",
     "InternalError",
     "Job",
     "JobBlock",
     "JobStatus",
     "LLMCall",
+    "LaterQueue",
     "Meaning",
     "MemoryBreakerStore",
     "MemoryCompletions",
@@ -145,15 +153,19 @@ __all__ = [
     "ModelDeniedError",
     "NotFoundError",
     "Operation",
+    "Options",
     "PermissionDeniedError",
     "Phases",
     "PoolExhaustedError",
     "ProtocolError",
     "ProviderError",
     "RateLimitError",
+    "Reading",
     "RedirectError",
     "Repeat",
     "ResponseTooLargeError",
+    "RetryBudget",
+    "RetryEvent",
     "RetryPolicy",
     "Secret",
     "ServerError",
@@ -169,6 +181,7 @@ __all__ = [
     "TeamPausedError",
     "TeamStatus",
     "TeamSuspendedError",
+    "Transition",
     "ValidationError",
     "address_check",
     "breaker_key",

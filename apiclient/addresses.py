@@ -89,7 +89,12 @@ class Resolver:
     """Looks names up in threads of its own, since a look-up cannot be interrupted."""
 
     def __init__(self, most: int = _MOST_LOOKUPS) -> None:
-        self._free = threading.BoundedSemaphore(most)
+        self._most = most
+        self.free_all()
+
+    def free_all(self) -> None:
+        """Give all permits back: after a fork their threads are in the parent."""
+        self._free = threading.BoundedSemaphore(self._most)
 
     def look_up(self, host: str, port: int, timeout_s: float) -> list[str]:
         """Return the numeric addresses of `host`, in the resolver's order.

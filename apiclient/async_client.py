@@ -9,22 +9,17 @@ from typing import Literal, Self, TypeVar, Unpack
 import httpx
 
 from apiclient import operations
-from apiclient.base_url import BaseURL, parse_base_url
-from apiclient.breaker import Admit
+from apiclient.base_url import BaseURL
+from apiclient.breaker import Admit, BreakerState
 from apiclient.chunks import Chunk
 from apiclient.completions import can_be_sent_later, operation_of
-from apiclient.core import (
-    Options,
-    Prepared,
-    Run,
-    checks_addresses,
-    ssl_context_for,
-    value_of,
-)
+from apiclient.core import Core, Run, value_of
 from apiclient.defaults import core_for
 from apiclient.jobs import AsyncJobBlock
+from apiclient.journal import logger
 from apiclient.metrics import Metrics
 from apiclient.operations import Message, Operation
+from apiclient.options import Options, bases_of, checks_addresses, ssl_context_for
 from apiclient.payloads import (
     CompletedJob,
     CreditCheck,
@@ -33,13 +28,15 @@ from apiclient.payloads import (
     LLMCall,
     SingleCall,
 )
+from apiclient.reads import LastReads, Reading, check_is_read
 from apiclient.reception import USUAL_LIMITS, StreamLimits
 from apiclient.redact import Secret
 from apiclient.report import CallReport, Streamed
-from apiclient.steps import Ask, Look, Reply, Send, Sent, Settle, Wait
+from apiclient.steps import Ask, Look, Refresh, Reply, Send, Sent, Settle, Wait
 from apiclient.streams import AsyncChatStream, Listener
 from apiclient.team_payloads import Credits, Team
 from apiclient.transport import FAULTS, AsyncWireTransport
+from apiclient.wire import Prepared
 
 T = TypeVar("T")
 
@@ -58,22 +55,27 @@ class AsyncClient:
         virtual_key: str | Secret | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        key_provider: Callable[[], Awaitable[str | Secret]] | None = None,
         **options: Unpack[Options],
     ) -> None:
-        url = base_url if isinstance(base_url, BaseURL) else parse_base_url(base_url)
-        self._core = core_for(
+        bases = bases_of(base_url, options)
+        self._core: Core = core_for(
             options,
-            base_url=url,
+            bases=bases,
             team_id=team_id,
             virtual_key=virtual_key,
             measured=transport is None,
+            can_refresh=key_provider is not None,
         )
         self._sleep = sleep
+        self._key_provider = key_provider
+        self._reads = LastReads()
         self._transport = transport or AsyncWireTransport(
-            ssl_context_for(url, options),
+            ssl_context_for(bases, options),
             checks_addresses(options),
             fresh_connections=options.get("fresh_connections", False),
             max_connections=options.get("max_connections", 10),
+            proxy=options.get("proxy"),
         )
 
     def __repr__(self) -> str:
@@ -206,14 +208,27 @@ class AsyncClient:
         else:
             yield listener.sent()
 
-    async def _do(self, run: Run[T], step: Wait | Look | Ask | Settle) -> Reply:
+    async def _do(
+        self, run: Run[T], step: Wait | Look | Ask | Settle | Refresh
+    ) -> Reply:
         if isinstance(step, Wait):
             self._core.waits(run, step)
             await self._sleep(step.seconds)
             return None
         if isinstance(step, Look):
             return await self._look(run, step)
+        if isinstance(step, Refresh):
+            return self._core.refreshed(run, await self._another_key())
         return self._core.decide(run, step)
+
+    async def _another_key(self) -> str | Secret | None:
+        """Return what the caller's provider gives; its failure must not hide the 401."""
+        assert self._key_provider is not None
+        try:
+            return await self._key_provider()
+        except Exception:  # noqa: BLE001  # a provider may raise anything
+            logger.exception("key_provider.failed")
+            return None
 
     async def _send(self, run: Run[T], step: Send) -> Sent:
         try:
@@ -252,6 +267,26 @@ class AsyncClient:
         finally:
             await stream.aclose()
         return self._core.answered(prepared, response, intake)
+
+    async def read(self, operation: Operation[T]) -> Reading[T]:
+        """Return a read's value, or its last good one marked stale, with the error.
+
+        Raises the APIError when there is no last one. Only GETs have a last answer.
+        """
+        check_is_read(operation)
+        report = await self.report(operation)
+        failed = report.error is not None
+        error = self._core.error_of(operation, report) if failed else None
+        return self._reads.settle(operation, report, error)
+
+    def force_breaker(
+        self, to: BreakerState | None, operation: Operation[object] | None = None
+    ) -> None:
+        """Force a route's breaker FORCED_OPEN or FORCED_CLOSED; None lets it go.
+
+        Without an operation it is the breaker of the whole (first) host.
+        """
+        self._core.force_breaker(operation, to)
 
     async def health(self) -> Health:
         return await self.run(operations.health())

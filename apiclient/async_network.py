@@ -8,14 +8,23 @@ import httpcore
 
 from apiclient.addresses import AddressCheck, Resolver, ResolverBusyError
 from apiclient.exchange import clamp
-from apiclient.network import TLSFailedError, allowed, lookup_failure, short
+from apiclient.network import (
+    TLSFailedError,
+    allowed,
+    certificate_expiry,
+    lookup_failure,
+    short,
+)
 
 
 class AsyncSocketStream(httpcore.AsyncNetworkStream):
     """The same promises over httpcore's own async stream, whose waits are total."""
 
-    def __init__(self, stream: httpcore.AsyncNetworkStream) -> None:
+    def __init__(
+        self, stream: httpcore.AsyncNetworkStream, expires: float | None = None
+    ) -> None:
         self._stream = stream
+        self._expires = expires
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         left_s, exchange = clamp(timeout, httpcore.ReadTimeout)
@@ -36,6 +45,7 @@ class AsyncSocketStream(httpcore.AsyncNetworkStream):
         if exchange.began is None:
             exchange.began = exchange.clock()
         exchange.sent = exchange.clock()
+        exchange.certificate_expires = self._expires
         try:
             await self._stream.write(buffer, timeout=left_s)
         except httpcore.WriteTimeout:
@@ -61,7 +71,9 @@ class AsyncSocketStream(httpcore.AsyncNetworkStream):
         except httpcore.ConnectError as error:
             raise _handshake_failure(error) from error
         exchange.secured = exchange.clock()
-        return AsyncSocketStream(secured)
+        ssl_object = secured.get_extra_info("ssl_object")
+        expires = certificate_expiry(ssl_object) if ssl_object else None
+        return AsyncSocketStream(secured, expires)
 
     def get_extra_info(self, info: str) -> Any:
         return self._stream.get_extra_info(info)

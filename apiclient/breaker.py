@@ -1,9 +1,12 @@
 """The circuit breaker: its stored row, and every transition as a pure function.
 
-A closed breaker counts failures in a row. At the threshold it opens: nothing is sent until
-`open_until`. After that it is half open: one trial, guarded by a lease, decides. A success
-closes it; a failure opens it again for twice as long. A monitor's cheap probe (a peek) is
-never held and counts as a trial without a lease; its failure does not lengthen anything.
+A closed breaker counts failures in a row, and from the first failure or slow call on also
+the share of both among the latest calls: a window that holds nothing but good calls is
+forgotten, so that a healthy breaker costs no write. At a threshold it opens: nothing is sent
+until `open_until`. After that it is half open: one trial, guarded by a lease, decides. A
+success closes it; a failure opens it again for twice as long. A monitor's cheap probe (a
+peek) is never held and counts as a trial without a lease; its failure does not lengthen
+anything. An administrator may force a breaker open or closed; then nothing changes it.
 
 Times in a row are wall-clock seconds since the epoch, so that processes can share it.
 """
@@ -17,11 +20,15 @@ from urllib.parse import quote
 
 from apiclient.taxonomy import BreakerEffect
 
+_LONGEST_WINDOW = 60  # one bit each in a stored 64-bit number
+
 
 class BreakerState(StrEnum):
     CLOSED = "closed"
     OPEN = "open"
     HALF_OPEN = "half_open"
+    FORCED_OPEN = "forced_open"
+    FORCED_CLOSED = "forced_closed"
 
 
 class Admit(StrEnum):
@@ -35,11 +42,19 @@ class Admit(StrEnum):
 class BreakerPolicy:
     """Five failures in a row open it for 60 s, doubling up to 10 minutes.
 
-    `lease_s` is how long a half-open trial may take before another may be made; it must
-    exceed the longest attempt. Source: the guide, "Use Circuit Breaker Pattern".
+    So does a share of `failure_rate` (0..1) among the last `window` calls, once there are
+    `min_calls`; a window of 0 switches that off. With `slow_s`, calls that take as many
+    seconds or more are slow, and a share of `slow_rate` opens it as well. `lease_s` is
+    how long a half-open trial may take before another may be made; it must exceed the
+    longest attempt. Source: the guide, "Use Circuit Breaker Pattern".
     """
 
     threshold: int = 5
+    window: int = 20
+    min_calls: int = 10
+    failure_rate: float = 0.5
+    slow_s: float | None = None
+    slow_rate: float = 0.8
     open_s: float = 60.0
     max_open_s: float = 600.0
     jitter: float = 0.1
@@ -50,6 +65,10 @@ class BreakerPolicy:
             raise ValueError(f"threshold={self.threshold} is not a positive number")
         if not 0 < self.open_s <= self.max_open_s:
             raise ValueError("open_s must be positive and not above max_open_s")
+        if not 0 <= self.window <= _LONGEST_WINDOW:
+            raise ValueError(f"window={self.window} is not 0 to {_LONGEST_WINDOW}")
+        if not (0 < self.failure_rate <= 1 and 0 < self.slow_rate <= 1):
+            raise ValueError("failure_rate and slow_rate must be above 0 and at most 1")
 
     @property
     def longest_s(self) -> float:
@@ -67,6 +86,8 @@ class BreakerRow:
 
     `version` grows with every write and is what compare-and-swap compares. `generation`
     grows with every change of state, so that an answer from before it can be dropped.
+    `calls` counts those in the window; of each there is a bit in `failed_bits` and
+    `slow_bits`, the latest lowest. `forced` is "", "forced_open" or "forced_closed".
     """
 
     failures: int = 0
@@ -77,6 +98,10 @@ class BreakerRow:
     generation: int = 0
     version: int = 0
     reason: str = ""
+    calls: int = 0
+    failed_bits: int = 0
+    slow_bits: int = 0
+    forced: str = ""
 
 
 CLOSED_ROW = BreakerRow()
@@ -133,6 +158,8 @@ def open_until(row: BreakerRow, now: float, policy: BreakerPolicy) -> float:
 
 def state(row: BreakerRow, now: float) -> BreakerState:
     """Return the state of `row` at `now` (seconds since the epoch)."""
+    if row.forced:
+        return BreakerState(row.forced)
     if row.open_until <= 0:
         return BreakerState.CLOSED
     return BreakerState.OPEN if now < row.open_until else BreakerState.HALF_OPEN
@@ -140,8 +167,9 @@ def state(row: BreakerRow, now: float) -> BreakerState:
 
 def admit(row: BreakerRow, now: float, policy: BreakerPolicy, mode: Admit) -> Decision:
     """Decide whether a call may be sent at `now`."""
-    if row.open_until <= 0:
-        return Decision()
+    if row.forced or row.open_until <= 0:
+        is_held = row.forced == BreakerState.FORCED_OPEN
+        return Decision(held_s=policy.open_s if is_held else None)
     if mode is Admit.ALWAYS_TRIAL:
         return Decision(Pass.PEEK)
     opens_s = open_until(row, now, policy) - now
@@ -165,6 +193,16 @@ class Result:
     effect: BreakerEffect
     reason: str = ""
     retry_after_s: float | None = None
+    latency_s: float = 0.0
+
+
+def forced(row: BreakerRow, to: BreakerState | None) -> BreakerRow:
+    """Return `row` forced to a state; None lets it go, closed and untouched."""
+    if to not in (None, BreakerState.FORCED_OPEN, BreakerState.FORCED_CLOSED):
+        raise ValueError(f"{to} is not a state that can be forced")
+    return BreakerRow(
+        generation=row.generation + 1, version=row.version + 1, forced=to or ""
+    )
 
 
 def settle(
@@ -176,25 +214,27 @@ def settle(
     kind: Pass,
     generation: int,
     draw: float,
+    trial_until: float | None = None,
 ) -> BreakerRow | None:
     """Return the row to store after an admitted call, or None when nothing changes.
 
-    `kind` and `generation` are those of its admission: an answer from before a change of
-    state is dropped.
+    `kind`, `generation` and `trial_until` are those of its admission: an answer from
+    before a change of state is dropped, and a trial gives back no lease but its own.
     """
-    if row.generation != generation:
+    if row.generation != generation or row.forced:
         return None
 
     def opened(reopened: int) -> BreakerRow:
         return _opened(row, now, policy, result, draw=draw, reopened=reopened)
 
     if row.open_until <= 0:
-        return _settle_closed(row, result, policy.threshold, opened)
+        return _settle_closed(row, result, policy, opened)
     match result.effect:
         case BreakerEffect.SUCCESS:
             return _closed(row)
         case BreakerEffect.IGNORED:
-            return _released(row) if kind is Pass.TRIAL else None
+            own = trial_until in (None, row.trial_until)
+            return _released(row) if kind is Pass.TRIAL and own else None
         case BreakerEffect.FAILURE if kind is Pass.TRIAL:
             return opened(row.reopened + 1)
         case BreakerEffect.FAILURE:
@@ -205,18 +245,39 @@ def settle(
 def _settle_closed(
     row: BreakerRow,
     result: Result,
-    threshold: int,
+    policy: BreakerPolicy,
     opened: Callable[[int], BreakerRow],
 ) -> BreakerRow | None:
     if result.effect is BreakerEffect.IGNORED:
         return None
-    if result.effect is BreakerEffect.SUCCESS:
-        if not row.failures:
-            return None
-        return replace(row, failures=0, version=row.version + 1)
-    if row.failures + 1 >= threshold:
+    failed = result.effect is BreakerEffect.FAILURE
+    slow = policy.slow_s is not None and result.latency_s >= policy.slow_s
+    if not (failed or slow or row.failures or row.calls):
+        return None
+    mask = (1 << policy.window) - 1
+    new = replace(
+        row,
+        failures=row.failures + 1 if failed else 0,
+        calls=min(row.calls + 1, policy.window),
+        failed_bits=(row.failed_bits << 1 | failed) & mask,
+        slow_bits=(row.slow_bits << 1 | slow) & mask,
+        version=row.version + 1,
+    )
+    if _trips(new, policy):
         return opened(0)
-    return replace(row, failures=row.failures + 1, version=row.version + 1)
+    if new.failed_bits or new.slow_bits or new.failures:
+        return new
+    return replace(new, calls=0)
+
+
+def _trips(row: BreakerRow, policy: BreakerPolicy) -> bool:
+    if row.failures >= policy.threshold:
+        return True
+    if row.calls < max(policy.min_calls, 1):
+        return False
+    failed = row.failed_bits.bit_count() >= policy.failure_rate * row.calls
+    slow = row.slow_bits.bit_count() >= policy.slow_rate * row.calls
+    return failed or slow
 
 
 def _opened(
@@ -238,7 +299,7 @@ def _opened(
         reopened=reopened,
         generation=row.generation + 1,
         version=row.version + 1,
-        reason=result.reason,
+        reason=result.reason or "slow calls",
     )
 
 

@@ -2,11 +2,13 @@
 
 import random
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from uuid import uuid4
 
 from apiclient.base_url import BaseURL
-from apiclient.core import Core, Options
+from apiclient.core import Core
+from apiclient.options import Options
 from apiclient.redact import Secret
 from apiclient.steps import Sources
 
@@ -22,10 +24,11 @@ def _new_id() -> str:
 def core_for(
     options: Options,
     *,
-    base_url: BaseURL,
+    bases: Sequence[BaseURL],
     team_id: str,
     virtual_key: str | Secret | None,
     measured: bool,
+    can_refresh: bool,
 ) -> Core:
     sources = Sources(
         clock=options.get("clock", time.monotonic),
@@ -35,9 +38,10 @@ def core_for(
     return Core(
         options,
         sources,
-        base_url=base_url,
+        bases=bases,
         team_id=team_id,
         virtual_key=virtual_key,
         new_id=options.get("new_id", _new_id),
         measured=measured,
+        can_refresh=can_refresh,
     )

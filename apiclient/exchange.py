@@ -21,6 +21,7 @@ class Exchange:
 
     __slots__ = (
         "began",
+        "certificate_expires",
         "clock",
         "connected",
         "deadline",
@@ -39,6 +40,8 @@ class Exchange:
         self.sent: float | None = None
         self.first_byte: float | None = None
         self.ended: float | None = None
+        # Of the server's certificate: seconds since the epoch.
+        self.certificate_expires: float | None = None
 
     @property
     def reused(self) -> bool:

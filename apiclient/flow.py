@@ -7,12 +7,13 @@ and the async client are two short drivers of this one generator.
 
 from collections.abc import Generator
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Generic, TypeVar
 
 from apiclient import operations
-from apiclient.breaker import Admit, Result
 from apiclient.classify import Answer, Verdict, classify
 from apiclient.details import said
+from apiclient.effects import results
 from apiclient.gate import Admission, Aftermath
 from apiclient.operations import Operation
 from apiclient.payloads import CompletedJob, Job, UnreadableError
@@ -23,6 +24,8 @@ from apiclient.steps import (
     Ask,
     Call,
     Look,
+    Refresh,
+    Refreshed,
     Reply,
     Send,
     Sent,
@@ -31,13 +34,12 @@ from apiclient.steps import (
     Step,
     Wait,
 )
-from apiclient.taxonomy import TABLE, BreakerEffect, ErrorClass
+from apiclient.taxonomy import ErrorClass
 from apiclient.team_payloads import Team, TeamStatus
 
 T = TypeVar("T")
 
 _LOOK_TIMEOUT_S = 5.0  # a look-up must not cost more than what it explains
-_HOST_FAILURES = frozenset({502, 503, 504})
 
 
 def course(call: Call[T], sources: Sources) -> Generator[Step, Reply, CallReport[T]]:
@@ -61,6 +63,9 @@ class _Course(Generic[T]):
         self.suppressed = False
         self.begun = False
         self.streamed: Streamed | None = None
+        self.certificate: datetime | None = None
+        self.base = 0
+        self.may_refresh = call.can_refresh
 
     def run(self) -> Generator[Step, Reply, CallReport[T]]:
         if self.operation.needs_key and not self.call.has_key:
@@ -70,32 +75,86 @@ class _Course(Generic[T]):
         verdict: Verdict | None = None
         waited_s = 0.0
         while True:
-            admission = yield from _ask(self.call.admit)
+            admission = yield from self._admit()
             if admission.held_s is not None:
                 return self._held(admission, verdict)
-            sent = yield from self._send(admission)
-            outcome = self._read(sent)
-            verdict = outcome if isinstance(outcome, Verdict) else None
-            self._note(sent, verdict, waited_s)
-            self.aftermath = yield from _settle(admission, verdict)
+            outcome = yield from self._attempt(admission, waited_s)
             if not isinstance(outcome, Verdict):
                 return self._report(None, outcome.value)
-            wait_s = self._next_wait(outcome, admission)
+            verdict = outcome
+            wait_s = yield from self._waited(verdict, admission)
             if wait_s is None:
-                break
-            yield Wait(wait_s, self.attempts[-1])
+                return self._report((yield from self._explained(verdict)))
             waited_s = wait_s
-            if self._must_look_at_job(outcome):
-                report = yield from self._look_at_job(outcome)
+            if self._must_look_at_job(verdict):
+                report = yield from self._look_at_job(verdict)
                 if report is not None:
                     return report
-        return self._report((yield from self._explained(outcome)))
+
+    def _attempt(
+        self, admission: Admission, waited_s: float
+    ) -> Generator[Step, Reply, "Verdict | _Value[T]"]:
+        sent = yield from self._send(admission)
+        outcome = self._read(sent)
+        verdict = outcome if isinstance(outcome, Verdict) else None
+        self._note(sent, verdict, waited_s)
+        self.aftermath = yield from self._settle(admission, verdict)
+        return outcome
+
+    def _waited(
+        self, verdict: Verdict, admission: Admission
+    ) -> Generator[Step, Reply, float | None]:
+        """Return the seconds waited before the next attempt; None when there is none."""
+        if (yield from self._refreshed(verdict)):
+            return 0.0
+        wait_s = self._next_wait(verdict, admission)
+        if wait_s is not None:
+            yield Wait(wait_s, self.attempts[-1])
+        return wait_s
+
+    def _admit(self) -> Generator[Step, Reply, Admission]:
+        """Ask the breakers of each base URL in turn, from the present one on."""
+        while True:
+            reply = yield Ask(self.call.admit, self.base)
+            assert isinstance(reply, Admission)
+            if reply.held_s is None or not self._has_another_base():
+                return reply
+            self.base += 1
+
+    def _has_another_base(self) -> bool:
+        return self.base + 1 < len(self.call.hosts)
+
+    def _settle(
+        self, admission: Admission, verdict: Verdict | None
+    ) -> Generator[Step, Reply, Aftermath]:
+        attempt = self.attempts[-1]
+        told = results(verdict, attempt.latency_s)
+        reply = yield Settle(admission, told, attempt, self.base)
+        assert isinstance(reply, Aftermath)
+        return reply
+
+    def _refreshed(self, verdict: Verdict) -> Generator[Step, Reply, bool]:
+        """Return whether there is another key to try, once in a call.
+
+        Source: the guide, "401 Unauthorized": attempt to refresh the key.
+        """
+        if verdict.error is not ErrorClass.AUTH_FAILED or not self.may_refresh:
+            return False
+        self.may_refresh = False
+        reply = yield Refresh()
+        assert isinstance(reply, Refreshed)
+        if reply.secrets is None:
+            return False
+        self.call = replace(self.call, secrets=reply.secrets)
+        return True
 
     def _send(self, admission: Admission) -> Generator[Step, Reply, Sent]:
         number = len(self.attempts)
         grown_s = self.call.retry.attempt_timeout(self.operation.timeout_s, number)
         timeout_s = max(min(grown_s, self._left()), 0.0)
-        return _sent((yield Send(number, timeout_s, admission)))
+        sent = _sent((yield Send(number, timeout_s, admission, self.base)))
+        self.certificate = sent.certificate_expires_at or self.certificate
+        return sent
 
     def _left(self) -> float:
         return self.deadline - self.sources.clock()
@@ -144,6 +203,9 @@ class _Course(Generic[T]):
         """Return the seconds to wait before the next attempt, or None for no more."""
         if admission.peek or len(self.attempts) > self.call.max_retries:
             return None
+        if self._moves_on(verdict):
+            self.base += 1
+            return 0.0
         if self.begun or not self._may_repeat(verdict):
             return None
         wait_s = self.call.retry.wait(
@@ -154,11 +216,19 @@ class _Course(Generic[T]):
         )
         if wait_s >= self._left():
             return None
-        # A wait in vain is not begun: the breaker would refuse at its end.
-        if self.aftermath.held_s > wait_s:
+        # A wait in vain is not begun: the breaker or the budget refuses at its end.
+        if self.aftermath.held_s > wait_s or not self.aftermath.may_retry:
             self.suppressed = True
             return None
         return wait_s
+
+    def _moves_on(self, verdict: Verdict) -> bool:
+        """Return whether the next base URL is tried: this one was not even reached.
+
+        Source: the guide, "Connection errors: retry with different endpoint".
+        """
+        away = never_left(verdict.error) or verdict.status_code == 503
+        return away and self._has_another_base()
 
     def _may_repeat(self, verdict: Verdict) -> bool:
         retry = self.call.retry
@@ -229,7 +299,7 @@ class _Course(Generic[T]):
         timeout_s = min(_LOOK_TIMEOUT_S, self._left())
         if timeout_s <= 0:
             return None
-        sent = _sent((yield Look(operation, timeout_s, fresh_for_s)))
+        sent = _sent((yield Look(operation, timeout_s, fresh_for_s, self.base)))
         if sent.answer is None or sent.answer.status_code != 200:
             return None
         try:
@@ -267,31 +337,18 @@ class _Course(Generic[T]):
             retry_after_s=verdict.retry_after_s if verdict else None,
             ambiguous=self.ambiguous and verdict is not None,
             retries_suppressed=self.suppressed,
-            host=self.call.host,
+            host=self.call.hosts[self.base],
             team_id=self.operation.team_id or self.call.team_id,
             job_id=self.operation.job_id,
             breaker_state=self.aftermath.state,
             streamed=self.streamed,
+            certificate_expires_at=self.certificate,
         )
 
 
 @dataclass(frozen=True, slots=True)
 class _Value(Generic[T]):
     value: T
-
-
-def _ask(mode: Admit) -> Generator[Step, Reply, Admission]:
-    reply = yield Ask(mode)
-    assert isinstance(reply, Admission)
-    return reply
-
-
-def _settle(
-    admission: Admission, verdict: Verdict | None
-) -> Generator[Step, Reply, Aftermath]:
-    reply = yield Settle(admission, results(verdict))
-    assert isinstance(reply, Aftermath)
-    return reply
 
 
 def _status(verdict: Verdict | None, attempts: list[Attempt]) -> int | None:
@@ -303,31 +360,3 @@ def _status(verdict: Verdict | None, attempts: list[Attempt]) -> int | None:
 def _sent(reply: Reply) -> Sent:
     assert isinstance(reply, Sent)
     return reply
-
-
-def results(verdict: Verdict | None) -> tuple[Result, Result]:
-    """Return what an attempt says to its route's breaker and to its host's."""
-    if verdict is None:
-        return _FINE
-    route = Result(
-        TABLE[verdict.error].breaker, verdict.error.value, verdict.retry_after_s
-    )
-    return route, Result(_host_effect(verdict), verdict.error.value)
-
-
-_FINE = (Result(BreakerEffect.SUCCESS), Result(BreakerEffect.SUCCESS))
-
-
-def _host_effect(verdict: Verdict) -> BreakerEffect:
-    """Return what the host's breaker learns: only whether anything is there at all."""
-    if verdict.status_code in _HOST_FAILURES:
-        return BreakerEffect.FAILURE
-    if verdict.status_code is not None:
-        return BreakerEffect.SUCCESS
-    unreachable = never_left(verdict.error) and verdict.error in _UNREACHABLE
-    return BreakerEffect.FAILURE if unreachable else BreakerEffect.IGNORED
-
-
-_UNREACHABLE = frozenset(
-    {ErrorClass.CONNECT_FAILED, ErrorClass.CONNECT_TIMEOUT, ErrorClass.TLS_FAILED}
-)

@@ -8,6 +8,7 @@ from apiclient.breaker import (
     Admit,
     BreakerPolicy,
     BreakerRow,
+    BreakerState,
     BreakerStore,
     Pass,
     Result,
@@ -48,10 +49,25 @@ class _Held:
 
 @dataclass(frozen=True, slots=True)
 class Aftermath:
-    """The breakers after a result: the route's state, and how long they would hold us."""
+    """The breakers after a result: the route's state, and how long they would hold us.
+
+    `may_retry` is false when the retry budget of the host is spent.
+    """
 
     state: str = ""
     held_s: float = 0.0
+    may_retry: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """A breaker's change of state; `failures` in a row led to it, `reason` was the last."""
+
+    key: str
+    before: BreakerState
+    after: BreakerState
+    reason: str
+    failures: int
 
 
 class Gate:
@@ -67,11 +83,13 @@ class Gate:
         policy: BreakerPolicy,
         now: Callable[[], float],
         draw: Callable[[], float],
+        on_change: Callable[[Transition], None] | None = None,
     ) -> None:
         self._store = store
         self._policy = policy
         self._now = now
         self._draw = draw
+        self._on_change = on_change
 
     def admit(self, keys: tuple[str, ...], mode: Admit) -> Admission:
         """Ask the breakers in turn; the first of `keys` gives the state that is shown."""
@@ -103,6 +121,8 @@ class Gate:
                 continue
             if decision.held_s is not None:
                 return _Held(decision.held_s, row)
+            if decision.kind is Pass.TRIAL:
+                self._tell(key, row, BreakerState.OPEN, BreakerState.HALF_OPEN)
             return Ticket(key, decision.new or row, decision.kind)
         return _Held(self._policy.open_s, row)
 
@@ -119,6 +139,28 @@ class Gate:
         ]
         held_s = max(breaker.open_until(row, now, self._policy) - now for row in rows)
         return Aftermath(breaker.state(rows[0], now).value, max(held_s, 0.0))
+
+    def force(self, key: str, to: BreakerState | None) -> None:
+        """Force a breaker open or closed, or let it go (None): it is closed then."""
+        if self._store is None:
+            raise ValueError("this client has no breakers")
+        now = self._now()
+        for _ in range(_TRIES):
+            row = self._store.load(key)
+            new = breaker.forced(row, to)
+            if self._store.swap(key, row, new):
+                before, after = breaker.state(row, now), breaker.state(new, now)
+                self._tell(key, row, before, after)
+                return
+        raise RuntimeError(f"the breaker of {key} is changed too often; try again")
+
+    def _tell(
+        self, key: str, row: BreakerRow, before: BreakerState, after: BreakerState
+    ) -> None:
+        """Tell of a change that is stored by now; no lock is held."""
+        if self._on_change is not None and before is not after:
+            event = Transition(key, before, after, row.reason, row.failures)
+            self._on_change(event)
 
     def release(self, tickets: tuple[Ticket, ...]) -> None:
         """Give back a half-open trial that was cancelled; no count changes."""
@@ -142,9 +184,16 @@ class Gate:
                 kind=ticket.kind,
                 generation=ticket.row.generation,
                 draw=self._draw(),
+                trial_until=ticket.row.trial_until,
             )
-            if new is None or store.swap(ticket.key, row, new):
-                return new or row
+            if new is None:
+                return row
+            if store.swap(ticket.key, row, new):
+                if new.generation != row.generation:
+                    told = new if new.open_until > 0 else row
+                    before = breaker.state(row, now)
+                    self._tell(ticket.key, told, before, breaker.state(new, now))
+                return new
             row = store.load(ticket.key)
         return row
 

@@ -1,12 +1,27 @@
 """Log what happens to a call: an event name and fields, never prose, never a secret."""
 
 import logging
+from collections.abc import Callable
+from typing import TypeVar
 
 from apiclient.report import Attempt, CallReport
 from apiclient.taxonomy import ErrorClass
 
 logger = logging.getLogger("apiclient")
 logger.addHandler(logging.NullHandler())  # silent until the program asks
+
+
+E = TypeVar("E")
+
+
+def tell(hook: Callable[[E], object] | None, event: E) -> None:
+    """Call a hook, which is somebody else's: whatever it raises breaks no call."""
+    if hook is None:
+        return
+    try:
+        hook(event)
+    except Exception:  # a hook may raise anything
+        logger.exception("hook.failed")
 
 
 def started(operation: str, method: str, endpoint: str, request_id: str) -> None:

@@ -34,11 +34,19 @@ def short(error: BaseException) -> str:
     return type(error).__name__
 
 
+def certificate_expiry(secured: ssl.SSLSocket | ssl.SSLObject) -> float | None:
+    """Return when the server's certificate ends, in seconds since the epoch."""
+    certificate = secured.getpeercert()  # empty when it was not verified
+    until = certificate.get("notAfter") if certificate else None
+    return float(ssl.cert_time_to_seconds(until)) if isinstance(until, str) else None
+
+
 class SocketStream(httpcore.NetworkStream):
     """A socket whose every wait is clamped."""
 
-    def __init__(self, sock: socket.socket) -> None:
+    def __init__(self, sock: socket.socket, expires: float | None = None) -> None:
         self._socket = sock
+        self._expires = expires
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         left_s, exchange = clamp(timeout, httpcore.ReadTimeout)
@@ -59,6 +67,7 @@ class SocketStream(httpcore.NetworkStream):
             if exchange.began is None:
                 exchange.began = exchange.clock()
             exchange.sent = exchange.clock()
+            exchange.certificate_expires = self._expires
             try:
                 self._socket.settimeout(left_s)
                 buffer = buffer[self._socket.send(buffer) :]
@@ -94,7 +103,7 @@ class SocketStream(httpcore.NetworkStream):
             self.close()
             raise httpcore.ConnectError(f"TLS handshake: {short(error)}") from error
         exchange.secured = exchange.clock()
-        return SocketStream(secured)
+        return SocketStream(secured, certificate_expiry(secured))
 
     def get_extra_info(self, info: str) -> Any:
         match info:

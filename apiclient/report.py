@@ -69,6 +69,8 @@ class CallReport(Generic[T_co]):
     `error` is None when the call succeeded, and then `value` is its payload. All texts are
     redacted. `elapsed_s` is the whole call with its waits; `started_at` is aware, UTC.
     `ambiguous` says that the request may have been applied though no answer told so.
+    `host` is the one that was asked last. `certificate_expires_at` is that of its TLS
+    certificate, in UTC; None for plain http, and when no connection came about.
     `streamed` is what a streaming call received, also when it failed half-way.
     """
 
@@ -92,6 +94,7 @@ class CallReport(Generic[T_co]):
     job_id: str = ""
     breaker_state: str = ""
     streamed: Streamed | None = None
+    certificate_expires_at: datetime | None = None
 
     @property
     def ok(self) -> bool:

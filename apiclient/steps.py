@@ -19,9 +19,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """Ask whether an attempt may be sent."""
+    """Ask whether an attempt may be sent to the gateway's base URL number `base`."""
 
     mode: Admit
+    base: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,7 @@ class Send:
     number: int
     timeout_s: float
     admission: Admission
+    base: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,7 @@ class Look:
     operation: Operation[Team] | Operation[Job]
     timeout_s: float
     fresh_for_s: float = 0.0
+    base: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +62,20 @@ class Settle:
 
     admission: Admission
     results: tuple[Result, Result]
+    attempt: Attempt
+    base: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Refresh:
+    """Ask the caller for its key once more: the one it gave was refused."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refreshed:
+    """What must be hidden from now on, or None when the key did not change."""
+
+    secrets: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,15 +93,20 @@ class Sent:
     phases: Phases = field(default_factory=Phases)
     streamed: Streamed | None = None
     begun: bool = False
+    certificate_expires_at: datetime | None = None
 
 
-Step = Ask | Send | Look | Wait | Settle
-Reply = Admission | Sent | Aftermath | None
+Step = Ask | Send | Look | Wait | Settle | Refresh
+Reply = Admission | Sent | Aftermath | Refreshed | None
 
 
 @dataclass(frozen=True, slots=True)
 class Call(Generic[T]):
-    """One call as its caller wants it. `secrets` are hidden in every text."""
+    """One call as its caller wants it.
+
+    `hosts` are those of the base URLs, in their order. `secrets` are hidden in every
+    text. `can_refresh` says that there is somebody to ask for another key.
+    """
 
     operation: Operation[T]
     request_id: str
@@ -92,10 +114,11 @@ class Call(Generic[T]):
     max_retries: int
     deadline_s: float
     admit: Admit = Admit.NORMAL
-    host: str = ""
+    hosts: tuple[str, ...] = ("",)
     team_id: str = ""
     has_key: bool = True
     secrets: tuple[str, ...] = ()
+    can_refresh: bool = False
 
 
 @dataclass(frozen=True, slots=True)

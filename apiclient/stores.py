@@ -4,6 +4,7 @@ import threading
 
 from apiclient.breaker import CLOSED_ROW, BreakerRow
 from apiclient.metrics import Metrics
+from apiclient.taxonomy import BreakerEffect
 
 _MOST_ROWS = 10_000
 
@@ -31,6 +32,35 @@ class MemoryBreakerStore:
         """Return a copy of all rows, by key."""
         with self._lock:
             return dict(self._rows)
+
+
+class RetryBudget:
+    """A host's allowance of retries, which failures spend and successes earn.
+
+    It begins with `tokens`; each failure takes one, each success gives `ratio` back, and
+    calls are retried only while more than half is there. So a hundred calls to a host
+    that is down cost little more than a hundred attempts, not four hundred. One object
+    serves all clients of a process that should share it.
+    """
+
+    def __init__(self, tokens: float = 10.0, ratio: float = 0.1) -> None:
+        if not (tokens > 0 and ratio > 0):
+            raise ValueError("tokens and ratio must be positive")
+        self._most = tokens
+        self._ratio = ratio
+        self._tokens: dict[str, float] = {}
+        self._lock = threading.Lock()
+
+    def note(self, host: str, effect: BreakerEffect) -> bool:
+        """Take note of an attempt; return whether its host may be retried now."""
+        with self._lock:
+            left = self._tokens.get(host, self._most)
+            if effect is BreakerEffect.FAILURE:
+                left = max(left - 1, 0.0)
+            elif effect is BreakerEffect.SUCCESS:
+                left = min(left + self._ratio, self._most)
+            self._tokens[host] = left
+            return left > self._most / 2
 
 
 def shared_metrics() -> Metrics:

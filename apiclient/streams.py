@@ -8,13 +8,14 @@ import httpx
 
 from apiclient.chunks import Chunk
 from apiclient.classify import Answer, Verdict
-from apiclient.core import Core, Prepared
+from apiclient.core import Core
 from apiclient.errors import APIError
 from apiclient.reception import EVENT_STREAM, Reception, StreamLimits
 from apiclient.report import CallReport, Streamed
 from apiclient.steps import Sent
 from apiclient.taxonomy import ErrorClass
 from apiclient.transport import fault_of
+from apiclient.wire import Prepared
 
 Report = CallReport[Streamed]
 _BROKEN = frozenset({ErrorClass.CONNECTION_LOST, ErrorClass.PROTOCOL})
@@ -65,19 +66,12 @@ class Listener:
         if self._head is None:
             assert error is not None
             return self._core.failed(self._prepared, error)
-        exchange, reception = self._exchange, self._reception
-        exchange.ended = exchange.clock()
+        reception = self._reception
         verdict = reception.verdict
         if error is not None and not reception.over:
             verdict = self._cause(fault_of(error))
-        return Sent(
-            started_at=self._prepared.started_at,
-            latency_s=exchange.latency_s(),
-            answer=self._head,
-            fault=verdict,
-            phases=exchange.phases(),
-            streamed=reception.streamed(),
-            begun=reception.begun,
+        return self._prepared.sent(
+            self._head, verdict, streamed=reception.streamed(), begun=reception.begun
         )
 
     def _expect(self, within_s: float | None) -> None:

@@ -5,9 +5,19 @@ not used. One client's pool is never shared with another's, because surplus byte
 answer would become the next one's.
 """
 
+import os
 import ssl
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Mapping
+from collections.abc import (
+    AsyncIterable,
+    AsyncIterator,
+    Callable,
+    Iterable,
+    Iterator,
+    Mapping,
+)
+from functools import partial
 from types import MappingProxyType
+from typing import TypedDict
 
 import httpcore
 import httpx
@@ -24,6 +34,8 @@ _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 WRITE_TIMEOUT_S = 10.0
 POOL_TIMEOUT_S = 2.0
 _RESOLVER = Resolver()
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=_RESOLVER.free_all)
 
 
 class TLSFailureError(httpx.ConnectError):
@@ -48,6 +60,7 @@ _TRANSLATED: Mapping[type[Exception], type[httpx.TransportError]] = MappingProxy
         httpcore.RemoteProtocolError: httpx.RemoteProtocolError,
         httpcore.LocalProtocolError: httpx.LocalProtocolError,
         httpcore.UnsupportedProtocol: httpx.UnsupportedProtocol,
+        httpcore.ProxyError: httpx.ProxyError,
     }
 )
 _CAUGHT = tuple(_TRANSLATED)
@@ -117,11 +130,21 @@ def timeouts(
     }
 
 
+class _Pool(TypedDict):
+    """What httpcore's pools of both kinds are given alike."""
+
+    ssl_context: ssl.SSLContext | None
+    max_connections: int
+    max_keepalive_connections: int
+    keepalive_expiry: float
+
+
 class WireTransport(httpx.BaseTransport):
     """A pool of connections of one client.
 
     With `fresh_connections` each request opens its own. Requests need the timeouts of
-    `timeouts()` as their extension.
+    `timeouts()` as their extension. Through a `proxy` only the proxy's own address is
+    checked: it is the one that looks the gateway up.
     """
 
     def __init__(
@@ -131,17 +154,28 @@ class WireTransport(httpx.BaseTransport):
         *,
         fresh_connections: bool = False,
         max_connections: int = 10,
+        proxy: str | None = None,
     ) -> None:
-        self._pool = httpcore.ConnectionPool(
+        options = _Pool(
             ssl_context=ssl_context,
             max_connections=max_connections,
             max_keepalive_connections=0 if fresh_connections else max_connections,
             keepalive_expiry=5.0,
-            network_backend=SocketBackend(check, _RESOLVER),
         )
+        backend = SocketBackend(check, _RESOLVER)
+        self._make: Callable[[], httpcore.ConnectionPool] = (
+            partial(httpcore.ConnectionPool, network_backend=backend, **options)
+            if proxy is None
+            else partial(httpcore.HTTPProxy, proxy, network_backend=backend, **options)
+        )
+        self._pool = self._make()
+        self._process = os.getpid()
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         raw = _raw(request)
+        if self._process != os.getpid():
+            # After a fork the old connections are the parent's, too.
+            self._process, self._pool = os.getpid(), self._make()
         while True:
             try:
                 response = self._pool.handle_request(raw)
@@ -168,13 +202,19 @@ class AsyncWireTransport(httpx.AsyncBaseTransport):
         *,
         fresh_connections: bool = False,
         max_connections: int = 10,
+        proxy: str | None = None,
     ) -> None:
-        self._pool = httpcore.AsyncConnectionPool(
+        options = _Pool(
             ssl_context=ssl_context,
             max_connections=max_connections,
             max_keepalive_connections=0 if fresh_connections else max_connections,
             keepalive_expiry=5.0,
-            network_backend=AsyncSocketBackend(check, _RESOLVER),
+        )
+        backend = AsyncSocketBackend(check, _RESOLVER)
+        self._pool: httpcore.AsyncConnectionPool = (
+            httpcore.AsyncConnectionPool(network_backend=backend, **options)
+            if proxy is None
+            else httpcore.AsyncHTTPProxy(proxy, network_backend=backend, **options)
         )
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:

@@ -24,6 +24,10 @@ _FIELDS = (
     "generation",
     "version",
     "reason",
+    "calls",
+    "failed_bits",
+    "slow_bits",
+    "forced",
 )
 _REASON_LENGTH = 100
 

@@ -130,6 +130,10 @@ class Breaker(models.Model):
     generation = models.BigIntegerField(default=0)
     version = models.BigIntegerField(default=0)
     reason = models.CharField(max_length=100, blank=True)
+    calls = models.PositiveSmallIntegerField(default=0)
+    failed_bits = models.BigIntegerField(default=0)
+    slow_bits = models.BigIntegerField(default=0)
+    forced = models.CharField(max_length=13, blank=True)
 
     class Meta:
         ordering = ["key"]

@@ -161,7 +161,7 @@ def _open_breakers(facts: Facts) -> list[Item]:
     return [
         _open_breaker(breaker)
         for breaker in facts.breakers
-        if breaker.state != "closed"
+        if not breaker.state.endswith("closed")
         and not any(_speaks_of(incident, breaker) for incident in told)
     ]
 

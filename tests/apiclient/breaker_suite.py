@@ -33,6 +33,10 @@ FULL = BreakerRow(
     generation=3,
     version=1,
     reason="connect_failed",
+    calls=20,
+    failed_bits=2**60 - 1,
+    slow_bits=2**59,
+    forced="forced_open",
 )
 NOW = 1_800_000_000.0
 FAILED = Result(BreakerEffect.FAILURE, "server_error")

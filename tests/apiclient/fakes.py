@@ -8,7 +8,7 @@ import httpx
 
 from apiclient import AsyncClient, CallReport, Client, Operation
 from apiclient.breaker import Admit
-from apiclient.core import Options
+from apiclient.options import Options
 
 START = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 KEY = "sk-canary-4f1d8a77"

@@ -22,7 +22,7 @@ from apiclient import (
     RetryPolicy,
     operations,
 )
-from apiclient.core import Options
+from apiclient.options import Options
 from tests.apiclient.rogue import (
     OK,
     OK_BODY,

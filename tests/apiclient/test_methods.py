@@ -42,6 +42,8 @@ OTHERS = {
     "chat_stream",
     "create_and_call_stream",
     "job",
+    "read",
+    "force_breaker",
     "send_completions",
 }
 

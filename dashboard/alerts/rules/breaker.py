@@ -38,7 +38,7 @@ def breaker_open(
     Half open decides nothing: the trial will. `for_s` counts from the first opening, not
     from the latest failed trial.
     """
-    if breaker is None or breaker.state == "closed":
+    if breaker is None or breaker.state.endswith("closed"):
         return CLEAR
     if breaker.state != "open":
         return HOLD
@@ -47,7 +47,9 @@ def breaker_open(
         return HOLD
     error_class = _class_of(breaker.reason)
     why = f": {meaning(error_class).title.lower()}" if error_class else ""
-    times = f" after {breaker.failures} failures in a row" if breaker.failures else ""
+    times = (
+        f" after {breaker.failures} failures in a row" if breaker.failures > 1 else ""
+    )
     return Verdict(
         Step.FIRE,
         Severity.WARNING,

@@ -11,7 +11,13 @@ from dashboard.web import words
 from dashboard.web.pages.parts import Badge
 from dashboard.web.states import Tone
 
-_TONES = {"closed": Tone.OK, "open": Tone.BAD, "half_open": Tone.WARN}
+_TONES = {
+    "closed": Tone.OK,
+    "forced_closed": Tone.OK,
+    "half_open": Tone.WARN,
+    "open": Tone.BAD,
+    "forced_open": Tone.BAD,
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,7 +49,7 @@ def overview(user: access.Visitor, now: datetime) -> Overview:
         breakers=[
             breaker_row(breaker, now)
             for breaker in known.breakers
-            if breaker.state != "closed"
+            if not breaker.state.endswith("closed")
         ],
         is_empty=not known.probes,
     )

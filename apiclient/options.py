@@ -1,0 +1,88 @@
+"""What every client can be given besides its address and key."""
+
+import ssl
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from functools import cache
+from typing import TypedDict
+
+import httpx
+
+from apiclient.addresses import AddressCheck, address_check
+from apiclient.base_url import BaseURL, parse_base_url
+from apiclient.breaker import BreakerPolicy, BreakerStore
+from apiclient.completions import CompletionStore
+from apiclient.events import Hooks
+from apiclient.metrics import Metrics
+from apiclient.retry import RetryPolicy
+from apiclient.stores import RetryBudget
+
+CONNECT_TIMEOUT_S = 5.0
+
+
+class Options(TypedDict, total=False):
+    """Everything has the guide's default.
+
+    `breakers` is the store to share (None: no breaker; left out: one of its own).
+    `retry_budget` bounds retries per host (left out: it does not). `completions` keeps
+    what could not be sent of jobs' ends. `fallback_urls` are other base URLs of the same
+    gateway, tried in turn when one cannot be reached or answers 503; they get the key,
+    too. `proxy` is the URL of an HTTP proxy: the environment's is never used.
+    `timeouts_s` overrides the seconds of one attempt by operation name. `address_check`
+    replaces the policy that `allow_private` chooses. `clock` is monotonic, `now` the
+    aware UTC time, `draw` a number on [0, 1), `new_id` a fresh request id.
+    """
+
+    retry: RetryPolicy
+    retry_budget: RetryBudget | None
+    breakers: BreakerStore | None
+    breaker_policy: BreakerPolicy
+    hooks: Hooks
+    fallback_urls: Sequence[str | BaseURL]
+    proxy: str | None
+    ssl_context: ssl.SSLContext | None
+    allow_private: bool
+    address_check: AddressCheck
+    fresh_connections: bool
+    max_connections: int
+    connect_timeout_s: float
+    timeouts_s: Mapping[str, float]
+    max_body_bytes: int
+    metrics: Metrics
+    completions: CompletionStore
+    clock: Callable[[], float]
+    now: Callable[[], datetime]
+    draw: Callable[[], float]
+    new_id: Callable[[], str]
+
+
+def bases_of(base_url: str | BaseURL, options: Options) -> tuple[BaseURL, ...]:
+    """Return the base URLs in their order; raises InvalidBaseURLError (a ValueError)."""
+    given = (base_url, *options.get("fallback_urls", ()))
+    return tuple(
+        each if isinstance(each, BaseURL) else parse_base_url(each) for each in given
+    )
+
+
+@cache
+def default_ssl_context() -> ssl.SSLContext:
+    """Return the one context of this process: loading the CA bundle takes 25 ms."""
+    context = httpx.create_ssl_context(trust_env=False)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context
+
+
+def checks_addresses(options: Options) -> AddressCheck:
+    return options.get("address_check") or address_check(
+        allow_private=options.get("allow_private", True)
+    )
+
+
+def ssl_context_for(
+    bases: Sequence[BaseURL], options: Options
+) -> ssl.SSLContext | None:
+    """Return the context to use; plain http needs none and pays for none."""
+    given = options.get("ssl_context")
+    if given is None and any(base.scheme == "https" for base in bases):
+        return default_ssl_context()
+    return given
