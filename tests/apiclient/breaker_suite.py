@@ -108,7 +108,9 @@ class BreakerStoreSuite:
     def test_of_many_at_once_one_gets_the_trial(self, store: BreakerStore) -> None:
         """B-46 through this store, from several threads."""
         store.swap(
-            KEY, BreakerRow(), replace(FULL, open_until=NOW - 1, trial_until=0.0)
+            KEY,
+            BreakerRow(),
+            replace(FULL, open_until=NOW - 1, trial_until=0.0, forced=""),
         )
         gate = Gate(store, BreakerPolicy(), lambda: NOW, lambda: 0.5)
         admitted: list[bool] = []

@@ -1,5 +1,6 @@
 """A server on loopback that does to each connection what a script says, byte by byte."""
 
+import re
 import socket
 import ssl
 import struct
@@ -76,14 +77,22 @@ def rogue(*scripts: Script) -> Iterator[Rogue]:
 
 
 def request_of(connection: socket.socket) -> bytes:
-    """Read one request's head."""
+    """Read one request; what is left unread would turn a close into a reset."""
     received = b""
     while b"\r\n\r\n" not in received:
-        chunk = connection.recv(65536)
-        if not chunk:
-            raise OSError
-        received += chunk
+        received += _more(connection)
+    head, _, body = received.partition(b"\r\n\r\n")
+    length = re.search(rb"(?i)\r\ncontent-length: *(\d+)", head)
+    while length is not None and len(body) < int(length[1]):
+        body += _more(connection)
     return received
+
+
+def _more(connection: socket.socket) -> bytes:
+    chunk = connection.recv(65536)
+    if not chunk:
+        raise OSError
+    return chunk
 
 
 def sends(*parts: bytes, keep_open: bool = False) -> Script:

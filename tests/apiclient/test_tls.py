@@ -75,6 +75,10 @@ class TestTLS:
 
         assert report.ok, report.detail
         assert report.attempts[0].phases.tls_s is not None
+        # Its end is known, to be warned of: tomorrow, by how it was made.
+        assert report.certificate_expires_at is not None
+        left = report.certificate_expires_at - report.started_at
+        assert timedelta(hours=23) < left < timedelta(hours=25)
 
     def test_an_untrusted_certificate_is_not_retried(
         self, ask: Callable[..., CallReport[object]], serving: ssl.SSLContext

@@ -1,0 +1,167 @@
+"""Every status with every odd body, over a real socket; and forks, proxies, certificates."""
+
+import os
+import socket
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from apiclient import Client, ErrorClass, RetryPolicy, operations
+from apiclient.errors import EXCEPTIONS, error_for
+from tests.apiclient.rogue import OK, Rogue, request_of, rogue
+from tests.apiclient.test_hostile import Ask, ask_async, ask_sync
+
+pytestmark = pytest.mark.hostile
+
+KEY = "sk-canary-4f1d8a77"
+STATUSES = [
+    *(200, 201, 204, 206, 300, 301, 304, 400, 401, 402, 403, 404, 405, 408, 409, 410),
+    *(413, 418, 422, 425, 429, 451, 499, 500, 501, 502, 503, 504, 505, 507, 511),
+    *(520, 522, 524, 529, 598, 599),
+]
+BODIES = {
+    "empty": b"",
+    "null": b"null",
+    "a number": b"3",
+    "a long number": b"9" * 5000,
+    "a string": b'"no"',
+    "a list": b"[1, 2]",
+    "deep": b"[" * 5000,
+    "half": b'{"detail": "x',
+    "NaN": b'{"detail": NaN}',
+    "detail null": b'{"detail": null}',
+    "detail 3": b'{"detail": 3}',
+    "detail list": b'{"detail": [null, 3, {"loc": 7, "msg": 1}, {"msg": "m"}]}',
+    "detail dict": b'{"detail": {"a": {"b": 1}}}',
+    "html": b"<!doctype html><title>Bad</title>" + b"<p>" * 500,
+    "bytes": bytes(range(256)),
+    "not UTF-8": b'{"detail": "\xff\xfe"}',
+    "controls": b'{"detail": "a\\u0000b\\u001b[31mc\\r\\nX: y"}',
+    "the key": b'{"detail": "bad key sk-canary-4f1d8a77, Bearer sk-canary-4f1d8a77"}',
+    "the key split": b'{"detail": "sk-canary-\\u200b4f1d8a77"}',
+}
+
+
+class Answers:
+    """A server whose answer to the next request is set beforehand; it keeps alive."""
+
+    def __init__(self) -> None:
+        self.next = OK
+        self.server = Rogue([self.script])
+
+    def script(self, connection: socket.socket) -> None:
+        while True:
+            request_of(connection)
+            connection.sendall(self.next)
+
+
+@pytest.fixture(scope="module")
+def answers() -> Iterator[Answers]:
+    made = Answers()
+    yield made
+    made.server.stop()
+
+
+@pytest.fixture(scope="module")
+def client(answers: Answers) -> Iterator[Client]:
+    with Client(
+        base_url=answers.server.url,
+        team_id="acme",
+        virtual_key=KEY,
+        breakers=None,
+        retry=RetryPolicy(max_retries=0),
+    ) as made:
+        yield made
+
+
+@pytest.mark.parametrize("status", STATUSES)
+def test_every_status_with_every_odd_body_is_one_of_our_errors(
+    status: int, answers: Answers, client: Client
+) -> None:
+    """S-10 to S-42, S-50 to S-53, X-09 to X-11, B-80, B-82: and no text holds the key."""
+    for name, body in BODIES.items():
+        sent = b"" if status in (204, 304) else body
+        length = b"" if status in (204, 304) else b"Content-Length: %d\r\n" % len(sent)
+        answers.next = (
+            b"HTTP/1.1 %d X\r\nContent-Type: application/json\r\n%s\r\n%s"
+            % (status, length, sent)
+        )
+        for operation in (operations.balance("acme"), operations.health()):
+            report = client.report(operation)
+
+            assert report.error is not None, (status, name)
+            assert report.status_code == status, (status, name, report.detail)
+            text = str(error_for(report)) + repr(report)
+            assert "canary" not in text, (status, name)
+            assert len(report.detail) <= 500
+            assert report.detail.replace("\\n", "").isprintable(), report.detail
+            assert report.error in EXCEPTIONS
+
+
+def test_a_forked_process_opens_connections_of_its_own() -> None:
+    """B-71: a child must not speak on its parent's connection."""
+
+    def script(connection: socket.socket) -> None:
+        while True:
+            request_of(connection)
+            connection.sendall(OK)
+
+    with rogue(script) as server, Client(base_url=server.url) as client:
+        client.health()
+        child = os.fork()
+        if child == 0:
+            try:
+                os._exit(0 if client.report(operations.health()).ok else 1)
+            finally:
+                os._exit(2)
+        _, status = os.waitpid(child, 0)
+        client.health()
+
+    assert os.waitstatus_to_exitcode(status) == 0
+    assert server.connections == 2
+
+
+@pytest.mark.parametrize("ask", [ask_sync, ask_async], ids=["sync", "async"])
+def test_a_proxy_is_used_when_it_is_asked_for(ask: Ask) -> None:
+    """B-43."""
+    heard: list[bytes] = []
+
+    def script(connection: socket.socket) -> None:
+        heard.append(request_of(connection))
+        connection.sendall(OK)
+
+    with rogue(script) as proxy:
+        report = ask("http://gateway.invalid", proxy=proxy.url)
+
+    assert report.ok, report.detail
+    assert heard[0].startswith(b"GET http://gateway.invalid/health ")
+
+
+@pytest.mark.parametrize("ask", [ask_sync, ask_async], ids=["sync", "async"])
+def test_the_environments_proxy_is_not(
+    ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """B-43: nor its certificates."""
+    stop = threading.Event()
+
+    def script(connection: socket.socket) -> None:
+        request_of(connection)
+        connection.sendall(OK)
+        stop.wait(1)
+
+    with rogue(script) as server:
+        for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+            monkeypatch.setenv(name, "http://127.0.0.1:9")
+        report = ask(server.url)
+        stop.set()
+
+    assert report.ok, report.detail
+
+
+def test_a_proxy_that_is_away_is_a_connect_error() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    report = ask_sync("http://gateway.invalid", proxy=f"http://127.0.0.1:{port}")
+
+    assert report.error is ErrorClass.CONNECT_FAILED
