@@ -96,6 +96,10 @@ class AsyncClient:
         await self._transport.aclose()
 
     @property
+    def team_id(self) -> str:
+        return self._core.team_id
+
+    @property
     def metrics(self) -> Metrics:
         return self._core.metrics
 

@@ -99,6 +99,10 @@ class Client:
         self._transport.close()
 
     @property
+    def team_id(self) -> str:
+        return self._core.team_id
+
+    @property
     def metrics(self) -> Metrics:
         return self._core.metrics
 

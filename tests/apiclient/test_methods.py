@@ -43,6 +43,7 @@ OTHERS = {
     "create_and_call_stream",
     "job",
     "read",
+    "team_id",
     "force_breaker",
     "send_completions",
 }
