@@ -54,7 +54,7 @@ def gemini(text: str, **fields: object) -> dict[str, object]:
 def test_each_dialect_gives_its_text_and_its_end(
     document: object, text: str, *, ends: bool
 ) -> None:
-    """S-90: chunks without choices, content or text are no error."""
+    """S-90, X-37: chunks without choices, content or text are no error."""
     assert read(document) == (text, None, ends)
 
 

@@ -210,7 +210,7 @@ def test_a_block_that_ends_well_completes_its_job(block: Block) -> None:
 def test_whatever_is_raised_fails_the_job_and_is_passed_on(
     block: Block, error: BaseException
 ) -> None:
-    """S-95, S-100, S-144, B-70: also what is no Exception."""
+    """S-95, S-100, S-144, B-70, X-40, X-41: also what is no Exception."""
     with pytest.raises(type(error)) as raised:
         block.run(raising(error))
 

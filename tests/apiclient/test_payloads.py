@@ -117,7 +117,7 @@ def test_not_having_credits_is_an_answer_not_an_error() -> None:
 def test_what_is_not_a_job_is_refused_by_the_fields_name(
     body: bytes, field: str
 ) -> None:
-    """S-53, S-109, B-52, X-11."""
+    """S-53, B-52, X-11."""
     with pytest.raises(UnreadableError, match=field.replace("$", r"\$")):
         payloads.read_job(body)
 

@@ -254,7 +254,7 @@ def test_the_request_asks_for_a_stream(rig: Make) -> None:
 def test_an_end_without_its_marker_is_no_success(
     rig: Make, parts: tuple[bytes, ...]
 ) -> None:
-    """B-63, S-91: an end of the connection proves nothing."""
+    """B-63, S-91, X-38: an end of the connection proves nothing."""
     told = rig(parts, retry=RetryPolicy(max_retries=0)).listen()
 
     assert isinstance(told.error, StreamError)
@@ -287,7 +287,7 @@ def test_what_follows_the_marker_is_not_read(rig: Make) -> None:
 def test_a_break_keeps_what_had_come(
     rig: Make, fault: Exception, error: type[APIError]
 ) -> None:
-    """S-92, B-64: the partial text and the count; it is not sent again."""
+    """S-92, B-64, X-41, X-46: the partial text and the count; it is not sent again."""
     given = rig((text("Hel"), text("lo"), fault), HELLO)
 
     told = given.listen()
@@ -337,7 +337,7 @@ def test_a_charged_stream_without_a_head_is_ambiguous(rig: Make) -> None:
     ],
 )
 def test_an_error_inside_the_stream_ends_it(rig: Make, frame: object) -> None:
-    """S-94: the job must not be completed on it."""
+    """S-94, X-39: the job must not be completed on it."""
     error = f"data: {json.dumps(frame)}\n\n".encode()
 
     told = rig((text("Hel"), error, DONE)).listen()

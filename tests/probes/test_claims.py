@@ -137,6 +137,7 @@ def test_default_probes_are_made_once_and_paid_ones_are_off() -> None:
 
 
 def test_teams_that_are_added_together_are_not_probed_together() -> None:
+    """B-16."""
     gateway = make_gateway()
     for _ in range(10):
         services.watch_team(make_team(gateway), NOW)
