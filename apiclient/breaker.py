@@ -165,6 +165,11 @@ def state(row: BreakerRow, now: float) -> BreakerState:
     return BreakerState.OPEN if now < row.open_until else BreakerState.HALF_OPEN
 
 
+def is_untouched(row: BreakerRow) -> bool:
+    """Return whether `row` is closed with nothing counted: a success changes nothing."""
+    return row.open_until <= 0 and not (row.failures or row.calls or row.forced)
+
+
 def admit(row: BreakerRow, now: float, policy: BreakerPolicy, mode: Admit) -> Decision:
     """Decide whether a call may be sent at `now`."""
     if row.forced or row.open_until <= 0:

@@ -43,8 +43,8 @@ _LOOK_TIMEOUT_S = 5.0  # a look-up must not cost more than what it explains
 
 
 def course(call: Call[T], sources: Sources) -> Generator[Step, Reply, CallReport[T]]:
-    """Yield the steps of `call` and return its report."""
-    return (yield from _Course(call, sources).run())
+    """Return what yields the steps of `call` and returns its report."""
+    return _Course(call, sources).run()
 
 
 class _Course(Generic[T]):

@@ -59,6 +59,9 @@ class Aftermath:
     may_retry: bool = True
 
 
+_ALL_CLOSED = Aftermath(BreakerState.CLOSED.value)
+
+
 @dataclass(frozen=True, slots=True)
 class Transition:
     """A breaker's change of state; `failures` in a row led to it, `reason` was the last."""
@@ -116,6 +119,8 @@ class Gate:
         row = breaker.CLOSED_ROW
         for _ in range(_TRIES):
             row = store.load(key)
+            if breaker.is_untouched(row):
+                return Ticket(key, row, Pass.PLAIN)
             decision = breaker.admit(row, now, self._policy, mode)
             if decision.new is not None and not store.swap(key, row, decision.new):
                 continue
@@ -132,6 +137,11 @@ class Gate:
         """Tell each breaker its result, in the order of the keys."""
         if self._store is None or not tickets:
             return Aftermath()
+        if self._policy.slow_s is None and all(
+            result.effect is BreakerEffect.SUCCESS and breaker.is_untouched(ticket.row)
+            for ticket, result in zip(tickets, results, strict=False)
+        ):
+            return _ALL_CLOSED
         now = self._now()
         rows = [
             self._settle_one(self._store, ticket, now, result)

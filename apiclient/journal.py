@@ -25,6 +25,8 @@ def tell(hook: Callable[[E], object] | None, event: E) -> None:
 
 
 def started(operation: str, method: str, endpoint: str, request_id: str) -> None:
+    if not logger.isEnabledFor(logging.DEBUG):
+        return
     logger.debug(
         "call.started",
         extra={

@@ -128,7 +128,7 @@ class Wire:
         ]
         if operation.sends_key:
             headers += self._authorization
-        if isinstance(step, Send):
+        if isinstance(step, Send) and step.number > 0:
             headers.append((b"X-Attempt", str(step.number + 1).encode()))
         if operation.method != "GET":
             body = operation.body or b""

@@ -1,11 +1,12 @@
-"""Compare the client with raw httpx, paired, with an A/A control. Not a test.
+"""Compare the client with raw httpx and others, paired, with an A/A control. Not a test.
 
     python -m tests.bench.bench_client [rounds]
 
-One process asks one keep-alive server on loopback by each variant in random order. The
+One process asks a keep-alive server in another process by each variant in random order. The
 ratio is the median time of a variant over the median of raw `httpx.Client.get` + `.json()`;
-"raw httpx again" is the control and shows the noise. Two lines need no server: the layer
-around a transport that answers at once, and a call that an open breaker holds.
+"raw httpx again" is the control and shows the noise. tenacity, stamina, pybreaker and openai
+are measured where they are installed (`pip install tenacity stamina pybreaker openai`). Then
+come many calls at once, the decoder of streams, and what needs no server.
 """
 
 import random
@@ -17,8 +18,20 @@ from contextlib import suppress
 
 import httpx
 
-from apiclient import Client, MemoryBreakerStore, operations
-from tests.apiclient.rogue import OK_BODY, keeps_alive, rogue
+from apiclient import (
+    Admit,
+    BreakerPolicy,
+    BreakerState,
+    Client,
+    MemoryBreakerStore,
+    operations,
+)
+from apiclient.gate import Gate
+from tests.apiclient.rogue import OK_BODY
+from tests.bench.at_once import at_once
+from tests.bench.bodies import bomb_mib, decoded
+from tests.bench.others import wrapped
+from tests.bench.serving import serving
 
 _ROUNDS = 2000
 _WARM_UP = 100
@@ -26,16 +39,22 @@ _WARM_UP = 100
 
 def main() -> None:
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else _ROUNDS
-    with rogue(keeps_alive(1_000_000)) as server:
-        variants = _variants(server.url)
-        times = _paired(variants, rounds)
+    with serving() as url:
+        times = _paired({**_variants(url), **wrapped(url)}, rounds)
     base_us = statistics.median(times["raw httpx"])
     _line("variant", "median us", "x raw httpx")
     for name, taken in times.items():
         median_us = statistics.median(taken)
         _line(name, f"{median_us:.1f}", f"{median_us / base_us:.3f}")
+    with serving() as url:
+        for name, ratio in at_once(url):
+            _line(name, "", f"{ratio:.3f}")
+    for name, mb_s in decoded():
+        _line(name, f"{mb_s:.0f} MB/s", "")
+    _line("memory for a gzip bomb of 256 MiB", f"{bomb_mib():.1f} MiB", "")
     _line("layer around a transport that answers at once", f"{_layer_us():.1f}", "")
-    _line("held by an open breaker", f"{_held_us():.1f}", "")
+    _line("a whole call held by an open breaker", f"{_held_us():.1f}", "")
+    _line("the open breaker's refusal alone", f"{_refusal_us():.1f}", "")
 
 
 def _variants(url: str) -> dict[str, Callable[[], object]]:
@@ -104,6 +123,12 @@ def _held_us() -> float:
         with suppress(httpx.HTTPError):
             client.report(health, max_retries=0)
     return _each_us(lambda: client.report(health))
+
+
+def _refusal_us() -> float:
+    gate = Gate(MemoryBreakerStore(), BreakerPolicy(), lambda: 0.0, lambda: 0.5)
+    gate.force("host", BreakerState.FORCED_OPEN)
+    return _each_us(lambda: gate.admit(("host",), Admit.NORMAL))
 
 
 def _each_us(call: Callable[[], object], count: int = 20_000) -> float:
