@@ -1,6 +1,8 @@
 from datetime import UTC, datetime
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from apiclient.http_dates import http_date, retry_after
 
@@ -80,3 +82,32 @@ def test_a_date_is_measured_from_the_servers_own() -> None:
         "retry-after": "Sun, 22 Nov 2026 15:00:20 GMT",
     }
     assert retry_after(headers, NOW) == 20.0
+
+
+ODD_VALUES = st.text(max_size=30) | st.sampled_from(
+    [
+        *("1e400", "inf", "nan", "0x10", "-1", "+5", "1,2", "1_0", "9" * 400),
+        *("\uff11\uff12", "\u0663"),
+        "Sun, 06 Nov 1994 08:49:37 GMT",
+        "Sun Nov  6 08:49:37 1994",
+        "Fri, 31 Dec 99999 23:59:59 GMT",
+    ]
+)
+
+
+@given(ODD_VALUES, ODD_VALUES, ODD_VALUES)
+def test_no_header_makes_it_raise_or_wait_backwards(
+    after: str, after_ms: str, date: str
+) -> None:
+    """B-01, B-02, B-03: whatever a proxy writes there."""
+    headers = {"retry-after": after, "retry-after-ms": after_ms, "date": date}
+
+    seconds = retry_after(headers, NOW)
+
+    assert seconds is None or 0 < seconds < float("inf")
+
+
+@given(st.integers(1, 86400))
+def test_whole_seconds_are_taken_at_their_word(seconds: int) -> None:
+    """B-01."""
+    assert retry_after({"retry-after": str(seconds)}, NOW) == seconds

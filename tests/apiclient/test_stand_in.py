@@ -1,10 +1,11 @@
 """Both clients against the stand-in gateway, which was built without knowing them."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 
-from apiclient import ErrorClass, Operation, TeamStatus, operations
+from apiclient import APIError, Client, ErrorClass, Operation, TeamStatus, operations
 from apiclient.payloads import CompletedJob, Job, SingleCall
 from dashboard.simulator.faults import Fault, FaultKind
 from dashboard.simulator.running import RunningGateway, running_gateway
@@ -129,3 +130,24 @@ def test_a_single_call_is_read(ask: Ask, gateway: RunningGateway) -> None:
     single = ask(gateway.base_url, SINGLE, virtual_key=example_key("acme")).value
     assert isinstance(single, SingleCall)
     assert single.response.content
+
+
+@pytest.mark.parametrize("losses", [0, 1, 2, 3, 9])
+def test_a_job_is_charged_once_however_often_its_completion_is_lost(
+    gateway: RunningGateway, losses: int
+) -> None:
+    """B-22, X-14: the gateway charges the first and the third `complete`."""
+    with Client(
+        base_url=gateway.base_url,
+        team_id="acme",
+        virtual_key=example_key("acme"),
+        sleep=lambda seconds: None,
+    ) as client:
+        with suppress(APIError), client.job("chat") as job:
+            job.llm_call(model="chat-fast", messages=MESSAGES)
+            gateway.set_fault(Fault(FaultKind.RESET, times=losses))
+        gateway.clear_faults()
+        client.send_completions()
+        state, left = client.get_job(job.job_id).status, client.balance().remaining
+
+    assert (state, left) == ("completed", 999)
