@@ -24,7 +24,8 @@ def inhibitor(one: Open, incidents: Iterable[Open]) -> Open | None:
 
     No chain of inhibitions is a circle: gateway_down > team_state > breaker_open and
     error_rate, and of the last two of one endpoint the one that people were told of
-    first speaks for the other, the breaker if none was.
+    first speaks for the other, the breaker if none was. Credits that are gone need no
+    forecast.
     """
     found = [other for other in incidents if _speaks_for(other, one)]
     return max(found, key=lambda other: (_RANK[other.kind], -other.pk), default=None)
@@ -35,7 +36,10 @@ _RANK = {
     "team_state": 2,
     "breaker_open": 1,
     "error_rate": 0,
-    "credits": 0,
+    "credits": 1,
+    "credits_forecast": 0,
+    "certificate": 0,
+    "no_data": 0,
 }
 
 
@@ -69,6 +73,10 @@ def _team_stopped(state: Open, one: Open) -> bool:
     return state.level in _OUTAGE_OF_A_TEAM and state.team_id == one.team_id
 
 
+def _gone(left: Open, forecast: Open) -> bool:
+    return left.level == "exhausted" and left.team_id == forecast.team_id
+
+
 def _breaker_explains(breaker: Open, errors: Open) -> bool:
     return _same_cause(breaker, errors) and not _told_first(errors, breaker)
 
@@ -85,4 +93,5 @@ _RELATIONS: Mapping[tuple[str, str], Callable[[Open, Open], bool]] = {
     ("team_state", "breaker_open"): _team_stopped,
     ("breaker_open", "error_rate"): _breaker_explains,
     ("error_rate", "breaker_open"): _errors_explain,
+    ("credits", "credits_forecast"): _gone,
 }

@@ -8,9 +8,11 @@ from dashboard.alerts.models import Incident, RuleKind
 from dashboard.alerts.rules import Limits, Verdict
 from dashboard.alerts.situation import Situation
 from dashboard.alerts.targets import Target
+from dashboard.probes.kinds import CHEAP
 from dashboard.probes.models import Probe, ProbeKind
 from dashboard.probes.queries import BreakerView
-from dashboard.teams.models import CreditReading, Team
+from dashboard.teams.models import CreditReading, Gateway, Team
+from dashboard.teams.queries import Burn, burns
 
 _TELL_CREDITS = frozenset({ProbeKind.TEAM_STATUS, ProbeKind.BALANCE})
 _STALE_AFTER_RUNS = 3
@@ -30,6 +32,8 @@ def cases(known: Situation) -> Iterator[Case]:
         yield _error_rate(known, probe)
         if probe.kind == ProbeKind.HEALTH:
             yield _gateway_down(known, probe)
+        if probe.kind in CHEAP:
+            yield _no_data(known, probe)
     teams: dict[int, tuple[Team, list[Probe]]] = {}
     for probe in known.probes:
         if probe.team is not None:
@@ -37,7 +41,52 @@ def cases(known: Situation) -> Iterator[Case]:
     for team, probes in teams.values():
         yield _team_state(known, team, probes)
         yield _credits(known, team, probes)
+    gateways = {probe.gateway.pk: probe.gateway for probe in known.probes}
+    for gateway in gateways.values():
+        yield _certificate(known, gateway)
     yield from _breakers(known)
+
+
+def slow_cases(known: Situation) -> Iterator[Case]:
+    """Yield what looks at a whole day and changes slowly."""
+    teams = {p.team.pk: p for p in known.probes if p.team is not None}
+    paces = burns(teams, known.now)
+    for pk, probe in teams.items():
+        assert probe.team is not None
+        yield _forecast(known, probe.team, probe.gateway, paces.get(pk))
+
+
+def _forecast(
+    known: Situation, team: Team, gateway: Gateway, pace: Burn | None
+) -> Case:
+    def judge(limits: Limits, incident: Incident | None) -> Verdict:
+        told = None
+        if pace is not None:
+            told = rules.Pace(
+                per_hour=pace.per_hour,
+                remaining=pace.remaining,
+                span_h=pace.span.total_seconds() / 3600,
+                readings=pace.readings,
+                auto_refill=pace.auto_refill,
+            )
+        return rules.credits_forecast(told, limits, known.now)
+
+    return Case(targets.of_team(RuleKind.CREDITS_FORECAST, team, gateway), judge)
+
+
+def _no_data(known: Situation, probe: Probe) -> Case:
+    def judge(limits: Limits, incident: Incident | None) -> Verdict:
+        silence = rules.Silence(probe.last_at, probe.late_since, probe.period_s)
+        return rules.no_data(silence, known.now)
+
+    return Case(targets.of_probe(RuleKind.NO_DATA, probe), judge)
+
+
+def _certificate(known: Situation, gateway: Gateway) -> Case:
+    def judge(limits: Limits, incident: Incident | None) -> Verdict:
+        return rules.certificate(gateway.certificate_expires_at, limits, known.now)
+
+    return Case(targets.of_gateway(RuleKind.CERTIFICATE, gateway), judge)
 
 
 def _error_rate(known: Situation, probe: Probe) -> Case:

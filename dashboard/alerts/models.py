@@ -14,6 +14,9 @@ class RuleKind(models.TextChoices):
     ERROR_RATE = "error_rate", "Error-rate spike"
     BREAKER_OPEN = "breaker_open", "Breaker open"
     GATEWAY_DOWN = "gateway_down", "Gateway down"
+    CREDITS_FORECAST = "credits_forecast", "Credits run out soon"
+    CERTIFICATE = "certificate", "Certificate expires"
+    NO_DATA = "no_data", "No data"
 
 
 class Severity(models.TextChoices):
@@ -24,8 +27,9 @@ class Severity(models.TextChoices):
 class Rule(models.Model):
     """When to raise an alarm. The narrowest rule of a kind wins: probe, team, gateway.
 
-    Limits of CREDITS are fractions of the allocated credits left (0..1); of ERROR_RATE
-    error rates (0..1). The other kinds have no limits.
+    Limits of CREDITS are fractions of the allocated credits left (0..1), of ERROR_RATE
+    error rates (0..1), of CREDITS_FORECAST hours until they are gone, of CERTIFICATE days
+    until it ends. The other kinds have no limits.
     """
 
     kind = models.CharField(max_length=20, choices=RuleKind.choices)
@@ -68,15 +72,17 @@ class Rule(models.Model):
         """Refuse limits that are no rates, and a rule that could never fire."""
         limits = {"warn_at": self.warn_at, "critical_at": self.critical_at}
         wrong = {
-            name: f"{value:g} is not between 0 and 1; 0.2 is 20 %."
+            name: problem
             for name, value in limits.items()
-            if value is not None and not 0 <= value <= 1
+            if value is not None and (problem := self._wrong_with(value))
         }
         if wrong:
             raise ValidationError(wrong)
         needed: dict[str, tuple[float | None, ...]] = {
             RuleKind.ERROR_RATE: (self.warn_at, self.critical_at),
             RuleKind.CREDITS: (self.warn_at, self.critical_at, self.floor),
+            RuleKind.CREDITS_FORECAST: (self.warn_at, self.critical_at),
+            RuleKind.CERTIFICATE: (self.warn_at, self.critical_at),
         }
         own = needed.get(self.kind)
         if self.enabled and own and all(value is None for value in own):
@@ -84,6 +90,12 @@ class Rule(models.Model):
                 "Without a limit it never fires, and silences the wider rules of its "
                 "kind: set a limit, or switch it off."
             )
+
+    def _wrong_with(self, limit: float) -> str:
+        if self.kind in (RuleKind.CREDITS_FORECAST, RuleKind.CERTIFICATE):
+            unit = "hours" if self.kind == RuleKind.CREDITS_FORECAST else "days"
+            return "" if limit > 0 else f"{limit:g} is no number of {unit}."
+        return "" if 0 <= limit <= 1 else f"{limit:g} is not 0 to 1; 0.2 is 20 %."
 
 
 class Incident(models.Model):

@@ -25,6 +25,17 @@ DEFAULTS: Mapping[str, dict[str, object]] = {
         "min_bad": 3,
         "clear_after": 2,
     },
+    "Credits run out soon": {
+        "kind": RuleKind.CREDITS_FORECAST,
+        "warn_at": 24,
+        "critical_at": 6,
+    },
+    "Certificate expires": {
+        "kind": RuleKind.CERTIFICATE,
+        "warn_at": 21,
+        "critical_at": 7,
+    },
+    "No data": {"kind": RuleKind.NO_DATA},
 }
 # Probes of the demo run every few seconds, and its faults last a minute or two.
 _DEMO: Mapping[str, dict[str, object]] = {

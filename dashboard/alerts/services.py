@@ -1,25 +1,29 @@
 """Judge what is known, and write what changed: incidents and their notifications."""
 
 import logging
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import datetime, timedelta
 
 from django.db import InterfaceError, OperationalError, transaction
 
 from dashboard.alerts import lifecycle, outbox
 from dashboard.alerts.inhibition import Open, inhibitor
-from dashboard.alerts.judges import Case, cases
+from dashboard.alerts.judges import Case, cases, slow_cases
 from dashboard.alerts.models import Incident, Rule, RuleKind
 from dashboard.alerts.rulebook import install_default_rules, limits_of
-from dashboard.alerts.rules import Step, Verdict
+from dashboard.alerts.rules import Step, Verdict, is_late
 from dashboard.alerts.situation import Situation, load
+from dashboard.probes import services as probes
 from dashboard.probes.kinds import KINDS
-from dashboard.probes.models import ProbeKind
+from dashboard.probes.models import Probe, ProbeKind
 
 logger = logging.getLogger(__name__)
 
 # A clock that went back further than this makes a round worthless.
 _CLOCK_SLACK = timedelta(seconds=5)
+# Three times what the tick leaves between two evaluations.
+_PAUSED_AFTER = timedelta(seconds=45)
+SLOW_KINDS = frozenset({RuleKind.CREDITS_FORECAST})
 
 
 @transaction.atomic
@@ -30,17 +34,41 @@ def evaluate(probe_ids: Collection[int], now: datetime) -> None:
     `last_at` and `last_error`, the readings and the breakers up to date.
     """
     if probe_ids:
-        _judge(load(probe_ids, now))
+        _judge(load(probe_ids, now), cases)
 
 
 @transaction.atomic
 def evaluate_all(now: datetime) -> None:
     """Judge everything, and end the incidents of what is no longer watched."""
+    _find_late(now)
     known = load(None, now)
-    _end_unwatched(known, _judge(known))
+    _end_unwatched(known, _judge(known, cases), SLOW_KINDS)
 
 
-def _judge(known: Situation) -> set[str]:
+@transaction.atomic
+def evaluate_slow(now: datetime) -> None:
+    """Judge what looks at a whole day; every few minutes is enough."""
+    known = load(None, now)
+    others = [kind for kind in RuleKind if kind not in SLOW_KINDS]
+    _end_unwatched(known, _judge(known, slow_cases), others)
+
+
+def _find_late(now: datetime) -> None:
+    """Note which results are late; time in which nothing ran is no evidence."""
+    before = probes.beat("evaluate", now)
+    if before is None or now - before > _PAUSED_AFTER:
+        probes.forgive_late(now)
+    rows = Probe.objects.filter(enabled=True, late_since=None)
+    late = [
+        pk
+        for pk, last_at, period_s in rows.values_list("pk", "last_at", "period_s")
+        if is_late(last_at, period_s, now)
+    ]
+    if late:
+        probes.note_late(late, now)
+
+
+def _judge(known: Situation, found: Callable[[Situation], Iterator[Case]]) -> set[str]:
     """Return the identities that some rule watches."""
     ahead = known.now + _CLOCK_SLACK
     if any(incident.evaluated_at > ahead for incident in known.incidents):
@@ -49,7 +77,7 @@ def _judge(known: Situation) -> set[str]:
     by_identity = known.by_identity
     firing: dict[str, Verdict] = {}
     watched = set()
-    for case in cases(known):
+    for case in found(known):
         identity = case.target.identity
         rule = known.book.rule_for(case.target)
         if rule is None:
@@ -152,11 +180,16 @@ def _endpoints(incident: Incident) -> frozenset[str]:
     return frozenset(KINDS[ProbeKind(incident.probe.kind)].endpoints)
 
 
-def _end_unwatched(known: Situation, watched: Collection[str]) -> None:
-    """End what no rule judges any more: its probe, its team or its rule was taken away."""
+def _end_unwatched(
+    known: Situation, watched: Collection[str], but: Collection[str]
+) -> None:
+    """End what no rule judges any more: its probe, its team or its rule was taken away.
+
+    Incidents of the kinds in `but` are judged at other times.
+    """
     for incident in known.incidents:
-        if incident.identity not in watched:
+        if incident.identity not in watched and incident.kind not in but:
             lifecycle.resolve(incident, known.now)
 
 
-__all__ = ["evaluate", "evaluate_all", "install_default_rules"]
+__all__ = ["evaluate", "evaluate_all", "evaluate_slow", "install_default_rules"]

@@ -13,6 +13,12 @@ from dashboard.teams.queries import burn
 
 _PROBE_KINDS = (RuleKind.ERROR_RATE, RuleKind.BREAKER_OPEN)
 SUBJECT_LENGTH = 150
+# What limits that are no rates are counted in.
+LIMIT_UNITS = {
+    RuleKind.CREDITS_FORECAST: "h",
+    RuleKind.CERTIFICATE: "days",
+    RuleKind.NO_DATA: "s",
+}
 # A mail is read on a phone.
 _MOST_COVERED = 10
 _STEPS = {
@@ -24,6 +30,11 @@ _STEPS = {
     ),
     RuleKind.GATEWAY_DOWN: "Check that the gateway runs and can be reached.",
     RuleKind.ERROR_RATE: "Look at the failing runs.",
+    RuleKind.CREDITS_FORECAST: "Add credits to the team, or slow down what uses them.",
+    RuleKind.CERTIFICATE: "Renew the certificate of the gateway, or of its proxy.",
+    RuleKind.NO_DATA: (
+        "Look at Gatewatch itself (manage.py status): the probe should run, and does not."
+    ),
 }
 
 
@@ -175,6 +186,8 @@ def _limit(incident: Incident) -> str:
         return ""
     if incident.kind == RuleKind.CREDITS:
         return f"{incident.limit:,.0f} credits"
+    if incident.kind in LIMIT_UNITS:
+        return f"{incident.limit:,.0f} {LIMIT_UNITS[RuleKind(incident.kind)]}"
     return f"{incident.limit * 100:.0f} %"
 
 

@@ -53,6 +53,7 @@ def _tick(shift: Shift, seconds: float) -> int:
     with Prober(recorder, CHEAP) as prober:
         ends_at = shift.monotonic() + seconds
         evaluate_at = shift.monotonic() + EVALUATE_EVERY_S
+        looked_slowly_at = None  # once in a tick, so once a minute
         while shift.monotonic() < ends_at and shift.renew():
             try:
                 prober.start_due(timezone.now())
@@ -60,6 +61,9 @@ def _tick(shift: Shift, seconds: float) -> int:
                 if shift.monotonic() >= evaluate_at:
                     evaluate_at += EVALUATE_EVERY_S
                     alerts.evaluate_all(timezone.now())
+                    if looked_slowly_at is None:
+                        looked_slowly_at = timezone.now()
+                        alerts.evaluate_slow(looked_slowly_at)
                     revive("deliver", "dashboard.pipeline.deliver", timezone.now())
                 wait_s = prober.seconds_to_next()
             except DatabaseError:

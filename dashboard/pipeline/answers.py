@@ -41,6 +41,10 @@ class Answer:
     outcome: Outcome
     sighting: Sighting | None
 
+    @property
+    def certificate_expires_at(self) -> datetime | None:
+        return self.report.certificate_expires_at
+
 
 def own_fault(
     ask: Ask, error: ErrorClass, detail: str, started_at: datetime

@@ -49,6 +49,7 @@ class Recorder:
         self._breakers: dict[int, TickBreakers] = {}
         self._refresh_at = 0.0
         self._unjudged: set[int] = set()
+        self._certificates: dict[int, datetime] = {}
         self._judge_at = self._monotonic()
 
     def add(self, answer: Answer) -> None:
@@ -147,6 +148,7 @@ class Recorder:
                     if answer.sighting and id(answer.outcome) in kept
                 ]
             )
+            teams.record_certificates(self._new_certificates(answers))
             rollups.fold(stored)
             for _, breakers in sorted(self._breakers.items()):
                 breakers.flush()
@@ -155,6 +157,17 @@ class Recorder:
             if failed or self._monotonic() >= self._judge_at:
                 self._evaluate(now)
         return len(stored)
+
+    def _new_certificates(self, answers: list[Answer]) -> dict[int, datetime]:
+        """Return the expiries that are not known to be stored, by gateway id."""
+        told = {
+            answer.ask.gateway_id: expires_at
+            for answer in answers
+            if (expires_at := answer.certificate_expires_at) is not None
+        }
+        new = {pk: at for pk, at in told.items() if self._certificates.get(pk) != at}
+        self._certificates |= new
+        return new
 
     def _evaluate(self, now: datetime) -> None:
         self._judge_at = self._monotonic() + JUDGE_EVERY_S

@@ -46,6 +46,8 @@ class Probe(models.Model):
     last_error = models.CharField(max_length=30, blank=True, editable=False)
     last_latency_us = models.BigIntegerField(null=True, editable=False)
     failing_since = models.DateTimeField(null=True, editable=False)
+    # Since when an evaluation has found its next result late; a result ends it.
+    late_since = models.DateTimeField(null=True, editable=False)
 
     class Meta:
         ordering = ["gateway", "team", "kind"]

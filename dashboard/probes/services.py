@@ -178,7 +178,14 @@ def record(
         _note_latest(probes[outcome.probe_id], outcome)
     save_fields(
         probes.values(),
-        ["leased_until", "last_at", "last_error", "last_latency_us", "failing_since"],
+        [
+            "leased_until",
+            "last_at",
+            "last_error",
+            "last_latency_us",
+            "failing_since",
+            "late_since",
+        ],
     )
     return kept
 
@@ -194,7 +201,7 @@ def _without_stored(outcomes: Iterable[Outcome]) -> list[Outcome]:
 
 
 def _note_latest(probe: Probe, outcome: Outcome) -> None:
-    probe.leased_until = None
+    probe.leased_until = probe.late_since = None
     probe.last_at = outcome.started_at
     probe.last_error = outcome.error_class
     probe.last_latency_us = outcome.latency_us
@@ -225,6 +232,23 @@ def release(name: str, holder: UUID) -> None:
 
 def note_queued(name: str, now: datetime) -> None:
     Heartbeat.objects.filter(name=name).update(queued_at=now)
+
+
+def beat(name: str, now: datetime) -> datetime | None:
+    """Note that a periodic piece of work is done now; return when it was before."""
+    row, _ = Heartbeat.objects.get_or_create(name=name)
+    Heartbeat.objects.filter(name=name).update(beat_at=now)
+    return row.beat_at
+
+
+def note_late(probe_ids: Collection[int], now: datetime) -> None:
+    """Note since when results are late; what is noted already stays."""
+    Probe.objects.filter(pk__in=probe_ids, late_since=None).update(late_since=now)
+
+
+def forgive_late(now: datetime) -> None:
+    """Count all lateness from now on: nothing ran meanwhile, by our own doing."""
+    Probe.objects.filter(late_since__isnull=False).update(late_since=now)
 
 
 def is_deserted(name: str, now: datetime) -> bool:

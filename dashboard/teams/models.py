@@ -28,6 +28,8 @@ class Gateway(models.Model):
         help_text="Let probes reach loopback and private addresses of this gateway.",
     )
     created_at = models.DateTimeField(auto_now_add=True)
+    # When its TLS certificate ends, as the latest connection showed.
+    certificate_expires_at = models.DateTimeField(null=True, editable=False)
 
     class Meta:
         ordering = ["name"]

@@ -1,6 +1,6 @@
 """Read what is known of teams and their credits."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -35,6 +35,7 @@ class Burn:
     remaining: float
     readings: int
     span: timedelta
+    auto_refill: bool = False
 
     @property
     def hours_left(self) -> float | None:
@@ -47,25 +48,45 @@ def burn(team: Team, now: datetime) -> Burn | None:
 
     A rise between two readings is a refill, not negative use.
     """
-    rows = CreditReading.objects.filter(
-        team=team, read_at__gt=now - BURN_WINDOW, read_at__lte=now
-    ).order_by("read_at")
-    readings = [
-        (read_at, remaining)
-        for read_at, remaining in rows.values_list("read_at", "remaining")
-        if remaining is not None
-    ]
+    return burns([team.pk], now).get(team.pk)
+
+
+def burns(team_ids: Collection[int], now: datetime) -> dict[int, Burn]:
+    """Return the paces of many teams in one query; those with too few readings lack."""
+    rows = (
+        CreditReading.objects.filter(
+            team__in=team_ids,
+            read_at__gt=now - BURN_WINDOW,
+            read_at__lte=now,
+            remaining__isnull=False,
+        )
+        .order_by("read_at")
+        .values_list("team_id", "read_at", "remaining", "auto_refill")
+    )
+    by_team: dict[int, list[_Reading]] = {}
+    for team_id, read_at, remaining, auto_refill in rows:
+        reading = (read_at, remaining or 0.0, bool(auto_refill))
+        by_team.setdefault(team_id, []).append(reading)
+    paces = {team_id: _burn(readings) for team_id, readings in by_team.items()}
+    return {team_id: pace for team_id, pace in paces.items() if pace is not None}
+
+
+_Reading = tuple[datetime, float, bool]
+
+
+def _burn(readings: Sequence[_Reading]) -> Burn | None:
     if len(readings) < _LEAST_READINGS:
         return None
     span = readings[-1][0] - readings[0][0]
     if span < _LEAST_SPAN:
         return None
     spent = sum(
-        max(0.0, before - after) for (_, before), (_, after) in pairwise(readings)
+        max(0.0, before - after) for (_, before, _), (_, after, _) in pairwise(readings)
     )
     return Burn(
         per_hour=spent / (span.total_seconds() / 3600),
         remaining=readings[-1][1],
         readings=len(readings),
         span=span,
+        auto_refill=readings[-1][2],
     )

@@ -1,11 +1,11 @@
 """Write what is known of gateways and teams."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from apiclient.base_url import parse_base_url
-from dashboard.teams.models import CreditReading, Team
+from dashboard.teams.models import CreditReading, Gateway, Team
 from dashboard.teams.rows import save_fields
 
 
@@ -36,6 +36,14 @@ class Credits:
     used: float | None
     remaining: float | None
     auto_refill: bool | None = None
+
+
+def record_certificates(expiries: Mapping[int, datetime]) -> None:
+    """Store when the gateways' certificates end, where that is new; by gateway id."""
+    for gateway_id, expires_at in expiries.items():
+        Gateway.objects.filter(pk=gateway_id).exclude(
+            certificate_expires_at=expires_at
+        ).update(certificate_expires_at=expires_at)
 
 
 def record_sightings(sightings: Sequence[Sighting]) -> None:

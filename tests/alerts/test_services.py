@@ -56,7 +56,7 @@ def test_default_rules_are_installed_once_and_kept_as_changed() -> None:
 
     install_default_rules()
 
-    assert Rule.objects.count() == 5
+    assert Rule.objects.count() == 8
     assert not Rule.objects.get(name="Gateway down").enabled
 
 

@@ -5,9 +5,12 @@ None of them reads the database or the clock, so that the same code can judge th
 """
 
 from dashboard.alerts.rules.breaker import BreakerSight, breaker_open
+from dashboard.alerts.rules.certificate import certificate
 from dashboard.alerts.rules.credits import Credits, Epoch, credits_left
 from dashboard.alerts.rules.error_rate import error_rate, wilson_lower
+from dashboard.alerts.rules.forecast import Pace, credits_forecast
 from dashboard.alerts.rules.gateway import gateway_down
+from dashboard.alerts.rules.no_data import Silence, is_late, no_data
 from dashboard.alerts.rules.team import TeamSight, team_state
 from dashboard.alerts.rules.verdict import (
     CLEAR,
@@ -31,16 +34,22 @@ __all__ = [
     "Evidence",
     "Level",
     "Limits",
+    "Pace",
     "Sample",
     "Severity",
+    "Silence",
     "Step",
     "TeamSight",
     "Verdict",
     "breaker_open",
+    "certificate",
+    "credits_forecast",
     "credits_left",
     "error_rate",
     "gateway_down",
+    "is_late",
     "is_worse",
+    "no_data",
     "team_state",
     "wilson_lower",
 ]

@@ -15,6 +15,7 @@ from dashboard.alerts.models import (
     RuleKind,
     Severity,
 )
+from dashboard.alerts.stories import LIMIT_UNITS
 from dashboard.probes.taxonomy import meaning
 from dashboard.web import words
 from dashboard.web.pages.parts import Badge, Link
@@ -203,8 +204,8 @@ def _value(shown: Incident, value: float | None) -> str:
         return ""
     if shown.kind in _RATES:
         return words.percent(value)
-    unit = " credits" if shown.kind == RuleKind.CREDITS else ""
-    return words.number(value) + unit
+    unit = {RuleKind.CREDITS: "credits", **LIMIT_UNITS}.get(RuleKind(shown.kind), "")
+    return f"{words.number(value)} {unit}".rstrip()
 
 
 def _places(shown: Incident) -> list[Link]:

@@ -1,0 +1,287 @@
+"""Forecast, certificate and missing results: as tapes, and on the database."""
+
+from datetime import timedelta
+
+import pytest
+from django.core.exceptions import ValidationError
+
+from dashboard.alerts.delivery import deliver
+from dashboard.alerts.models import Incident, Notification, Rule, RuleKind
+from dashboard.alerts.rules import (
+    Limits,
+    Pace,
+    Silence,
+    Step,
+    certificate,
+    credits_forecast,
+    no_data,
+)
+from dashboard.alerts.services import (
+    evaluate_all,
+    evaluate_slow,
+    install_default_rules,
+)
+from dashboard.probes.models import Outcome
+from dashboard.probes.services import record
+from dashboard.teams.queries import burns
+from tests.alerts.conftest import after, make_recipient
+from tests.alerts.mailbox import Mailbox
+from tests.factories import (
+    NOW,
+    make_gateway,
+    make_probe,
+    make_reading,
+    make_team,
+)
+
+HOURS = Limits(warn_at=24, critical_at=6)
+DAYS = Limits(warn_at=21, critical_at=7)
+
+
+def pace(hours: float, *, auto_refill: bool = False) -> Pace:
+    return Pace(10.0, 10.0 * hours, 24.0, 200, auto_refill)
+
+
+@pytest.mark.parametrize(
+    ("told", "step", "level"),
+    [
+        (None, Step.HOLD, ""),
+        (pace(100), Step.CLEAR, ""),
+        (pace(31), Step.CLEAR, ""),
+        (pace(29), Step.HOLD, ""),  # an open one stays till it is well above
+        (pace(24), Step.FIRE, "low"),
+        (pace(6.1), Step.FIRE, "low"),
+        (pace(6), Step.FIRE, "critical"),
+        (pace(0.5), Step.FIRE, "critical"),
+        (pace(0), Step.HOLD, ""),  # gone: the rule of credits tells of it
+        (pace(3, auto_refill=True), Step.CLEAR, ""),
+        (Pace(0.0, 100.0, 24.0, 50), Step.CLEAR, ""),  # nothing is used
+    ],
+)
+def test_a_forecast_is_judged_by_the_hours_left(
+    told: Pace | None, step: Step, level: str
+) -> None:
+    """A-43."""
+    verdict = credits_forecast(told, HOURS, NOW)
+
+    assert (verdict.step, verdict.level) == (step, level)
+
+
+def test_a_forecast_says_on_what_it_rests() -> None:
+    """A-43: at whose pace."""
+    text = credits_forecast(pace(5), HOURS, NOW).text
+
+    assert text == "credits last 5 h more at the pace of the last 24 h (10 an hour)"
+
+
+@pytest.mark.parametrize(
+    ("days", "step", "level"),
+    [
+        (None, Step.HOLD, ""),
+        (90, Step.CLEAR, ""),
+        (21.1, Step.CLEAR, ""),
+        (21, Step.FIRE, "raised"),
+        (7, Step.FIRE, "high"),
+        (-1, Step.FIRE, "high"),
+    ],
+)
+def test_a_certificate_is_judged_by_the_days_left(
+    days: float | None, step: Step, level: str
+) -> None:
+    """A-35."""
+    expires_at = None if days is None else NOW + timedelta(days=days)
+    verdict = certificate(expires_at, DAYS, NOW)
+
+    assert (verdict.step, verdict.level) == (step, level)
+    if days == -1:
+        assert "has expired" in verdict.text
+
+
+@pytest.mark.parametrize(
+    ("silent_s", "late_s", "period_s", "step"),
+    [
+        (60, None, 60, Step.CLEAR),
+        (119, None, 60, Step.CLEAR),
+        (150, 20, 60, Step.HOLD),
+        (180, 60, 60, Step.HOLD),  # late for a period only
+        (300, 180, 60, Step.FIRE),
+        (179, 140, 5, Step.HOLD),  # never before 180 s
+        (180, 140, 5, Step.FIRE),
+        (899, 800, 300, Step.HOLD),
+        (900, 420, 300, Step.FIRE),
+        (3600, 10, 60, Step.HOLD),  # just switched on again, or we just came back
+        (None, None, 60, Step.HOLD),  # never a result, first look
+        (None, 100, 60, Step.HOLD),
+        (None, 181, 60, Step.FIRE),
+    ],
+)
+def test_a_missing_result_is_judged_by_its_period(
+    silent_s: float | None, late_s: float | None, period_s: int, step: Step
+) -> None:
+    """A-80."""
+
+    def ago(seconds: float | None) -> object:
+        return None if seconds is None else NOW - timedelta(seconds=seconds)
+
+    silence = Silence(ago(silent_s), ago(late_s), period_s)  # type: ignore[arg-type]
+
+    assert no_data(silence, NOW).step is step
+
+
+def kinds() -> list[str]:
+    found = Incident.objects.filter(resolved_at=None).order_by("kind")
+    return list(found.values_list("kind", flat=True))
+
+
+@pytest.mark.django_db
+class TestOnTheDatabase:
+    @pytest.fixture(autouse=True)
+    def _rules(self) -> None:
+        install_default_rules()
+        make_recipient()
+
+    def test_a_probe_without_results_is_told_and_ends_with_the_next(
+        self, mailbox: Mailbox
+    ) -> None:
+        """A-80: distinct from down."""
+        probe = make_probe(make_team(), last_at=NOW)
+        for seconds in range(0, 400, 15):
+            evaluate_all(after(seconds))
+        assert kinds() == ["no_data"]
+        deliver(after(500))
+        assert "no result for 6 min (one every 60 s is due)" in str(mailbox.messages[0]["Subject"])
+
+        record(
+            [
+                Outcome(
+                    probe=probe,
+                    started_at=after(410),
+                    latency_us=1,
+                    elapsed_us=1,
+                    attempts=1,
+                )
+            ]
+        )
+        evaluate_all(after(415))
+
+        assert kinds() == []
+
+    def test_time_in_which_we_did_nothing_is_no_evidence(self) -> None:
+        """A-51, A-83: after a pause the probes have their turn first."""
+        make_probe(make_team(), last_at=NOW)
+        evaluate_all(after(130))
+
+        evaluate_all(after(7200))
+
+        assert kinds() == []
+
+    def test_what_is_switched_off_is_not_missed(self) -> None:
+        """A-80."""
+        make_probe(make_team(), last_at=NOW, enabled=False)
+        for seconds in range(0, 600, 15):
+            evaluate_all(after(seconds))
+
+        assert kinds() == []
+
+    def test_a_forecast_opens_escalates_and_ends_with_the_refill(self) -> None:
+        """A-43: a refill in the middle is not negative use."""
+        team = make_team()
+        make_probe(team, last_at=NOW)
+        for hour in range(11):
+            make_reading(team, 3600 * hour, remaining=500 - 40 * hour)
+        evaluate_slow(after(10 * 3600))
+        opened = Incident.objects.get(kind=RuleKind.CREDITS_FORECAST)
+        assert (opened.level, opened.value) == ("critical", 2.5)
+
+        make_reading(team, 11 * 3600, remaining=5000)
+        evaluate_slow(after(11 * 3600))
+
+        assert kinds() == []
+        burn = burns([team.pk], after(11 * 3600))[team.pk]
+        assert burn.per_hour == pytest.approx(400 / 11)
+
+    @pytest.mark.parametrize("readings", [2, 3])
+    def test_too_few_readings_forecast_nothing(self, readings: int) -> None:
+        """A-43: three, over an hour."""
+        team = make_team()
+        make_probe(team, last_at=NOW)
+        for number in range(readings):
+            make_reading(team, 600 * number, remaining=100 - 40 * number)
+        evaluate_slow(after(3600))
+
+        assert kinds() == []
+
+    def test_each_team_has_its_own_pace(self) -> None:
+        """A-43."""
+        fast, slow = make_team(), make_team()
+        for hour in range(5):
+            make_reading(fast, 3600 * hour, remaining=500 - 100 * hour)
+            make_reading(slow, 3600 * hour, remaining=500 - hour)
+        found = burns([fast.pk, slow.pk], after(4 * 3600))
+
+        assert (found[fast.pk].per_hour, found[slow.pk].per_hour) == (100, 1)
+
+    def test_the_other_evaluation_leaves_slow_incidents_alone(self) -> None:
+        team = make_team()
+        make_probe(team, last_at=after(4 * 3600))
+        for hour in range(5):
+            make_reading(team, 3600 * hour, remaining=450 - 100 * hour)
+        evaluate_slow(after(4 * 3600))
+
+        evaluate_all(after(4 * 3600 + 5))
+
+        assert "credits_forecast" in kinds()
+
+    def test_credits_that_are_gone_speak_for_their_forecast(self) -> None:
+        """A-57: exhausted, not low: that one may have been told days ago."""
+        team = make_team()
+        make_probe(team, last_at=after(4 * 3600))
+        for hour in range(5):
+            make_reading(team, 3600 * hour, remaining=450 - 100 * hour)
+        evaluate_slow(after(4 * 3600))
+        make_reading(team, 4 * 3600 + 60, remaining=0)
+        evaluate_all(after(4 * 3600 + 61))
+
+        forecast = Incident.objects.get(kind=RuleKind.CREDITS_FORECAST)
+        assert forecast.inhibited_by is not None
+        assert forecast.inhibited_by.kind == RuleKind.CREDITS
+
+    def test_a_certificate_is_told_once_for_its_gateway(self) -> None:
+        """A-35."""
+        gateway = make_gateway(certificate_expires_at=NOW + timedelta(days=10))
+        make_probe(gateway=gateway, last_at=NOW)
+        make_probe(make_team(gateway), last_at=NOW)
+        evaluate_all(NOW)
+        evaluate_all(after(15))
+
+        assert Notification.objects.count() == 1
+        incident = Incident.objects.get()
+        assert incident.summary == (
+            f"{gateway}: the TLS certificate expires in 10 days (2026-03-12 12:00 UTC)"
+        )
+
+        gateway.certificate_expires_at = NOW + timedelta(days=90)
+        gateway.save()
+        evaluate_all(after(30))
+        assert kinds() == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "limit", "ok"),
+    [
+        (RuleKind.CREDITS_FORECAST, 24, True),
+        (RuleKind.CERTIFICATE, 21, True),
+        (RuleKind.CERTIFICATE, 0, False),
+        (RuleKind.ERROR_RATE, 24, False),
+        (RuleKind.CREDITS, 0.2, True),
+    ],
+)
+def test_limits_are_checked_in_the_unit_of_their_kind(
+    kind: RuleKind, limit: float, *, ok: bool
+) -> None:
+    rule = Rule(name="x", kind=kind, warn_at=limit)
+    if ok:
+        rule.clean()
+    else:
+        with pytest.raises(ValidationError):
+            rule.clean()
