@@ -208,6 +208,8 @@ PROBE_THREADS = env.number("GATEWATCH_PROBE_THREADS", 16, least=2)
 # How long a mail waits for others of the same cause, and how far apart two mails of one
 # gateway to one person are at least (Alertmanager's group_wait and group_interval).
 MAIL_GROUP_WAIT_S = env.number("GATEWATCH_MAIL_WAIT_S", 5 if DEMO else 30, least=0)
+# An alarm that nobody acknowledges is mailed again after this; 0: never.
+MAIL_REPEAT_S = env.number("GATEWATCH_MAIL_REPEAT_S", 4 * 3600, least=0)
 MAIL_GROUP_INTERVAL_S = env.number(
     "GATEWATCH_MAIL_INTERVAL_S", 30 if DEMO else 300, least=0
 )

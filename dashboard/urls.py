@@ -27,6 +27,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("incidents/", incidents.incidents, name="incidents"),
     path("incidents/<int:pk>/", incidents.incident, name="incident"),
     path("incidents/<int:pk>/acknowledge/", incidents.acknowledge, name="acknowledge"),
+    path("incidents/<int:pk>/note/", incidents.note, name="note"),
     path("mail/", mail.mail, name="mail"),
     path("mail/test/", mail.test_mail, name="test_mail"),
     path("mail/<int:pk>/retry/", mail.retry, name="retry"),

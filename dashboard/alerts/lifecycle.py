@@ -4,7 +4,7 @@ Every function is one savepoint in the caller's transaction, and changes a row o
 the state that the caller saw: of two evaluators at once, one wins and one does nothing.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from datetime import datetime, timedelta
 
@@ -12,13 +12,14 @@ from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 
 from dashboard.alerts import outbox
-from dashboard.alerts.models import Incident, Rule, RuleKind
+from dashboard.alerts.models import Event, EventKind, Incident, Rule, RuleKind
 from dashboard.alerts.rules import Evidence, Verdict, is_worse
 from dashboard.alerts.targets import Target
 
 # How often the numbers of a firing incident are written anew.
 _REFRESH = timedelta(seconds=10)
 _SUMMARY_LENGTH = 300
+_TEXT_LENGTH = 1000
 # While such an incident eases, the worst numbers stay.
 _TOLD_AT_WORST = (RuleKind.ERROR_RATE, RuleKind.GATEWAY_DOWN)
 
@@ -29,7 +30,7 @@ def open_incident(
     """Open an incident; None when another evaluator opened it first."""
     try:
         with transaction.atomic():
-            return Incident.objects.create(
+            incident = Incident.objects.create(
                 rule=rule,
                 kind=target.kind,
                 identity=target.identity,
@@ -41,6 +42,8 @@ def open_incident(
                 opened_at=now,
                 **_numbers(target, verdict, now),
             )
+            note(incident, EventKind.OPENED, now, verdict.text)
+            return incident
     except IntegrityError:
         return None
 
@@ -53,14 +56,26 @@ def keep(incident: Incident, target: Target, verdict: Verdict, now: datetime) ->
         return
     numbers = _refreshed(incident, target, verdict, now)
     # The level is the worst so far, so that each level is told once.
-    steps = {"level": verdict.level, "severity": verdict.severity} if worse else {}
+    steps = _step_up(verdict) if worse else {}
     changed = Incident.objects.filter(
         pk=incident.pk, resolved_at=None, level=incident.level
     ).update(**numbers, **steps)
     for name, value in {**numbers, **steps}.items():
         setattr(incident, name, value)
-    if changed and worse and incident.inhibited_by_id is None:
-        outbox.queue_escalation(incident, now)
+    if changed and worse:
+        note(incident, EventKind.ESCALATED, now, verdict.text)
+        if incident.inhibited_by_id is None:
+            outbox.queue_escalation(incident, now)
+
+
+def _step_up(verdict: Verdict) -> dict[str, object]:
+    """Return what a worse level changes: who was on it knew of a lesser one."""
+    return {
+        "level": verdict.level,
+        "severity": verdict.severity,
+        "acknowledged_at": None,
+        "acknowledged_by": None,
+    }
 
 
 def _refreshed(
@@ -86,16 +101,48 @@ def resolve(incident: Incident, now: datetime) -> bool:
     )
     if changed:
         incident.resolved_at = now
+        note(incident, EventKind.RESOLVED, now)
         outbox.queue_recovery(incident, now)
     return bool(changed)
 
 
-def acknowledge(incident: Incident, user: User, now: datetime) -> bool:
-    """Note that `user` is on it; False when somebody was before, or it is over."""
-    return bool(
-        Incident.objects.filter(
-            pk=incident.pk, acknowledged_at=None, resolved_at=None
-        ).update(acknowledged_at=now, acknowledged_by=user)
+@transaction.atomic
+def acknowledge(incident: Incident, user: User, now: datetime, text: str = "") -> bool:
+    """Note that `user` is on it; False when somebody was before, or it is over.
+
+    Reminders end until it gets worse.
+    """
+    changed = Incident.objects.filter(
+        pk=incident.pk, acknowledged_at=None, resolved_at=None
+    ).update(acknowledged_at=now, acknowledged_by=user)
+    if changed:
+        note(incident, EventKind.ACKNOWLEDGED, now, text, user)
+    return bool(changed)
+
+
+def remind(incidents: Iterable[Incident], now: datetime) -> None:
+    """Queue the reminders that are due of open incidents that nobody is on."""
+    untouched = [
+        incident
+        for incident in incidents
+        if incident.acknowledged_at is None and incident.inhibited_by_id is None
+    ]
+    numbers = outbox.due_reminders(untouched, now) if untouched else {}
+    for incident in untouched:
+        if incident.pk in numbers:
+            outbox.queue_reminder(incident, numbers[incident.pk], now)
+
+
+def note(
+    incident: Incident,
+    kind: EventKind,
+    now: datetime,
+    text: str = "",
+    actor: User | None = None,
+) -> None:
+    """Write one line of the incident's timeline."""
+    Event.objects.create(
+        incident=incident, kind=kind, at=now, text=text[:_TEXT_LENGTH], actor=actor
     )
 
 

@@ -14,6 +14,7 @@ from django.template.loader import render_to_string
 from dashboard.alerts.batches import Batch
 from dashboard.alerts.models import Change, Delivery, Notification
 from dashboard.alerts.stories import SUBJECT_LENGTH, Story, headline, story
+from dashboard.lib.spans import duration
 
 _LOCAL_URL = "http://127.0.0.1:8000"
 
@@ -24,11 +25,17 @@ class Letter:
 
     subject: str
     recovery: bool
+    reminder: bool
     gateway: str
     stories: tuple[Story, ...]
     link: str
     home: str
     sent_at: datetime
+
+    @property
+    def repeats_after(self) -> str:
+        """How soon it is mailed again, "4 h"; empty for never."""
+        return duration(settings.MAIL_REPEAT_S) if settings.MAIL_REPEAT_S else ""
 
     @property
     def first(self) -> Story:
@@ -48,6 +55,7 @@ def compose_test(to: str, now: datetime) -> EmailMultiAlternatives:
     letter = Letter(
         subject="[Gatewatch] Test mail: mails arrive",
         recovery=False,
+        reminder=False,
         gateway="",
         stories=(),
         link=home,
@@ -98,10 +106,12 @@ def _letter(batch: Batch, now: datetime) -> Letter:
             key=lambda one: one.rank,
         )
     )
+    reminder = all(row.change == Change.REPEATED for row in batch.rows)
     link = stories[0].link if len(stories) == 1 else f"{home}/incidents/"
     return Letter(
-        subject=headline(stories, recovery=batch.recovery),
+        subject=headline(stories, recovery=batch.recovery, reminder=reminder),
         recovery=batch.recovery,
+        reminder=reminder,
         gateway=stories[0].gateway,
         stories=stories,
         link=link,

@@ -95,7 +95,9 @@ class Rule(models.Model):
         if self.kind in (RuleKind.CREDITS_FORECAST, RuleKind.CERTIFICATE):
             unit = "hours" if self.kind == RuleKind.CREDITS_FORECAST else "days"
             return "" if limit > 0 else f"{limit:g} is no number of {unit}."
-        return "" if 0 <= limit <= 1 else f"{limit:g} is not 0 to 1; 0.2 is 20 %."
+        return (
+            "" if 0 <= limit <= 1 else f"{limit:g} is not between 0 and 1; 0.2 is 20 %."
+        )
 
 
 class Incident(models.Model):
@@ -130,6 +132,8 @@ class Incident(models.Model):
     acknowledged_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True
     )
+    # The worst level that people were, or will be, mailed of.
+    told_level = models.CharField(max_length=20, blank=True)
     # Another incident of the same cause, whose mail speaks for this one too.
     inhibited_by = models.ForeignKey(
         "self", models.SET_NULL, null=True, related_name="inhibits"
@@ -155,6 +159,36 @@ class Incident(models.Model):
     @property
     def is_open(self) -> bool:
         return self.resolved_at is None
+
+
+class EventKind(models.TextChoices):
+    """What happened to an incident; its mails are told by their notifications."""
+
+    OPENED = "opened"
+    ESCALATED = "escalated"
+    SPOKEN_FOR = "spoken_for", "spoken for"
+    RELEASED = "released", "on its own again"
+    ACKNOWLEDGED = "acknowledged"
+    NOTE = "note"
+    RESOLVED = "resolved"
+
+
+class Event(models.Model):
+    """One line of an incident's timeline, written in the transaction of the change."""
+
+    incident = models.ForeignKey(Incident, models.CASCADE, related_name="events")
+    kind = models.CharField(max_length=12, choices=EventKind.choices)
+    at = models.DateTimeField()
+    actor = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True
+    )
+    text = models.CharField(max_length=1000, blank=True)
+
+    class Meta:
+        ordering = ["at", "pk"]
+
+    def __str__(self) -> str:
+        return f"{self.kind}: {self.text}"
 
 
 class Recipient(models.Model):
@@ -184,11 +218,14 @@ class Recipient(models.Model):
 class Change(models.TextChoices):
     OPENED = "opened"
     ESCALATED = "escalated"
+    REPEATED = "repeated"
     RESOLVED = "resolved"
 
 
-# What tells of trouble; the rest tells of its end.
+# What tells of trouble for the first time.
 NEWS = (Change.OPENED, Change.ESCALATED)
+# All that tells of trouble; the rest tells of its end.
+TROUBLE = (*NEWS, Change.REPEATED)
 
 
 class Delivery(models.TextChoices):
@@ -213,6 +250,8 @@ class Notification(models.Model):
     incident = models.ForeignKey(Incident, models.CASCADE, related_name="notifications")
     change = models.CharField(max_length=10, choices=Change.choices)
     level = models.CharField(max_length=20, blank=True)
+    # Which reminder it is, from 1; 0 for what is none.
+    number = models.PositiveSmallIntegerField(default=0)
     channel = models.CharField(max_length=10, default="email")
     recipient = models.CharField(max_length=254)
     state = models.CharField(
@@ -232,7 +271,14 @@ class Notification(models.Model):
         ordering = ["-created_at"]
         constraints = [
             models.UniqueConstraint(
-                fields=["incident", "change", "level", "channel", "recipient"],
+                fields=[
+                    "incident",
+                    "change",
+                    "level",
+                    "number",
+                    "channel",
+                    "recipient",
+                ],
                 name="one_notification_per_change_and_recipient",
             )
         ]

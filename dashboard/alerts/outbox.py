@@ -7,9 +7,16 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db.models import Q
+from django.db.models import Count, Max, Q
 
-from dashboard.alerts.models import NEWS, Change, Delivery, Incident, Notification
+from dashboard.alerts.models import (
+    NEWS,
+    TROUBLE,
+    Change,
+    Delivery,
+    Incident,
+    Notification,
+)
 from dashboard.alerts.recipients import recipients_of
 
 # A row that was claimed may have arrived though nobody recorded it.
@@ -42,6 +49,7 @@ def queue_opening(incident: Incident, now: datetime) -> None:
         incident=incident, change=Change.OPENED, state=Delivery.DROPPED
     ).update(state=Delivery.QUEUED, created_at=now, due_at=_after_wait(now))
     _queue(incident, Change.OPENED, recipients_of(incident), now)
+    _note_told(incident)
 
 
 def queue_escalation(incident: Incident, now: datetime) -> None:
@@ -51,6 +59,7 @@ def queue_escalation(incident: Incident, now: datetime) -> None:
     """
     knowing = _knowing(incident)
     _queue(incident, Change.ESCALATED, knowing, now, level=incident.level, at_once=True)
+    _note_told(incident)
 
 
 def queue_recovery(incident: Incident, now: datetime) -> None:
@@ -59,10 +68,43 @@ def queue_recovery(incident: Incident, now: datetime) -> None:
     _queue(incident, Change.RESOLVED, _knowing(incident), now)
 
 
+def due_reminders(incidents: Iterable[Incident], now: datetime) -> dict[int, int]:
+    """Return the number of the reminder that is due, by incident id.
+
+    One is due MAIL_REPEAT_S after the last mail of trouble, while nothing waits to go.
+    Source: Alertmanager's repeat_interval.
+    """
+    if not settings.MAIL_REPEAT_S:
+        return {}
+    told = (
+        Notification.objects.filter(
+            incident__in=[i.pk for i in incidents], change__in=TROUBLE
+        )
+        .exclude(state=Delivery.DROPPED)
+        .values("incident")
+        .annotate(
+            last=Max("sent_at"),
+            number=Max("number"),
+            waiting=Count("pk", filter=Q(state=Delivery.QUEUED)),
+        )
+    )
+    latest = now - timedelta(seconds=settings.MAIL_REPEAT_S)
+    return {
+        row["incident"]: row["number"] + 1
+        for row in told
+        if not row["waiting"] and row["last"] is not None and row["last"] <= latest
+    }
+
+
+def queue_reminder(incident: Incident, number: int, now: datetime) -> None:
+    """Tell those who know of the incident that it still lasts."""
+    _queue(incident, Change.REPEATED, _knowing(incident), now, number=number)
+
+
 def drop_unsent(incident: Incident) -> None:
     """Withdraw the news of an incident that has surely not gone out."""
     Notification.objects.filter(
-        _SURELY_UNTOLD, incident=incident, change__in=NEWS
+        _SURELY_UNTOLD, incident=incident, change__in=TROUBLE
     ).update(state=Delivery.DROPPED)
 
 
@@ -74,6 +116,12 @@ def retry_dead(notification: Notification, now: datetime) -> int:
     return Notification.objects.filter(same, state=Delivery.DEAD).update(
         state=Delivery.QUEUED, due_at=now, attempts=0, leased_until=None
     )
+
+
+def _note_told(incident: Incident) -> None:
+    if incident.told_level != incident.level:
+        incident.told_level = incident.level
+        Incident.objects.filter(pk=incident.pk).update(told_level=incident.level)
 
 
 def _knowing(incident: Incident) -> list[str]:
@@ -88,6 +136,7 @@ def _queue(
     now: datetime,
     *,
     level: str = "",
+    number: int = 0,
     at_once: bool = False,
 ) -> None:
     due_at = now if at_once else _after_wait(now)
@@ -97,6 +146,7 @@ def _queue(
                 incident=incident,
                 change=change,
                 level=level,
+                number=number,
                 recipient=address,
                 created_at=now,
                 due_at=due_at,

@@ -9,9 +9,9 @@ from django.db import InterfaceError, OperationalError, transaction
 from dashboard.alerts import lifecycle, outbox
 from dashboard.alerts.inhibition import Open, inhibitor
 from dashboard.alerts.judges import Case, cases, slow_cases
-from dashboard.alerts.models import Incident, Rule, RuleKind
+from dashboard.alerts.models import EventKind, Incident, Rule, RuleKind
 from dashboard.alerts.rulebook import install_default_rules, limits_of
-from dashboard.alerts.rules import Step, Verdict, is_late
+from dashboard.alerts.rules import Step, Verdict, is_late, is_worse
 from dashboard.alerts.situation import Situation, load
 from dashboard.probes import services as probes
 from dashboard.probes.kinds import KINDS
@@ -43,6 +43,7 @@ def evaluate_all(now: datetime) -> None:
     _find_late(now)
     known = load(None, now)
     _end_unwatched(known, _judge(known, cases), SLOW_KINDS)
+    lifecycle.remind(Incident.objects.filter(resolved_at=None), now)
 
 
 @transaction.atomic
@@ -131,11 +132,13 @@ def _speak(known: Situation, firing: Mapping[str, Verdict]) -> None:
         greater = inhibitor(view, views)
         verdict = firing.get(incident.identity)
         if greater is not None:
-            _mute(incident, greater.pk)
+            _mute(incident, greater.pk, known.now)
         elif _has_failed_since(incident, verdict):
-            _release(incident)
+            _release(incident, known.now)
             if incident.pk not in told | waiting:
                 outbox.queue_opening(incident, known.now)
+            elif is_worse(incident.level, than=incident.told_level):
+                outbox.queue_escalation(incident, known.now)
 
 
 def _has_failed_since(incident: Incident, verdict: Verdict | None) -> bool:
@@ -149,14 +152,17 @@ def _has_failed_since(incident: Incident, verdict: Verdict | None) -> bool:
     return latest is None or latest > spoken_for_by.resolved_at
 
 
-def _mute(incident: Incident, greater_pk: int) -> None:
+def _mute(incident: Incident, greater_pk: int, now: datetime) -> None:
     if incident.inhibited_by_id != greater_pk:
+        greater = Incident.objects.get(pk=greater_pk)
+        lifecycle.note(incident, EventKind.SPOKEN_FOR, now, f"by: {greater.summary}")
         Incident.objects.filter(pk=incident.pk).update(inhibited_by=greater_pk)
     outbox.drop_unsent(incident)
 
 
-def _release(incident: Incident) -> None:
+def _release(incident: Incident, now: datetime) -> None:
     if incident.inhibited_by_id is not None:
+        lifecycle.note(incident, EventKind.RELEASED, now)
         Incident.objects.filter(pk=incident.pk).update(inhibited_by=None)
 
 

@@ -106,12 +106,15 @@ def story(incident: Incident, home: str, now: datetime) -> Story:
     )
 
 
-def headline(stories: Sequence[Story], *, recovery: bool) -> str:
+def headline(
+    stories: Sequence[Story], *, recovery: bool, reminder: bool = False
+) -> str:
     """Return the subject: how bad, where, what, since when or for how long."""
     first = stories[0]
     worst = min(one.rank for one in stories)
     severity = next(one.severity for one in stories if one.rank == worst)
-    word = "RESOLVED" if recovery else severity.upper()
+    still = "STILL " if reminder else ""
+    word = "RESOLVED" if recovery else f"{still}{severity.upper()}"
     what = _what(stories)
     if recovery:
         when = f"after {first.lasted}"

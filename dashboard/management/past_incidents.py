@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from dashboard.alerts import targets
-from dashboard.alerts.lifecycle import open_incident
-from dashboard.alerts.models import Incident, Rule, RuleKind
+from dashboard.alerts.lifecycle import note, open_incident
+from dashboard.alerts.models import EventKind, Incident, Rule, RuleKind
 from dashboard.alerts.rulebook import limits_of
 from dashboard.alerts.rules import (
     Credits,
@@ -119,6 +119,7 @@ def _write(
         elif incident is not None and verdict.step is Step.CLEAR:
             incident.resolved_at = incident.evaluated_at = moment
             incident.save(update_fields=["resolved_at", "evaluated_at"])
+            note(incident, EventKind.RESOLVED, moment)
             incident = None
 
 

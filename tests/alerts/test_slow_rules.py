@@ -149,7 +149,9 @@ class TestOnTheDatabase:
             evaluate_all(after(seconds))
         assert kinds() == ["no_data"]
         deliver(after(500))
-        assert "no result for 6 min (one every 60 s is due)" in str(mailbox.messages[0]["Subject"])
+        assert "no result for 6 min (one every 60 s is due)" in str(
+            mailbox.messages[0]["Subject"]
+        )
 
         record(
             [

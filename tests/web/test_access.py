@@ -36,6 +36,7 @@ PLACES = {
     "incidents": ("get", "all"),
     "incident": ("get", "team"),
     "acknowledge": ("post", "team"),
+    "note": ("post", "team"),
     "mail": ("get", "admin"),
     "test_mail": ("post", "admin"),
     "retry": ("post", "admin"),
@@ -67,7 +68,7 @@ class Site:
             return reverse(name, args=[self.pks["probe"]])
         if name in {"team", "incident", "retry"}:
             return reverse(name, args=[self.pks[name]])
-        if name == "acknowledge":
+        if name in {"acknowledge", "note"}:
             return reverse(name, args=[self.pks["incident"]])
         return reverse(name)
 
@@ -189,7 +190,7 @@ def test_only_managers_spend_credits(site: Site, name: str, role: Role) -> None:
     assert dora.post(reverse(name, args=[probe.pk])).status_code == 404
 
 
-@pytest.mark.parametrize("name", ["run", "acknowledge"])
+@pytest.mark.parametrize("name", ["run", "acknowledge", "note"])
 def test_a_viewer_only_looks(site: Site, name: str) -> None:
     incident = Incident.objects.get()
     eve = person("eve", incident.team, Role.VIEWER).client

@@ -255,6 +255,36 @@ class TestTeams:
 
         assert text.index("Poor") < text.index("Rich")
 
+    def test_the_timeline_has_notes_and_mails(
+        self, admin_page: Client, admin: User
+    ) -> None:
+        incident = make_incident(resolved_at=NOW)
+        Notification.objects.create(
+            incident=incident,
+            change=Change.OPENED,
+            recipient="ops@example.com",
+            state=Delivery.SENT,
+            created_at=NOW,
+            due_at=NOW,
+            sent_at=NOW,
+        )
+        address = reverse("note", args=[incident.pk])
+
+        admin_page.post(address, {"text": f"  Restarted the proxy {HOSTILE} "})
+        admin_page.post(address, {"text": "  "})
+
+        assert incident.events.count() == 1
+        text = page(admin_page, "incident", incident.pk)
+        assert "Restarted the proxy" in text
+        assert "opened, to ops@example.com" in text
+        assert HOSTILE not in text
+
+    def test_an_incident_names_what_it_speaks_for(self, admin_page: Client) -> None:
+        greater = make_incident(summary="The gateway is down")
+        make_incident(summary="A probe fails", inhibited_by=greater)
+
+        assert "A probe fails" in page(admin_page, "incident", greater.pk)
+
     @pytest.mark.parametrize("number", [3, 30])
     def test_the_list_asks_a_constant_number_of_queries(
         self,

@@ -9,6 +9,7 @@ from django.urls import reverse
 from django.utils.safestring import SafeString
 
 from dashboard.alerts.models import (
+    Change,
     Delivery,
     Incident,
     Notification,
@@ -23,6 +24,7 @@ from dashboard.web.ranges import Tab
 from dashboard.web.states import Tone
 
 PAGE_SIZE = 50
+_MOST_LESSER = 50
 FILTERS = {"": "All", "open": "Open", "resolved": "Resolved"}
 _RATES = {RuleKind.ERROR_RATE, RuleKind.GATEWAY_DOWN}
 
@@ -126,6 +128,16 @@ class Told:
 
 
 @dataclass(frozen=True, slots=True)
+class Moment:
+    """One line of the timeline."""
+
+    at: SafeString
+    what: str
+    who: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class IncidentPage:
     title: str
     badge: Badge
@@ -142,10 +154,14 @@ class IncidentPage:
     classes: list[ClassCount]
     details: list[str]
     inhibitor: Link | None
+    speaks_for: list[Link]
     acknowledged: str
+    timeline: list[Moment]
     told: list[Told]
     may_acknowledge: bool
+    may_note: bool
     acknowledge_url: str
+    note_url: str
 
 
 def incident(
@@ -153,7 +169,7 @@ def incident(
     notifications: Sequence[Notification],
     now: datetime,
     *,
-    may_acknowledge: bool,
+    may_operate: bool,
 ) -> IncidentPage:
     ended = shown.resolved_at
     lasted = ((ended or now) - shown.opened_at).total_seconds()
@@ -176,13 +192,46 @@ def incident(
         inhibitor=Link(greater.summary, reverse("incident", args=[greater.pk]))
         if greater
         else None,
+        speaks_for=[
+            Link(lesser.summary, reverse("incident", args=[lesser.pk]))
+            for lesser in shown.inhibits.order_by("opened_at", "pk")[:_MOST_LESSER]
+        ],
         acknowledged=_acknowledged(shown),
+        timeline=_timeline(shown, notifications, now),
         told=[_told(each, now) for each in notifications],
-        may_acknowledge=may_acknowledge
-        and shown.is_open
-        and shown.acknowledged_at is None,
+        may_acknowledge=may_operate and shown.is_open and shown.acknowledged_at is None,
+        may_note=may_operate,
         acknowledge_url=reverse("acknowledge", args=[shown.pk]),
+        note_url=reverse("note", args=[shown.pk]),
     )
+
+
+def _timeline(
+    shown: Incident, notifications: Sequence[Notification], now: datetime
+) -> list[Moment]:
+    """Return what happened and what was mailed, in order, the latest last."""
+    lines = [
+        (
+            event.at,
+            event.get_kind_display().capitalize(),
+            str(event.actor or ""),
+            event.text,
+        )
+        for event in shown.events.select_related("actor")
+    ]
+    mails: dict[tuple[datetime, str], list[str]] = {}
+    for each in notifications:
+        if each.state == Delivery.SENT and each.sent_at is not None:
+            change = Change(each.change).label.lower()
+            mails.setdefault((each.sent_at, change), []).append(each.recipient)
+    lines += [
+        (at, "Mailed", "", f"{change}, to {', '.join(sorted(people))}")
+        for (at, change), people in mails.items()
+    ]
+    return [
+        Moment(words.time(at, now), what, who, text)
+        for at, what, who, text in sorted(lines, key=lambda line: line[0])
+    ]
 
 
 def class_counts(counts: dict[str, int]) -> list[ClassCount]:

@@ -8,6 +8,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
 from dashboard.alerts import lifecycle
+from dashboard.alerts.models import EventKind
 from dashboard.web import access
 from dashboard.web.live import template_of
 from dashboard.web.pages import incidents as page
@@ -33,7 +34,7 @@ def incident(request: HttpRequest, pk: int) -> HttpResponse:
         found,
         list(found.notifications.order_by("created_at", "recipient")),
         timezone.now(),
-        may_acknowledge=access.may_operate(request.user, found.team),
+        may_operate=access.may_operate(request.user, found.team),
     )
     return render(request, template_of(request, "incident"), {"page": shown})
 
@@ -45,8 +46,24 @@ def acknowledge(request: HttpRequest, pk: int) -> HttpResponse:
     if not access.may_operate(request.user, found.team):
         raise Http404
     assert isinstance(request.user, User)
-    if lifecycle.acknowledge(found, request.user, timezone.now()):
+    text = request.POST.get("text", "").strip()
+    if lifecycle.acknowledge(found, request.user, timezone.now(), text):
         messages.success(request, "Acknowledged: the others see that you are on it.")
+    return redirect("incident", pk)
+
+
+@require_POST
+def note(request: HttpRequest, pk: int) -> HttpResponse:
+    """Add a line to the timeline, also of an incident that is over."""
+    found = access.incident_or_404(request.user, pk)
+    if not access.may_operate(request.user, found.team):
+        raise Http404
+    assert isinstance(request.user, User)
+    text = request.POST.get("text", "").strip()
+    if text:
+        lifecycle.note(found, EventKind.NOTE, timezone.now(), text, request.user)
+    else:
+        messages.error(request, "An empty note was not kept.")
     return redirect("incident", pk)
 
 
