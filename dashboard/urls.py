@@ -12,6 +12,7 @@ from dashboard.web.views import (
     overview,
     probes,
     setup,
+    silences,
     start,
     teams,
 )
@@ -28,6 +29,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("incidents/<int:pk>/", incidents.incident, name="incident"),
     path("incidents/<int:pk>/acknowledge/", incidents.acknowledge, name="acknowledge"),
     path("incidents/<int:pk>/note/", incidents.note, name="note"),
+    path("silences/", silences.silences, name="silences"),
+    path("silences/<int:pk>/end/", silences.end, name="end_silence"),
     path("mail/", mail.mail, name="mail"),
     path("mail/test/", mail.test_mail, name="test_mail"),
     path("mail/<int:pk>/retry/", mail.retry, name="retry"),

@@ -64,7 +64,7 @@ def keep(incident: Incident, target: Target, verdict: Verdict, now: datetime) ->
         setattr(incident, name, value)
     if changed and worse:
         note(incident, EventKind.ESCALATED, now, verdict.text)
-        if incident.inhibited_by_id is None:
+        if incident.inhibited_by_id is None and incident.silence_id is None:
             outbox.queue_escalation(incident, now)
 
 
@@ -125,7 +125,9 @@ def remind(incidents: Iterable[Incident], now: datetime) -> None:
     untouched = [
         incident
         for incident in incidents
-        if incident.acknowledged_at is None and incident.inhibited_by_id is None
+        if incident.acknowledged_at is None
+        and incident.inhibited_by_id is None
+        and incident.silence_id is None
     ]
     numbers = outbox.due_reminders(untouched, now) if untouched else {}
     for incident in untouched:

@@ -1,3 +1,5 @@
+from datetime import timedelta
+
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import models
@@ -100,6 +102,54 @@ class Rule(models.Model):
         )
 
 
+LONGEST_SILENCE = timedelta(days=30)
+
+
+class Silence(models.Model):
+    """A time in which nobody is mailed of matching incidents; empty matches all.
+
+    Who was told of an incident before is told of its end all the same. What still fires
+    at the end of the silence is told then.
+    """
+
+    gateway = models.ForeignKey(
+        Gateway, models.CASCADE, null=True, blank=True, help_text="Empty: all gateways."
+    )
+    team = models.ForeignKey(
+        Team, models.CASCADE, null=True, blank=True, help_text="Empty: all teams."
+    )
+    probe = models.ForeignKey(
+        Probe, models.CASCADE, null=True, blank=True, help_text="Empty: all probes."
+    )
+    kind = models.CharField(
+        "alarms",
+        max_length=20,
+        choices=RuleKind.choices,
+        blank=True,
+        help_text="Empty: all kinds.",
+    )
+    starts_at = models.DateTimeField("from")
+    ends_at = models.DateTimeField("until")
+    reason = models.CharField(max_length=200)
+    author = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, editable=False
+    )
+
+    class Meta:
+        ordering = ["-ends_at"]
+
+    def __str__(self) -> str:
+        return self.reason
+
+    def clean(self) -> None:
+        if None in (getattr(self, "starts_at", None), getattr(self, "ends_at", None)):
+            return  # the form has said so already
+        if self.ends_at <= self.starts_at:
+            raise ValidationError({"ends_at": "It ends before it begins."})
+        if self.ends_at - self.starts_at > LONGEST_SILENCE:
+            raise ValidationError({"ends_at": "A silence lasts 30 days at most."})
+
+
 class Incident(models.Model):
     """An alarm from its opening to its end: at most one open for each identity."""
 
@@ -134,6 +184,10 @@ class Incident(models.Model):
     )
     # The worst level that people were, or will be, mailed of.
     told_level = models.CharField(max_length=20, blank=True)
+    # What keeps its mails back now; who was told before is told of its end.
+    silence = models.ForeignKey(
+        Silence, models.SET_NULL, null=True, related_name="incidents"
+    )
     # Another incident of the same cause, whose mail speaks for this one too.
     inhibited_by = models.ForeignKey(
         "self", models.SET_NULL, null=True, related_name="inhibits"
@@ -168,6 +222,8 @@ class EventKind(models.TextChoices):
     ESCALATED = "escalated"
     SPOKEN_FOR = "spoken_for", "spoken for"
     RELEASED = "released", "on its own again"
+    SILENCED = "silenced"
+    AUDIBLE = "audible", "no longer silenced"
     ACKNOWLEDGED = "acknowledged"
     NOTE = "note"
     RESOLVED = "resolved"

@@ -6,10 +6,10 @@ from datetime import datetime, timedelta
 
 from django.db import InterfaceError, OperationalError, transaction
 
-from dashboard.alerts import lifecycle, outbox
+from dashboard.alerts import lifecycle, outbox, silences
 from dashboard.alerts.inhibition import Open, inhibitor
 from dashboard.alerts.judges import Case, cases, slow_cases
-from dashboard.alerts.models import EventKind, Incident, Rule, RuleKind
+from dashboard.alerts.models import EventKind, Incident, Rule, RuleKind, Silence
 from dashboard.alerts.rulebook import install_default_rules, limits_of
 from dashboard.alerts.rules import Step, Verdict, is_late, is_worse
 from dashboard.alerts.situation import Situation, load
@@ -127,12 +127,17 @@ def _speak(known: Situation, firing: Mapping[str, Verdict]) -> None:
     )
     told = outbox.told(incidents)
     waiting = outbox.queued_or_dead(incidents)
+    silenced = silences.active(known.now)
     views = [_open(incident, told=incident.pk in told) for incident in incidents]
     for incident, view in zip(incidents, views, strict=True):
         greater = inhibitor(view, views)
         verdict = firing.get(incident.identity)
+        silence = silences.covering(silenced, incident)
+        _note_silence(incident, silence, known.now)
         if greater is not None:
             _mute(incident, greater.pk, known.now)
+        elif silence is not None:
+            outbox.drop_unsent(incident)
         elif _has_failed_since(incident, verdict):
             _release(incident, known.now)
             if incident.pk not in told | waiting:
@@ -150,6 +155,18 @@ def _has_failed_since(incident: Incident, verdict: Verdict | None) -> bool:
         return True
     latest = verdict.evidence.latest
     return latest is None or latest > spoken_for_by.resolved_at
+
+
+def _note_silence(incident: Incident, silence: Silence | None, now: datetime) -> None:
+    pk = silence.pk if silence else None
+    if incident.silence_id == pk:
+        return
+    Incident.objects.filter(pk=incident.pk).update(silence=pk)
+    if silence is None:
+        lifecycle.note(incident, EventKind.AUDIBLE, now)
+    elif incident.silence_id is None:
+        until = f"until {silence.ends_at:%Y-%m-%d %H:%M} UTC: {silence.reason}"
+        lifecycle.note(incident, EventKind.SILENCED, now, until)
 
 
 def _mute(incident: Incident, greater_pk: int, now: datetime) -> None:

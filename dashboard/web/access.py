@@ -14,7 +14,7 @@ from django.db.models import Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 
-from dashboard.alerts.models import Incident
+from dashboard.alerts.models import Incident, Silence
 from dashboard.probes.models import Probe
 from dashboard.teams.models import Membership, Role, Team
 
@@ -43,11 +43,30 @@ def probes(user: Visitor) -> QuerySet[Probe]:
 
 def incidents(user: Visitor) -> QuerySet[Incident]:
     everything = Incident.objects.select_related(
-        "gateway", "team", "probe__gateway", "probe__team", "inhibited_by"
+        "gateway", "team", "probe__gateway", "probe__team", "inhibited_by", "silence"
     )
     if is_site_admin(user):
         return everything
     return everything.filter(_is_own(user))
+
+
+def silences(user: Visitor) -> QuerySet[Silence]:
+    """Return those of one's teams, and those that hold for all teams of a gateway."""
+    everything = Silence.objects.select_related("gateway", "team", "probe", "author")
+    if is_site_admin(user):
+        return everything
+    own = _own_team_ids(user)
+    gateways = Team.objects.filter(pk__in=own).values("gateway")
+    wide = Q(team=None, probe=None) & (Q(gateway=None) | Q(gateway__in=gateways))
+    return everything.filter(Q(team__in=own) | wide)
+
+
+def operable_teams(user: Visitor) -> QuerySet[Team]:
+    """Return the teams whose alarms the user may silence and acknowledge."""
+    if is_site_admin(user):
+        return teams(user)
+    operated = Membership.objects.filter(user_id=user.pk or 0, role__in=_OPERATORS)
+    return teams(user).filter(pk__in=operated.values("team"))
 
 
 def team_or_404(user: Visitor, pk: int) -> Team:

@@ -8,13 +8,15 @@ from django import forms
 from django.contrib.auth.forms import BaseUserCreationForm
 from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
+from django.db.models import QuerySet
 from django.http import QueryDict
 
+from dashboard.alerts.models import RuleKind
 from dashboard.probes.addresses import why_refused
 from dashboard.probes.kinds import KINDS, runs_a_day
 from dashboard.probes.models import Probe, ProbeKind
 from dashboard.teams.keys import check_key
-from dashboard.teams.models import Gateway, printable
+from dashboard.teams.models import Gateway, Team, printable
 from dashboard.teams.services import clean_base_url
 
 
@@ -135,6 +137,40 @@ class CostForm(forms.Form):
             assert isinstance(field, forms.ChoiceField)
             field.choices = [(alias, alias) for alias in aliases]
         return form
+
+
+SILENCE_HOURS = {1: "1 hour", 4: "4 hours", 24: "1 day", 168: "7 days", 720: "30 days"}
+
+
+class SilenceForm(forms.Form):
+    """What is silenced from now on, for how long, and why.
+
+    Only site administrators may leave the team empty: that silences all of them.
+    """
+
+    team = forms.ModelChoiceField(queryset=Team.objects.none(), empty_label="All teams")
+    kind = forms.ChoiceField(
+        label="Alarms", required=False, choices=[("", "All kinds"), *RuleKind.choices]
+    )
+    hours = forms.TypedChoiceField(
+        label="For", coerce=int, choices=list(SILENCE_HOURS.items()), initial=4
+    )
+    reason = forms.CharField(
+        max_length=200,
+        validators=[printable],
+        help_text="The others read it: what is done, and by whom.",
+    )
+
+    def __init__(
+        self, *args: Any, operable: QuerySet[Team], for_all: bool, **kwargs: Any
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        field = self.fields["team"]
+        assert isinstance(field, forms.ModelChoiceField)
+        field.queryset = operable
+        field.required = not for_all
+        if not for_all:
+            field.empty_label = None
 
 
 class TestMailForm(forms.Form):

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 
 import pytest
 from django.contrib.auth.models import User
@@ -15,6 +16,7 @@ from dashboard.alerts.models import (
     Notification,
     RuleKind,
     Severity,
+    Silence,
 )
 from dashboard.probes.models import ProbeKind
 from dashboard.teams.models import Role
@@ -37,6 +39,8 @@ PLACES = {
     "incident": ("get", "team"),
     "acknowledge": ("post", "team"),
     "note": ("post", "team"),
+    "silences": ("get", "all"),
+    "end_silence": ("post", "team"),
     "mail": ("get", "admin"),
     "test_mail": ("post", "admin"),
     "retry": ("post", "admin"),
@@ -66,7 +70,7 @@ class Site:
             return reverse("setup", args=["not-a-token"])
         if name in {"probe", "run", "accept", "stop"}:
             return reverse(name, args=[self.pks["probe"]])
-        if name in {"team", "incident", "retry"}:
+        if name in {"team", "incident", "retry", "end_silence"}:
             return reverse(name, args=[self.pks[name]])
         if name in {"acknowledge", "note"}:
             return reverse(name, args=[self.pks["incident"]])
@@ -96,6 +100,9 @@ def site(admin: User) -> Site:
         created_at=NOW,
         due_at=NOW,
     )
+    silence = Silence.objects.create(
+        team=team, starts_at=NOW, ends_at=NOW + timedelta(days=1), reason="Maintenance"
+    )
     root = Client()
     root.force_login(admin)
     return Site(
@@ -109,6 +116,7 @@ def site(admin: User) -> Site:
         pks={
             "probe": probe.pk,
             "team": team.pk,
+            "end_silence": silence.pk,
             "incident": incident.pk,
             "retry": mail.pk,
         },
@@ -190,7 +198,7 @@ def test_only_managers_spend_credits(site: Site, name: str, role: Role) -> None:
     assert dora.post(reverse(name, args=[probe.pk])).status_code == 404
 
 
-@pytest.mark.parametrize("name", ["run", "acknowledge", "note"])
+@pytest.mark.parametrize("name", ["run", "acknowledge", "note", "end_silence"])
 def test_a_viewer_only_looks(site: Site, name: str) -> None:
     incident = Incident.objects.get()
     eve = person("eve", incident.team, Role.VIEWER).client

@@ -2,7 +2,7 @@
 
 from django.contrib import admin
 
-from dashboard.alerts.models import Incident, Notification, Recipient, Rule
+from dashboard.alerts.models import Incident, Notification, Recipient, Rule, Silence
 from dashboard.web.admin.readonly import AnyModelAdmin, ReadOnlyAdmin
 
 
@@ -20,6 +20,14 @@ class RecipientAdmin(AnyModelAdmin):
     list_filter = ["gateway", "team"]
     list_select_related = ["gateway", "team"]
     search_fields = ["email"]
+
+
+@admin.register(Silence)
+class SilenceAdmin(AnyModelAdmin):
+    list_display = ["reason", "kind", "gateway", "team", "starts_at", "ends_at"]
+    list_filter = ["kind", "gateway", "team"]
+    list_select_related = ["gateway", "team"]
+    search_fields = ["reason"]
 
 
 @admin.register(Incident)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from urllib.parse import urlencode
 
 from django.db.models import F, QuerySet
 from django.urls import reverse
@@ -155,6 +156,8 @@ class IncidentPage:
     details: list[str]
     inhibitor: Link | None
     speaks_for: list[Link]
+    silenced: SafeString | None
+    silence_url: str
     acknowledged: str
     timeline: list[Moment]
     told: list[Told]
@@ -196,6 +199,8 @@ def incident(
             Link(lesser.summary, reverse("incident", args=[lesser.pk]))
             for lesser in shown.inhibits.order_by("opened_at", "pk")[:_MOST_LESSER]
         ],
+        silenced=words.time(shown.silence.ends_at, now) if shown.silence else None,
+        silence_url=_silence_url(shown) if may_operate and shown.is_open else "",
         acknowledged=_acknowledged(shown),
         timeline=_timeline(shown, notifications, now),
         told=[_told(each, now) for each in notifications],
@@ -204,6 +209,13 @@ def incident(
         acknowledge_url=reverse("acknowledge", args=[shown.pk]),
         note_url=reverse("note", args=[shown.pk]),
     )
+
+
+def _silence_url(shown: Incident) -> str:
+    chosen = {"kind": shown.kind}
+    if shown.team_id is not None:
+        chosen["team"] = str(shown.team_id)
+    return f"{reverse('silences')}?{urlencode(chosen)}"
 
 
 def _timeline(

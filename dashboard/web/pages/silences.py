@@ -1,0 +1,70 @@
+"""What the page of silences shows."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db.models import QuerySet
+from django.urls import reverse
+from django.utils.safestring import SafeString
+
+from dashboard.alerts.models import RuleKind, Silence
+from dashboard.web import words
+from dashboard.web.pages.parts import Badge
+from dashboard.web.states import Tone
+
+_MOST = 50
+
+
+@dataclass(frozen=True, slots=True)
+class SilenceRow:
+    """One silence; `end_url` is empty where the visitor may not end it."""
+
+    badge: Badge
+    what: str
+    reason: str
+    author: str
+    starts: SafeString
+    ends: SafeString
+    end_url: str
+
+
+def rows(
+    seen: QuerySet[Silence],
+    operable_team_ids: Collection[int],
+    now: datetime,
+    *,
+    for_all: bool,
+) -> list[SilenceRow]:
+    """Return the latest silences, those that last longest first."""
+    return [
+        _row(each, now, may_end=for_all or each.team_id in operable_team_ids)
+        for each in seen[:_MOST]
+    ]
+
+
+def _row(silence: Silence, now: datetime, *, may_end: bool) -> SilenceRow:
+    is_over = silence.ends_at <= now
+    if is_over:
+        badge = Badge(Tone.OFF, "over")
+    elif silence.starts_at > now:
+        badge = Badge(Tone.UNKNOWN, "coming")
+    else:
+        badge = Badge(Tone.WARN, "active")
+    return SilenceRow(
+        badge=badge,
+        what=_what(silence),
+        reason=silence.reason,
+        author=str(silence.author or "unknown"),
+        starts=words.time(silence.starts_at, now),
+        ends=words.time(silence.ends_at, now),
+        end_url=reverse("end_silence", args=[silence.pk])
+        if may_end and not is_over
+        else "",
+    )
+
+
+def _what(silence: Silence) -> str:
+    kind = RuleKind(silence.kind).label if silence.kind else "All alarms"
+    place = silence.probe or silence.team or silence.gateway
+    return f"{kind} of {place}" if place else f"{kind} of everything"

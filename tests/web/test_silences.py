@@ -1,0 +1,97 @@
+"""The page of silences: who may silence what."""
+
+from datetime import timedelta
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from dashboard.alerts.models import RuleKind, Silence
+from dashboard.teams.models import Role
+from tests.factories import make_team
+from tests.web.people import person
+
+pytestmark = pytest.mark.django_db
+ADDRESS = "/silences/"
+
+
+def ask(client: Client, **fields: object) -> int:
+    told = {"team": "", "kind": "", "hours": "4", "reason": "moving", **fields}
+    return client.post(ADDRESS, told).status_code
+
+
+def test_an_operator_silences_his_team(client: Client) -> None:
+    """A-59: the author, the reason and an end."""
+    team = make_team()
+    olga = person("olga", team, Role.OPERATOR).client
+
+    assert ask(olga, team=team.pk, kind=RuleKind.CREDITS) == 302
+
+    silence = Silence.objects.get()
+    assert (silence.team, silence.kind, str(silence.author)) == (
+        team,
+        "credits",
+        "olga",
+    )
+    assert silence.ends_at - silence.starts_at == timedelta(hours=4)
+    assert "moving" in olga.get(ADDRESS).content.decode()
+
+
+def test_an_operator_silences_no_other_team_and_not_all() -> None:
+    team, other = make_team(), make_team()
+    olga = person("olga", team, Role.OPERATOR).client
+
+    assert ask(olga, team=other.pk) == 200
+    assert ask(olga) == 200
+    assert not Silence.objects.exists()
+
+
+def test_a_viewer_sees_no_form_and_may_not_post() -> None:
+    team = make_team()
+    vera = person("vera", team, Role.VIEWER).client
+
+    assert ask(vera, team=team.pk) == 404
+    assert "New silence" not in vera.get(ADDRESS).content.decode()
+
+
+def test_a_site_admin_silences_everything(admin_page: Client) -> None:
+    assert ask(admin_page) == 302
+
+    assert "All alarms of everything" in admin_page.get(ADDRESS).content.decode()
+
+
+@pytest.mark.parametrize("wrong", [{"hours": "9999"}, {"reason": ""}, {"kind": "x"}])
+def test_bad_input_is_told_beside_its_field(
+    admin_page: Client, wrong: dict[str, object]
+) -> None:
+    assert ask(admin_page, **wrong) == 200
+    assert not Silence.objects.exists()
+
+
+def test_strangers_see_nothing_of_a_teams_silence() -> None:
+    now = timezone.now()
+    Silence.objects.create(
+        team=make_team(), starts_at=now, ends_at=now + timedelta(1), reason="secret"
+    )
+    bob = person("bob", make_team(), Role.OPERATOR).client
+
+    assert "secret" not in bob.get(ADDRESS).content.decode()
+
+
+def test_ending_is_for_those_who_may_silence(admin_page: Client) -> None:
+    team = make_team()
+    now = timezone.now()
+    silence = Silence.objects.create(
+        team=team, starts_at=now, ends_at=now + timedelta(1), reason="x"
+    )
+    address = reverse("end_silence", args=[silence.pk])
+    everything = Silence.objects.create(
+        starts_at=now, ends_at=now + timedelta(1), reason="all"
+    )
+    olga = person("olga", team, Role.OPERATOR).client
+
+    assert olga.post(reverse("end_silence", args=[everything.pk])).status_code == 404
+    assert olga.post(address).status_code == 302
+    silence.refresh_from_db()
+    assert silence.ends_at <= timezone.now()
