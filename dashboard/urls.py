@@ -7,6 +7,7 @@ from django.urls import URLPattern, URLResolver, path, reverse_lazy
 from dashboard.api import health
 from dashboard.web.views import (
     account,
+    breakers,
     incidents,
     mail,
     overview,
@@ -29,6 +30,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("incidents/<int:pk>/", incidents.incident, name="incident"),
     path("incidents/<int:pk>/acknowledge/", incidents.acknowledge, name="acknowledge"),
     path("incidents/<int:pk>/note/", incidents.note, name="note"),
+    path("breakers/", breakers.breakers, name="breakers"),
+    path("breakers/<int:pk>/force/", breakers.force, name="force"),
     path("silences/", silences.silences, name="silences"),
     path("silences/<int:pk>/end/", silences.end, name="end_silence"),
     path("mail/", mail.mail, name="mail"),

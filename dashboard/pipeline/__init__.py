@@ -25,11 +25,13 @@ from dashboard.pipeline.asks import prepare, put
 from dashboard.pipeline.prober import Prober
 from dashboard.pipeline.recorder import Recorder
 from dashboard.pipeline.shift import Shift, revive
+from dashboard.probes.breaker_events import forget_events
 from dashboard.probes.kinds import CHEAP, PAID
 from dashboard.probes.models import Probe
 from dashboard.probes.queries import spent_today
 from dashboard.probes.services import LEASE_MARGIN, follow_clock
 from dashboard.rollups import services as rollups
+from dashboard.rollups.retention import kept_from
 
 logger = logging.getLogger(__name__)
 
@@ -135,3 +137,4 @@ def probe_now(wanted: Sequence[Probe], now: datetime) -> list[Answer]:
 def keep_house() -> None:
     """Delete what is older than its retention; once a day."""
     rollups.prune(timezone.now())
+    forget_events(kept_from("raw", timezone.now()))

@@ -9,7 +9,7 @@ from apiclient.redact import Secret
 from apiclient.team_payloads import Credits as ToldCredits
 from apiclient.team_payloads import Team as ToldTeam
 from dashboard.probes.kinds import KINDS
-from dashboard.probes.models import Outcome, ProbeKind
+from dashboard.probes.models import BreakerEvent, Outcome, ProbeKind
 from dashboard.teams.services import Credits, Sighting
 
 _DETAIL_LENGTH = 500
@@ -34,12 +34,13 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a run saw: the row to store, and what it told about the team."""
+    """What a run saw: the rows to store, and what it told about the team."""
 
     ask: Ask
     report: CallReport[object]
     outcome: Outcome
     sighting: Sighting | None
+    breaker_events: tuple[BreakerEvent, ...] = ()
 
     @property
     def certificate_expires_at(self) -> datetime | None:

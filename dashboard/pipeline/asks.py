@@ -13,14 +13,17 @@ from apiclient import (
     CallReport,
     Client,
     ErrorClass,
+    Hooks,
+    Transition,
     operations,
 )
 from apiclient.operations import Operation
 from apiclient.payloads import CompletedJob, Health
 from apiclient.redact import redact
 from dashboard.pipeline.answers import Answer, Ask, answer, own_fault
+from dashboard.probes.breaker_events import event_of
 from dashboard.probes.kinds import KINDS
-from dashboard.probes.models import Probe, ProbeKind
+from dashboard.probes.models import BreakerEvent, Probe, ProbeKind
 from dashboard.probes.services import deadline_s
 from dashboard.teams.keys import KeyUnavailableError, resolve
 
@@ -74,6 +77,12 @@ def put(ask: Ask, breakers: BreakerStore) -> Answer:
     if ask.problem:
         report = own_fault(ask, ErrorClass.CONFIG, ask.problem, started_at)
         return answer(ask, report, credits=0.0)
+    events: list[BreakerEvent] = []
+
+    def note(told: Transition) -> None:
+        if event := event_of(ask.gateway_id, told, timezone.now()):
+            events.append(event)
+
     try:
         # A client for each run: no connection, cookie or key is ever shared.
         with Client(
@@ -83,8 +92,9 @@ def put(ask: Ask, breakers: BreakerStore) -> Answer:
             breakers=breakers,
             allow_private=ask.allow_private,
             fresh_connections=True,
+            hooks=Hooks(on_breaker=note),
         ) as client:
-            return _asked(ask, client)
+            return replace(_asked(ask, client), breaker_events=tuple(events))
     except Exception as error:
         logger.exception("probe.internal_error", extra={"probe": ask.probe_id})
         detail = f"{type(error).__name__} in the prober; see the log"

@@ -18,6 +18,7 @@ from django.db import (
 from dashboard.alerts import services as alerts
 from dashboard.pipeline.answers import Answer
 from dashboard.probes import services as probes
+from dashboard.probes.breaker_events import record_events
 from dashboard.probes.breaker_store import TickBreakers
 from dashboard.probes.models import Breaker
 from dashboard.rollups import services as rollups
@@ -149,6 +150,14 @@ class Recorder:
                 ]
             )
             teams.record_certificates(self._new_certificates(answers))
+            record_events(
+                [
+                    event
+                    for answer in answers
+                    if id(answer.outcome) in kept
+                    for event in answer.breaker_events
+                ]
+            )
             rollups.fold(stored)
             for _, breakers in sorted(self._breakers.items()):
                 breakers.flush()

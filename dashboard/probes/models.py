@@ -149,6 +149,39 @@ class Breaker(models.Model):
         return self.key
 
 
+class BreakerEvent(models.Model):
+    """A breaker's change of state, by what it saw or by somebody's hand.
+
+    `before` and `after` are apiclient's BreakerState; `reason` is the last failure's.
+    """
+
+    REASON_LENGTH = 100
+
+    gateway = models.ForeignKey(
+        Gateway, models.CASCADE, related_name="breaker_events", db_index=False
+    )
+    key = models.CharField(max_length=1000)
+    at = models.DateTimeField()
+    before = models.CharField(max_length=13)
+    after = models.CharField(max_length=13)
+    reason = models.CharField(max_length=REASON_LENGTH, blank=True)
+    failures = models.PositiveIntegerField(default=0)
+    # Who forced or reset it; empty where it changed by itself.
+    actor = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True
+    )
+
+    class Meta:
+        ordering = ["-at", "-pk"]
+        indexes = [
+            # The latest changes at a gateway.
+            models.Index(fields=["gateway", "at"], name="breaker_event_by_gateway"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.key}: {self.before} to {self.after}"
+
+
 class Heartbeat(models.Model):
     """When a periodic job last worked; its lease keeps a second one from starting."""
 

@@ -11,7 +11,14 @@ from apiclient.base_url import parse_base_url
 from apiclient.breaker import BreakerState, breaker_key, host_key, state
 from dashboard.probes.breaker_store import as_row
 from dashboard.probes.kinds import KINDS
-from dashboard.probes.models import Breaker, Heartbeat, Outcome, Probe, ProbeKind
+from dashboard.probes.models import (
+    Breaker,
+    BreakerEvent,
+    Heartbeat,
+    Outcome,
+    Probe,
+    ProbeKind,
+)
 from dashboard.teams.models import Gateway
 
 _Owners: TypeAlias = dict[tuple[int, str], tuple[Probe | None, str]]
@@ -32,6 +39,7 @@ def spent_today(probe_ids: Collection[int], now: datetime) -> dict[int, float]:
 class BreakerView:
     """One breaker as people see it; `probe` is None for a whole host's."""
 
+    pk: int
     gateway: Gateway
     probe: Probe | None
     endpoint: str
@@ -55,6 +63,50 @@ def breakers_of(probes: Collection[Probe], now: datetime) -> list[BreakerView]:
     """Return the stored breakers of these probes and of their gateways; one query."""
     gateways = {probe.gateway_id: probe.gateway for probe in probes}
     return _views(_owners(gateways.values(), probes), now)
+
+
+@dataclass(frozen=True, slots=True)
+class BreakerChange:
+    """One change of a breaker's state; `actor` is "" where it changed by itself."""
+
+    gateway: Gateway
+    probe: Probe | None
+    endpoint: str
+    at: datetime
+    before: BreakerState
+    after: BreakerState
+    reason: str
+    failures: int
+    actor: str
+
+
+def breaker_changes(
+    probes: Collection[Probe], since: datetime, most: int
+) -> list[BreakerChange]:
+    """Return the latest changes of these probes' and their gateways' breakers.
+
+    One query, whatever the number of probes.
+    """
+    gateways = {probe.gateway_id: probe.gateway for probe in probes}
+    owners = _owners(gateways.values(), probes)
+    rows = BreakerEvent.objects.filter(
+        gateway__in=gateways, key__in={key for _, key in owners}, at__gte=since
+    ).select_related("actor")
+    return [
+        BreakerChange(
+            gateway=gateways[row.gateway_id],
+            probe=owners[row.gateway_id, row.key][0],
+            endpoint=owners[row.gateway_id, row.key][1],
+            at=row.at,
+            before=BreakerState(row.before),
+            after=BreakerState(row.after),
+            reason=row.reason,
+            failures=row.failures,
+            actor=str(row.actor or ""),
+        )
+        for row in rows[:most]
+        if (row.gateway_id, row.key) in owners
+    ]
 
 
 def _views(owners: _Owners, now: datetime) -> list[BreakerView]:
@@ -95,6 +147,7 @@ def _view(
 ) -> BreakerView:
     is_open = row.open_until > 0
     return BreakerView(
+        pk=row.pk,
         gateway=row.gateway,
         probe=probe,
         endpoint=endpoint,

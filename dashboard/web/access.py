@@ -13,9 +13,11 @@ from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
 from django.db.models import Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
+from django.utils import timezone
 
 from dashboard.alerts.models import Incident, Silence
-from dashboard.probes.models import Probe
+from dashboard.probes.models import Breaker, Probe
+from dashboard.probes.queries import breakers_of
 from dashboard.teams.models import Membership, Role, Team
 
 Visitor = AbstractBaseUser | AnonymousUser
@@ -79,6 +81,16 @@ def probe_or_404(user: Visitor, pk: int) -> Probe:
 
 def incident_or_404(user: Visitor, pk: int) -> Incident:
     return get_object_or_404(incidents(user).select_related("acknowledged_by"), pk=pk)
+
+
+def breaker_or_404(user: Visitor, pk: int) -> tuple[Breaker, Team | None]:
+    """Return a breaker of what the user may see, and its team; None: the gateway's."""
+    breaker = get_object_or_404(Breaker, pk=pk)
+    near = list(probes(user).filter(gateway=breaker.gateway_id))
+    for seen in breakers_of(near, timezone.now()):
+        if seen.pk == pk:
+            return breaker, seen.probe.team if seen.probe else None
+    raise Http404
 
 
 def may_operate(user: Visitor, team: Team | None) -> bool:

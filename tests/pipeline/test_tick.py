@@ -17,7 +17,14 @@ from dashboard.pipeline.prober import Prober
 from dashboard.pipeline.recorder import Recorder
 from dashboard.probes import services
 from dashboard.probes.kinds import CHEAP
-from dashboard.probes.models import Breaker, Heartbeat, Outcome, Probe, ProbeKind
+from dashboard.probes.models import (
+    Breaker,
+    BreakerEvent,
+    Heartbeat,
+    Outcome,
+    Probe,
+    ProbeKind,
+)
 from dashboard.rollups.models import Rollup
 from dashboard.simulator.faults import Fault, FaultKind
 from dashboard.simulator.running import RunningGateway, running_gateway
@@ -150,6 +157,11 @@ def test_an_open_breaker_never_blinds_the_cheap_probes(
 
     assert Outcome.objects.latest("started_at").error_class == ""
     assert Breaker.objects.get(key__endswith="GET /health").open_until == 0
+    changes = BreakerEvent.objects.filter(key__endswith="GET /health").order_by("at")
+    assert list(changes.values_list("before", "after", "reason")) == [
+        ("closed", "open", "server_error"),
+        ("open", "closed", "server_error"),
+    ]
 
 
 class TestDeepProbe:

@@ -1,0 +1,143 @@
+"""The page of the breakers: why each is in its state, what comes next, who forced it."""
+
+from datetime import timedelta
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+from django.urls import reverse
+from pytest_django import DjangoAssertNumQueries
+
+from dashboard.probes.models import Breaker, BreakerEvent, Probe
+from dashboard.probes.queries import breaker_keys
+from tests.factories import NOW, make_gateway, make_probe, make_team
+from tests.web.people import person
+
+pytestmark = pytest.mark.django_db
+
+
+def make_breaker(probe: Probe, **fields: object) -> Breaker:
+    defaults = {
+        "failures": 5,
+        "opened_at": NOW.timestamp() - 10,
+        "open_until": NOW.timestamp() + 50,
+        "reason": "server_error",
+    }
+    key = next(iter(breaker_keys(probe).values()))
+    return Breaker.objects.create(
+        gateway=probe.gateway, key=key, **{**defaults, **fields}
+    )
+
+
+def page(client: Client) -> str:
+    response = client.get(reverse("breakers"))
+    assert response.status_code == 200
+    return response.content.decode()
+
+
+def test_nothing_watched_and_nothing_failed_are_two_things(admin_page: Client) -> None:
+    assert "Nothing is watched yet" in page(admin_page)
+
+    make_probe(make_team())
+
+    assert "none has counted a failure" in page(admin_page)
+
+
+def test_an_open_one_tells_why_and_counts_down(admin_page: Client) -> None:
+    make_breaker(make_probe(make_team()))
+
+    text = page(admin_page)
+
+    assert "Opened after 5 failures, the last: Server error." in text
+    assert "the next trial is in 50 s" in text
+    assert "<title>1 open" in text
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"open_until": NOW.timestamp() - 1}, "The next call is its trial"),
+        ({"open_until": 0, "failures": 2}, "2 failures in a row so far"),
+        ({"open_until": 0, "forced": "forced_open"}, "Forced open by a person"),
+        ({"open_until": 0, "forced": "forced_closed"}, "Forced closed by a person"),
+    ],
+)
+def test_each_state_is_told_in_words(
+    admin_page: Client, fields: dict[str, object], said: str
+) -> None:
+    make_breaker(make_probe(make_team()), **fields)
+
+    assert said in page(admin_page)
+
+
+def test_forcing_it_is_told_with_who_did_it(admin_page: Client) -> None:
+    breaker = make_breaker(make_probe(make_team()))
+    address = reverse("force", args=[breaker.pk])
+
+    admin_page.post(address, {"to": "forced_open"})
+    assert "Forced by root." in page(admin_page)
+    admin_page.post(address, {"to": ""})
+
+    breaker.refresh_from_db()
+    assert (breaker.forced, breaker.open_until) == ("", 0)
+    assert "Reset by root." in page(admin_page)
+
+
+@pytest.mark.parametrize("to", ["half_open", "nonsense", None])
+def test_it_is_forced_to_nothing_else(admin_page: Client, to: str | None) -> None:
+    breaker = make_breaker(make_probe(make_team()))
+    sent = {} if to is None else {"to": to}
+
+    response = admin_page.post(reverse("force", args=[breaker.pk]), sent)
+
+    assert response.status_code == 400
+    assert not BreakerEvent.objects.exists()
+
+
+def test_a_member_sees_and_forces_his_own_teams_only() -> None:
+    gateway = make_gateway()
+    own, other = (make_probe(make_team(gateway, name=n)) for n in ("Own", "Other"))
+    make_breaker(own)
+    strange = make_breaker(other)
+    for probe in (own, other):
+        BreakerEvent.objects.create(
+            gateway=gateway,
+            key=next(iter(breaker_keys(probe).values())),
+            at=NOW - timedelta(hours=1),
+            before="closed",
+            after="open",
+            failures=5,
+            reason="server_error",
+        )
+    alice = person("alice", own.team).client
+
+    text = page(alice)
+
+    assert "Own at" in text
+    assert "Other at" not in text
+    assert text.count("5 failures, the last: Server error.") == 2
+    address = reverse("force", args=[strange.pk])
+    assert alice.post(address, {"to": ""}).status_code == 404
+
+
+@pytest.mark.parametrize("number", [3, 30])
+def test_it_asks_a_constant_number_of_queries(
+    admin_page: Client,
+    admin: User,
+    number: int,
+    django_assert_num_queries: DjangoAssertNumQueries,
+) -> None:
+    gateway = make_gateway()
+    for _ in range(number):
+        breaker = make_breaker(make_probe(make_team(gateway)))
+        BreakerEvent.objects.create(
+            gateway=gateway,
+            key=breaker.key,
+            at=NOW,
+            before="open",
+            after="closed",
+            actor=admin,
+        )
+
+    with django_assert_num_queries(7):
+        page(admin_page)
