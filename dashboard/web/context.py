@@ -5,8 +5,10 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.functional import SimpleLazyObject
 
-from dashboard.web import access
+from dashboard.web import access, words
 from dashboard.web.prober import prober
+
+_THEMES = {"light", "dark"}
 
 
 def site(request: HttpRequest) -> dict[str, object]:
@@ -14,7 +16,11 @@ def site(request: HttpRequest) -> dict[str, object]:
 
     The page of a bad request is drawn before anybody knows who asks, or of which host.
     """
+    theme = request.COOKIES.get("theme", "")
     return {
+        # Empty follows the system; js/look.js writes the cookie.
+        "theme": theme if theme in _THEMES else "",
+        "zone": words.zone(),
         "demo": settings.DEMO,
         "email_configured": settings.EMAIL_CONFIGURED,
         "plain_http": SimpleLazyObject(

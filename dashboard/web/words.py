@@ -1,7 +1,8 @@
-"""Say numbers, times and durations as the pages do."""
+"""Say numbers, times and durations as the pages do; times in the visitor's zone."""
 
 from datetime import UTC, datetime, timedelta
 
+from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
@@ -20,7 +21,18 @@ def ago(at: datetime, now: datetime) -> str:
 
 
 def exact(at: datetime) -> str:
-    return at.astimezone(UTC).strftime("%-d %b %Y, %H:%M:%S UTC")
+    """Return "2 Mar 2026, 11:59:56 UTC", or the zone's own short name."""
+    return timezone.localtime(at).strftime("%-d %b %Y, %H:%M:%S %Z")
+
+
+def minute(at: datetime) -> str:
+    """Return "2 Mar 14:05": a moment in a table whose head names the zone."""
+    return timezone.localtime(at).strftime("%-d %b %H:%M")
+
+
+def zone() -> str:
+    """Return what the pages call the visitor's zone: "UTC", "Europe/Berlin"."""
+    return timezone.get_current_timezone_name().replace("_", " ")
 
 
 def time(at: datetime | None, now: datetime, missing: str = NO_DATA) -> SafeString:
@@ -34,9 +46,9 @@ def time(at: datetime | None, now: datetime, missing: str = NO_DATA) -> SafeStri
 
 def clock(at: datetime, now: datetime) -> SafeString:
     """Return a <time> that reads "14:05:03", with the day when that is not today."""
-    utc = at.astimezone(UTC)
-    same_day = utc.date() == now.astimezone(UTC).date()
-    return _time(at, utc.strftime("%H:%M:%S" if same_day else "%-d %b %H:%M"))
+    local = timezone.localtime(at)
+    same_day = local.date() == timezone.localtime(now).date()
+    return _time(at, local.strftime("%H:%M:%S" if same_day else "%-d %b %H:%M"))
 
 
 def _time(at: datetime, text: str) -> SafeString:

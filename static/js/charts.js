@@ -1,11 +1,15 @@
 /** Draw each canvas[data-chart] from the JSON script whose id it names; redraw on change. */
 
 const drawn = new Map();
+const swatch = document.body.appendChild(document.createElement("i"));
+swatch.hidden = true;
 const DAY_MS = 86400000;
 const STEPS_MS = [1, 5, 10, 15, 30, 60, 120, 180, 360, 720, 1440, 2880, 7200].map((m) => m * 60000);
 
+/** Resolve a token as the theme has it; the property alone would be "light-dark(…)". */
 function colour(name) {
-  return getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
+  swatch.style.color = `var(--${name})`;
+  return getComputedStyle(swatch).color;
 }
 
 function clock(ms, spanMs) {
@@ -125,4 +129,5 @@ function redrawAll() {
 
 drawAll();
 document.addEventListener("htmx:after:swap", drawAll);
+document.addEventListener("gatewatch:theme", redrawAll);
 window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redrawAll);

@@ -34,6 +34,7 @@ PLACES = {
     "run": ("post", "team"),
     "accept": ("post", "team"),
     "stop": ("post", "team"),
+    "search": ("get", "all"),
     "teams": ("get", "all"),
     "team": ("get", "team"),
     "incidents": ("get", "all"),
@@ -225,7 +226,7 @@ def test_a_member_sees_the_health_of_his_teams_gateway_only(site: Site) -> None:
 
 
 def test_nobody_learns_of_other_teams_by_lists(site: Site) -> None:
-    for path in ("/", "/teams/", "/incidents/"):
+    for path in ("/", "/teams/", "/incidents/", "/search/?q=team"):
         assert "The team is suspended" not in text(site.clients["bob"], path)
         assert "suspended" not in text(site.clients["charlie"], path)
 
