@@ -10,7 +10,7 @@ from apiclient.team_payloads import Credits as ToldCredits
 from apiclient.team_payloads import Team as ToldTeam
 from dashboard.probes.kinds import KINDS
 from dashboard.probes.models import BreakerEvent, Outcome, ProbeKind
-from dashboard.teams.services import Credits, Sighting
+from dashboard.teams.services import Credits, Sighting, Terms
 
 _DETAIL_LENGTH = 500
 
@@ -116,22 +116,30 @@ def _sighting(ask: Ask, report: CallReport[object]) -> Sighting | None:
         return None
     match report.value:
         case ToldTeam() as team:
-            return Sighting(
-                ask.team_pk,
-                report.started_at,
-                status=team.status,
-                model_aliases=team.allowed_model_aliases,
-                credits=_credits(team.credits) if team.credits else None,
-            )
+            return team_sighting(ask.team_pk, team, report.started_at)
         case ToldCredits() as told:
             return Sighting(
                 ask.team_pk,
                 report.started_at,
                 status=told.status if told.status_text else None,
                 credits=_credits(told),
+                terms=_terms(told),
             )
         case _:
             return _refused(ask.team_pk, report)
+
+
+def team_sighting(team_pk: int, told: ToldTeam, seen_at: datetime) -> Sighting:
+    """Return what a team's own answer, or its place in the list, tells about it."""
+    return Sighting(
+        team_pk,
+        seen_at,
+        status=told.status,
+        model_aliases=told.allowed_model_aliases,
+        credits=_credits(told.credits) if told.credits else None,
+        organization_id=told.organization_id,
+        terms=_terms(told.credits) if told.credits else None,
+    )
 
 
 def _refused(team_pk: int, report: CallReport[object]) -> Sighting | None:
@@ -143,3 +151,13 @@ def _refused(team_pk: int, report: CallReport[object]) -> Sighting | None:
 
 def _credits(told: ToldCredits) -> Credits:
     return Credits(told.allocated, told.used, told.remaining, told.auto_refill)
+
+
+def _terms(told: ToldCredits) -> Terms:
+    return Terms(
+        budget_mode=told.budget_mode,
+        tokens_per_credit=told.tokens_per_credit,
+        credits_per_dollar=told.credits_per_dollar,
+        refill_amount=told.refill_amount,
+        refill_period=told.refill_period,
+    )

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TypeAlias
 
-from django.db.models import Sum
+from django.db.models import Count, Sum
 
 from apiclient.base_url import parse_base_url
 from apiclient.breaker import BreakerState, breaker_key, host_key, state
 from dashboard.probes.breaker_store import as_row
-from dashboard.probes.kinds import KINDS
+from dashboard.probes.kinds import KINDS, PAID
 from dashboard.probes.models import (
     Breaker,
     BreakerEvent,
@@ -33,6 +33,26 @@ def spent_today(probe_ids: Collection[int], now: datetime) -> dict[int, float]:
         .annotate(total=Sum("credits"))
     )
     return {row["probe"]: row["total"] for row in rows}
+
+
+def uncharged_runs(team_ids: Collection[int], since: datetime) -> dict[int, int]:
+    """Return how many completed jobs with a call each team was not charged for.
+
+    The gateway skips a charge that is larger than what is left: a hint to look at the
+    credits, and no alarm.
+    """
+    rows = (
+        Outcome.objects.filter(
+            probe__team__in=team_ids,
+            probe__kind__in=[kind for kind in PAID if KINDS[kind].credits_per_run],
+            started_at__gte=since,
+            error_class="",
+            credits=0,
+        )
+        .values_list("probe__team")
+        .annotate(runs=Count("pk"))
+    )
+    return {team_id: runs for team_id, runs in rows if team_id is not None}
 
 
 @dataclass(frozen=True, slots=True)

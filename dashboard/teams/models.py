@@ -62,6 +62,13 @@ class Team(models.Model):
     status_at = models.DateTimeField(null=True, blank=True, editable=False)
     # The models it may call, as the gateway last told; the deep probe offers them.
     model_aliases = models.JSONField(default=list, editable=False)
+    organization_id = models.CharField(max_length=255, blank=True, editable=False)
+    # How it pays: "job_based" (a credit a job) or "consumption_…", and at which rate.
+    budget_mode = models.CharField(max_length=40, blank=True, editable=False)
+    tokens_per_credit = models.FloatField(null=True, editable=False)
+    credits_per_dollar = models.FloatField(null=True, editable=False)
+    refill_amount = models.FloatField(null=True, editable=False)
+    refill_period = models.CharField(max_length=40, blank=True, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

@@ -1,17 +1,26 @@
 """Read what is known of teams and their credits."""
 
+from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
+from statistics import median
+from typing import NamedTuple
 
-from django.db.models import OuterRef, Subquery
+from django.db.models import F, OuterRef, QuerySet, Subquery, Window
+from django.db.models.functions import Lag, TruncHour
 
 from dashboard.teams.models import CreditReading, Team
 
 BURN_WINDOW = timedelta(hours=24)
+RECENT = timedelta(hours=6)
 _LEAST_READINGS = 3
 _LEAST_SPAN = timedelta(hours=1)
+# A rise by this share of the allocated credits is a refill; less is a refund.
+_REFILL_SHARE = 0.05
+BASELINE_WINDOW = timedelta(days=7)
+_HOUR = timedelta(hours=1)
 
 
 def latest_readings(team_ids: Collection[int]) -> dict[int, CreditReading]:
@@ -27,20 +36,65 @@ def latest_readings(team_ids: Collection[int]) -> dict[int, CreditReading]:
     return {reading.team_id: reading for reading in readings}
 
 
+class Told(NamedTuple):
+    """A reading that told how many credits remain."""
+
+    at: datetime
+    remaining: float
+    allocated: float | None
+    auto_refill: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Refill:
+    """A rise between two readings that is too large for a refund."""
+
+    at: datetime
+    amount: float
+
+
 @dataclass(frozen=True, slots=True)
 class Burn:
-    """How fast credits go: `per_hour` over the `span` that its readings cover."""
+    """How fast credits go: `per_hour` over the `span` that its readings cover.
+
+    `recent_per_hour` is the pace of the last six hours alone, None for too few readings.
+    """
 
     per_hour: float
     remaining: float
     readings: int
     span: timedelta
     auto_refill: bool = False
+    recent_per_hour: float | None = None
+    refills: tuple[Refill, ...] = ()
+
+    @property
+    def per_day(self) -> float:
+        return self.per_hour * 24
 
     @property
     def hours_left(self) -> float | None:
         """Return how long the credits last at this pace; None when nothing is used."""
-        return self.remaining / self.per_hour if self.per_hour > 0 else None
+        return _lasts(self.remaining, self.per_hour)
+
+    @property
+    def hours_range(self) -> tuple[float, float | None] | None:
+        """Return the shortest and the longest that the credits last at both paces.
+
+        The longest is None where nothing was used at one of them, the whole None where
+        nothing was at either.
+        """
+        paces = [self.per_hour]
+        if self.recent_per_hour is not None:
+            paces.append(self.recent_per_hour)
+        shortest = _lasts(self.remaining, max(paces))
+        if shortest is None:
+            return None
+        return shortest, _lasts(self.remaining, min(paces))
+
+
+def _lasts(remaining: float, per_hour: float) -> float | None:
+    return remaining / per_hour if per_hour > 0 else None
 
 
 def burn(team: Team, now: datetime) -> Burn | None:
@@ -54,39 +108,135 @@ def burn(team: Team, now: datetime) -> Burn | None:
 def burns(team_ids: Collection[int], now: datetime) -> dict[int, Burn]:
     """Return the paces of many teams in one query; those with too few readings lack."""
     rows = (
-        CreditReading.objects.filter(
-            team__in=team_ids,
-            read_at__gt=now - BURN_WINDOW,
-            read_at__lte=now,
-            remaining__isnull=False,
-        )
+        _told(team_ids, now - BURN_WINDOW, now)
         .order_by("read_at")
-        .values_list("team_id", "read_at", "remaining", "auto_refill")
+        .values_list("team_id", "read_at", "remaining", "allocated", "auto_refill")
     )
-    by_team: dict[int, list[_Reading]] = {}
-    for team_id, read_at, remaining, auto_refill in rows:
-        reading = (read_at, remaining or 0.0, bool(auto_refill))
-        by_team.setdefault(team_id, []).append(reading)
-    paces = {team_id: _burn(readings) for team_id, readings in by_team.items()}
+    by_team: dict[int, list[Told]] = defaultdict(list)
+    for team_id, read_at, remaining, allocated, auto_refill in rows:
+        reading = Told(read_at, remaining or 0.0, allocated, bool(auto_refill))
+        by_team[team_id].append(reading)
+    paces = {team_id: _burn(readings, now) for team_id, readings in by_team.items()}
     return {team_id: pace for team_id, pace in paces.items() if pace is not None}
 
 
-_Reading = tuple[datetime, float, bool]
+def _told(
+    team_ids: Collection[int], since: datetime, now: datetime
+) -> QuerySet[CreditReading]:
+    return CreditReading.objects.filter(
+        team__in=team_ids,
+        read_at__gt=since,
+        read_at__lte=now,
+        remaining__isnull=False,
+    )
 
 
-def _burn(readings: Sequence[_Reading]) -> Burn | None:
+def _burn(readings: Sequence[Told], now: datetime) -> Burn | None:
+    per_hour = _pace(readings)
+    if per_hour is None:
+        return None
+    latest = readings[-1]
+    return Burn(
+        per_hour=per_hour,
+        remaining=latest.remaining,
+        readings=len(readings),
+        span=latest.at - readings[0].at,
+        auto_refill=latest.auto_refill,
+        recent_per_hour=_pace([told for told in readings if told.at > now - RECENT]),
+        refills=tuple(
+            Refill(after.at, after.remaining - before.remaining)
+            for before, after in pairwise(readings)
+            if _is_refill(before, after)
+        ),
+    )
+
+
+def _pace(readings: Sequence[Told]) -> float | None:
+    """Return what is used in an hour, None for too few readings."""
     if len(readings) < _LEAST_READINGS:
         return None
-    span = readings[-1][0] - readings[0][0]
+    span = readings[-1].at - readings[0].at
     if span < _LEAST_SPAN:
         return None
     spent = sum(
-        max(0.0, before - after) for (_, before, _), (_, after, _) in pairwise(readings)
+        max(0.0, before.remaining - after.remaining)
+        for before, after in pairwise(readings)
     )
-    return Burn(
-        per_hour=spent / (span.total_seconds() / 3600),
-        remaining=readings[-1][1],
-        readings=len(readings),
-        span=span,
-        auto_refill=readings[-1][2],
+    return spent / (span / _HOUR)
+
+
+def _is_refill(before: Told, after: Told) -> bool:
+    rise = after.remaining - before.remaining
+    if rise <= 0:
+        return False
+    if None not in (before.allocated, after.allocated) and (
+        (after.allocated or 0.0) > (before.allocated or 0.0)
+    ):
+        return True
+    return rise >= _REFILL_SHARE * abs(after.allocated or 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """What a team uses in an hour, against which a spike is one.
+
+    `typical` is the median of the `hours` of the last week that have readings, the last
+    hour left out, `highest` the most of them, and `last_hour` what that one used.
+    """
+
+    last_hour: float
+    typical: float
+    highest: float
+    hours: int
+
+
+def baselines(team_ids: Collection[int], now: datetime) -> dict[int, Baseline]:
+    """Return many teams' baselines in two queries; teams without a full hour lack.
+
+    The database walks a week of the teams' readings, some 10,000 each: this is for
+    once a minute, not for each result.
+    """
+    spent = _spent_by_hour(team_ids, now)
+    last = now - _HOUR
+    covered: dict[int, set[datetime]] = defaultdict(set)
+    hours = (
+        _told(team_ids, now - BASELINE_WINDOW, last)
+        .annotate(hour=TruncHour("read_at", tzinfo=UTC))
+        .order_by()
+        .values_list("team_id", "hour")
+        .distinct()
     )
+    for team_id, hour in hours:
+        covered[team_id].add(hour)
+    found = {}
+    for team_id, known in covered.items():
+        used = [spent[team_id].get(hour, 0.0) for hour in known]
+        found[team_id] = Baseline(
+            last_hour=spent[team_id].get(None, 0.0),
+            typical=median(used),
+            highest=max(used),
+            hours=len(known),
+        )
+    return found
+
+
+def _spent_by_hour(
+    team_ids: Collection[int], now: datetime
+) -> dict[int, dict[datetime | None, float]]:
+    """Return what each team used in each hour of the week, the last one under None."""
+    drops = (
+        _told(team_ids, now - BASELINE_WINDOW, now)
+        .annotate(
+            before=Window(Lag("remaining"), partition_by="team_id", order_by="read_at")
+        )
+        .filter(before__gt=F("remaining"))
+        .values_list("team_id", "read_at", "before", "remaining")
+    )
+    spent: dict[int, dict[datetime | None, float]] = defaultdict(
+        lambda: defaultdict(float)
+    )
+    for team_id, read_at, before, remaining in drops:
+        whole = read_at.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+        hour = None if read_at > now - _HOUR else whole
+        spent[team_id][hour] += before - (remaining or 0.0)
+    return spent

@@ -26,6 +26,8 @@ class Sighting:
     status: str | None = None
     model_aliases: tuple[str, ...] | None = None
     credits: "Credits | None" = None
+    organization_id: str | None = None
+    terms: "Terms | None" = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,17 @@ class Credits:
     used: float | None
     remaining: float | None
     auto_refill: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """How a team pays; "" and None where the gateway did not tell."""
+
+    budget_mode: str = ""
+    tokens_per_credit: float | None = None
+    credits_per_dollar: float | None = None
+    refill_amount: float | None = None
+    refill_period: str = ""
 
 
 def record_certificates(expiries: Mapping[int, datetime]) -> None:
@@ -62,9 +75,25 @@ def record_sightings(sightings: Sequence[Sighting]) -> None:
     )
     seen = Team.objects.in_bulk({sighting.team_id for sighting in sightings})
     for sighting in sightings:
-        team = seen.get(sighting.team_id)
-        if team is not None and sighting.status is not None:
-            team.status, team.status_at = sighting.status, sighting.seen_at
-        if team is not None and sighting.model_aliases is not None:
-            team.model_aliases = list(sighting.model_aliases)
-    save_fields(seen.values(), ["status", "status_at", "model_aliases"])
+        if team := seen.get(sighting.team_id):
+            _note(team, sighting)
+    save_fields(seen.values(), _SEEN)
+
+
+_TERMS = tuple(Terms.__dataclass_fields__)
+_SEEN = ("status", "status_at", "model_aliases", "organization_id", *_TERMS)
+_SHORT = 40
+
+
+def _note(team: Team, sighting: Sighting) -> None:
+    if sighting.status is not None:
+        team.status, team.status_at = sighting.status, sighting.seen_at
+    if sighting.model_aliases is not None:
+        team.model_aliases = list(sighting.model_aliases)
+    if sighting.organization_id is not None:
+        team.organization_id = sighting.organization_id[:255]
+    # A list of teams tells fewer terms than a team: what it leaves out stays.
+    for name in _TERMS if sighting.terms else ():
+        told = getattr(sighting.terms, name)
+        if told is not None and told != "":
+            setattr(team, name, told[:_SHORT] if isinstance(told, str) else told)

@@ -1,9 +1,78 @@
 """How much of a team's credits is left, in the steps that the pages colour."""
 
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
 from dashboard.alerts.rulebook import CREDITS_CRITICAL, CREDITS_LOW
+from dashboard.probes.models import Probe, ProbeKind
+from dashboard.probes.taxonomy import meaning
 from dashboard.teams.models import CreditReading
 from dashboard.web import words
 from dashboard.web.states import Tone
+
+# The probes whose answers tell a team's credits.
+_SOURCES = {ProbeKind.TEAM_STATUS, ProbeKind.BALANCE}
+# No reading is called old before this, whatever the period of its probe.
+_LEAST_PATIENCE = timedelta(seconds=180)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a team's credits stand: a tone, one word, and the reason where one helps.
+
+    What is gone ("exhausted", "overdrawn"), what the gateway does not tell ("unknown"),
+    what is old ("stale") and what cannot be asked ("unreachable") are different words.
+    """
+
+    tone: Tone
+    word: str
+    reason: str = ""
+    is_current: bool = True
+
+
+def standing(
+    reading: CreditReading | None, probes: Iterable[Probe], now: datetime
+) -> Standing:
+    """Say how credits stand by their latest reading and the team's own probes."""
+    sources = [
+        probe
+        for probe in probes
+        if probe.enabled
+        and probe.kind in _SOURCES
+        and (probe.kind != ProbeKind.BALANCE or (probe.team and probe.team.has_key))
+    ]
+    if reading is not None and not is_old(reading, sources, now):
+        tone, word = level(reading)
+        return Standing(tone, word)
+    if not sources:
+        return _old(reading, "stale", "no probe asks for them")
+    if all(probe.last_error for probe in sources):
+        why = meaning(sources[0].last_error).title
+        return _old(reading, "unreachable", f"the last look failed: {why}")
+    # A probe that answers, and no number in its answers.
+    answered = [p for p in sources if p.last_at and not p.last_error]
+    if any(not is_late(probe, now) for probe in answered):
+        return _old(reading, "unknown", "the gateway tells no number")
+    return _old(reading, "stale", "no answer lately")
+
+
+def _old(reading: CreditReading | None, word: str, reason: str) -> Standing:
+    if reading is None and word == "stale":
+        word, reason = "unknown", "no reading yet"
+    return Standing(Tone.UNKNOWN, word, reason, is_current=False)
+
+
+def is_old(reading: CreditReading, sources: Iterable[Probe], now: datetime) -> bool:
+    """Say whether a reading is older than three periods of the probe that tells soonest."""
+    periods = [probe.period_s for probe in sources]
+    patience = timedelta(seconds=3 * min(periods)) if periods else _LEAST_PATIENCE
+    return now - reading.read_at > max(patience, _LEAST_PATIENCE)
+
+
+def is_late(probe: Probe, now: datetime) -> bool:
+    patience = max(3 * timedelta(seconds=probe.period_s), _LEAST_PATIENCE)
+    return probe.last_at is None or now - probe.last_at > patience
 
 
 def share_left(reading: CreditReading) -> float | None:
@@ -19,7 +88,7 @@ def level(reading: CreditReading) -> tuple[Tone, str]:
         return Tone.UNKNOWN, "unknown"
     share = share_left(reading)
     if reading.remaining <= 0:
-        return Tone.BAD, "exhausted"
+        return Tone.BAD, "overdrawn" if reading.remaining < 0 else "exhausted"
     if share is not None and share <= CREDITS_CRITICAL:
         return Tone.BAD, "critical"
     if share is not None and share <= CREDITS_LOW:

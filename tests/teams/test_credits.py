@@ -1,10 +1,18 @@
+from datetime import timedelta
+
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from dashboard.teams.models import CreditReading, Team
-from dashboard.teams.queries import burn, latest_readings
-from dashboard.teams.services import Credits, Sighting, clean_base_url, record_sightings
+from dashboard.teams.queries import Refill, baselines, burn, latest_readings
+from dashboard.teams.services import (
+    Credits,
+    Sighting,
+    Terms,
+    clean_base_url,
+    record_sightings,
+)
 from tests.factories import NOW, make_reading, make_team
 
 HOUR = 3600
@@ -50,6 +58,103 @@ class TestBurn:
 
         assert pace is not None
         assert pace.per_hour == pytest.approx(20 / 3)
+
+    def test_a_refill_is_told_and_a_refund_is_none(self) -> None:
+        team = make_team()
+        for hour, remaining in enumerate([100, 90, 190, 180, 185]):
+            make_reading(team, (hour - 5) * HOUR, remaining=remaining)
+
+        pace = burn(team, NOW)
+
+        assert pace is not None
+        assert pace.refills == (Refill(NOW - timedelta(hours=3), 100),)
+        assert pace.per_day == pytest.approx(20 / 4 * 24)
+
+    def test_a_rise_of_what_is_allocated_is_a_refill_however_small(self) -> None:
+        team = make_team()
+        make_reading(team, -3 * HOUR, remaining=100, allocated=1000)
+        make_reading(team, -2 * HOUR, remaining=101, allocated=1001)
+        make_reading(team, -1 * HOUR, remaining=101, allocated=1001)
+
+        pace = burn(team, NOW)
+
+        assert pace is not None
+        assert [refill.amount for refill in pace.refills] == [1]
+
+    def test_the_runway_is_the_range_of_both_paces(self) -> None:
+        team = make_team()
+        for hour in range(20):
+            spent = hour if hour < 14 else 14 + 4 * (hour - 14)
+            make_reading(team, (hour - 20) * HOUR, remaining=500 - spent)
+
+        pace = burn(team, NOW)
+
+        assert pace is not None
+        assert pace.recent_per_hour == pytest.approx(4)
+        assert pace.hours_range == pytest.approx((466 / 4, 466 / (34 / 19)))
+
+    def test_a_pace_of_nothing_leaves_the_range_open(self) -> None:
+        team = make_team()
+        for hour in range(20):
+            make_reading(team, (hour - 20) * HOUR, remaining=max(500 - hour, 495))
+
+        pace = burn(team, NOW)
+
+        assert pace is not None
+        assert pace.recent_per_hour == 0
+        assert pace.hours_range is not None
+        shortest, longest = pace.hours_range
+        assert shortest == pytest.approx(495 / (5 / 19))
+        assert longest is None
+
+
+@pytest.mark.django_db
+class TestBaseline:
+    def test_it_is_the_median_hour_and_leaves_the_last_one_out(self) -> None:
+        team, other = make_team(), make_team()
+        remaining = 1000.0
+        for minute in range(-6 * 60, 1, 10):
+            remaining -= 20 if minute > -60 else 1
+            make_reading(team, minute * 60, remaining=remaining)
+        make_reading(other, -2 * HOUR, remaining=10)
+
+        found = baselines([team.pk, other.pk], NOW)
+
+        assert found[team.pk].last_hour == 120
+        assert (found[team.pk].typical, found[team.pk].highest) == (6, 6)
+        assert (found[other.pk].typical, found[other.pk].last_hour) == (0, 0)
+        assert found[other.pk].hours == 1
+
+    def test_a_refill_is_no_negative_use(self) -> None:
+        team = make_team()
+        for minute, remaining in ((-190, 100), (-170, 60), (-150, 900), (-130, 880)):
+            make_reading(team, minute * 60, remaining=remaining)
+
+        assert baselines([team.pk], NOW)[team.pk].highest == 60
+
+    def test_many_teams_take_two_queries(self) -> None:
+        teams = [make_team() for _ in range(5)]
+        for team in teams:
+            make_reading(team, -2 * HOUR)
+
+        with CaptureQueriesContext(connection) as queries:
+            assert len(baselines([team.pk for team in teams], NOW)) == 5
+
+        assert len(queries) == 2
+
+
+@pytest.mark.django_db
+def test_the_terms_are_kept_until_others_are_told() -> None:
+    team = make_team()
+    full = Terms("consumption_tokens", 10_000, 10, 500, "monthly")
+
+    record_sightings([Sighting(team.pk, NOW, terms=full, organization_id="org_a")])
+    record_sightings([Sighting(team.pk, NOW, terms=Terms("job_based"))])
+
+    team.refresh_from_db()
+    assert (team.budget_mode, team.tokens_per_credit) == ("job_based", 10_000)
+    assert (team.refill_amount, team.refill_period) == (500, "monthly")
+    assert team.organization_id == "org_a"
 
 
 @pytest.mark.django_db

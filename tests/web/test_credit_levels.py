@@ -1,0 +1,85 @@
+"""Credits that are gone, unknown, old or out of reach are told apart."""
+
+from typing import Any
+
+import pytest
+
+from dashboard.probes.models import ProbeKind
+from dashboard.teams.keys import set_key
+from dashboard.web.credit_levels import standing
+from tests.factories import NOW, make_probe, make_reading, make_team
+
+pytestmark = pytest.mark.django_db
+
+ANSWERS: dict[str, Any] = {"last_at": NOW}
+FAILS: dict[str, Any] = {"last_at": NOW, "last_error": "server_error"}
+SILENT: dict[str, Any] = {"last_at": None}
+
+
+@pytest.mark.parametrize(
+    ("remaining", "word"),
+    [
+        (500, "enough"),
+        (150, "low"),
+        (50, "critical"),
+        (0, "exhausted"),
+        (-4, "overdrawn"),
+    ],
+)
+def test_a_fresh_reading_is_told_by_its_level(remaining: float, word: str) -> None:
+    team = make_team()
+    probe = make_probe(team=team, **ANSWERS)
+    reading = make_reading(team, -60, remaining=remaining)
+
+    said = standing(reading, [probe], NOW)
+
+    assert (said.word, said.is_current) == (word, True)
+
+
+@pytest.mark.parametrize(
+    ("probe", "word", "reason"),
+    [
+        (ANSWERS, "unknown", "tells no number"),
+        (FAILS, "unreachable", "Server error"),
+        (SILENT, "stale", "no answer lately"),
+        ({**ANSWERS, "enabled": False}, "stale", "no probe asks"),
+    ],
+)
+def test_an_old_number_says_why_there_is_no_newer_one(
+    probe: dict[str, Any], word: str, reason: str
+) -> None:
+    team = make_team()
+    reading = make_reading(team, -181, remaining=0)
+
+    said = standing(reading, [make_probe(team=team, **probe)], NOW)
+
+    assert (said.word, said.is_current) == (word, False)
+    assert reason in said.reason
+
+
+def test_a_team_that_was_never_read_is_unknown_and_not_empty() -> None:
+    assert standing(None, [make_probe(team=make_team())], NOW).word == "unknown"
+
+
+def test_one_probe_that_answers_is_enough() -> None:
+    """A suspended team's own key reads nothing; the look-up without a key fills in."""
+    team = make_team()
+    set_key(team, "sk-of-the-team-1234", NOW)
+    refused: dict[str, Any] = {
+        **FAILS,
+        "last_error": "team_suspended",
+        "kind": ProbeKind.BALANCE,
+    }
+    probes = [make_probe(team=team, **ANSWERS), make_probe(team=team, **refused)]
+
+    assert standing(make_reading(team, -30), probes, NOW).word == "enough"
+
+
+def test_a_balance_probe_without_a_key_is_no_source() -> None:
+    team = make_team()
+    probe = make_probe(team=team, kind=ProbeKind.BALANCE, period_s=3600, **SILENT)
+
+    assert (
+        standing(make_reading(team, -181), [probe], NOW).reason
+        == "no probe asks for them"
+    )
