@@ -64,6 +64,8 @@ class Reception:
         self._chunks = 0
         self._skipped = 0
         self._ttft_s: float | None = None
+        self._heard_s: float | None = None
+        self._longest_gap_s: float | None = None
         self._model = ""
         self._finish_reason: str | None = None
 
@@ -99,6 +101,7 @@ class Reception:
             finish_reason=self._finish_reason,
             model=self._model,
             skipped=self._skipped,
+            longest_gap_s=self._longest_gap_s,
         )
 
     def _hear(self, spoken: Spoken, elapsed_s: float) -> Iterator[Chunk]:
@@ -126,6 +129,10 @@ class Reception:
             )
             return
         self._chunks += 1
+        if self._heard_s is not None:
+            gap_s = elapsed_s - self._heard_s
+            self._longest_gap_s = max(gap_s, self._longest_gap_s or 0.0)
+        self._heard_s = elapsed_s
         if text:
             self._texts.append(text)
             if self._ttft_s is None:

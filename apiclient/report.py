@@ -51,6 +51,7 @@ class Streamed:
     """What came of a streamed reply, whole or not.
 
     `ttft_s` is the time from the request to the first text; None when none came.
+    `longest_gap_s` is the longest time between two chunks; None for less than two.
     `skipped` counts unreadable events. The text is people's own: no repr shows it.
     """
 
@@ -60,6 +61,7 @@ class Streamed:
     finish_reason: str | None = None
     model: str = ""
     skipped: int = 0
+    longest_gap_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -93,7 +93,7 @@ def _samples(windows_s: Mapping[int, int], now: datetime) -> dict[int, list[Samp
     for window_s, probe_ids in by_window.items():
         start = now - timedelta(seconds=window_s)
         wanted |= Q(probe__in=probe_ids, started_at__gt=start, started_at__lte=now)
-    rows = Outcome.objects.filter(wanted).order_by("started_at")
+    rows = Outcome.objects.filter(wanted, misdated=False).order_by("started_at")
     for probe_id, at, error_class, detail in rows.values_list(
         "probe", "started_at", "error_class", "detail"
     ):

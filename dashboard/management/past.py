@@ -61,6 +61,9 @@ class Run(NamedTuple):
     attempts: int = 1
     status_code: int | None = 200
     detail: str = ""
+    connect_us: int | None = None
+    tls_us: int | None = None
+    first_byte_us: int | None = None
 
 
 class Credits(NamedTuple):
@@ -139,7 +142,7 @@ def _run(subject: Subject, at: datetime, near: Sequence[Episode], draw: Random) 
     latency_us = _latency_us(subject.kind, at, draw)
     if bad is not None and draw.random() < bad.share:
         if not bad.error_class:
-            return Run(subject.probe_id, at, int(latency_us * bad.slower))
+            return _success(subject, at, int(latency_us * bad.slower))
         wire_us = int((bad.latency_us or latency_us) * draw.uniform(1.0, 1.1))
         return Run(
             *(subject.probe_id, at, wire_us, bad.error_class, 2),
@@ -151,7 +154,17 @@ def _run(subject: Subject, at: datetime, near: Sequence[Episode], draw: Random) 
             *(subject.probe_id, at, latency_us, ErrorClass.BAD_GATEWAY.value, 2),
             *(502, "Bad gateway"),
         )
-    return Run(subject.probe_id, at, latency_us, attempts=1 + (chance > 1 - _RETRIED))
+    return _success(subject, at, latency_us, attempts=1 + (chance > 1 - _RETRIED))
+
+
+def _success(subject: Subject, at: datetime, latency_us: int, attempts: int = 1) -> Run:
+    """Return a success whose time mostly goes by until the first byte; plain http."""
+    connect_us = min(900, latency_us // 10)
+    return Run(
+        *(subject.probe_id, at, latency_us, "", attempts),
+        connect_us=connect_us,
+        first_byte_us=(latency_us - connect_us) * 9 // 10,
+    )
 
 
 def _latency_us(kind: ProbeKind, at: datetime, draw: Random) -> int:

@@ -2,17 +2,23 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from uuid import UUID, uuid4
 
-from apiclient import CallReport, ErrorClass
-from apiclient.redact import Secret
+from apiclient import Attempt, CallReport, ErrorClass, Phases, Streamed
+from apiclient.base_url import parse_base_url
+from apiclient.redact import Secret, redact
 from apiclient.team_payloads import Credits as ToldCredits
 from apiclient.team_payloads import Team as ToldTeam
+from dashboard.probes.attempts import PastAttempt, PastStream
 from dashboard.probes.kinds import KINDS
 from dashboard.probes.models import BreakerEvent, Outcome, ProbeKind
 from dashboard.teams.services import Credits, Sighting, Terms
 
 _DETAIL_LENGTH = 500
+_REASON_LENGTH = 40
+_MOST_US = 2**31 - 1
+_NO_PHASES = Phases()
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,42 +72,63 @@ def own_fault(
 
 
 def answer(ask: Ask, report: CallReport[object], credits: float = 0.0) -> Answer:  # noqa: A002
-    retried_or_failed = report.error is not None or len(report.attempts) > 1
+    last = report.attempts[-1].phases if report.attempts else _NO_PHASES
     outcome = Outcome(
         probe_id=ask.probe_id,
         started_at=report.started_at,
-        latency_us=round(report.latency_s * 1e6),
-        elapsed_us=round(report.elapsed_s * 1e6),
+        latency_us=_microseconds(report.latency_s) or 0,
+        elapsed_us=_microseconds(report.elapsed_s) or 0,
+        connect_us=_microseconds(last.connect_s),
+        tls_us=_microseconds(last.tls_s),
+        first_byte_us=_microseconds(last.first_byte_s),
         error_class=report.error or "",
         status_code=report.status_code,
         attempts=len(report.attempts),
-        credits=credits,
-        request_id=UUID(report.request_id),
-        detail=report.detail[:_DETAIL_LENGTH] if retried_or_failed else "",
-        attempt_log=_log(report) if retried_or_failed else None,
+        credits=credits or None,
+        host="" if report.host == _host(ask.base_url) else report.host,
     )
+    if report.error is not None or len(report.attempts) > 1:
+        outcome.request_id = UUID(report.request_id)
+        outcome.detail = report.detail[:_DETAIL_LENGTH]
+        outcome.attempt_log = [_past(attempt).packed() for attempt in report.attempts]
+    if report.streamed is not None:
+        outcome.ttft_us = _microseconds(report.streamed.ttft_s)
+        outcome.stream = _stream(report.streamed).packed()
     return Answer(ask, report, outcome, _sighting(ask, report))
 
 
-def _log(report: CallReport[object]) -> list[list[object]]:
-    return [
-        [
-            attempt.error or "",
-            attempt.status_code,
-            round(attempt.wait_s, 3),
-            *(
-                None if seconds is None else round(seconds, 6)
-                for seconds in (
-                    attempt.latency_s,
-                    attempt.phases.connect_s,
-                    attempt.phases.tls_s,
-                    attempt.phases.first_byte_s,
-                    attempt.phases.body_s,
-                )
-            ),
-        ]
-        for attempt in report.attempts
-    ]
+@lru_cache(maxsize=1000)
+def _host(base_url: str) -> str:
+    return parse_base_url(base_url).netloc
+
+
+def _microseconds(seconds: float | None) -> int | None:
+    # A machine that slept in the middle of a call must not cost us its outcome.
+    return None if seconds is None else min(round(seconds * 1e6), _MOST_US)
+
+
+def _past(attempt: Attempt) -> PastAttempt:
+    phases = attempt.phases
+    return PastAttempt(
+        error_class=attempt.error or "",
+        status_code=attempt.status_code,
+        wait_s=attempt.wait_s,
+        latency_s=attempt.latency_s,
+        connect_s=phases.connect_s,
+        tls_s=phases.tls_s,
+        first_byte_s=phases.first_byte_s,
+        body_s=phases.body_s,
+    )
+
+
+def _stream(streamed: Streamed) -> PastStream:
+    return PastStream(
+        ttft_s=streamed.ttft_s,
+        chunks=streamed.chunk_count,
+        longest_gap_s=streamed.longest_gap_s,
+        finish_reason=redact(streamed.finish_reason or "")[:_REASON_LENGTH],
+        skipped=streamed.skipped,
+    )
 
 
 _TEAM_STATES = {

@@ -139,9 +139,14 @@ class Recorder:
         with transaction.atomic():
             stored = probes.record(
                 [answer.outcome for answer in answers],
+                now,
                 stored_before=self._commit_unknown,
             )
-            kept = {id(outcome) for outcome in stored}
+            counted = [outcome for outcome in stored if not outcome.misdated]
+            if len(counted) < len(stored):
+                ahead = len(stored) - len(counted)
+                logger.warning("recorder.misdated", extra={"outcomes": ahead})
+            kept = {id(outcome) for outcome in counted}
             teams.record_sightings(
                 [
                     answer.sighting
@@ -158,7 +163,7 @@ class Recorder:
                     for event in answer.breaker_events
                 ]
             )
-            rollups.fold(stored)
+            rollups.fold(counted)
             for _, breakers in sorted(self._breakers.items()):
                 breakers.flush()
             self._unjudged.update(outcome.probe_id for outcome in stored)

@@ -80,26 +80,45 @@ class Probe(models.Model):
 
 
 class Outcome(models.Model):
-    """What one run of a probe saw: one call with all its attempts."""
+    """What one run of a probe saw: one call with all its attempts.
+
+    Operation, team and gateway are its probe's. There are millions of rows: what most of
+    them would not have is NULL or empty there, which costs next to nothing.
+    """
 
     probe = models.ForeignKey(
         Probe, models.CASCADE, related_name="outcomes", db_index=False
     )
     started_at = models.DateTimeField()
     # Time on the wire of the last attempt, and of the whole call with its waits.
-    latency_us = models.BigIntegerField()
-    elapsed_us = models.BigIntegerField()
+    latency_us = models.IntegerField()
+    elapsed_us = models.IntegerField()
+    # The last attempt's phases, NULL where one was not reached or not needed; the body
+    # is what they leave of the latency.
+    connect_us = models.IntegerField(null=True)
+    tls_us = models.IntegerField(null=True)
+    first_byte_us = models.IntegerField(null=True)
     # apiclient.ErrorClass; empty for a success.
     error_class = models.CharField(max_length=30, blank=True)
     status_code = models.PositiveSmallIntegerField(null=True)
     attempts = models.PositiveSmallIntegerField()
-    # Spent by a deep probe; 0 for the others.
-    credits = models.FloatField(default=0)
-    request_id = models.UUIDField(null=True)
-    # Only where the call failed or was retried: redacted text, and for each attempt
+    # Started more than a minute ahead of the clock of whoever stored it: a clock was
+    # wrong, so that it is kept and shown but is part of no number and no rule.
+    misdated = models.BooleanField(default=False)
+    # Spent by a deep probe; NULL is none.
+    credits = models.FloatField(null=True)
+    # The host that answered, where it is not the one of the gateway's address.
+    host = models.CharField(max_length=255, blank=True)
+    # Only where the call failed or was retried: its id, redacted text, and for each
+    # attempt, by probes.attempts,
     # [error class, status, wait s, latency s, connect s, tls s, first byte s, body s].
+    request_id = models.UUIDField(null=True)
     detail = models.CharField(max_length=500, blank=True)
     attempt_log = models.JSONField(null=True)
+    # Only of streamed replies: time to the first token, and
+    # [chunks, longest gap s, finish reason, unreadable events].
+    ttft_us = models.IntegerField(null=True)
+    stream = models.JSONField(null=True)
 
     class Meta:
         constraints = [

@@ -30,7 +30,7 @@ def spent_today(probe_ids: Collection[int], now: datetime) -> dict[int, float]:
     rows = (
         Outcome.objects.filter(probe__in=probe_ids, started_at__gte=midnight)
         .values("probe")
-        .annotate(total=Sum("credits"))
+        .annotate(total=Sum("credits", default=0.0))
     )
     return {row["probe"]: row["total"] for row in rows}
 

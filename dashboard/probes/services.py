@@ -155,13 +155,14 @@ def follow_clock(now: datetime) -> int:
 
 
 def record(
-    outcomes: Sequence[Outcome], *, stored_before: bool = False
+    outcomes: Sequence[Outcome], now: datetime, *, stored_before: bool = False
 ) -> list[Outcome]:
     """Store outcomes and end their runs' leases; return those that were stored.
 
-    The caller folds and evaluates them in the same transaction. Outcomes of probes that
-    were deleted meanwhile are left out, and, when this may have been `stored_before`
-    (its commit was never confirmed), those that are there already.
+    The caller folds and evaluates them in the same transaction, all but the `misdated`
+    ones. Outcomes of probes that were deleted meanwhile are left out, and, when this may
+    have been `stored_before` (its commit was never confirmed), those that are there
+    already.
     """
     rows = Probe.objects.select_for_update().order_by("pk")
     probes = {
@@ -173,9 +174,10 @@ def record(
     for outcome in kept:
         # A try that was rolled back left a number that another row may have by now.
         outcome.pk = None
+        outcome.misdated = outcome.started_at > now + CLOCK_SLACK
     Outcome.objects.bulk_create(kept)
     for outcome in sorted(kept, key=lambda outcome: outcome.started_at):
-        _note_latest(probes[outcome.probe_id], outcome)
+        _note_latest(probes[outcome.probe_id], outcome, now)
     save_fields(
         probes.values(),
         [
@@ -200,8 +202,15 @@ def _without_stored(outcomes: Iterable[Outcome]) -> list[Outcome]:
     ]
 
 
-def _note_latest(probe: Probe, outcome: Outcome) -> None:
+def _note_latest(probe: Probe, outcome: Outcome, now: datetime) -> None:
     probe.leased_until = probe.late_since = None
+    # A latest one that is ahead of the clock was noted before the clock went back.
+    is_overtaken = (
+        probe.last_at is not None
+        and outcome.started_at < probe.last_at <= now + CLOCK_SLACK
+    )
+    if outcome.misdated or is_overtaken:
+        return
     probe.last_at = outcome.started_at
     probe.last_error = outcome.error_class
     probe.last_latency_us = outcome.latency_us

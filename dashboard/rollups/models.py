@@ -38,6 +38,13 @@ class Rollup(models.Model):
     ok_min_us = models.BigIntegerField(null=True)
     ok_max_us = models.BigIntegerField(null=True)
     ok_histogram = models.BinaryField(default=bytes)
+    # The successes whose phases are known, and what those took together; the body is
+    # what they leave. None are known of what was folded before phases were kept.
+    phased = models.PositiveIntegerField(default=0)
+    phased_sum_us = models.BigIntegerField(default=0)
+    connect_sum_us = models.BigIntegerField(default=0)
+    tls_sum_us = models.BigIntegerField(default=0)
+    first_byte_sum_us = models.BigIntegerField(default=0)
     bad_sum_us = models.BigIntegerField(default=0)
     bad_histogram = models.BinaryField(default=bytes)
 

@@ -21,6 +21,16 @@ from dashboard.rollups.services import expectations
 from dashboard.rollups.tally import LEVELS, Key, Tally, by_bucket
 
 _DAY = timedelta(seconds=DAY_S)
+_COLUMNS = (
+    "probe_id",
+    "started_at",
+    "latency_us",
+    "connect_us",
+    "tls_us",
+    "first_byte_us",
+    "error_class",
+    "attempts",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +75,11 @@ def _complete_days(since: datetime, now: datetime) -> Iterator[tuple[int, dateti
 def _differences(probe_id: int, day: datetime, now: datetime) -> list[Difference]:
     levels = [level for level in LEVELS if is_kept(level, day, now)]
     outcomes = Outcome.objects.filter(
-        probe_id=probe_id, started_at__gte=day, started_at__lt=day + _DAY
-    ).only("probe_id", "started_at", "latency_us", "error_class", "attempts")
+        probe_id=probe_id,
+        started_at__gte=day,
+        started_at__lt=day + _DAY,
+        misdated=False,
+    ).only(*_COLUMNS)
     true = {
         key: part for key, part in by_bucket(outcomes).items() if key.level in levels
     }

@@ -33,6 +33,11 @@ _COUNTS = {
     "ok_min_us": "bigint",
     "ok_max_us": "bigint",
     "ok_histogram": "bytea",
+    "phased": "integer",
+    "phased_sum_us": "bigint",
+    "connect_sum_us": "bigint",
+    "tls_sum_us": "bigint",
+    "first_byte_sum_us": "bigint",
     "bad_sum_us": "bigint",
     "bad_histogram": "bytea",
 }

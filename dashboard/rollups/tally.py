@@ -30,6 +30,12 @@ class Sample(Protocol):
     @property
     def latency_us(self) -> int: ...
     @property
+    def connect_us(self) -> int | None: ...
+    @property
+    def tls_us(self) -> int | None: ...
+    @property
+    def first_byte_us(self) -> int | None: ...
+    @property
     def error_class(self) -> str: ...
     @property
     def attempts(self) -> int: ...
@@ -41,6 +47,8 @@ class Tally:
 
     `samples` are the outcomes in the error rate and `bad` the failed ones among them;
     `attempts` and the latencies are theirs alone. `classes` has everything that failed.
+    `phased` counts the successes whose phases are known; their sums are the latency of
+    those (`phased_sum_us`) and its parts, of which the body is the rest.
     """
 
     samples: int = 0
@@ -53,6 +61,11 @@ class Tally:
     ok_min_us: int | None = None
     ok_max_us: int | None = None
     ok_histogram: bytes = b""
+    phased: int = 0
+    phased_sum_us: int = 0
+    connect_sum_us: int = 0
+    tls_sum_us: int = 0
+    first_byte_sum_us: int = 0
     bad_sum_us: int = 0
     bad_histogram: bytes = b""
 
@@ -75,6 +88,12 @@ def tally(samples: Iterable[Sample]) -> Tally:
         else:
             good_us.append(sample.latency_us)
             result.first_try_ok += sample.attempts == 1
+            if sample.first_byte_us is not None:
+                result.phased += 1
+                result.phased_sum_us += sample.latency_us
+                result.connect_sum_us += sample.connect_us or 0
+                result.tls_sum_us += sample.tls_us or 0
+                result.first_byte_sum_us += sample.first_byte_us
     result.samples, result.bad = len(good_us) + len(bad_us), len(bad_us)
     result.ok_sum_us, result.bad_sum_us = sum(good_us), sum(bad_us)
     result.ok_min_us = min(good_us, default=None)
@@ -104,6 +123,11 @@ def merged(parts: Iterable[Tally]) -> Tally:
         ok_min_us=min(least, default=None),
         ok_max_us=max(most, default=None),
         ok_histogram=histogram.merge(part.ok_histogram for part in parts),
+        phased=sum(part.phased for part in parts),
+        phased_sum_us=sum(part.phased_sum_us for part in parts),
+        connect_sum_us=sum(part.connect_sum_us for part in parts),
+        tls_sum_us=sum(part.tls_sum_us for part in parts),
+        first_byte_sum_us=sum(part.first_byte_sum_us for part in parts),
         bad_sum_us=sum(part.bad_sum_us for part in parts),
         bad_histogram=histogram.merge(part.bad_histogram for part in parts),
     )

@@ -162,7 +162,8 @@ class TestOnTheDatabase:
                     elapsed_us=1,
                     attempts=1,
                 )
-            ]
+            ],
+            after(410),
         )
         evaluate_all(after(415))
 

@@ -216,6 +216,7 @@ def test_a_whole_stream_gives_its_text_and_its_facts(rig: Make) -> None:
     streamed = told.report.value
     assert streamed is not None
     assert (streamed.text, streamed.chunk_count, streamed.ttft_s) == ("Hello", 3, 2.5)
+    assert streamed.longest_gap_s == 0.5
     assert told.report.latency_s == 2.75
 
 

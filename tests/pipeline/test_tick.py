@@ -16,6 +16,7 @@ from dashboard.alerts.services import install_default_rules
 from dashboard.pipeline.prober import Prober
 from dashboard.pipeline.recorder import Recorder
 from dashboard.probes import services
+from dashboard.probes.attempts import attempts_of
 from dashboard.probes.kinds import CHEAP
 from dashboard.probes.models import (
     Breaker,
@@ -77,6 +78,17 @@ def test_a_tick_stores_outcomes_rollups_status_and_credits(team: Team) -> None:
     assert health.latency_us > 0
     assert health.detail == ""
     assert health.attempt_log is None
+    assert health.request_id is None
+    assert (health.host, health.tls_us, health.stream) == ("", None, None)
+    [attempt] = attempts_of(health)
+    phases = (attempt.connect_s, attempt.first_byte_s, attempt.body_s)
+    assert sum(filter(None, phases)) == pytest.approx(attempt.latency_s, abs=1e-6)
+    hour = Rollup.objects.get(level=3600, probe__kind="health")
+    assert (hour.phased, hour.phased_sum_us) == (1, health.latency_us)
+    assert (hour.connect_sum_us, hour.first_byte_sum_us) == (
+        health.connect_us,
+        health.first_byte_us,
+    )
 
 
 def test_a_tick_beats_hands_over_and_leaves_no_lease(gateway: Gateway) -> None:
@@ -213,7 +225,7 @@ class TestDeepProbe:
 
         outcome = self.again(probe)
 
-        assert (outcome.error_class, outcome.credits) == ("provider_auth", 0.0)
+        assert (outcome.error_class, outcome.credits) == ("provider_auth", None)
         assert simulator.team("acme").credits_remaining == before
         assert simulator.requests[-1].path.endswith("/complete")
 
@@ -248,7 +260,7 @@ class TestDeepProbe:
 
         outcome = self.again(free)
 
-        assert (outcome.error_class, outcome.credits) == ("", 0.0)
+        assert (outcome.error_class, outcome.credits) == ("", None)
         assert simulator.team("acme").credits_remaining == before
         paths = [request.path for request in simulator.requests]
         assert paths[-2] == "/api/jobs/create"

@@ -177,7 +177,7 @@ class TestRecord:
     def test_the_latest_outcome_stands_on_the_probe(self) -> None:
         probe = make_probe(leased_until=NOW + MINUTE)
 
-        services.record([self.outcome(probe, 5, "timeout"), self.outcome(probe)])
+        services.record([self.outcome(probe, 5, "timeout"), self.outcome(probe)], NOW)
 
         probe.refresh_from_db()
         assert probe.leased_until is None
@@ -203,7 +203,7 @@ class TestRecord:
     ) -> None:
         probe = make_probe()
         for second, error in enumerate(errors):
-            services.record([self.outcome(probe, second, error)])
+            services.record([self.outcome(probe, second, error)], NOW)
 
         probe.refresh_from_db()
         expected = None if since is None else NOW + timedelta(seconds=since)
@@ -214,16 +214,51 @@ class TestRecord:
         gone = self.outcome(other)
         other.delete()
 
-        assert len(services.record([self.outcome(probe), gone])) == 1
+        assert len(services.record([self.outcome(probe), gone], NOW)) == 1
         assert Outcome.objects.count() == 1
 
     def test_what_a_lost_commit_already_stored_is_not_doubled(self) -> None:
         probe = make_probe()
-        services.record([self.outcome(probe)])
+        services.record([self.outcome(probe)], NOW)
 
         again = services.record(
-            [self.outcome(probe), self.outcome(probe, 5)], stored_before=True
+            [self.outcome(probe), self.outcome(probe, 5)], NOW, stored_before=True
         )
 
         assert [outcome.started_at for outcome in again] == [NOW + timedelta(seconds=5)]
         assert Outcome.objects.count() == 2
+
+    def test_an_outcome_that_comes_late_does_not_pass_for_the_latest(self) -> None:
+        probe = make_probe(leased_until=NOW + MINUTE)
+        services.record([self.outcome(probe, 0)], NOW)
+
+        services.record([self.outcome(probe, -30, "timeout")], NOW)
+
+        probe.refresh_from_db()
+        assert (probe.last_at, probe.last_error) == (NOW, "")
+        assert probe.failing_since is None
+        assert Outcome.objects.count() == 2
+
+    @pytest.mark.parametrize(("ahead_s", "misdated"), [(60, False), (61, True)])
+    def test_what_is_dated_in_the_future_is_stored_with_a_mark(
+        self,
+        ahead_s: int,
+        misdated: bool,  # noqa: FBT001
+    ) -> None:
+        """A-03."""
+        probe = make_probe(leased_until=NOW + MINUTE)
+
+        services.record([self.outcome(probe, ahead_s, "timeout")], NOW)
+
+        probe.refresh_from_db()
+        assert Outcome.objects.get().misdated is misdated
+        assert probe.leased_until is None
+        assert probe.last_error == ("" if misdated else "timeout")
+
+    def test_after_the_clock_went_back_results_are_the_latest_again(self) -> None:
+        probe = make_probe(last_at=NOW + timedelta(hours=1), last_error="timeout")
+
+        services.record([self.outcome(probe)], NOW)
+
+        probe.refresh_from_db()
+        assert (probe.last_at, probe.last_error) == (NOW, "")

@@ -37,7 +37,7 @@ def claim() -> list[tuple[int, str]]:
             runs = [(probe.pk, services.starts_at(probe)) for probe in probes]
             claimed += [(pk, at.isoformat()) for pk, at in runs]
             with transaction.atomic():
-                services.record([_outcome(pk, at) for pk, at in runs])
+                services.record([_outcome(pk, at) for pk, at in runs], now)
     return claimed
 
 
