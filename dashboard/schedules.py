@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django_q.models import OrmQ, Schedule
+from django_q.models import Failure, OrmQ, Schedule
 from django_q.tasks import async_task
 
 
@@ -64,3 +64,15 @@ def start_now() -> None:
     for work in TABLE:
         if work.at_start:
             async_task(work.func)
+
+
+@dataclass(frozen=True, slots=True)
+class QueueState:
+    """How many jobs wait or run, and how many have failed."""
+
+    depth: int
+    failed: int
+
+
+def queue_state() -> QueueState:
+    return QueueState(OrmQ.objects.count(), Failure.objects.count())

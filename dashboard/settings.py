@@ -8,6 +8,7 @@ from csp.constants import NONE, SELF
 
 from dashboard import env
 
+VERSION = "0.1.0"
 BASE_DIR = Path(__file__).resolve().parent.parent
 VAR_DIR = Path(env.text("GATEWATCH_VAR") or BASE_DIR / "var")
 DEMO = env.flag("GATEWATCH_DEMO")

@@ -16,6 +16,7 @@ from dashboard.web.views import (
     setup,
     silences,
     start,
+    status,
     teams,
 )
 
@@ -39,6 +40,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("mail/", mail.mail, name="mail"),
     path("mail/test/", mail.test_mail, name="test_mail"),
     path("mail/<int:pk>/retry/", mail.retry, name="retry"),
+    path("status/", status.status, name="status"),
     path("start/", start.start, name="start"),
     # Public: the log-in, the set-up link while nobody can log in, and the health.
     path("log-in/", account.LogIn.as_view(), name="login"),

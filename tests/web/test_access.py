@@ -48,6 +48,7 @@ PLACES = {
     "mail": ("get", "admin"),
     "test_mail": ("post", "admin"),
     "retry": ("post", "admin"),
+    "status": ("get", "admin"),
     "start": ("get", "admin"),
     "login": ("get", "public"),
     "healthz": ("get", "public"),

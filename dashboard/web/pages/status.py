@@ -1,0 +1,166 @@
+"""What Gatewatch tells of itself: is it at work, what waits, what is set up badly."""
+
+import os
+import resource
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import django
+from django.conf import settings
+from django.core.checks import CheckMessage
+from django.core.checks import Warning as CheckWarning
+from django.core.checks.registry import registry
+from django.db import connection
+from django.utils.safestring import SafeString
+
+from dashboard import checks
+from dashboard.alerts.queries import outbox_state
+from dashboard.probes.models import Heartbeat
+from dashboard.schedules import queue_state
+from dashboard.web import words
+from dashboard.web.pages.parts import Badge
+from dashboard.web.pages.probe import Fact
+from dashboard.web.prober import Prober, ProberState, prober
+from dashboard.web.states import Tone
+
+# The jobs, what each is for, and after how long a silence it is late.
+_JOBS = {
+    "tick-0": ("Prober", "runs the probes that are due", timedelta(minutes=2)),
+    "deliver": ("Mail", "sends what is due in the outbox", timedelta(minutes=3)),
+    "deep": ("Deep lane", "runs the paid probes", timedelta(minutes=5)),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    name: str
+    does: str
+    badge: Badge
+    beat: SafeString
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    badge: Badge
+    text: str
+    hint: str
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    tone: Tone
+    sentence: str
+    jobs: list[Job]
+    facts: list[Fact]
+    problems: list[Problem]
+
+
+def status(now: datetime) -> Status:
+    """Return how Gatewatch itself is; eight queries."""
+    at_work = prober(now)
+    beats = {beat.name: beat for beat in Heartbeat.objects.filter(name__in=_JOBS)}
+    jobs = [_job(name, beats.get(name), now) for name in _JOBS]
+    problems = [_problem(message) for message in _messages()]
+    tone, sentence = _verdict(at_work, jobs, problems)
+    return Status(tone, sentence, jobs, [*_waiting(now), *_running()], problems)
+
+
+def _job(name: str, beat: Heartbeat | None, now: datetime) -> Job:
+    title, does, patience = _JOBS[name]
+    at = beat.beat_at if beat else None
+    if at is None:
+        badge = Badge(Tone.UNKNOWN, "never ran")
+    elif now - at > patience:
+        badge = Badge(Tone.BAD, "silent")
+    else:
+        badge = Badge(Tone.OK, "at work")
+    return Job(title, does, badge, words.time(at, now, "no sign of life yet"))
+
+
+def _verdict(
+    at_work: Prober, jobs: Sequence[Job], problems: Sequence[Problem]
+) -> tuple[Tone, str]:
+    if at_work.state is ProberState.NEVER:
+        return Tone.UNKNOWN, "Nothing has run yet: start it with manage.py up."
+    silent = [job.name.lower() for job in jobs if job.badge.tone is Tone.BAD]
+    if silent:
+        return Tone.BAD, f"Not at work: {', '.join(silent)}. Restart manage.py up."
+    if problems:
+        number = words.count(len(problems), "setting")
+        return Tone.WARN, f"Gatewatch works; {number} should be looked at."
+    return Tone.OK, "Gatewatch works."
+
+
+def _waiting(now: datetime) -> list[Fact]:
+    queue, outbox = queue_state(), outbox_state(now)
+    oldest = "nothing waits"
+    if outbox.oldest_s is not None:
+        oldest = f"the oldest waits for {words.duration(outbox.oldest_s)}"
+    failed = words.count(queue.failed, "job failed", "jobs failed")
+    return [
+        Fact("Queue", words.count(queue.depth, "job"), failed, bool(queue.failed)),
+        Fact("Outbox", words.count(outbox.depth, "mail"), oldest),
+        Fact("Mails given up", f"{outbox.dead:,}", "see Mail", bool(outbox.dead)),
+    ]
+
+
+def _running() -> list[Fact]:
+    kind, size = _database()
+    peak_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    python = ".".join(map(str, sys.version_info[:3]))
+    return [
+        Fact("Database", kind, f"{_size(size)} on disk"),
+        Fact("Version", settings.VERSION, f"Django {django.__version__}, {python}"),
+        Fact(
+            "Memory of this process",
+            _size(peak_kb * 1024),
+            f"its most so far, process {os.getpid()}",
+        ),
+    ]
+
+
+def _database() -> tuple[str, int]:
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_database_size(current_database())")
+            return "PostgreSQL", int(cursor.fetchone()[0])
+    name = str(connection.settings_dict["NAME"])
+    # The write-ahead log counts, too: it is on the disk.
+    files = [Path(name + ending) for ending in ("", "-wal", "-shm")]
+    return "SQLite", sum(each.stat().st_size for each in files if each.is_file())
+
+
+def _size(number: float) -> str:
+    for unit in ("B", "kB", "MB"):
+        if number < 1000:
+            return f"{number:.0f} {unit}" if unit == "B" else f"{number:.1f} {unit}"
+        number /= 1000
+    return f"{number:.1f} GB"
+
+
+def _messages() -> list[CheckMessage]:
+    """Ask our own checks, those of a deployment too; the framework's cost too much."""
+    own = [
+        check
+        for check in registry.get_checks(include_deployment_checks=True)
+        if check.__module__ == checks.__name__
+    ]
+    return [
+        message
+        for check in own
+        for message in check(app_configs=None, databases=["default"])
+    ]
+
+
+def _problem(message: CheckMessage) -> Problem:
+    is_warning = isinstance(message, CheckWarning)
+    return Problem(
+        badge=Badge(Tone.WARN, "warning") if is_warning else Badge(Tone.BAD, "error"),
+        text=str(message.msg),
+        hint=str(message.hint or ""),
+        code=str(message.id),
+    )

@@ -1,0 +1,17 @@
+"""How Gatewatch itself is, for site administrators."""
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils import timezone
+from django.views.decorators.http import require_safe
+
+from dashboard.web import access
+from dashboard.web.live import template_of
+from dashboard.web.pages import status as page
+
+
+@require_safe
+@access.site_admin_only
+def status(request: HttpRequest) -> HttpResponse:
+    shown = page.status(timezone.now())
+    return render(request, template_of(request, "status"), {"page": shown})

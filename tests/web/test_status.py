@@ -1,0 +1,101 @@
+"""What Gatewatch tells of itself."""
+
+import tomllib
+from datetime import timedelta
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+from django_q.models import OrmQ
+from pytest_django import DjangoAssertNumQueries, Settings
+
+from dashboard.alerts.models import Change, Incident, Notification, RuleKind, Severity
+from dashboard.probes.models import Heartbeat
+from tests.factories import NOW, make_gateway
+
+pytestmark = pytest.mark.django_db
+
+
+def page(client: Client) -> str:
+    response = client.get(reverse("status"))
+    assert response.status_code == 200
+    return response.content.decode()
+
+
+def beat(**ages_s: float) -> None:
+    for name, age_s in ages_s.items():
+        Heartbeat.objects.create(
+            name=name.replace("_", "-"), beat_at=NOW - timedelta(seconds=age_s)
+        )
+
+
+def test_before_the_first_run_it_says_how_to_start(admin_page: Client) -> None:
+    text = page(admin_page)
+
+    assert "Nothing has run yet: start it with manage.py up." in text
+    assert text.count("never ran") == 3
+
+
+def test_a_silent_job_is_named_and_a_busy_one_is_not(admin_page: Client) -> None:
+    beat(tick_0=2, deliver=2, deep=600)
+
+    text = page(admin_page)
+
+    assert "Not at work: deep lane." in text
+    assert text.count("at work</span>") == 2
+    assert "10 min ago" in text
+
+
+def test_what_waits_is_counted_with_its_age(admin_page: Client) -> None:
+    beat(tick_0=2, deliver=2, deep=2)
+    OrmQ.objects.create(key="gatewatch", payload="x")
+    incident = Incident.objects.create(
+        kind=RuleKind.GATEWAY_DOWN,
+        identity="gateway_down:gateway:1",
+        gateway=make_gateway(),
+        severity=Severity.CRITICAL,
+        summary="Down",
+        opened_at=NOW,
+        evaluated_at=NOW,
+    )
+    Notification.objects.create(
+        incident=incident,
+        change=Change.OPENED,
+        recipient="ops@example.com",
+        created_at=NOW - timedelta(minutes=7),
+        due_at=NOW,
+    )
+
+    text = page(admin_page)
+
+    assert "1 job " in text
+    assert "1 mail " in text
+    assert "the oldest waits for 7 min" in text
+
+
+def test_a_setting_that_is_wrong_is_told_with_its_cure(
+    admin_page: Client, settings: Settings
+) -> None:
+    settings.EMAIL_CONFIGURED = False
+    beat(tick_0=2, deliver=2, deep=2)
+
+    text = page(admin_page)
+
+    assert "EMAIL_URL is not set" in text
+    assert "Set EMAIL_URL, as submission://" in text
+    assert "dashboard.W001" in text
+
+
+def test_its_version_is_that_of_the_project(
+    admin_page: Client, settings: Settings
+) -> None:
+    project = tomllib.loads((settings.BASE_DIR / "pyproject.toml").read_text())
+
+    assert f">{project['project']['version']} <" in page(admin_page)
+
+
+def test_it_asks_few_queries(
+    admin_page: Client, django_assert_max_num_queries: DjangoAssertNumQueries
+) -> None:
+    with django_assert_max_num_queries(12):
+        page(admin_page)
