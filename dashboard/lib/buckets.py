@@ -1,7 +1,7 @@
 """Buckets of time: whole minutes, hours and days of UTC, and ranges made of them."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from typing import NamedTuple
 
 MINUTE_S = 60
@@ -72,6 +72,30 @@ def split(
     while edge < end:
         yield edge, edge + width
         edge += width
+
+
+def local_days(
+    start: datetime, end: datetime, zone: tzinfo, *, width: int = 1
+) -> Iterator[tuple[datetime, datetime]]:
+    """Cut [start, end) into whole days of `zone`, `width` days each, in UTC.
+
+    A day in which the clocks change has 23 or 25 hours. Edges are rounded down to whole
+    hours of UTC, which is where the rows are cut: see `has_whole_hours`.
+    """
+
+    def midnight(day: date) -> datetime:
+        return floor(datetime.combine(day, time.min, zone).astimezone(UTC), HOUR_S)
+
+    day, step = start.astimezone(zone).date(), timedelta(days=width)
+    while midnight(day) < end:
+        yield midnight(day), midnight(day + step)
+        day += step
+
+
+def has_whole_hours(zone: tzinfo, moment: datetime) -> bool:
+    """Say whether local days begin at whole hours of UTC; in India they do not."""
+    offset = moment.astimezone(zone).utcoffset() or timedelta()
+    return offset % timedelta(hours=1) == timedelta()
 
 
 def width_s(start: datetime, end: datetime, pieces: int, level: int) -> int:

@@ -11,9 +11,10 @@ adding the whole row of them as one big integer: 30 days of 100 probes in some 8
 """
 
 import struct
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from itertools import accumulate
 
 ALPHA = 0.01
 LEAST_US = 100
@@ -91,23 +92,27 @@ def count(blob: bytes) -> int:
 
 
 def quantile(blob: bytes, q: float) -> float | None:
-    """Return the nearest-rank quantile in microseconds, or None for an empty histogram.
+    """Return one nearest-rank quantile; see `quantiles`."""
+    found = quantiles(blob, (q,))
+    return found[0] if found else None
 
-    It is the value number ceil(q * n) of n in order, like SQL's percentile_disc, within a
-    relative error of ALPHA. `q` is taken to four decimals and the rank is computed in
+
+def quantiles(blob: bytes, shares: Sequence[float]) -> list[float] | None:
+    """Return nearest-rank quantiles in microseconds, or None for an empty histogram.
+
+    Each is the value number ceil(q * n) of n in order, like SQL's percentile_disc, within
+    a relative error of ALPHA. `q` is taken to four decimals and the rank is computed in
     integers: 0.95 of 20 is number 19, never 20 by a rounding error.
     """
     if not blob:
         return None
     offset, total = _header(blob)
-    rank = max(1, -(-round(q * _SHARES) * total // _SHARES))
     lanes = memoryview(blob)[_HEADER.size :]
-    seen = 0
-    for position, (number,) in enumerate(struct.iter_unpack("<I", lanes)):
-        seen += number
-        if seen >= rank:
-            return _value_us(offset + position)
-    raise ValueError(f"the histogram holds {seen} of the {total} values it names")
+    seen = list(accumulate(struct.unpack(f"<{len(lanes) // _LANE_BYTES}I", lanes)))
+    if not seen or seen[-1] != total:
+        raise ValueError(f"the histogram does not hold the {total} values it names")
+    ranks = [max(1, -(-round(q * _SHARES) * total // _SHARES)) for q in shares]
+    return [_value_us(offset + bisect_left(seen, rank)) for rank in ranks]
 
 
 def _value_us(bucket: int) -> float:

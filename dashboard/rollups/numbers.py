@@ -1,15 +1,35 @@
 """The numbers that pages, rules and mails read: frozen, and honest about their samples."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from dashboard.lib import histogram
-from dashboard.rollups.tally import Tally
+from dashboard.lib import buckets, histogram
+from dashboard.probes.taxonomy import ErrorClass
+from dashboard.rollups.tally import Key, Tally, merged
 
 # Below these a quantile is one of the last few values: shown as "too few to say".
+LEAST_FOR_P90 = 10
 LEAST_FOR_P95 = 20
 LEAST_FOR_P99 = 200
+# Below this one failure more or less is 20 points of the rate or more.
+LEAST_FOR_RATE = 5
+QUANTILES = (0.50, 0.90, 0.95, 0.99)
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseMeans:
+    """What a success took on average in each phase, in milliseconds; they add up.
+
+    `samples` counts the successes whose phases are known. Plain http has a `tls_ms`
+    of 0.
+    """
+
+    samples: int
+    connect_ms: float
+    tls_ms: float
+    first_byte_ms: float
+    body_ms: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,11 +42,13 @@ class Summary:
     nearest rank within one per cent. What nothing is known of is None, never 0.
     `classes` counts everything that failed, excluded ones too, the most frequent first.
     `latest_at` is when the last outcome in the window started (where that is not known
-    to the second: the start of its bucket).
+    to the second: the start of its bucket), `asked_at` the moment of the question.
+    `up_s` and `down_s` are the probes' time in either state, see `availability`.
     """
 
     start: datetime
     end: datetime
+    asked_at: datetime
     samples: int
     bad: int
     excluded: int
@@ -34,12 +56,16 @@ class Summary:
     first_try_ok: int
     attempts: int
     classes: Mapping[str, int]
+    up_s: float
+    down_s: float
     mean_ms: float | None
     min_ms: float | None
     max_ms: float | None
     p50_ms: float | None
+    p90_ms: float | None
     p95_ms: float | None
     p99_ms: float | None
+    phases: PhaseMeans | None
     latest_at: datetime | None
 
     @property
@@ -51,14 +77,51 @@ class Summary:
         return _share(self.bad, self.samples)
 
     @property
+    def success_rate(self) -> float | None:
+        """The share that succeeded in the end, retries included."""
+        return _share(self.good, self.samples)
+
+    @property
     def first_try_rate(self) -> float | None:
         return _share(self.first_try_ok, self.samples)
+
+    @property
+    def availability(self) -> float | None:
+        """The share of the known time in which the probes' targets worked.
+
+        A result stands for one period of its probe, whatever that was then. A run that
+        was held stands for the outage that held it, so an outage counts for its whole
+        length; time without results is unknown and on neither side.
+        """
+        return _share(self.up_s, self.up_s + self.down_s)
+
+    @property
+    def per_minute(self) -> float | None:
+        """Counted calls a minute, up to the moment of the question."""
+        seconds = buckets.seconds(self.start, min(self.end, self.asked_at))
+        return _share(self.samples * buckets.MINUTE_S, seconds)
 
     @property
     def coverage(self) -> float | None:
         """The share of the expected outcomes that is there; held runs are there too."""
         known = _share(self.samples + self.excluded, self.expected)
         return known if known is None else min(1.0, known)
+
+    @property
+    def age_s(self) -> float | None:
+        """How old the last outcome in the window is; never negative."""
+        if self.latest_at is None:
+            return None
+        return buckets.seconds(self.latest_at, self.asked_at)
+
+    @property
+    def rate_is_thin(self) -> bool:
+        """Say whether there are too few samples to make a rate of them."""
+        return self.samples < LEAST_FOR_RATE
+
+    @property
+    def p90_is_thin(self) -> bool:
+        return self.good < LEAST_FOR_P90
 
     @property
     def p95_is_thin(self) -> bool:
@@ -69,19 +132,59 @@ class Summary:
         return self.good < LEAST_FOR_P99
 
 
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """A window beside the equally long one before it; a change is None when thin.
+
+    Changes of rates are points (0.02 is two per cent more), of latencies ratios
+    (0.25 is a quarter slower).
+    """
+
+    current: Summary
+    previous: Summary
+
+    @property
+    def error_rate_change(self) -> float | None:
+        if self.current.rate_is_thin or self.previous.rate_is_thin:
+            return None
+        return _difference(self.current.error_rate, self.previous.error_rate)
+
+    @property
+    def availability_change(self) -> float | None:
+        if self.current.rate_is_thin or self.previous.rate_is_thin:
+            return None
+        return _difference(self.current.availability, self.previous.availability)
+
+    @property
+    def p50_change(self) -> float | None:
+        return _ratio(self.current.p50_ms, self.previous.p50_ms)
+
+    @property
+    def p95_change(self) -> float | None:
+        if self.current.p95_is_thin or self.previous.p95_is_thin:
+            return None
+        return _ratio(self.current.p95_ms, self.previous.p95_ms)
+
+
 def summary(
-    part: Tally,
+    rows: Iterable[tuple[Key, tuple[float, Tally]]],
     *,
     start: datetime,
     end: datetime,
+    now: datetime,
     expected: float,
     latest_at: datetime | None,
 ) -> Summary:
-    """Return the numbers of a tally that covers [start, end)."""
+    """Return the numbers of rollup rows (bucket, outcomes promised, counts) together."""
+    rows = list(rows)
+    part = merged(tally for _, (_, tally) in rows)
+    up_s, down_s = _time_in_state(rows)
     good = part.samples - part.bad
+    p50_ms, p90_ms, p95_ms, p99_ms = _quantiles_ms(part)
     return Summary(
         start=start,
         end=end,
+        asked_at=now,
         samples=part.samples,
         bad=part.bad,
         excluded=part.excluded,
@@ -89,14 +192,31 @@ def summary(
         first_try_ok=part.first_try_ok,
         attempts=part.attempts,
         classes=_sorted_classes(part.classes),
+        up_s=up_s,
+        down_s=down_s,
         mean_ms=_ms(part.ok_sum_us / good if good else None),
         min_ms=_ms(part.ok_min_us),
         max_ms=_ms(part.ok_max_us),
-        p50_ms=_quantile_ms(part, 0.50),
-        p95_ms=_quantile_ms(part, 0.95),
-        p99_ms=_quantile_ms(part, 0.99),
+        p50_ms=p50_ms,
+        p90_ms=p90_ms,
+        p95_ms=p95_ms,
+        p99_ms=p99_ms,
+        phases=_phases(part),
         latest_at=latest_at,
     )
+
+
+def _time_in_state(
+    rows: Iterable[tuple[Key, tuple[float, Tally]]],
+) -> tuple[float, float]:
+    """Return the seconds up and down: each outcome stands for one period."""
+    up_s = down_s = 0.0
+    for key, (expected, part) in rows:
+        period_s = key.level / expected
+        up_s += (part.samples - part.bad) * period_s
+        if part.classes:
+            down_s += (part.bad + part.classes[ErrorClass.BREAKER_HELD]) * period_s
+    return up_s, down_s
 
 
 def _sorted_classes(classes: Mapping[str, int]) -> dict[str, int]:
@@ -104,17 +224,40 @@ def _sorted_classes(classes: Mapping[str, int]) -> dict[str, int]:
     return dict(sorted(classes.items(), key=lambda item: (-item[1], item[0])))
 
 
-def _quantile_ms(part: Tally, q: float) -> float | None:
-    value = histogram.quantile(part.ok_histogram, q)
-    if value is None or part.ok_min_us is None or part.ok_max_us is None:
-        return None
+def _quantiles_ms(part: Tally) -> list[float | None]:
+    values = histogram.quantiles(part.ok_histogram, QUANTILES)
+    least, most = part.ok_min_us, part.ok_max_us
+    if values is None or least is None or most is None:
+        return [None] * len(QUANTILES)
     # A bucket's value may lie just outside of what was seen; never show p95 > max.
-    return _ms(min(max(value, part.ok_min_us), part.ok_max_us))
+    return [_ms(min(max(value, least), most)) for value in values]
+
+
+def _phases(part: Tally) -> PhaseMeans | None:
+    if not part.phased:
+        return None
+    before_us = part.connect_sum_us + part.tls_sum_us + part.first_byte_sum_us
+    to_mean_ms = 1 / part.phased / 1000
+    return PhaseMeans(
+        samples=part.phased,
+        connect_ms=part.connect_sum_us * to_mean_ms,
+        tls_ms=part.tls_sum_us * to_mean_ms,
+        first_byte_ms=part.first_byte_sum_us * to_mean_ms,
+        body_ms=max(0, part.phased_sum_us - before_us) * to_mean_ms,
+    )
 
 
 def _ms(value_us: float | None) -> float | None:
     return None if value_us is None else value_us / 1000
 
 
-def _share(part: int, whole: int) -> float | None:
+def _share(part: float, whole: float) -> float | None:
     return part / whole if whole else None
+
+
+def _difference(new: float | None, old: float | None) -> float | None:
+    return None if new is None or old is None else new - old
+
+
+def _ratio(new: float | None, old: float | None) -> float | None:
+    return None if new is None or not old else new / old - 1

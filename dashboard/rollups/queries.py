@@ -2,23 +2,36 @@
 
 Windows are half-open, by the start of an outcome. All of these ask a constant number of
 queries, whatever the number of probes.
+
+    summaries   each probe's numbers
+    total       all of some probes together
+    grouped     together by whatever the caller says: by_kind, by_team, by_gateway
+    compared    a window beside the equally long one before it
+    series      about so many pieces of time, also whole days of a time zone
 """
 
-from collections.abc import Collection, Sequence
+from bisect import bisect_right
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from operator import attrgetter
+from typing import TypeVar
 
 from dashboard.lib import buckets
 from dashboard.lib.buckets import DAY_S, HOUR_S, MINUTE_S, Stretch
 from dashboard.probes.models import Probe
 from dashboard.rollups import store
-from dashboard.rollups.numbers import Summary, summary
+from dashboard.rollups.numbers import Comparison, Summary, summary
 from dashboard.rollups.retention import is_kept
-from dashboard.rollups.tally import merged
+
+G = TypeVar("G", bound=Hashable)
 
 _SHORT = timedelta(hours=6)
 _MEDIUM = timedelta(hours=48)
+# A row is read and merged in some 10 µs. Beyond so many a series takes coarser rows,
+# unless too few pieces were left of it.
+_MOST_ROWS = 5_000
+_LEAST_PIECES = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +64,52 @@ def total(
     probe_ids: Collection[int], start: datetime, end: datetime, now: datetime
 ) -> Summary:
     """Return the numbers of all these probes together."""
+    return grouped({"": probe_ids}, start, end, now)[""]
+
+
+def grouped(
+    members: Mapping[G, Collection[int]], start: datetime, end: datetime, now: datetime
+) -> dict[G, Summary]:
+    """Return the numbers of each group of probes together; a probe may be in several."""
     stretches, end = _stretches(start, end, now)
-    seen = _seen(probe_ids, stretches)
+    seen = _seen({pk for probe_ids in members.values() for pk in probe_ids}, stretches)
     start = stretches[0].start if stretches else start
-    return _summary(list(seen.values()), start, end, now)
+    return {
+        group: _summary([seen[pk] for pk in probe_ids if pk in seen], start, end, now)
+        for group, probe_ids in members.items()
+    }
+
+
+def by_kind(probes: Iterable[Probe]) -> dict[str, list[int]]:
+    """Return the groups of probes that ask the same operation."""
+    return _members((probe.kind, probe.pk) for probe in probes)
+
+
+def by_team(probes: Iterable[Probe]) -> dict[int, list[int]]:
+    """Return the groups of each team's probes; the gateways' own are left out."""
+    return _members((p.team_id, p.pk) for p in probes if p.team_id is not None)
+
+
+def by_gateway(probes: Iterable[Probe]) -> dict[int, list[int]]:
+    """Return the groups of each gateway's probes, its teams' included."""
+    return _members((probe.gateway_id, probe.pk) for probe in probes)
+
+
+def _members(pairs: Iterable[tuple[G, int]]) -> dict[G, list[int]]:
+    members: dict[G, list[int]] = {}
+    for group, probe_id in pairs:
+        members.setdefault(group, []).append(probe_id)
+    return members
+
+
+def compared(
+    probe_ids: Collection[int], start: datetime, end: datetime, now: datetime
+) -> Comparison:
+    """Return the numbers of a window beside those of the equally long one before it."""
+    return Comparison(
+        current=total(probe_ids, start, end, now),
+        previous=total(probe_ids, start - (end - start), start, now),
+    )
 
 
 def series(
@@ -63,17 +118,28 @@ def series(
     end: datetime,
     pieces: int,
     now: datetime,
+    *,
+    zone: tzinfo = UTC,
 ) -> list[Summary]:
     """Return the probes' numbers together, in about `pieces` equal pieces of time.
 
     Pieces are whole buckets of the coarsest level that is fine enough and still kept, so
-    there are fewer of them where only coarse rows are left; the last one may reach
-    beyond `end`. A piece without outcomes is a hole.
+    there are fewer of them where only coarse rows are left, or where finer ones would be
+    very many; the last one may reach beyond `end`. A piece without outcomes is a hole.
+
+    Pieces of a day or more are days of `zone`, of 23 and 25 hours where its clocks
+    change, as long as hours are kept of all of them and not too many: else days of UTC.
     """
-    level = _series_level(start, end, pieces, now)
+    level = _series_level(len(probe_ids), start, end, pieces, now)
     ranges = list(buckets.split(start, end, pieces, level=level))
     if not ranges:
         return []
+    if level == DAY_S and zone is not UTC:
+        hours = len(probe_ids) * (end - start) // timedelta(hours=1)
+        if is_kept(HOUR_S, start - timedelta(days=1), now) and hours <= _MOST_ROWS:
+            days = buckets.width_s(start, end, pieces, level) // DAY_S
+            ranges = list(buckets.local_days(start, end, zone, width=days))
+            level = HOUR_S
     whole = [Stretch(level, ranges[0][0], ranges[-1][1])]
     cut = [_cut(found, ranges) for found in _seen(probe_ids, whole).values()]
     return [
@@ -104,11 +170,21 @@ def _stretches(
     return buckets.tile(start, end, fine=fine, coarse=coarse), buckets.ceil(end, fine)
 
 
-def _series_level(start: datetime, end: datetime, pieces: int, now: datetime) -> int:
-    width_s = (end - start).total_seconds() / pieces
+def _series_level(
+    probes: int, start: datetime, end: datetime, pieces: int, now: datetime
+) -> int:
+    length_s = (end - start).total_seconds()
     kept = [level for level in (DAY_S, HOUR_S, MINUTE_S) if is_kept(level, start, now)]
-    fine_enough = [level for level in kept if level <= width_s]
-    return (fine_enough or kept[-1:] or [DAY_S])[0]
+    fine_enough = [level for level in kept if level * pieces <= length_s]
+    level = (fine_enough or kept[-1:] or [DAY_S])[0]
+    if probes * length_s / level <= _MOST_ROWS:
+        return level
+    coarser = [
+        each
+        for each in kept
+        if each > level and each * min(pieces, _LEAST_PIECES) <= length_s
+    ]
+    return (coarser or [level])[-1]
 
 
 def _seen(probe_ids: Collection[int], stretches: Sequence[Stretch]) -> dict[int, _Seen]:
@@ -141,23 +217,23 @@ def _beginning(rows: store.Rows, created_at: datetime) -> datetime:
 
 
 def _cut(found: _Seen, ranges: Sequence[tuple[datetime, datetime]]) -> list[_Seen]:
-    """Share the rows out among ranges of equal length, which follow each other."""
-    first, width = ranges[0][0], ranges[0][1] - ranges[0][0]
+    """Share the rows out among ranges that follow each other without gaps."""
+    starts = [start for start, _ in ranges]
     rows: list[store.Rows] = [{} for _ in ranges]
     for key, row in found.rows.items():
-        rows[(key.start - first) // width][key] = row
+        rows[bisect_right(starts, key.start) - 1][key] = row
     return [replace(found, rows=part) for part in rows]
 
 
 def _summary(
     found: Sequence[_Seen], start: datetime, end: datetime, now: datetime
 ) -> Summary:
-    rows = [row for seen in found for row in seen.rows.values()]
     latest = [_latest_at(seen, start, end) for seen in found]
     return summary(
-        merged(part for _, part in rows),
+        (row for seen in found for row in seen.rows.items()),
         start=start,
         end=end,
+        now=now,
         expected=sum(_expected(seen, start, min(end, now)) for seen in found),
         latest_at=max(filter(None, latest), default=None),
     )

@@ -4,8 +4,8 @@ The overview shows all of it at once, so it is read at once: two queries, whatev
 number of probes.
 """
 
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from dashboard.lib import buckets
@@ -14,7 +14,7 @@ from dashboard.probes.kinds import PAID
 from dashboard.probes.models import Probe
 from dashboard.rollups import store
 from dashboard.rollups.numbers import Summary, summary
-from dashboard.rollups.tally import Key, Tally, merged
+from dashboard.rollups.tally import Tally
 
 HOURS = 24
 _HOUR = timedelta(hours=1)
@@ -56,87 +56,85 @@ def recent(probes: Collection[Probe], now: datetime) -> Recent:
     probe_ids = [probe.pk for probe in probes]
     paid = {probe.pk for probe in probes if probe.kind in PAID}
     end = buckets.ceil(now, MINUTE_S)
-    middle, start = end - _HOUR, end - 2 * _HOUR
     first_hour = buckets.floor(now, HOUR_S) - (HOURS - 1) * _HOUR
-    rows = store.rows_in(
-        probe_ids,
-        [
-            Stretch(MINUTE_S, start, end),
-            Stretch(HOUR_S, first_hour, first_hour + HOURS * _HOUR),
-        ],
-    )
-    parts = {key: part for key, (_, part) in rows.items()}
-    minutes = {key: part for key, part in parts.items() if key.level == MINUTE_S}
-    hourly = {key: part for key, part in parts.items() if key.level == HOUR_S}
     hours = tuple(first_hour + place * _HOUR for place in range(HOURS))
-    every = _totals(minutes, hourly, middle, hours)
-    has_paid = any(key.probe_id in paid for key in parts)
-    return Recent(
-        by_probe=_by_probe(probe_ids, minutes, middle, end),
-        every=every,
-        quick=_totals(_without(minutes, paid), _without(hourly, paid), middle, hours)
-        if has_paid
-        else every,
+    seen = _Seen(
+        now=now,
+        middle=end - _HOUR,
         hours=hours,
-        by_hour=_by_hour(probe_ids, hourly),
-    )
-
-
-def _totals(
-    minutes: Mapping[Key, Tally],
-    hourly: Mapping[Key, Tally],
-    middle: datetime,
-    hours: Collection[datetime],
-) -> Totals:
-    return Totals(
-        current=_summary(_since(minutes, middle), middle, middle + _HOUR),
-        previous=_summary(_before(minutes, middle), middle - _HOUR, middle),
-        day=tuple(
-            _summary(
-                (part for key, part in hourly.items() if key.start == hour),
-                hour,
-                hour + _HOUR,
-            )
-            for hour in hours
+        minutes=store.rows_in(probe_ids, [Stretch(MINUTE_S, end - 2 * _HOUR, end)]),
+        hourly=store.rows_in(
+            probe_ids, [Stretch(HOUR_S, first_hour, first_hour + HOURS * _HOUR)]
         ),
     )
+    every = seen.totals()
+    has_paid = any(key.probe_id in paid for key in (*seen.minutes, *seen.hourly))
+    return Recent(
+        by_probe=seen.by_probe(probe_ids),
+        every=every,
+        quick=seen.without(paid).totals() if has_paid else every,
+        hours=hours,
+        by_hour=_by_hour(probe_ids, seen.hourly),
+    )
 
 
-def _without(
-    parts: Mapping[Key, Tally], probe_ids: Collection[int]
-) -> dict[Key, Tally]:
-    return {key: part for key, part in parts.items() if key.probe_id not in probe_ids}
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """The rows that were read; `middle` is where the last hour begins."""
 
+    now: datetime
+    middle: datetime
+    hours: tuple[datetime, ...]
+    minutes: store.Rows
+    hourly: store.Rows
 
-def _by_probe(
-    probe_ids: Collection[int],
-    minutes: Mapping[Key, Tally],
-    start: datetime,
-    end: datetime,
-) -> dict[int, Summary]:
-    found: dict[int, list[Tally]] = {probe_id: [] for probe_id in probe_ids}
-    for key, part in minutes.items():
-        if key.start >= start:
-            found[key.probe_id].append(part)
-    return {probe_id: _summary(parts, start, end) for probe_id, parts in found.items()}
+    def without(self, probe_ids: Collection[int]) -> "_Seen":
+        def others(rows: store.Rows) -> store.Rows:
+            return {
+                key: row for key, row in rows.items() if key.probe_id not in probe_ids
+            }
+
+        return replace(self, minutes=others(self.minutes), hourly=others(self.hourly))
+
+    def totals(self) -> Totals:
+        by_hour: dict[datetime, store.Rows] = {hour: {} for hour in self.hours}
+        for key, row in self.hourly.items():
+            by_hour[key.start][key] = row
+        before = {
+            key: row for key, row in self.minutes.items() if key.start < self.middle
+        }
+        return Totals(
+            current=self._summary(self._current(), self.middle),
+            previous=self._summary(before, self.middle - _HOUR),
+            day=tuple(self._summary(rows, hour) for hour, rows in by_hour.items()),
+        )
+
+    def by_probe(self, probe_ids: Collection[int]) -> dict[int, Summary]:
+        found: dict[int, store.Rows] = {probe_id: {} for probe_id in probe_ids}
+        for key, row in self._current().items():
+            found[key.probe_id][key] = row
+        return {pk: self._summary(rows, self.middle) for pk, rows in found.items()}
+
+    def _current(self) -> store.Rows:
+        return {
+            key: row for key, row in self.minutes.items() if key.start >= self.middle
+        }
+
+    def _summary(self, rows: store.Rows, start: datetime) -> Summary:
+        return summary(
+            rows.items(),
+            start=start,
+            end=start + _HOUR,
+            now=self.now,
+            expected=0,
+            latest_at=None,
+        )
 
 
 def _by_hour(
-    probe_ids: Collection[int], hourly: Mapping[Key, Tally]
+    probe_ids: Collection[int], hourly: store.Rows
 ) -> dict[int, dict[datetime, Tally]]:
     found: dict[int, dict[datetime, Tally]] = {probe_id: {} for probe_id in probe_ids}
-    for key, part in hourly.items():
+    for key, (_, part) in hourly.items():
         found[key.probe_id][key.start] = part
     return found
-
-
-def _since(parts: Mapping[Key, Tally], edge: datetime) -> list[Tally]:
-    return [part for key, part in parts.items() if key.start >= edge]
-
-
-def _before(parts: Mapping[Key, Tally], edge: datetime) -> list[Tally]:
-    return [part for key, part in parts.items() if key.start < edge]
-
-
-def _summary(parts: Iterable[Tally], start: datetime, end: datetime) -> Summary:
-    return summary(merged(parts), start=start, end=end, expected=0, latest_at=None)

@@ -1,7 +1,9 @@
 """Ranges of whole buckets: in order, without gaps, never smaller than asked for."""
 
 from datetime import UTC, datetime, timedelta, timezone
+from zoneinfo import ZoneInfo
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -83,3 +85,36 @@ def test_only_the_part_of_a_bucket_inside_a_window_counts() -> None:
 
     assert buckets.overlap_s(NOON, end, HOUR_S, NOON) == 900
     assert buckets.overlap_s(NOON, end, HOUR_S, NOON + timedelta(hours=1)) == 0
+
+
+@pytest.mark.parametrize(
+    ("zone", "day", "hours"),
+    [
+        ("Europe/Berlin", datetime(2026, 3, 28, 12, tzinfo=UTC), [24, 23, 24]),
+        ("Europe/Berlin", datetime(2026, 10, 24, 12, tzinfo=UTC), [24, 25, 24]),
+        ("America/New_York", datetime(2026, 3, 7, 12, tzinfo=UTC), [24, 23, 24]),
+        # Here the clocks change at midnight: that day begins at one o'clock.
+        ("America/Santiago", datetime(2026, 9, 5, 12, tzinfo=UTC), [24, 23, 24]),
+        ("Asia/Kolkata", datetime(2026, 3, 28, 12, tzinfo=UTC), [24, 24, 24]),
+    ],
+)
+def test_local_days_have_the_hours_of_their_zone(
+    zone: str, day: datetime, hours: list[int]
+) -> None:
+    days = list(
+        buckets.local_days(day, day + timedelta(days=2), ZoneInfo(zone), width=1)
+    )
+
+    assert [(end - start) / timedelta(hours=1) for start, end in days] == hours
+    assert [start for start, _ in days[1:]] == [end for _, end in days[:-1]]
+    assert days[0][0] <= day < days[0][1]
+
+
+def test_half_hour_zones_are_rounded_to_whole_hours_and_known_as_such() -> None:
+    kolkata, berlin = ZoneInfo("Asia/Kolkata"), ZoneInfo("Europe/Berlin")
+
+    [(start, _)] = buckets.local_days(NOON, NOON + timedelta(hours=1), kolkata)
+
+    assert start == datetime(2026, 3, 1, 18, 0, tzinfo=UTC)
+    assert not buckets.has_whole_hours(kolkata, NOON)
+    assert buckets.has_whole_hours(berlin, NOON)

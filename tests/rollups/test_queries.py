@@ -2,7 +2,8 @@
 
 import math
 import random
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.db import connection
@@ -10,10 +11,19 @@ from django.test.utils import CaptureQueriesContext
 
 from dashboard.probes.models import Outcome, Probe
 from dashboard.rollups.models import Level, Rollup
-from dashboard.rollups.queries import series, summaries, total
+from dashboard.rollups.queries import (
+    by_gateway,
+    by_kind,
+    by_team,
+    compared,
+    grouped,
+    series,
+    summaries,
+    total,
+)
 from dashboard.rollups.services import fold
 from dashboard.teams.models import Gateway
-from tests.factories import NOW, make_gateway, make_outcome, make_probe
+from tests.factories import NOW, make_gateway, make_outcome, make_probe, make_team
 
 pytestmark = pytest.mark.django_db
 
@@ -183,6 +193,171 @@ def test_a_series_uses_coarser_rows_where_the_fine_ones_are_gone() -> None:
     points = series([probe.pk], NOW - 10 * DAY, NOW - 10 * DAY + HOUR, 60, NOW)
 
     assert [(point.start, point.samples) for point in points] == [(NOW - 10 * DAY, 1)]
+
+
+def test_availability_is_time_so_held_runs_are_part_of_an_outage() -> None:
+    probe = seen_probe([-3600 + 60 * number for number in range(50)])
+    fold(make_outcome(probe, seconds=-300 + n, error_class="timeout") for n in range(5))
+    fold(
+        make_outcome(probe, seconds=-200 + n, error_class="breaker_held", attempts=0)
+        for n in range(5)
+    )
+
+    found = total([probe.pk], NOW - HOUR, NOW, NOW)
+
+    assert found.error_rate == 5 / 55
+    assert (found.up_s, found.down_s) == (3000.0, 600.0)
+    assert found.availability == 3000 / 3600
+
+
+def test_availability_weighs_a_result_by_the_period_that_it_had() -> None:
+    often, seldom = seen_probe([-60.0 * n for n in range(1, 31)]), make_probe()
+    Probe.objects.filter(pk=seldom.pk).update(period_s=600)
+    fold(
+        make_outcome(seldom, seconds=-600 * n, error_class="timeout")
+        for n in range(1, 4)
+    )
+
+    found = total([often.pk, seldom.pk], NOW - HOUR, NOW, NOW)
+
+    assert found.availability == 0.5
+    assert found.error_rate == 3 / 33
+
+
+def test_an_answer_says_its_throughput_and_its_age() -> None:
+    probe = seen_probe([-60.0 * number for number in range(1, 31)])
+    Probe.objects.update(last_at=NOW - timedelta(minutes=1))
+
+    found = total([probe.pk], NOW - HOUR, NOW, NOW)
+    before_it = total([probe.pk], NOW - HOUR, NOW, NOW - 2 * HOUR)
+
+    assert found.per_minute == 0.5
+    assert found.age_s == 60
+    assert before_it.age_s == 0, "a clock that went back makes nothing younger than new"
+
+
+@pytest.mark.parametrize(("count", "thin"), [(4, True), (5, False)])
+def test_a_rate_of_a_handful_is_called_thin(count: int, thin: bool) -> None:  # noqa: FBT001
+    probe = seen_probe([-10.0 * (number + 1) for number in range(count)])
+
+    found = total([probe.pk], NOW - HOUR, NOW, NOW)
+
+    assert found.rate_is_thin is thin
+    assert found.success_rate == 1.0
+    assert found.p90_ms == 50.0
+    assert found.p90_is_thin
+
+
+def test_phases_add_up_to_the_mean_of_the_successes_that_have_them() -> None:
+    probe = seen_probe([-50, -40], connect_us=2_000, tls_us=3_000, first_byte_us=40_000)
+    fold([make_outcome(probe, seconds=-30)])
+    failed = {"error_class": "timeout", "connect_us": 1, "first_byte_us": 1}
+    fold([make_outcome(probe, seconds=-20, **failed)])
+
+    phases = total([probe.pk], NOW - HOUR, NOW, NOW).phases
+
+    assert phases is not None
+    assert phases.samples == 2
+    means = (phases.connect_ms, phases.tls_ms, phases.first_byte_ms, phases.body_ms)
+    assert means == pytest.approx((2, 3, 40, 5))
+
+
+def test_nothing_is_said_of_phases_that_were_never_kept() -> None:
+    probe = seen_probe([-50])
+
+    assert total([probe.pk], NOW - HOUR, NOW, NOW).phases is None
+
+
+def test_probes_are_put_together_by_kind_team_and_gateway() -> None:
+    team, other = make_team(), make_team()
+    probes = [
+        make_probe(team, kind="team_status"),
+        make_probe(team, kind="balance"),
+        make_probe(other, kind="balance"),
+        make_probe(gateway=team.gateway),
+    ]
+    fold(
+        make_outcome(probe, seconds=-30 * n - 5)
+        for number, probe in enumerate(probes, start=1)
+        for n in range(number)
+    )
+
+    def samples(members: dict[object, list[int]]) -> dict[object, int]:
+        found = grouped(members, NOW - HOUR, NOW, NOW)
+        return {group: each.samples for group, each in found.items()}
+
+    assert samples(by_kind(probes)) == {"team_status": 1, "balance": 5, "health": 4}  # type: ignore[arg-type]
+    assert samples(by_team(probes)) == {team.pk: 3, other.pk: 3}  # type: ignore[arg-type]
+    assert samples(by_gateway(probes)) == {  # type: ignore[arg-type]
+        team.gateway_id: 7,
+        other.gateway_id: 3,
+    }
+
+
+def test_a_window_is_compared_with_the_one_before_it() -> None:
+    probe = seen_probe([-7000 + 100 * n for n in range(30)])
+    fold(
+        make_outcome(probe, seconds=-3500 + 100 * n, latency_us=100_000)
+        for n in range(25)
+    )
+    fold(
+        make_outcome(probe, seconds=-600 + 60 * n, error_class="timeout")
+        for n in range(5)
+    )
+
+    found = compared([probe.pk], NOW - HOUR, NOW, NOW)
+
+    assert (found.previous.samples, found.current.samples) == (30, 30)
+    assert found.error_rate_change == 5 / 30
+    assert found.availability_change == pytest.approx(-5 / 30)
+    assert found.p95_change == pytest.approx(1.0, abs=0.02)
+
+
+def test_a_change_against_next_to_nothing_is_too_little_to_say() -> None:
+    probe = seen_probe([-7000, *(-60.0 * n for n in range(1, 31))])
+
+    found = compared([probe.pk], NOW - HOUR, NOW, NOW)
+
+    assert found.previous.samples == 1
+    assert (found.error_rate_change, found.p95_change) == (None, None)
+
+
+def test_local_days_count_each_outcome_on_its_own_day() -> None:
+    """On 2026-03-29 Berlin's day has 23 hours."""
+    end = datetime(2026, 3, 30, 22, 0, tzinfo=UTC)
+    berlin = ZoneInfo("Europe/Berlin")
+    probe = make_probe()
+    hours = int((end - NOW) / HOUR)
+    fold(make_outcome(probe, seconds=3600 * n + 1800) for n in range(hours))
+
+    days = series([probe.pk], end - 3 * DAY, end, 3, end, zone=berlin)
+
+    assert [(day.start.astimezone(berlin).day, day.samples) for day in days] == [
+        *((27, 24), (28, 24), (29, 23), (30, 24)),
+    ]
+
+
+def test_days_are_those_of_utc_where_hours_are_no_longer_kept() -> None:
+    probe = seen_probe([-500 * 86400, -5])
+
+    days = series(
+        [probe.pk], NOW - 500 * DAY, NOW, 500, NOW, zone=ZoneInfo("Europe/Berlin")
+    )
+
+    assert {day.start.hour for day in days} == {0}
+    assert sum(day.samples for day in days) == 2
+
+
+def test_a_series_of_many_probes_reads_hours_instead_of_very_many_minutes() -> None:
+    probes = [seen_probe([-3600 * n - 5 for n in range(24)]) for _ in range(7)]
+    ids = [probe.pk for probe in probes]
+
+    fine = series(ids[:1], NOW - DAY, NOW, 60, NOW)
+    coarse = series(ids, NOW - DAY, NOW, 60, NOW)
+
+    assert len(fine) == 60
+    assert len(coarse) == 24
+    assert sum(point.samples for point in coarse) == 7 * 24
 
 
 def test_no_probes_have_no_numbers() -> None:
