@@ -17,6 +17,7 @@ from dashboard.rollups import store
 from dashboard.rollups.retention import is_kept
 from dashboard.rollups.tally import Key, Tally, by_bucket, coarsened, tally
 from dashboard.simulator.script import demo_teams
+from dashboard.teams.credit_hours import fold_between
 from dashboard.teams.models import CreditReading, Gateway, Team
 
 _HOUR = timedelta(hours=1)
@@ -45,6 +46,7 @@ def fill_history(*, now: datetime, days: int = 30, seed: int = 7) -> None:
     for team in teams:
         readings = _write_readings(team, begin, end, draw)
         past_incidents.write_low_credits(team, _allocated(team), readings)
+    fold_between([team.pk for team in teams], begin, end)
 
 
 def _date_back(begin: datetime) -> None:

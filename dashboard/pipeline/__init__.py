@@ -32,6 +32,7 @@ from dashboard.probes.queries import spent_today
 from dashboard.probes.services import LEASE_MARGIN, follow_clock
 from dashboard.rollups import services as rollups
 from dashboard.rollups.retention import kept_from
+from dashboard.teams import credit_hours
 
 logger = logging.getLogger(__name__)
 
@@ -65,6 +66,7 @@ def _tick(shift: Shift, seconds: float) -> int:
                     alerts.evaluate_all(timezone.now())
                     if looked_slowly_at is None:
                         looked_slowly_at = timezone.now()
+                        credit_hours.fold(looked_slowly_at)
                         alerts.evaluate_slow(looked_slowly_at)
                     revive("deliver", "dashboard.pipeline.deliver", timezone.now())
                 wait_s = prober.seconds_to_next()

@@ -9,7 +9,7 @@ from dashboard.lib import buckets
 from dashboard.lib.buckets import DAY_S
 from dashboard.probes.models import Outcome, Probe
 from dashboard.rollups.models import Level, Rollup
-from dashboard.teams.models import CreditReading, Team
+from dashboard.teams.models import CreditHour, CreditReading, Team
 
 # 1,000 rows hold SQLite's write lock for a few ms; a day in one go for some 400.
 _BATCH = 1000
@@ -29,9 +29,10 @@ def prune(now: datetime) -> dict[str, int]:
     """Delete what is older than its retention; return how many rows by their level.
 
     Oldest first and in small batches, each a transaction of its own, so that a prober
-    never waits long for the write lock. Credit readings go with the raw outcomes.
+    never waits long for the write lock. Credit readings go with the raw outcomes,
+    their hours with the other hours.
     """
-    raw_from = kept_from("raw", now)
+    raw_from, hours_from = kept_from("raw", now), kept_from("hour", now)
     deleted = {"raw": 0, "readings": 0}
     for probe_id in Probe.objects.values_list("pk", flat=True):
         old = Outcome.objects.filter(probe_id=probe_id, started_at__lt=raw_from)
@@ -39,6 +40,8 @@ def prune(now: datetime) -> dict[str, int]:
     for team_id in Team.objects.values_list("pk", flat=True):
         readings = CreditReading.objects.filter(team_id=team_id, read_at__lt=raw_from)
         deleted["readings"] += _delete(readings.order_by("read_at"))
+        hours = CreditHour.objects.filter(team_id=team_id, hour__lt=hours_from)
+        deleted["readings"] += _delete(hours.order_by("hour"))
     for level in Level:
         name = level.name.lower()
         rows = Rollup.objects.filter(level=level, start__lt=kept_from(name, now))

@@ -136,3 +136,34 @@ class CreditReading(models.Model):
 
     def __str__(self) -> str:
         return f"{self.team}: {self.remaining} of {self.allocated}"
+
+
+class CreditHour(models.Model):
+    """What an hour's readings told of a team's credits; `teams.credit_hours` folds it.
+
+    `spent` and `refilled` are between the readings of the hour; what happened between
+    two hours is between the `last` of one and the `first` of the next.
+    """
+
+    team = models.ForeignKey(
+        Team, models.CASCADE, related_name="credit_hours", db_index=False
+    )
+    hour = models.DateTimeField()
+    first = models.FloatField()
+    last = models.FloatField()
+    least = models.FloatField()
+    spent = models.FloatField()
+    refilled = models.FloatField()
+    allocated = models.FloatField(null=True)
+    readings = models.PositiveIntegerField()
+
+    class Meta:
+        constraints = [
+            # One row an hour; also seeks one team's series.
+            models.UniqueConstraint(
+                fields=["team", "hour"], name="one_credit_hour_per_team"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.team} {self.hour:%Y-%m-%d %H}: {self.last}"

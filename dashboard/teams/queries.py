@@ -146,7 +146,7 @@ def _burn(readings: Sequence[Told], now: datetime) -> Burn | None:
         refills=tuple(
             Refill(after.at, after.remaining - before.remaining)
             for before, after in pairwise(readings)
-            if _is_refill(before, after)
+            if is_refill(before, after)
         ),
     )
 
@@ -165,7 +165,8 @@ def _pace(readings: Sequence[Told]) -> float | None:
     return spent / (span / _HOUR)
 
 
-def _is_refill(before: Told, after: Told) -> bool:
+def is_refill(before: Told, after: Told) -> bool:
+    """Say whether the credits rose by more than a refund does."""
     rise = after.remaining - before.remaining
     if rise <= 0:
         return False

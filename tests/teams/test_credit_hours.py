@@ -1,0 +1,121 @@
+"""Credits by the hour: folded from readings, and read by pages of many teams."""
+
+from datetime import timedelta
+
+import pytest
+from pytest_django import DjangoAssertNumQueries
+
+from dashboard.teams.credit_hours import fold, fold_between, hours_of, pace, refills
+from dashboard.teams.models import CreditHour, Team
+from tests.factories import NOW, make_gateway, make_reading, make_team
+
+pytestmark = pytest.mark.django_db
+
+MINUTE, HOUR = 60, 3600
+DAY = timedelta(days=1)
+
+
+def told(team: Team, *readings: tuple[float, float]) -> None:
+    for seconds, remaining in readings:
+        make_reading(team, seconds, remaining=remaining)
+
+
+def hours(team: Team) -> list[CreditHour]:
+    return list(hours_of([team.pk], NOW - 2 * DAY, NOW + DAY)[team.pk])
+
+
+def test_an_hour_tells_its_ends_its_least_and_what_was_spent() -> None:
+    team = make_team()
+    told(team, (0, 500), (60, 480), (120, 490), (180, 450))
+
+    fold(NOW + timedelta(minutes=5))
+
+    row = CreditHour.objects.get()
+    assert (row.hour, row.first, row.last, row.least) == (NOW, 500, 450, 450)
+    assert (row.spent, row.readings) == (60, 4)
+
+
+def test_folding_again_changes_what_came_and_adds_nothing_twice() -> None:
+    team = make_team()
+    told(team, (0, 500), (60, 480))
+    fold(NOW + timedelta(minutes=2))
+    told(team, (180, 470))
+
+    fold(NOW + timedelta(minutes=4))
+    fold(NOW + timedelta(minutes=4))
+
+    assert CreditHour.objects.get().spent == 30
+
+
+def test_an_hour_without_a_reading_has_no_row_and_unknown_is_not_zero() -> None:
+    team = make_team()
+    make_reading(team, 0, remaining=None)
+    told(team, (-2 * HOUR, 500))
+
+    fold_between([team.pk], NOW - timedelta(hours=3), NOW + timedelta(hours=1))
+
+    assert [row.hour for row in hours(team)] == [NOW - timedelta(hours=2)]
+
+
+def test_readings_from_before_there_were_hours_are_made_up_for() -> None:
+    team = make_team()
+    told(team, *((-n * HOUR, 500 + n) for n in (0, 1, 2, 9, 10, 25, 26)))
+
+    for minute in range(5):
+        fold(NOW + timedelta(minutes=minute))
+
+    assert len(hours(team)) == 7
+
+
+def test_use_between_two_hours_counts_and_a_refill_does_not() -> None:
+    team = make_team()
+    told(team, (-4 * HOUR, 300), (-3 * HOUR, 250), (-2 * HOUR, 900), (-HOUR, 850))
+
+    fold_between([team.pk], NOW - DAY, NOW)
+    found = pace(hours(team), NOW)
+
+    assert found is not None
+    assert found.per_hour == pytest.approx(100 / 4)
+    assert found.remaining == 850
+    assert [(each.at, each.amount) for each in refills(hours(team))] == [
+        (NOW - timedelta(hours=2), 650)
+    ]
+
+
+def test_the_recent_pace_may_differ_from_the_days() -> None:
+    team = make_team()
+    slow = [(-n * HOUR, 1000.0) for n in range(24, 5, -1)]
+    fast = [(-n * HOUR, 1000.0 - 20 * (6 - n)) for n in range(5, 0, -1)]
+    told(team, *slow, *fast)
+
+    fold_between([team.pk], NOW - DAY, NOW)
+    found = pace(hours(team), NOW)
+
+    assert found is not None
+    assert found.recent_per_hour is not None
+    assert found.recent_per_hour > 3 * found.per_hour
+    assert found.hours_range is not None
+    assert found.hours_range[0] < (found.hours_range[1] or 0)
+
+
+@pytest.mark.parametrize("minutes", [[], [0], [0, 1, 2]])
+def test_too_few_readings_tell_no_pace(minutes: list[int]) -> None:
+    team = make_team()
+    told(team, *((minute * MINUTE, 500 - minute) for minute in minutes))
+    now = NOW + timedelta(minutes=3)
+
+    fold(now)
+
+    assert pace(hours(team), now) is None
+
+
+@pytest.mark.parametrize("number", [2, 20])
+def test_many_teams_are_folded_by_a_constant_number_of_queries(
+    number: int, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    gateway = make_gateway()
+    for _ in range(number):
+        told(make_team(gateway), (0, 500), (60, 480))
+
+    with django_assert_num_queries(5):
+        fold(NOW + timedelta(minutes=2))
