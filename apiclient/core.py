@@ -203,13 +203,20 @@ class Core:
             journal.tell(self._hooks.on_retry, RetryEvent(failed, step.seconds))
 
     def refreshed(self, run: "Run[T]", key: str | Secret | None) -> Refreshed:
-        """Take the key that the caller's provider gave, unless it is the same."""
+        """Take the key that the caller's provider gave, unless it is the same.
+
+        One that cannot be sent is logged and not taken: the 401 stands.
+        """
         if key is None:
             return Refreshed()
         text = key.reveal() if isinstance(key, Secret) else key
         if run.call.secrets[:1] == (text,):
             return Refreshed()
-        self.wire.renew(text)
+        try:
+            self.wire.renew(text)
+        except ValueError as error:
+            journal.key_refused(run.call.request_id, str(error))
+            return Refreshed()
         return Refreshed(self.wire.secrets)
 
     def remembered(self, step: Look) -> Sent | None:

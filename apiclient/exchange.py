@@ -87,11 +87,16 @@ class Budget(float):
 def clamp(
     timeout: float | None, expired: type[httpcore.TimeoutException]
 ) -> tuple[float, Exchange]:
-    """Return the seconds that are left, and the exchange; raise `expired` at zero."""
+    """Return the seconds that are left, and the exchange; raise `expired` at zero.
+
+    An exchange that ends before it began is our own congestion, not the gateway's.
+    """
     if not isinstance(timeout, Budget):
         raise TypeError("the request came without the timeouts of an Exchange")
     exchange = timeout.exchange
     left_s = min(float(timeout), exchange.deadline - exchange.clock())
+    if left_s <= 0 and exchange.began is None:
+        raise httpcore.PoolTimeout("the deadline passed before anything was sent")
     if left_s <= 0:
         raise expired("the deadline passed")
     return left_s, exchange

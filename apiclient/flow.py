@@ -34,7 +34,7 @@ from apiclient.steps import (
     Step,
     Wait,
 )
-from apiclient.taxonomy import ErrorClass
+from apiclient.taxonomy import TABLE, ErrorClass
 from apiclient.team_payloads import Team, TeamStatus
 
 T = TypeVar("T")
@@ -84,12 +84,34 @@ class _Course(Generic[T]):
             verdict = outcome
             wait_s = yield from self._waited(verdict, admission)
             if wait_s is None:
-                return self._report((yield from self._explained(verdict)))
+                return (yield from self._last_report(verdict))
             waited_s = wait_s
-            if self._must_look_at_job(verdict):
-                report = yield from self._look_at_job(verdict)
-                if report is not None:
-                    return report
+            report = yield from self._settled_meanwhile(verdict)
+            if report is not None:
+                return report
+
+    def _settled_meanwhile(
+        self, verdict: Verdict
+    ) -> Generator[Step, Reply, CallReport[T] | None]:
+        """Return the report when no other attempt is needed, or there is no time for it."""
+        if self._must_look_at_job(verdict):
+            report = yield from self._look_at_job(verdict)
+            if report is not None:
+                return report
+        return self._report(verdict) if self._left() <= 0 else None
+
+    def _last_report(self, verdict: Verdict) -> Generator[Step, Reply, CallReport[T]]:
+        """Return the report of a call that is not tried again.
+
+        What became of a completion is worth a look all the same, unless the breaker or
+        the budget says that nobody would answer.
+        """
+        may_be_done = TABLE[verdict.error].retried and self._must_look_at_job(verdict)
+        if may_be_done and not self.suppressed:
+            report = yield from self._look_at_job(verdict)
+            if report is not None:
+                return report
+        return self._report((yield from self._explained(verdict)))
 
     def _attempt(
         self, admission: Admission, waited_s: float

@@ -71,14 +71,21 @@ class _Ending:
         if report.error is None:
             self.completed = report.value
             return
-        kept = can_be_sent_later(report)
-        if kept:
-            self._store.add(completion)
         error = error_for(report, Repeat.COMPLETE)
+        kept = can_be_sent_later(report) and self._is_kept(completion, error)
         if first is None:
             raise error
         then = "it is kept for send_completions()" if kept else "it is not kept"
         first.add_note(f"The job was not completed as failed ({error}); {then}.")
+
+    def _is_kept(self, completion: Completion, error: BaseException) -> bool:
+        """Keep a completion for later; a list that fails must not hide `error`."""
+        try:
+            self._store.add(completion)
+        except Exception as failed:  # noqa: BLE001  # a store may raise anything
+            error.__context__ = failed
+            return False
+        return True
 
 
 class JobFailedError(Exception):
@@ -142,12 +149,16 @@ class JobBlock(_Ending):
     ) -> None:
         completion = self._completion(exc)
         operation = operation_of(completion)
-        if is_interruption(exc):
-            report = self._client.report(
-                operation, max_retries=0, deadline_s=INTERRUPTED_S
-            )
-        else:
-            report = self._client.report(operation)
+        try:
+            if is_interruption(exc):
+                report = self._client.report(
+                    operation, max_retries=0, deadline_s=INTERRUPTED_S
+                )
+            else:
+                report = self._client.report(operation)
+        except BaseException as stopped:  # Ctrl-C: what became of it is not known
+            self._is_kept(completion, stopped)
+            raise
         self._ended(completion, report, exc)
 
     def llm_call(
@@ -263,7 +274,7 @@ class AsyncJobBlock(_Ending):
         finally:
             if not sending.done():
                 sending.cancel()
-                self._store.add(completion)
+                self._is_kept(completion, cancelled)
         if sending.done():
             self._ended(completion, sending.result(), cancelled)
 

@@ -38,6 +38,12 @@ def started(operation: str, method: str, endpoint: str, request_id: str) -> None
     )
 
 
+def key_refused(request_id: str, reason: str) -> None:
+    logger.warning(
+        "key_provider.refused", extra={"request_id": request_id, "reason": reason}
+    )
+
+
 def retrying(request_id: str, endpoint: str, attempt: Attempt, wait_s: float) -> None:
     logger.info(
         "call.retrying",

@@ -253,6 +253,53 @@ def test_a_lost_completion_is_looked_up_and_never_charged_twice(
     assert block.gateway.jobs[JOB] == "COMPLETED"
 
 
+def test_a_completion_is_looked_up_after_its_last_attempt_as_well(
+    block: Block,
+) -> None:
+    """B-22: what the fourth attempt did is worth knowing, too."""
+    store = MemoryCompletions()
+    block.gateway.spoil = [("/complete", lost, number == 4) for number in range(1, 5)]
+
+    assert block.run(completions=store) is not None
+    assert len(block.gateway.completions()) == 4
+    assert store.waiting() == ()
+
+
+def test_a_list_that_cannot_be_written_hides_no_error(block: Block) -> None:
+    """S-101: the list may be the caller's own, and its disk may be full."""
+    block.gateway.spoil = [("/complete", refused, False)] * 8
+
+    with pytest.raises(ValueError, match="first") as raised:
+        block.run(raising(ValueError("first")), completions=FullDisk())
+    with pytest.raises(APIError) as alone:
+        block.run(completions=FullDisk())
+
+    assert "it is not kept" in raised.value.__notes__[0]
+    assert isinstance(alone.value.__context__, OSError)
+
+
+class FullDisk(MemoryCompletions):
+    def add(self, completion: Completion) -> None:
+        raise OSError(28, "No space left on device")
+
+
+def test_an_interrupted_completion_is_kept() -> None:
+    """B-70, S-101: Ctrl-C while it is under way, so that its fate is not known."""
+    block, store = Block("sync"), MemoryCompletions()
+
+    def interrupted() -> Scene:
+        raise KeyboardInterrupt
+
+    block.gateway.spoil = [("/complete", interrupted, True)]
+
+    with pytest.raises(KeyboardInterrupt):
+        block.run(completions=store)
+
+    assert store.waiting() == (Completion(JOB, "completed"),)
+    assert block.send_again(store) == 1
+    assert len(block.gateway.completions()) == 1
+
+
 def test_a_failing_completion_does_not_hide_the_first_error(block: Block) -> None:
     """S-101, X-42."""
     broken = {"detail": "Internal server error"}

@@ -370,6 +370,33 @@ def test_a_provider_that_fails_hides_nothing(kind: type[Rig]) -> None:
 
 
 @pytest.mark.parametrize("kind", [SyncRig, AsyncRig])
+def test_a_new_key_that_cannot_be_sent_hides_nothing_either(
+    kind: type[Rig], caplog: pytest.LogCaptureFixture
+) -> None:
+    """S-11, B-81: read from a file, with its line break; the log says so, unshown."""
+    made, _ = with_keys(kind, [detail(401, "no")], "sk-new-1\n")
+
+    with pytest.raises(AuthenticationError):
+        made.run(BALANCE)
+
+    [refused] = [each for each in caplog.records if "key_provider" in each.message]
+    assert "white space" in str(vars(refused)["reason"])
+    assert "sk-new-1" not in str(vars(refused))
+
+
+@pytest.mark.parametrize("kind", [SyncRig, AsyncRig])
+def test_no_attempt_begins_when_the_time_is_up(kind: type[Rig]) -> None:
+    """B-11: the first took all of it, and another would have none."""
+    made, _ = with_keys(kind, [detail(401, "no"), GOOD], "sk-new-1")
+    made.gateway.took_s = 60.0
+
+    report = made.report(BALANCE, deadline_s=60.0)
+
+    assert report.error is E.AUTH_FAILED
+    assert len(report.attempts) == 1
+
+
+@pytest.mark.parametrize("kind", [SyncRig, AsyncRig])
 def test_old_and_new_key_are_both_hidden(kind: type[Rig]) -> None:
     """B-80."""
     echoes = [detail(401, KEY), detail(401, f"{KEY} and plainkey-2")]
