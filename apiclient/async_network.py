@@ -34,6 +34,8 @@ class AsyncSocketStream(httpcore.AsyncNetworkStream):
             raise httpcore.ReadTimeout("no answer in time") from None
         except httpcore.ReadError as error:
             raise httpcore.ReadError(_root(error)) from error
+        except ssl.SSLError as error:  # anyio lets it through
+            raise httpcore.ReadError(short(error)) from error
         if exchange.first_byte is None and chunk:
             exchange.first_byte = exchange.clock()
         return chunk
@@ -52,6 +54,8 @@ class AsyncSocketStream(httpcore.AsyncNetworkStream):
             raise httpcore.WriteTimeout("the request was not taken") from None
         except httpcore.WriteError as error:
             raise httpcore.WriteError(_root(error)) from error
+        except ssl.SSLError as error:
+            raise httpcore.WriteError(short(error)) from error
         exchange.sent = exchange.clock()
 
     async def aclose(self) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
 
-from apiclient.details import Detail, read_detail
+from apiclient.details import PLAIN_LIMIT, Detail, read_detail
 from apiclient.http_dates import retry_after
 from apiclient.redact import redact
 from apiclient.report import FieldError
@@ -76,8 +76,10 @@ _MAY_BE_ASKED_AGAIN = frozenset({408, 409, 429})
 # Names stand in quotes in the gateway's texts; without them a team called
 # 'insufficient credits' cannot mislead. The first match wins.
 _QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
+# Gaps are bounded, so that no text makes the search slower than its length.
 _VAGUE = re.compile(
-    r"(?i)\b(suspend|paus).*\bor\b.*\bcredit|\bcredit.*\bor\b.*\b(suspend|paus)"
+    r"(?i)\b(suspend|paus).{0,60}\bor\b.{0,60}\bcredit"
+    r"|\bcredit.{0,60}\bor\b.{0,60}\b(suspend|paus)"
 )
 _REFUSALS = (
     (
@@ -108,7 +110,7 @@ _REFUSALS = (
     ),
     (re.compile(r"(?i)job does not belong to"), ErrorClass.WRONG_JOB),
 )
-_PAUSED = re.compile(r"(?i)\bteam\b[^.]*\bpaused\b")
+_PAUSED = re.compile(r"(?i)\bteam\b[^.]{0,300}\bpaused\b")
 
 _PROVIDER_CALL = re.compile(
     r"(?s)(?:LLM call failed|Failed to call provider API)\b(?P<rest>.*)"
@@ -176,6 +178,7 @@ def classify(answer: Answer, now: datetime, *secrets: str) -> Verdict:
 
 def stream_error(text: str, *secrets: str) -> Verdict:
     """Return what an error inside a 200 stream means; `text` is its own words."""
+    text = text[:PLAIN_LIMIT]
     _, repeatable = _server_error(text)
     return Verdict(
         ErrorClass.STREAM_ERROR,

@@ -9,7 +9,7 @@ import msgspec
 from apiclient.redact import redact
 from apiclient.report import FieldError
 
-_PLAIN_LIMIT = 4096  # characters that the rules look at; people are shown fewer
+PLAIN_LIMIT = 4096  # characters that the rules look at; people are shown fewer
 _SHOWN_FIELDS = 20
 _TITLE = re.compile(r"(?is)<(?:title|h1)[^>]*>(.{0,300}?)</(?:title|h1)>")
 _TAG = re.compile(r"<[^>]*>")
@@ -31,11 +31,14 @@ def read_detail(
     headers: Mapping[str, str], body: bytes, *secrets: str, whole: bool = True
 ) -> Detail:
     """Return what an error body says, whatever it is made of."""
-    plain, items = _parts(headers, body, whole=whole)
-    fields = tuple(_field_errors(items, secrets))
+    try:
+        plain, items = _parts(headers, body, whole=whole)
+        fields = tuple(_field_errors(items, secrets))
+    except RecursionError:  # nested just as deep as it could still be decoded
+        plain, fields = _plain(body), ()
     if fields:
         plain = "; ".join(f"{each.path}: {each.message}" for each in fields)
-    plain = plain[:_PLAIN_LIMIT]
+    plain = plain[:PLAIN_LIMIT]
     return Detail(redact(plain, *secrets), plain, fields)
 
 
@@ -44,12 +47,20 @@ def said(headers: Mapping[str, str], body: bytes, *secrets: str) -> str:
     if _is_html(headers, body):
         return redact(_html_text(body), *secrets, limit=200)
     try:
-        document: object = msgspec.json.decode(body)
+        text = _spelled_out(msgspec.json.decode(body))
     except (ValueError, RecursionError):
         return ""
+    return redact(text, *secrets, limit=200)
+
+
+def _spelled_out(document: object) -> str:
     match document:
-        case {"detail": str()} | {"error": str()} | {"error": {"message": str()}}:
-            return redact(_sentence(document), *secrets, limit=200)
+        case (
+            {"detail": str() as text}
+            | {"error": str() as text}
+            | {"error": {"message": str() as text}}
+        ):
+            return text
         case _:
             return ""
 
@@ -64,13 +75,18 @@ def _parts(
     except (ValueError, RecursionError):
         document = None
     if document is None:
-        text = body[: 4 * _PLAIN_LIMIT].decode("utf-8", "replace")
-        return text.partition('"input"')[0], ()
+        return _plain(body), ()
     detail = document.get("detail") if isinstance(document, dict) else None
     if isinstance(detail, list):
         items = [_without_echoes(item) for item in detail[:_SHOWN_FIELDS]]
         return _compact(items), items
     return _sentence(document), ()
+
+
+def _plain(body: bytes) -> str:
+    """Return what is no JSON as text, up to where it repeats what was sent."""
+    text = body[: 4 * PLAIN_LIMIT].decode("utf-8", "replace")
+    return text.partition('"input"')[0]
 
 
 def _is_html(headers: Mapping[str, str], body: bytes) -> bool:

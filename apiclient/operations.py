@@ -4,7 +4,6 @@ Timeouts are the guide's "Recommended Timeouts by Endpoint"; what it does not na
 its default of 30 s.
 """
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Generic, Literal, TypeVar
@@ -34,7 +33,6 @@ TIMEOUTS_S: Mapping[tuple[str, str], float] = {
 }
 ERROR_MESSAGE_LIMIT = 1000  # the gateway's column; a longer text fails the completion
 
-_UUID = re.compile(r"[0-9a-f]{8}(-?[0-9a-f]{4}){3}-?[0-9a-f]{12}", re.IGNORECASE)
 _TEAM_ID_LIMIT = 255
 
 
@@ -149,7 +147,7 @@ def create_job(
     return _post(
         "create_job",
         "/api/jobs/create",
-        payloads.read_job,
+        payloads.read_created_job,
         # The gateway fails later on a job whose metadata is null, so none is sent.
         _without_none(
             team_id=team_id, job_type=job_type, user_id=user_id, metadata=metadata
@@ -324,7 +322,7 @@ def _without_none(**fields: object) -> dict[str, object]:
 
 def _check_job_id(job_id: str) -> None:
     # The gateway answers a malformed id with a 500 in plain text.
-    if not _UUID.fullmatch(job_id):
+    if not payloads.is_job_id(job_id):
         raise ValueError(f"job_id={redact(job_id, limit=60)!r} is not a UUID")
 
 

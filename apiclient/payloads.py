@@ -4,6 +4,7 @@ Unknown fields are ignored and only named ones are kept, so that a team's `virtu
 never is. A wrong type raises `UnreadableError`, which names the field.
 """
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -14,6 +15,8 @@ import msgspec
 from apiclient.report import Streamed
 
 S = TypeVar("S", bound=msgspec.Struct)
+
+_UUID = re.compile(r"[0-9a-f]{8}(-?[0-9a-f]{4}){3}-?[0-9a-f]{12}", re.IGNORECASE)
 
 
 class UnreadableError(ValueError):
@@ -150,6 +153,19 @@ class SingleCall(msgspec.Struct, frozen=True):
         _make_aware(self, "completed_at")
 
 
+def is_job_id(text: str) -> bool:
+    """Return whether `text` can be a job's id: a UUID, with its dashes or without."""
+    return _UUID.fullmatch(text) is not None
+
+
+def read_created_job(body: bytes) -> Job:
+    """Read a new job; its id must be one that can be used in a URL."""
+    job = read_job(body)
+    if not is_job_id(job.job_id):
+        raise UnreadableError("Expected a UUID - at `$.job_id`")
+    return job
+
+
 def read_no_stream(body: bytes) -> Streamed:
     """Refuse a body where a stream was asked for: it comes as one answer."""
     raise UnreadableError("the answer is not an event stream")
@@ -175,10 +191,14 @@ def _make_aware(struct: msgspec.Struct, *names: str) -> None:
     for name in names:
         moment = getattr(struct, name)
         if moment is not None:
-            aware = (
-                moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
-            )
-            msgspec.structs.force_setattr(struct, name, aware)
+            msgspec.structs.force_setattr(struct, name, _aware(moment, name))
+
+
+def _aware(moment: datetime, name: str) -> datetime:
+    try:
+        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    except OverflowError:  # a zone that moves it out of the years 1 to 9999
+        raise ValueError(f"`{name}` is out of range") from None
 
 
 read_health = reader(Health)

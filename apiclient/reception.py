@@ -85,7 +85,11 @@ class Reception:
         """Note the end of the connection: without an end marker it proves nothing."""
         if self.over:
             return
-        event = self._decoder.end()
+        try:
+            event = self._decoder.end()
+        except EventTooLongError as error:
+            self._fail(ErrorClass.TOO_LARGE, str(error))
+            return
         if event is not None and read_event(event).ends:
             self.over = True
             return

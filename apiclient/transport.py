@@ -5,6 +5,7 @@ not used. One client's pool is never shared with another's, because surplus byte
 answer would become the next one's.
 """
 
+import asyncio
 import os
 import ssl
 from collections.abc import (
@@ -88,6 +89,7 @@ _MEANINGS: tuple[tuple[type[Exception], ErrorClass], ...] = (
 )
 FAULTS = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, BodyTooLargeError,
           UnreadableBodyError, UnicodeError)  # fmt: skip
+_EARLY = "the answer was there before its question"
 _CUT_SHORT = ("peer closed connection", "Server disconnected")
 _TLS_WORDS = ("SSL", "TLS", "CERTIFICATE")
 
@@ -179,6 +181,9 @@ class WireTransport(httpx.BaseTransport):
         while True:
             try:
                 response = self._pool.handle_request(raw)
+                if _came_early(request):
+                    response.close()
+                    raise httpcore.RemoteProtocolError(_EARLY)
             except _CAUGHT as error:
                 if _was_stale(request, error):
                     continue
@@ -211,17 +216,27 @@ class AsyncWireTransport(httpx.AsyncBaseTransport):
             keepalive_expiry=5.0,
         )
         backend = AsyncSocketBackend(check, _RESOLVER)
-        self._pool: httpcore.AsyncConnectionPool = (
-            httpcore.AsyncConnectionPool(network_backend=backend, **options)
+        self._make: Callable[[], httpcore.AsyncConnectionPool] = (
+            partial(httpcore.AsyncConnectionPool, network_backend=backend, **options)
             if proxy is None
-            else httpcore.AsyncHTTPProxy(proxy, network_backend=backend, **options)
+            else partial(
+                httpcore.AsyncHTTPProxy, proxy, network_backend=backend, **options
+            )
         )
+        self._pool = self._make()
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         raw = _raw(request)
+        if self._loop is not asyncio.get_running_loop():
+            # Connections of a loop that has ended (or of a parent process) are dead.
+            self._loop, self._pool = asyncio.get_running_loop(), self._make()
         while True:
             try:
                 response = await self._pool.handle_async_request(raw)
+                if _came_early(request):
+                    await response.aclose()
+                    raise httpcore.RemoteProtocolError(_EARLY)
             except _CAUGHT as error:
                 if _was_stale(request, error):
                     continue
@@ -254,16 +269,29 @@ def _translated(error: Exception) -> httpx.TransportError:
     return _TRANSLATED[type(error)](str(error))
 
 
+def _exchange_of(request: httpx.Request) -> Exchange | None:
+    budget = request.extensions.get("timeout", {}).get("read")
+    return budget.exchange if isinstance(budget, Budget) else None
+
+
+def _came_early(request: httpx.Request) -> bool:
+    """Return whether the answer was left over from the one before: nothing was read.
+
+    A server that is out of step would thereby answer each request with the last one's.
+    """
+    exchange = _exchange_of(request)
+    return exchange is not None and exchange.reused and exchange.first_byte is None
+
+
 def _was_stale(request: httpx.Request, error: Exception) -> bool:
     """Return whether a kept connection was closed under us before it said a word.
 
     A safe request is then sent again at once: every such try uses up one connection, so
     there is an end. Others are left to the retry policy.
     """
-    budget = request.extensions.get("timeout", {}).get("read")
-    if request.method not in _SAFE_METHODS or not isinstance(budget, Budget):
+    exchange = _exchange_of(request)
+    if request.method not in _SAFE_METHODS or exchange is None:
         return False
-    exchange = budget.exchange
     broken = isinstance(
         error, httpcore.ReadError | httpcore.WriteError | httpcore.RemoteProtocolError
     )

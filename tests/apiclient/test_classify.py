@@ -1,5 +1,7 @@
 """Every status and body of the guide, of the real gateway and of what stands before it."""
 
+import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 import msgspec
@@ -8,10 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from apiclient.classify import Answer, Verdict, classify
+from apiclient.details import said
 from apiclient.taxonomy import ErrorClass
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 E = ErrorClass
+JSON = {"content-type": "application/json"}
 PROVIDER = "LLM call failed: 500: Failed to call provider API: "
 
 
@@ -343,3 +347,36 @@ def test_nothing_that_a_server_sends_makes_it_raise(
     assert isinstance(verdict.error, ErrorClass)
     assert len(verdict.detail) <= 500
     assert verdict.retry_after_s is None or 0 < verdict.retry_after_s < float("inf")
+
+
+@pytest.mark.parametrize(
+    "words", ["suspend or ", "credit or ", "team paused ", "team "]
+)
+@pytest.mark.parametrize("status", [403, 429, 500])
+def test_no_text_makes_the_search_for_a_reason_slow(status: int, words: str) -> None:
+    """S-52: a page of a refusal's own words took seconds, with the event loop held."""
+    body = msgspec.json.encode({"detail": words * 500})
+    began = time.perf_counter()
+    classify(Answer(status, JSON, body), NOW)
+
+    assert time.perf_counter() - began < 0.2
+
+
+@pytest.mark.parametrize(
+    "nest",
+    [
+        lambda depth: b"[" * depth + b"]" * depth,
+        lambda depth: b'{"detail":' * depth + b"{}" + b"}" * depth,
+        lambda depth: b'{"error":' * depth + b'"x"' + b"}" * depth,
+        lambda depth: b'{"detail":[{"msg":"x","type":%s}]}' % (b"[" * depth + b"]" * depth),
+        lambda depth: b'{"error":{"message":"x","detail":%s}}'
+        % (b'{"detail":' * depth + b"{}" + b"}" * depth),
+    ],
+)  # fmt: skip
+def test_no_depth_is_just_too_deep(nest: Callable[[int], bytes]) -> None:
+    """S-52: what can still be decoded may be too deep to be written or walked again."""
+    for depth in range(700, 1000):
+        body = nest(depth)
+
+        assert classify(Answer(500, JSON, body), NOW).error is E.SERVER_ERROR
+        assert len(said(JSON, body)) <= 200

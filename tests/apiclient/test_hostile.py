@@ -18,6 +18,7 @@ from apiclient import (
     CallReport,
     Client,
     ErrorClass,
+    Health,
     Operation,
     RetryPolicy,
     operations,
@@ -334,6 +335,34 @@ def test_a_post_on_a_closed_connection_is_never_repeated_by_the_transport(
     assert server.connections == 1
 
 
+def speaks_out_of_turn(connection: socket.socket) -> None:
+    """Give two answers to the first question, as one that is out of step would."""
+    request_of(connection)
+    connection.sendall(OK + OK.replace(b"healthy", b"foreign"))
+    while True:
+        request_of(connection)
+        connection.sendall(OK)
+
+
+def test_an_answer_that_came_before_its_question_is_not_taken(ask: Ask) -> None:
+    """B-34: surplus bytes on a kept connection would answer the next request."""
+    with rogue(speaks_out_of_turn, keeps_alive(9)) as server:
+        report = ask(server.url, times=2)
+
+    assert report.value == Health("healthy", "x")
+    assert server.connections == 2
+
+
+def test_a_post_gets_no_answer_that_came_before_it_either(ask: Ask) -> None:
+    """B-34: what became of it is not known, so the policy decides."""
+    create: Operation[object] = operations.create_job("acme", "t")
+    with rogue(speaks_out_of_turn) as server:
+        report = ask(server.url, operation=create, times=2, virtual_key="sk-test")
+
+    assert report.error is E.PROTOCOL
+    assert report.ambiguous
+
+
 def test_a_failing_server_is_tried_again_on_a_new_connection(ask: Ask) -> None:
     policy = RetryPolicy(max_retries=2, base_s=0.01)
     with rogue(resets(), sends(b"rubbish\r\n\r\n"), sends(OK)) as server:
@@ -393,6 +422,16 @@ def test_a_full_pool_is_our_own_congestion() -> None:
 
     assert report.error is E.POOL_EXHAUSTED
     assert report.latency_s == 0
+
+
+def test_a_deadline_that_ended_before_anything_left_is_our_own(ask: Ask) -> None:
+    """B-45: it says nothing about the gateway, and nothing can have been applied."""
+    create: Operation[object] = operations.create_job("acme", "t").with_timeout(1e-9)
+    with rogue(keeps_alive(9)) as server:
+        report = ask(server.url, operation=create, virtual_key="sk-test")
+
+    assert report.error is E.POOL_EXHAUSTED
+    assert not report.ambiguous
 
 
 def test_a_cancelled_task_leaves_a_usable_client() -> None:

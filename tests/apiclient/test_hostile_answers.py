@@ -1,15 +1,18 @@
 """Every status with every odd body, over a real socket; and forks, proxies, certificates."""
 
+import asyncio
+import gc
 import os
 import socket
 import threading
+import warnings
 from collections.abc import Iterator
 
 import pytest
 
-from apiclient import Client, ErrorClass, RetryPolicy, operations
+from apiclient import AsyncClient, Client, ErrorClass, RetryPolicy, operations
 from apiclient.errors import EXCEPTIONS, error_for
-from tests.apiclient.rogue import OK, Rogue, request_of, rogue
+from tests.apiclient.rogue import OK, Rogue, keeps_alive, request_of, rogue
 from tests.apiclient.test_hostile import Ask, ask_async, ask_sync
 
 pytestmark = pytest.mark.hostile
@@ -120,6 +123,19 @@ def test_a_forked_process_opens_connections_of_its_own() -> None:
 
     assert os.waitstatus_to_exitcode(status) == 0
     assert server.connections == 2
+
+
+def test_an_asyncio_client_outlives_its_loop() -> None:
+    """B-71: its connections belong to the loop that is gone, and so they are not used."""
+    with rogue(keeps_alive(9)) as server, warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)  # a dead loop closes nothing
+        client = AsyncClient(base_url=server.url)
+        reports = [asyncio.run(client.report(operations.health())) for _ in range(3)]
+        del client
+        gc.collect()
+
+    assert [report.error for report in reports] == [None, None, None]
+    assert server.connections == 3
 
 
 @pytest.mark.parametrize("ask", [ask_sync, ask_async], ids=["sync", "async"])

@@ -7,6 +7,7 @@ import pytest
 
 from apiclient import payloads
 from apiclient.payloads import JobStatus, UnreadableError
+from tests.apiclient.fakes import JOB
 
 CREATED_GUIDE = (
     b'{"job_id": "j", "status": "pending", "created_at": "2026-01-02T03:04:05Z"}'
@@ -134,3 +135,23 @@ def test_what_is_not_a_job_is_refused_by_the_fields_name(
 def test_an_unknown_job_status_is_unknown(word: str, status: JobStatus) -> None:
     body = msgspec.json.encode({"job_id": "j", "status": word})
     assert payloads.read_job(body).status is status
+
+
+@pytest.mark.parametrize(
+    "moment", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"]
+)
+def test_a_time_that_no_zone_can_move_is_refused(moment: str) -> None:
+    """S-52, S-53: nothing but our own exceptions."""
+    job = msgspec.json.encode({"job_id": "j", "status": "x", "completed_at": moment})
+    for read in (payloads.read_job, payloads.read_completed_job):
+        with pytest.raises(UnreadableError, match="completed_at"):
+            read(job)
+
+
+@pytest.mark.parametrize("job_id", ["", "j", "../teams/x", JOB + "x"])
+def test_a_new_job_has_an_id_that_can_be_used(job_id: str) -> None:
+    """S-105: without, the job could neither be called nor completed."""
+    with pytest.raises(UnreadableError, match="job_id"):
+        payloads.read_created_job(
+            msgspec.json.encode({"job_id": job_id, "status": "PENDING"})
+        )

@@ -470,6 +470,17 @@ def test_a_text_beyond_its_cap_ends_the_stream(rig: Make) -> None:
     assert told.error.partial_text == "12345"
 
 
+def test_an_event_that_the_end_cuts_off_beyond_its_cap_is_no_exception(
+    rig: Make,
+) -> None:
+    """B-61: its lines were short enough, and its last one had no end."""
+    line = b"data: " + b"x" * 60
+    told = rig((line + b"\n" + line,)).listen(limits=StreamLimits(max_event_bytes=100))
+
+    assert told.error is not None
+    assert told.error.kind is E.TOO_LARGE
+
+
 def test_an_event_beyond_its_cap_ends_the_stream(rig: Make) -> None:
     """B-61."""
     told = rig((b"data: " + b"x" * 2000,)).listen(

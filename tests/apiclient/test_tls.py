@@ -1,6 +1,7 @@
 """B-32, B-35: TLS with a real certificate, on loopback, through both clients."""
 
 import ipaddress
+import socket
 import ssl
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -13,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from apiclient import CallReport, ErrorClass
-from tests.apiclient.rogue import OK, over_tls, rogue, sends
+from tests.apiclient.rogue import OK, Script, over_tls, request_of, rogue, sends
 from tests.apiclient.test_hostile import ask_async, ask_sync
 
 pytestmark = pytest.mark.hostile
@@ -61,8 +62,44 @@ def serving(certificate: Path) -> ssl.SSLContext:
     return context
 
 
+def breaks_off(serving: ssl.SSLContext, *rest: bytes) -> Script:
+    """Answer with `rest` over TLS, then with a record that no key can have made."""
+
+    def script(connection: socket.socket) -> None:
+        raw = connection.dup()
+        with serving.wrap_socket(connection, server_side=True) as stream:
+            request_of(stream)
+            for part in rest:
+                stream.sendall(part)
+            raw.sendall(b"\x17\x03\x03\x00\x20" + bytes(32))
+            raw.close()
+            stream.recv(1)
+
+    return script
+
+
 @pytest.mark.parametrize("ask", [ask_sync, ask_async], ids=["sync", "async"])
 class TestTLS:
+    @pytest.mark.parametrize(
+        "rest",
+        [(), (OK[:30],), (OK[:-5],)],
+        ids=["at once", "in the head", "in the body"],
+    )
+    def test_tls_that_breaks_off_is_a_lost_connection(
+        self,
+        ask: Callable[..., CallReport[object]],
+        serving: ssl.SSLContext,
+        certificate: Path,
+        rest: tuple[bytes, ...],
+    ) -> None:
+        """B-31: after the handshake, too, nothing but our own classes comes out."""
+        trusting = ssl.create_default_context(cafile=str(certificate))
+        with rogue(breaks_off(serving, *rest)) as server:
+            report = ask(server.url.replace("http:", "https:"), ssl_context=trusting)
+
+        assert report.error is ErrorClass.CONNECTION_LOST
+        assert "bad record mac" in report.detail
+
     def test_a_trusted_certificate_is_measured(
         self,
         ask: Callable[..., CallReport[object]],
