@@ -47,7 +47,7 @@ def uncharged_runs(team_ids: Collection[int], since: datetime) -> dict[int, int]
             probe__kind__in=[kind for kind in PAID if KINDS[kind].credits_per_run],
             started_at__gte=since,
             error_class="",
-            credits=0,
+            credits=None,
         )
         .values_list("probe__team")
         .annotate(runs=Count("pk"))
