@@ -5,17 +5,21 @@ claimed by one conditional UPDATE; on PostgreSQL two workers also skip each othe
 """
 
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import StrEnum
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Max, Q
+from django.db.models import Count, Max, Q
 
 from dashboard.alerts.models import (
     NEWS,
+    TOLD,
+    TROUBLE,
     Change,
+    ChannelKind,
     Delivery,
     Incident,
     Notification,
@@ -33,7 +37,25 @@ _JUST_BEGUN = timedelta(minutes=5)
 # the first success, an error rate needs its whole window, in the demo a minute.
 _LEAST_HOLD = timedelta(seconds=90)
 
+# News this old is not sent again when its incident has ended meanwhile.
+_OBSOLETE = timedelta(hours=1)
+# Of the MAIL_CAP mails that somebody gets in an hour at most, so many tell of all that
+# waited: the rest is never lost, and never later than this.
+_DIGESTS_AN_HOUR = 4
+_BETWEEN_DIGESTS = timedelta(hours=1) / _DIGESTS_AN_HOUR
+
 _OUTAGE = (RuleKind.ERROR_RATE, RuleKind.BREAKER_OPEN, RuleKind.GATEWAY_DOWN)
+
+
+class Kind(StrEnum):
+    """What a mail is: each has templates of its own."""
+
+    ALARM = "alarm"
+    RECOVERY = "recovery"
+    # All that waited while somebody got too many mails.
+    DIGEST = "digest"
+    # No incident's: a daily digest, a weekly report or a self-test.
+    REGULAR = "regular"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +63,24 @@ class Batch:
     """The rows of one mail, claimed until their lease ends."""
 
     id: uuid.UUID
+    channel: str
     recipient: str
-    recovery: bool
     rows: tuple[Notification, ...]
+
+    @property
+    def kind(self) -> Kind:
+        groups = {_group(row) for row in self.rows}
+        return groups.pop().kind if len(groups) == 1 else Kind.DIGEST
+
+    @property
+    def recovery(self) -> bool:
+        return self.kind is Kind.RECOVERY
+
+    @property
+    def incidents(self) -> list[Incident]:
+        """Return the incidents that it tells of, each once."""
+        told = {row.incident_id: row.incident for row in self.rows if row.incident}
+        return list(told.values())
 
     @property
     def attempt(self) -> int:
@@ -53,36 +90,77 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class _Group:
+    """What may go in one mail; `about` is a gateway's id, or a regular row's own."""
+
+    channel: str
     recipient: str
-    gateway_id: int
-    recovery: bool
+    kind: Kind
+    about: int
+
+    @property
+    def reader(self) -> tuple[str, str]:
+        return self.channel, self.recipient
+
+
+_Groups = Mapping[_Group, Sequence[Notification]]
 
 
 @transaction.atomic
-def claim(now: datetime) -> Batch | None:
-    """Claim the next batch that is ready, the one that waits longest; None for none."""
-    queued = Notification.objects.filter(state=Delivery.QUEUED)
+def claim(now: datetime, *, but: Collection[str] = ()) -> Batch | None:
+    """Claim the next batch that is ready, the one that waits longest; None for none.
+
+    Those of the channels in `but`, and to the recipients in it, stay.
+    """
+    queued = Notification.objects.filter(state=Delivery.QUEUED).exclude(
+        Q(channel__in=but) | Q(recipient__in=but)
+    )
     if not queued.filter(due_at__lte=now).exists():
         return None
+    _collapse(now)
     rows = (
         queued.select_for_update(skip_locked=True, of=("self",))
         .select_related("incident")
         .order_by("due_at", "pk")
     )
-    for group, waiting in _grouped(rows).items():
+    groups = _grouped(rows)
+    for group, waiting in groups.items():
         ready = _ready(group, waiting, now)
+        if ready and ready[0].batch is None and group.kind is not Kind.REGULAR:
+            ready = _paced(group, ready, groups, now)
         if ready:
             return _lease(group, ready, now)
     return None
 
 
+def _collapse(now: datetime) -> None:
+    """Let one mail tell of what began and ended while no mail got through.
+
+    News that may have arrived, long ago, of what is over by now is not sent again: its
+    recovery tells when it began, how bad it was, and that it has ended.
+    """
+    free = Q(leased_until=None) | Q(leased_until__lte=now)
+    Notification.objects.filter(
+        free,
+        state=Delivery.QUEUED,
+        batch__isnull=False,
+        change__in=TROUBLE,
+        created_at__lte=now - _OBSOLETE,
+        incident__resolved_at__isnull=False,
+    ).update(state=Delivery.DROPPED, leased_until=None)
+
+
 def _grouped(rows: Iterable[Notification]) -> dict[_Group, list[Notification]]:
     groups: dict[_Group, list[Notification]] = {}
     for row in rows:
-        recovery = row.change == Change.RESOLVED
-        group = _Group(row.recipient, row.incident.gateway_id, recovery)
-        groups.setdefault(group, []).append(row)
+        groups.setdefault(_group(row), []).append(row)
     return groups
+
+
+def _group(row: Notification) -> _Group:
+    if row.incident is None:
+        return _Group(row.channel, row.recipient, Kind.REGULAR, row.pk)
+    kind = Kind.RECOVERY if row.change == Change.RESOLVED else Kind.ALARM
+    return _Group(row.channel, row.recipient, kind, row.incident.gateway_id)
 
 
 def _ready(
@@ -92,19 +170,66 @@ def _ready(
 
     Where one is due, those that are not yet go with it.
     """
-    if any(row.leased_until is not None and row.leased_until > now for row in rows):
+    if _in_flight(rows, now):
         return []
     due = [row for row in rows if row.due_at <= now]
     # What may have arrived goes again as the very same mail.
     again = next((row.batch for row in due if row.batch is not None), None)
     if again is not None:
-        return [row for row in rows if row.batch == again]
-    fresh = [row for row in rows if row.batch is None]
+        return list(Notification.objects.filter(batch=again, state=Delivery.QUEUED))
     if not any(row.batch is None for row in due):
         return []
-    if group.recovery:
-        return _ready_recoveries(group, fresh, now)
-    return fresh if _may_tell(group, fresh, now) else []
+    fresh = [row for row in rows if row.batch is None]
+    match group.kind:
+        case Kind.REGULAR:
+            return fresh
+        case Kind.RECOVERY:
+            return _ready_recoveries(group, fresh, now)
+        case _:
+            return fresh if _may_tell(group, fresh, now) else []
+
+
+def _in_flight(rows: Iterable[Notification], now: datetime) -> bool:
+    return any(row.leased_until is not None and row.leased_until > now for row in rows)
+
+
+def _paced(
+    group: _Group, ready: Sequence[Notification], groups: _Groups, now: datetime
+) -> Sequence[Notification]:
+    """Return what may go out to a reader who has got many mails in this hour.
+
+    All that waits for him goes together then, and no sooner than a quarter of an hour
+    after his last one. Programs are never too many.
+    """
+    cap = settings.MAIL_CAP
+    if not cap or group.channel == ChannelKind.WEBHOOK:
+        return ready
+    got = Notification.objects.filter(
+        channel=group.channel,
+        recipient=group.recipient,
+        state=Delivery.SENT,
+        sent_at__gt=now - timedelta(hours=1),
+        incident__isnull=False,
+    ).aggregate(number=Count("batch", distinct=True), latest=Max("sent_at"))
+    if got["number"] < max(1, cap - _DIGESTS_AN_HOUR):
+        return ready
+    if got["latest"] > now - _BETWEEN_DIGESTS:
+        return []
+    return [
+        row
+        for each, rows in groups.items()
+        if each.reader == group.reader and each.kind is not Kind.REGULAR
+        for row in _tellable(each, rows, now)
+    ]
+
+
+def _tellable(
+    group: _Group, rows: Sequence[Notification], now: datetime
+) -> Sequence[Notification]:
+    if _in_flight(rows, now):
+        return []
+    fresh = [row for row in rows if row.batch is None]
+    return _of_the_told(group, fresh) if group.kind is Kind.RECOVERY else fresh
 
 
 def _may_tell(group: _Group, rows: Sequence[Notification], now: datetime) -> bool:
@@ -112,12 +237,12 @@ def _may_tell(group: _Group, rows: Sequence[Notification], now: datetime) -> boo
         return True
     # News of an outage waits only for news of an outage: not for a team's low credits.
     of_outage = Q(incident__kind__in=_OUTAGE)
-    is_outage = any(row.incident.kind in _OUTAGE for row in rows)
     last = Notification.objects.filter(
-        of_outage if is_outage else ~of_outage,
+        of_outage if _tells_of_outage(rows) else ~of_outage,
         state=Delivery.SENT,
+        channel=group.channel,
         recipient=group.recipient,
-        incident__gateway=group.gateway_id,
+        incident__gateway=group.about,
         change__in=NEWS,
     ).aggregate(at=Max("sent_at"))["at"]
     if last is not None and now < last + _interval():
@@ -125,7 +250,13 @@ def _may_tell(group: _Group, rows: Sequence[Notification], now: datetime) -> boo
     hold = timedelta(seconds=_LONGEST_HOLD * settings.MAIL_GROUP_WAIT_S)
     if now >= min(row.created_at for row in rows) + hold:
         return True
-    return not _is_unfolding(group.gateway_id, hold, now)
+    return not _is_unfolding(group.about, hold, now)
+
+
+def _tells_of_outage(rows: Iterable[Notification]) -> bool:
+    return any(
+        row.incident is not None and row.incident.kind in _OUTAGE for row in rows
+    )
 
 
 def _is_unfolding(gateway_id: int, hold: timedelta, now: datetime) -> bool:
@@ -154,16 +285,7 @@ def _ready_recoveries(
     While others of the same mail or of the same outage are still open, they wait, up to
     the group's interval or 90 s, so that one mail tells of all.
     """
-    news = Notification.objects.filter(
-        recipient=group.recipient,
-        incident__in=[row.incident_id for row in rows],
-        change__in=NEWS,
-    )
-    unsent = set(news.filter(state=Delivery.QUEUED).values_list("incident", flat=True))
-    sent = news.filter(state=Delivery.SENT)
-    told = set(sent.values_list("incident", flat=True))
-    _drop([row for row in rows if row.incident_id not in unsent | told])
-    ready = [row for row in rows if row.incident_id in told - unsent]
+    ready = _of_the_told(group, rows)
     if not ready:
         return []
     oldest = min(row.created_at for row in ready)
@@ -172,20 +294,37 @@ def _ready_recoveries(
     return ready
 
 
+def _of_the_told(group: _Group, rows: Sequence[Notification]) -> Sequence[Notification]:
+    """Return the recoveries whose news went out; withdraw those whose never will."""
+    news = Notification.objects.filter(
+        channel=group.channel,
+        recipient=group.recipient,
+        incident__in=[row.incident_id for row in rows],
+        change__in=NEWS,
+    )
+    unsent = set(news.filter(state=Delivery.QUEUED).values_list("incident", flat=True))
+    sent = news.filter(TOLD)
+    told = set(sent.values_list("incident", flat=True))
+    _drop([row for row in rows if row.incident_id not in unsent | told])
+    return [row for row in rows if row.incident_id in told - unsent]
+
+
 def _others_open(group: _Group, rows: Sequence[Notification]) -> bool:
     mails = Notification.objects.filter(
+        channel=group.channel,
         recipient=group.recipient,
         incident__in=[row.incident_id for row in rows],
         change__in=NEWS,
         state=Delivery.SENT,
     ).values("batch")
     related = Q(batch__in=mails)
-    if any(row.incident.kind in _OUTAGE for row in rows):
+    if _tells_of_outage(rows):
         related |= Q(incident__kind__in=_OUTAGE)
     return Notification.objects.filter(
         related,
+        channel=group.channel,
         recipient=group.recipient,
-        incident__gateway=group.gateway_id,
+        incident__gateway=group.about,
         incident__resolved_at=None,
         change__in=NEWS,
         state=Delivery.SENT,
@@ -212,11 +351,13 @@ def _lease(group: _Group, rows: Sequence[Notification], now: datetime) -> Batch 
     ).update(batch=batch, leased_until=now + LEASE)
     taken = (
         Notification.objects.filter(batch=batch, leased_until=now + LEASE)
-        .select_related("incident__gateway", "incident__team", "incident__probe")
+        .select_related(
+            "incident__gateway", "incident__team", "incident__probe", "user"
+        )
         .order_by("incident__opened_at", "pk")
     )
     rows = tuple(taken)
-    return Batch(batch, group.recipient, group.recovery, rows) if rows else None
+    return Batch(batch, group.channel, group.recipient, rows) if rows else None
 
 
 def _interval() -> timedelta:

@@ -18,9 +18,12 @@ from enum import StrEnum
 from django.conf import settings
 from django.core.mail import EmailMultiAlternatives, get_connection
 
+from dashboard.alerts import channels
 from dashboard.alerts.batches import Batch, claim
+from dashboard.alerts.channels import Answer, Post, unable_to_post
+from dashboard.alerts.letters import letter_of
 from dashboard.alerts.mail import compose, compose_test
-from dashboard.alerts.models import Delivery, Notification
+from dashboard.alerts.models import Channel, ChannelKind, Delivery, Notification
 
 logger = logging.getLogger(__name__)
 
@@ -49,43 +52,80 @@ class Attempt:
     error: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    """What was tried, as the outbox shows it, and how it ended."""
+
+    attempt: Attempt
+    subject: str = ""
+    body: str = ""
+
+
 def deliver(
     now: datetime,
     *,
+    post: Post = unable_to_post,
     monotonic: Callable[[], float] = time.monotonic,
     draw: Callable[[], float] = _RANDOM.random,
 ) -> int:
-    """Send each mail that is due once; return how many went out.
+    """Send each mail and each message that is due once; return how many went out.
 
-    Without a mail server nothing is claimed: the rows wait, and lose no attempts. After
-    one mail that could not be handed over the round ends; the server is away.
+    Without a mail server no mail is claimed: they wait, and lose no attempts. After one
+    mail that could not be handed over the mails' round ends, since the server is away;
+    so does a channel's after one message. `post` sends what goes by HTTP.
     """
-    if not settings.EMAIL_CONFIGURED:
-        return 0
     sent, started = 0, monotonic()
+    away: set[str] = set() if settings.EMAIL_CONFIGURED else {ChannelKind.EMAIL}
     while (elapsed := monotonic() - started) < _ROUND_S:
         at = now + timedelta(seconds=elapsed)
-        batch = claim(at)
+        batch = claim(at, but=away)
         if batch is None:
             break
-        fate = _deliver(batch, at, draw())
+        fate = _deliver(batch, post, at, draw())
         sent += fate is Fate.SENT
         if fate in {Fate.REFUSED_NOW, Fate.UNKNOWN}:
-            break
+            is_mail = batch.channel == ChannelKind.EMAIL
+            away.add(batch.channel if is_mail else batch.recipient)
     return sent
 
 
-def _deliver(batch: Batch, now: datetime, draw: float) -> Fate:
+def _deliver(batch: Batch, post: Post, now: datetime, draw: float) -> Fate:
     try:
-        message = compose(batch, now)
+        sent = _sent(batch, post, now)
     except Exception as error:
         # A mail that cannot be written must not keep the others from going out.
         logger.exception("mail.compose_failed", extra={"batch": batch.id})
-        record(batch, None, Attempt(Fate.REFUSED_NOW, repr(error)), now, draw)
+        failed = Attempt(Fate.REFUSED_NOW, type(error).__name__)
+        record(batch, _Sent(failed), now, draw)
         return Fate.REFUSED
-    attempt = send(message)
-    record(batch, message, attempt, now, draw)
-    return attempt.fate
+    record(batch, sent, now, draw)
+    return sent.attempt.fate
+
+
+def _sent(batch: Batch, post: Post, now: datetime) -> _Sent:
+    if batch.channel == ChannelKind.EMAIL:
+        message = compose(batch, now)
+        return _Sent(send(message), str(message.subject), str(message.body))
+    channel = channels.find(batch.channel, batch.recipient)
+    if channel is None:
+        gone = "the channel was deleted or switched off"
+        return _Sent(Attempt(Fate.REFUSED, gone))
+    letter = letter_of(batch, now)
+    attempt = _posted(post(channels.parcel(channel, batch, letter, now)))
+    return _Sent(attempt, letter.subject)
+
+
+def _posted(answer: Answer) -> Attempt:
+    """Return what became of a message that was sent by HTTP.
+
+    Only 410 says that nobody will ever listen there. All else is for somebody to mend,
+    or passes: it is tried again, as the very same message where it may have been taken.
+    """
+    if answer.taken:
+        return Attempt(Fate.SENT)
+    if answer.gone:
+        return Attempt(Fate.REFUSED, answer.error)
+    return Attempt(Fate.UNKNOWN if answer.unsure else Fate.REFUSED_NOW, answer.error)
 
 
 def send(message: EmailMultiAlternatives) -> Attempt:
@@ -150,21 +190,16 @@ def _hidden(text: str) -> str:
     return re.sub(r"[\x00-\x1f\x7f-\x9f\s]+", " ", text)
 
 
-def record(
-    batch: Batch,
-    message: EmailMultiAlternatives | None,
-    attempt: Attempt,
-    now: datetime,
-    draw: float,
-) -> None:
+def record(batch: Batch, sent: _Sent, now: datetime, draw: float) -> None:
     """Store how an attempt ended: sent, given up, or when to try again."""
+    attempt = sent.attempt
     changes: dict[str, object] = {
         "attempts": batch.attempt,
         "leased_until": None,
         "last_error": attempt.error[:300],
     }
-    if message is not None:
-        changes |= {"subject": message.subject, "body": message.body}
+    if sent.subject:
+        changes |= {"subject": sent.subject, "body": sent.body}
     if attempt.fate is Fate.SENT:
         changes |= {"state": Delivery.SENT, "sent_at": now}
     elif attempt.fate is Fate.REFUSED or batch.attempt >= _MOST_ATTEMPTS:
@@ -194,6 +229,12 @@ def backoff(attempt: int, draw: float) -> timedelta:
     """
     minutes = min(2.0 ** (attempt - 1), _LONGEST_WAIT_MIN)
     return timedelta(minutes=minutes * (0.75 + draw / 2))
+
+
+def send_test_message(channel: Channel, now: datetime, post: Post) -> str:
+    """Send a test to a channel at once; return "" when it was taken, else one sentence."""
+    attempt = _posted(post(channels.test_parcel(channel, now)))
+    return "" if attempt.fate is Fate.SENT else f"It was not taken: {attempt.error}."
 
 
 def send_test_mail(to: str, now: datetime) -> str:

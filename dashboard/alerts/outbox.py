@@ -11,16 +11,17 @@ from django.db.models import Count, Max, Q
 
 from dashboard.alerts.models import (
     NEWS,
+    TOLD,
     TROUBLE,
     Change,
     Delivery,
     Incident,
     Notification,
 )
-from dashboard.alerts.recipients import recipients_of
+from dashboard.alerts.recipients import Reader, readers_of
 
 # A row that was claimed may have arrived though nobody recorded it.
-_MAYBE_TOLD = Q(state=Delivery.SENT) | Q(state=Delivery.QUEUED, batch__isnull=False)
+_MAYBE_TOLD = TOLD | Q(state=Delivery.QUEUED, batch__isnull=False)
 _SURELY_UNTOLD = Q(state=Delivery.QUEUED, batch__isnull=True)
 
 
@@ -48,7 +49,7 @@ def queue_opening(incident: Incident, now: datetime) -> None:
     Notification.objects.filter(
         incident=incident, change=Change.OPENED, state=Delivery.DROPPED
     ).update(state=Delivery.QUEUED, created_at=now, due_at=_after_wait(now))
-    _queue(incident, Change.OPENED, recipients_of(incident), now)
+    _queue(incident, Change.OPENED, readers_of(incident), now)
     _note_told(incident)
 
 
@@ -124,15 +125,16 @@ def _note_told(incident: Incident) -> None:
         Incident.objects.filter(pk=incident.pk).update(told_level=incident.level)
 
 
-def _knowing(incident: Incident) -> list[str]:
+def _knowing(incident: Incident) -> list[Reader]:
     rows = Notification.objects.filter(_MAYBE_TOLD, incident=incident, change__in=NEWS)
-    return sorted(set(rows.values_list("recipient", flat=True)))
+    found = rows.values_list("channel", "recipient").distinct()
+    return [Reader(*row) for row in sorted(found)]
 
 
 def _queue(
     incident: Incident,
     change: Change,
-    addresses: Iterable[str],
+    readers: Iterable[Reader],
     now: datetime,
     *,
     level: str = "",
@@ -147,11 +149,12 @@ def _queue(
                 change=change,
                 level=level,
                 number=number,
-                recipient=address,
+                channel=reader.channel,
+                recipient=reader.recipient,
                 created_at=now,
                 due_at=due_at,
             )
-            for address in addresses
+            for reader in readers
         ],
         ignore_conflicts=True,
     )

@@ -6,7 +6,7 @@ from datetime import datetime
 from django.conf import settings
 from django.db.models import Count, Min
 
-from dashboard.alerts.models import Delivery, Notification, Recipient
+from dashboard.alerts.models import Channel, Delivery, Notification, Recipient
 from dashboard.alerts.recipients import first_administrator
 
 
@@ -32,5 +32,7 @@ def outbox_state(now: datetime) -> OutboxState:
         oldest_s=None if oldest is None else max(0.0, (now - oldest).total_seconds()),
         dead=Notification.objects.filter(state=Delivery.DEAD).count(),
         waiting_for_mail_setup=not settings.EMAIL_CONFIGURED,
-        nobody_told=not Recipient.objects.exists() and not first_administrator(),
+        nobody_told=not Recipient.objects.exists()
+        and not first_administrator()
+        and not Channel.objects.filter(enabled=True).exists(),
     )

@@ -1,25 +1,48 @@
 """Who is told about what."""
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from django.contrib.auth import get_user_model
 
-from dashboard.alerts.models import Incident, Recipient
+from dashboard.alerts.models import Channel, ChannelKind, Incident, Recipient
 
 
-def recipients_of(incident: Incident) -> list[str]:
-    """Return the addresses that are told of this incident, each once.
+class Reader(NamedTuple):
+    """Where a notification goes: the kind of channel, and an address or its name."""
 
-    Where no recipient is set up for it, the first administrator with an address is told;
-    the list is empty when there is none.
+    channel: str
+    recipient: str
+
+
+def readers_of(incident: Incident) -> list[Reader]:
+    """Return the mailboxes and the channels that are told of this incident, each once.
+
+    Where nothing is set up for it, the first administrator with an address is told; the
+    list is empty when there is none.
     """
-    wanted = [
+    channels = [
+        Reader(channel.kind, channel.name)
+        for channel in Channel.objects.filter(enabled=True)
+        if _covers(channel, incident)
+    ]
+    mailboxes = _wanted(incident) or ([] if channels else first_administrator())
+    return [*(Reader(ChannelKind.EMAIL, each) for each in mailboxes), *channels]
+
+
+def _wanted(incident: Incident) -> list[str]:
+    return _distinct(
         recipient.email
         for recipient in Recipient.objects.all()
-        if recipient.gateway_id in {None, incident.gateway_id}
-        and recipient.team_id in {None, incident.team_id}
-    ]
-    return _distinct(wanted) or first_administrator()
+        if _covers(recipient, incident)
+    )
+
+
+def _covers(scope: Recipient | Channel, incident: Incident) -> bool:
+    return scope.gateway_id in {None, incident.gateway_id} and scope.team_id in {
+        None,
+        incident.team_id,
+    }
 
 
 def first_administrator() -> list[str]:

@@ -124,6 +124,23 @@ def headline(
     return f"{start} {_cut(what, SUBJECT_LENGTH - len(start) - len(when) - 2)} {when}"
 
 
+def digest_headline(stories: Sequence[Story]) -> str:
+    """Return the subject of what was told together: how much of what, and the worst."""
+    still = [one for one in stories if not one.lasted]
+    critical = sum(one.severity == Severity.CRITICAL for one in still)
+    counts = {
+        "critical": critical,
+        "warning": len(still) - critical,
+        "resolved": len(stories) - len(still),
+    }
+    told = ", ".join(f"{number} {word}" for word, number in counts.items() if number)
+    start = f"[Gatewatch] {len(stories)} alarms together: {told}"
+    if not still:
+        return start
+    worst = f"; worst {still[0].gateway}, {still[0].subject}: {still[0].text}"
+    return _cut(start + worst, SUBJECT_LENGTH)
+
+
 def _cut(text: str, length: int) -> str:
     """Return the text, or its beginning: the time after it is the news."""
     return text if len(text) <= length else text[: max(0, length - 1)].rstrip() + "…"

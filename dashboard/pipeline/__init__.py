@@ -20,6 +20,7 @@ from django.utils import timezone
 
 from dashboard.alerts import delivery
 from dashboard.alerts import services as alerts
+from dashboard.pipeline import posting
 from dashboard.pipeline.answers import Answer
 from dashboard.pipeline.asks import prepare, put
 from dashboard.pipeline.prober import Prober
@@ -119,7 +120,7 @@ def deliver(seconds: float | None = None) -> int:
 
 
 def deliver_due() -> int:
-    return delivery.deliver(timezone.now())
+    return delivery.deliver(timezone.now(), post=posting.post)
 
 
 def probe_now(wanted: Sequence[Probe], now: datetime) -> list[Answer]:

@@ -20,6 +20,21 @@ class KeyUnavailableError(Exception):
     """The team's key cannot be used now; the text says why and never holds it."""
 
 
+def seal(text: str) -> str:
+    """Return `text` encrypted as virtual keys are, to be kept in the database."""
+    return _box().encrypt(text.encode()).decode()
+
+
+def unseal(token: str) -> str:
+    """Return what was sealed; raise KeyUnavailableError when FIELD_KEYS cannot read it."""
+    try:
+        return _box().decrypt(token.encode()).decode()
+    except (InvalidToken, ValueError):
+        raise KeyUnavailableError(
+            "it cannot be decrypted with FIELD_KEYS; set it again"
+        ) from None
+
+
 def set_key(team: Team, text: str, now: datetime) -> None:
     """Keep `text`, a virtual key or an env:NAME or file:/path reference, as the team's.
 

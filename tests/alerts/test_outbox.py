@@ -294,6 +294,82 @@ def test_a_mail_that_cannot_be_written_stops_no_other(
     assert "mail.compose_failed" in caplog.text
 
 
+def spread(number: int, seconds: float = 60) -> None:
+    """Let so many unlike gateways fail one after the other, each told at once."""
+    for place in range(number):
+        at = after(seconds * place)
+        tell(make_incident(opened_at=at), at)
+        deliver(at + timedelta(seconds=WAIT_S))
+
+
+def test_too_many_mails_become_digests_and_nothing_is_left_out(
+    mailbox: Mailbox,
+) -> None:
+    """A-74: 16 mails, then one each quarter of an hour: 20 in any hour at most."""
+    make_recipient()
+    spread(40)
+
+    assert len(mailbox.messages) == 17
+    digest = mailbox.messages[-1]
+    assert str(digest["Subject"]).startswith("[Gatewatch] 15 alarms together: 15 crit")
+    told = digest.get_body(("plain",))
+    assert told is not None
+    assert told.get_content().count("3 of 5 runs failed") == 15
+    assert digest["In-Reply-To"] is None
+
+    assert deliver(after(45 * 60 + WAIT_S)) == 1
+    assert set(states()) == {"sent"}
+    sent = Notification.objects.exclude(incident=None)
+    assert sent.count() == 40
+    assert all(sent.exclude(batch=None))
+
+
+def test_a_digest_tells_of_ends_too_and_only_to_whom_knew(mailbox: Mailbox) -> None:
+    make_recipient()
+    spread(15)
+    known = tell(make_incident(), after(15 * 60))
+    deliver(after(15 * 60 + WAIT_S))
+    tell(make_incident(), after(16 * 60))
+    never_told = tell(make_incident(), after(16 * 60))
+    lifecycle.resolve(known, after(17 * 60))
+    lifecycle.resolve(never_told, after(17 * 60))
+
+    assert deliver(after(20 * 60)) == 0
+    assert deliver(after(31 * 60)) == 1
+
+    assert (
+        "2 alarms together: 1 critical, 1 resolved" in mailbox.messages[-1]["Subject"]
+    )
+    assert states().count("dropped") == 1
+
+
+def test_no_cap_where_it_is_switched_off(mailbox: Mailbox, settings: Settings) -> None:
+    settings.MAIL_CAP = 0
+    make_recipient()
+    spread(25)
+
+    assert len(mailbox.messages) == 25
+
+
+def test_what_ended_while_no_mail_got_through_is_told_once(mailbox: Mailbox) -> None:
+    """A-73: an hour later one mail tells of both, in the thread that may be there."""
+    make_recipient()
+    incident = tell(make_incident())
+    mailbox.drop_after_data = True
+    deliver(after(WAIT_S), draw=lambda: 0.5)
+    mailbox.drop_after_data = False
+    maybe = mailbox.messages.pop()
+    lifecycle.resolve(incident, after(3500))
+
+    assert deliver(after(3700)) == 1
+    assert deliver(after(9000)) == 0
+
+    (only,) = mailbox.messages
+    assert only["Subject"].startswith("[Gatewatch] RESOLVED")
+    assert only["In-Reply-To"] == maybe["Message-ID"]
+    assert states() == ["dropped", "sent"]
+
+
 def test_the_test_mail_arrives_at_once(mailbox: Mailbox) -> None:
     assert send_test_mail("me@example.org", after(0)) == ""
     assert mailbox.messages[0]["To"] == "me@example.org"

@@ -5,7 +5,7 @@ from django.contrib.auth import get_user_model
 
 from dashboard.alerts import queries
 from dashboard.alerts.models import Recipient
-from dashboard.alerts.recipients import recipients_of
+from dashboard.alerts.recipients import readers_of
 from tests.alerts.conftest import make_incident, make_recipient
 from tests.factories import NOW, make_team
 
@@ -20,15 +20,15 @@ def test_recipients_are_told_of_their_scope_once() -> None:
     Recipient.objects.create(email="other@example.org", team=other)
     incident = make_incident(team.gateway, team)
 
-    told = {address.lower() for address in recipients_of(incident)}
+    told = {reader.recipient.lower() for reader in readers_of(incident)}
 
     assert told == {"all@example.org", "team@example.org"}
-    assert len(recipients_of(incident)) == 2
+    assert len(readers_of(incident)) == 2
 
 
 def test_without_recipients_the_first_administrator_is_told() -> None:
     incident = make_incident()
-    assert recipients_of(incident) == []
+    assert readers_of(incident) == []
     assert queries.outbox_state(NOW).nobody_told
 
     users = get_user_model().objects
@@ -36,5 +36,5 @@ def test_without_recipients_the_first_administrator_is_told() -> None:
     users.create_superuser("alice", "alice@example.org", "x")
     users.create_user("bob", "bob@example.org", "x")
 
-    assert recipients_of(incident) == ["alice@example.org"]
+    assert readers_of(incident) == [("email", "alice@example.org")]
     assert not queries.outbox_state(NOW).nobody_told

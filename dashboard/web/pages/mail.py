@@ -88,7 +88,7 @@ def _row(together: Sequence[Notification], now: datetime) -> MailRow:
         key=first.pk,
         badge=_badge(first),
         recipient=first.recipient,
-        subject=first.subject or f"{first.incident.summary} ({first.change})",
+        subject=first.subject or _planned(first),
         body=first.body,
         at=words.time(first.sent_at or first.created_at, now),
         attempts=words.count(first.attempts, "attempt") if first.attempts else "",
@@ -96,9 +96,16 @@ def _row(together: Sequence[Notification], now: datetime) -> MailRow:
         incidents=[
             Link(each.incident.summary, reverse("incident", args=[each.incident_id]))
             for each in together
+            if each.incident
         ],
         retry_url=reverse("retry", args=[first.pk]) if is_dead else "",
     )
+
+
+def _planned(first: Notification) -> str:
+    """Return what a mail will be about that was not written yet."""
+    change = first.get_change_display()
+    return f"{first.incident.summary} ({change})" if first.incident else change
 
 
 def _badge(first: Notification) -> Badge:

@@ -1,0 +1,67 @@
+"""What one mail or message tells, finished for the templates and the channels."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.conf import settings
+
+from dashboard.alerts.batches import Batch, Kind
+from dashboard.alerts.models import Change
+from dashboard.alerts.stories import Story, digest_headline, headline, story
+from dashboard.lib.spans import duration
+
+_LOCAL_URL = "http://127.0.0.1:8000"
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """What the templates show; `kind` chooses them."""
+
+    kind: Kind
+    subject: str
+    reminder: bool
+    gateway: str
+    stories: tuple[Story, ...]
+    link: str
+    home: str
+    sent_at: datetime
+
+    @property
+    def repeats_after(self) -> str:
+        """How soon it is mailed again, "4 h"; empty for never."""
+        return duration(settings.MAIL_REPEAT_S) if settings.MAIL_REPEAT_S else ""
+
+    @property
+    def open(self) -> list[Story]:
+        return [story for story in self.stories if not story.lasted]
+
+    @property
+    def over(self) -> list[Story]:
+        return [story for story in self.stories if story.lasted]
+
+
+def home() -> str:
+    """Return the address of the pages, for links."""
+    return settings.PUBLIC_URL or _LOCAL_URL
+
+
+def letter_of(batch: Batch, now: datetime) -> Letter:
+    """Return what a batch tells of its incidents, the worst first."""
+    told = (story(incident, home(), now) for incident in batch.incidents)
+    stories = tuple(sorted(told, key=lambda one: one.rank))
+    reminder = all(row.change == Change.REPEATED for row in batch.rows)
+    subject = (
+        digest_headline(stories)
+        if batch.kind is Kind.DIGEST
+        else headline(stories, recovery=batch.recovery, reminder=reminder)
+    )
+    return Letter(
+        kind=batch.kind,
+        subject=subject,
+        reminder=reminder,
+        gateway=stories[0].gateway,
+        stories=stories,
+        link=stories[0].link if len(stories) == 1 else f"{home()}/incidents/",
+        home=home(),
+        sent_at=now,
+    )

@@ -1,0 +1,156 @@
+"""What a letter looks like to programs: JSON, a Slack message, plain text."""
+
+import json
+import uuid
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+from dashboard.alerts.batches import Batch
+from dashboard.alerts.letters import Letter
+from dashboard.alerts.models import Incident
+from dashboard.alerts.stories import Story
+
+# A receiver may refuse what it does not know.
+VERSION = 1
+# Slack refuses more blocks, and longer texts.
+_MOST_STORIES = 20
+_SLACK_TEXT = 2900
+_TITLE = 150
+
+
+def as_json(message: Mapping[str, object]) -> bytes:
+    return json.dumps(message, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def webhook(batch: Batch, letter: Letter) -> dict[str, object]:
+    """Return the signed webhook's message; docs/alerting.md describes it."""
+    changes: dict[int, list[str]] = {}
+    for row in batch.rows:
+        if row.incident_id is not None:
+            changes.setdefault(row.incident_id, []).append(row.change)
+    by_link = {story.link: story for story in letter.stories}
+    return {
+        "version": VERSION,
+        "id": str(batch.id),
+        "event": letter.kind.value,
+        "sent_at": _moment(letter.sent_at),
+        "subject": letter.subject,
+        "link": letter.link,
+        "incidents": [
+            _incident(
+                incident,
+                by_link[f"{letter.home}/incidents/{incident.pk}/"],
+                changes[incident.pk],
+            )
+            for incident in batch.incidents
+        ],
+    }
+
+
+def test(
+    message_id: uuid.UUID, title: str, home: str, now: datetime
+) -> dict[str, object]:
+    return {
+        "version": VERSION,
+        "id": str(message_id),
+        "event": "test",
+        "sent_at": _moment(now),
+        "subject": title,
+        "link": home,
+        "incidents": [],
+    }
+
+
+def _incident(
+    incident: Incident, story: Story, changes: list[str]
+) -> dict[str, object]:
+    return {
+        "id": incident.pk,
+        "changes": changes,
+        "state": "open" if incident.is_open else "resolved",
+        "kind": incident.kind,
+        "severity": incident.severity,
+        "level": incident.level,
+        "gateway": story.gateway,
+        "team": incident.team.team_id if incident.team else None,
+        "probe": incident.probe.kind if incident.probe else None,
+        "summary": incident.summary,
+        "value": incident.value,
+        "limit": incident.limit,
+        "samples": incident.samples,
+        "error_class": incident.error_class or None,
+        "classes": incident.evidence.get("classes", {}),
+        "since": _moment(story.since),
+        "opened_at": _moment(incident.opened_at),
+        "resolved_at": _moment(incident.resolved_at),
+        "advice": story.advice,
+        "next_step": story.next_step,
+        "link": story.link,
+    }
+
+
+def slack(letter: Letter) -> dict[str, object]:
+    """Return Slack's message: the headline, a section for each incident, one button."""
+    shown = letter.stories[:_MOST_STORIES]
+    more = len(letter.stories) - len(shown)
+    blocks: list[dict[str, object]] = [
+        {
+            "type": "header",
+            "text": {"type": "plain_text", "text": letter.subject[:_TITLE]},
+        },
+        *(_section(_slack_story(story)) for story in shown),
+    ]
+    if more:
+        blocks.append(_section(f"… and {more} more."))
+    button = {
+        "type": "button",
+        "text": {"type": "plain_text", "text": "Open in Gatewatch"},
+        "url": letter.link,
+    }
+    return {
+        "text": _slack_escaped(letter.subject),
+        "blocks": [*blocks, {"type": "actions", "elements": [button]}],
+    }
+
+
+def slack_text(text: str, link: str) -> dict[str, object]:
+    return {"text": f"{_slack_escaped(text)} <{link}>"}
+
+
+def _section(text: str) -> dict[str, object]:
+    return {"type": "section", "text": {"type": "mrkdwn", "text": text[:_SLACK_TEXT]}}
+
+
+def _slack_story(story: Story) -> str:
+    if story.lasted:
+        lines = [
+            f"✓ *{_slack_escaped(story.subject)}* resolved after {story.lasted}",
+            f"It was: {_slack_escaped(story.text)}",
+        ]
+    else:
+        lines = [
+            f"▲ *{_slack_escaped(story.subject)}* {story.severity}",
+            _slack_escaped(f"{story.text}{story.runway}"),
+            f"Since {story.since:%Y-%m-%d %H:%M} UTC",
+            _slack_escaped(story.advice or story.next_step),
+        ]
+    return "\n".join(filter(None, lines))
+
+
+def _slack_escaped(text: str) -> str:
+    """Return the text as Slack shows it to the letter: no links, no mentions."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def plain(letter: Letter) -> str:
+    """Return a few lines for channels that only know text."""
+    lines = [
+        f"{story.subject}: {story.text}"
+        + (f" (resolved after {story.lasted})" if story.lasted else story.runway)
+        for story in letter.stories
+    ]
+    return "\n".join([*lines, letter.link])
+
+
+def _moment(at: datetime | None) -> str | None:
+    return None if at is None else at.astimezone(UTC).isoformat(timespec="seconds")

@@ -1,0 +1,271 @@
+"""Webhooks and Slack, against servers on loopback that behave and that do not."""
+
+import hashlib
+import hmac
+import json
+import socket
+from collections.abc import Iterator
+from http.client import parse_headers
+from typing import Any
+
+import pytest
+
+from dashboard.alerts import channels, lifecycle
+from dashboard.alerts.channels import Answer, Parcel, seal_into, shown_address
+from dashboard.alerts.delivery import deliver, send_test_message
+from dashboard.alerts.models import Channel, ChannelKind, Notification
+from dashboard.pipeline import posting
+from tests.alerts.conftest import after, make_incident, make_recipient, tell
+from tests.alerts.mailbox import Mailbox
+from tests.apiclient.rogue import Rogue, rogue
+
+pytestmark = pytest.mark.django_db
+
+SECRET = "a secret of some length"
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+
+
+class Receiver:
+    """Keeps what was posted, and answers each request with `answer`."""
+
+    def __init__(self) -> None:
+        self.requests: list[tuple[dict[str, str], bytes]] = []
+        self.answer = OK
+
+    def __call__(self, connection: socket.socket) -> None:
+        with connection.makefile("rb") as stream:
+            stream.readline()
+            headers = {
+                key.lower(): value for key, value in parse_headers(stream).items()
+            }
+            body = stream.read(int(headers["content-length"]))
+        self.requests.append((headers, body))
+        connection.sendall(self.answer)
+
+    @property
+    def messages(self) -> list[dict[str, Any]]:
+        return [json.loads(body) for _, body in self.requests]
+
+
+@pytest.fixture
+def receiver() -> Receiver:
+    return Receiver()
+
+
+@pytest.fixture
+def server(receiver: Receiver) -> Iterator[Rogue]:
+    with rogue(receiver) as running:
+        yield running
+
+
+def make_channel(
+    url: str, kind: ChannelKind = ChannelKind.WEBHOOK, **fields: object
+) -> Channel:
+    channel = Channel(name=f"to {kind}", kind=kind, **{"allow_private": True, **fields})
+    seal_into(channel, url, SECRET if kind == ChannelKind.WEBHOOK else "")
+    channel.save()
+    return channel
+
+
+def row() -> Notification:
+    return Notification.objects.get()
+
+
+def send(seconds: float = 30) -> int:
+    return deliver(after(seconds), post=posting.post, draw=lambda: 0.5)
+
+
+def test_a_webhook_is_signed_and_tells_all(server: Rogue, receiver: Receiver) -> None:
+    make_channel(f"{server.url}/hook?token=abc")
+    incident = tell(make_incident(value=0.6, limit=0.2, samples=5))
+
+    assert send() == 1
+
+    ((headers, body),) = receiver.requests
+    signed = headers["gatewatch-timestamp"].encode() + b"." + body
+    expected = hmac.new(SECRET.encode(), signed, hashlib.sha256).hexdigest()
+    assert headers["gatewatch-signature"] == f"sha256={expected}"
+    (message,) = receiver.messages
+    assert message["id"] == headers["gatewatch-id"] == str(row().batch)
+    assert message["event"] == "alarm"
+    (told,) = message["incidents"]
+    assert told["id"] == incident.pk
+    assert (told["state"], told["changes"]) == ("open", ["opened"])
+    assert (told["value"], told["limit"], told["samples"]) == (0.6, 0.2, 5)
+    assert told["classes"] == {"server_error": 3}
+    assert told["advice"]
+
+
+def test_its_end_is_told_to_a_channel_that_knew(
+    server: Rogue, receiver: Receiver
+) -> None:
+    """A-54, for channels as for mailboxes."""
+    make_channel(server.url)
+    incident = tell(make_incident())
+    send()
+    lifecycle.resolve(incident, after(100))
+    send(200)
+
+    assert [message["event"] for message in receiver.messages] == ["alarm", "recovery"]
+    never = tell(make_incident(), after(300))
+    lifecycle.resolve(never, after(301))
+    assert send(900) == 0
+
+
+def test_slack_gets_its_own_form_and_no_markup_of_ours(
+    server: Rogue, receiver: Receiver
+) -> None:
+    make_channel(server.url, ChannelKind.SLACK)
+    tell(make_incident(evidence={"text": "<!channel> & <http://x|y> failed"}))
+
+    assert send() == 1
+
+    (message,) = receiver.messages
+    assert "CRITICAL" in str(message["text"])
+    shown = json.dumps(message["blocks"])
+    assert "&lt;!channel&gt; &amp; &lt;http://x|y&gt; failed" in shown
+    assert "<!channel>" not in str(message["text"])
+    assert "Open in Gatewatch" in shown
+
+
+@pytest.mark.parametrize(
+    ("answer", "state", "error"),
+    [
+        (b"HTTP/1.1 204 No Content\r\n\r\n", "sent", ""),
+        (
+            b"HTTP/1.1 307 X\r\nLocation: /\r\nContent-Length: 0\r\n\r\n",
+            "queued",
+            "HTTP 307: redirects are not followed",
+        ),
+        (b"HTTP/1.1 404 X\r\nContent-Length: 0\r\n\r\n", "queued", "HTTP 404"),
+        (b"HTTP/1.1 410 X\r\nContent-Length: 0\r\n\r\n", "dead", "HTTP 410"),
+        (b"HTTP/1.1 503 X\r\nContent-Length: 0\r\n\r\n", "queued", "HTTP 503"),
+        (b"nonsense\r\n\r\n", "queued", "illegal status line"),
+        (b"", "queued", "Server disconnected without sending a response."),
+        (
+            b"HTTP/1.1 200 OK\r\nContent-Length: 10000000\r\n\r\n" + b"x" * 300_000,
+            "sent",
+            "",
+        ),
+    ],
+    ids=["204", "redirect", "404", "410", "503", "nonsense", "silence", "10 MB"],
+)
+def test_what_a_receiver_answers(
+    answer: bytes,
+    state: str,
+    error: str,
+    server: Rogue,
+    receiver: Receiver,
+) -> None:
+    make_channel(server.url)
+    tell(make_incident())
+    receiver.answer = answer
+
+    send()
+
+    assert row().state == state
+    assert row().last_error.startswith(error)
+    assert server.connections == 1
+
+
+def test_a_message_that_may_have_arrived_goes_again_as_the_same(
+    server: Rogue, receiver: Receiver
+) -> None:
+    make_channel(server.url)
+    tell(make_incident())
+    receiver.answer = b""
+    send()
+    receiver.answer = OK
+
+    assert send(100) == 1
+
+    first, second = receiver.messages
+    assert first["id"] == second["id"]
+
+
+def test_a_receiver_that_hangs_is_given_up_in_time() -> None:
+    with rogue(wait) as at:
+        answer = posting.post(parcel(at.url), timeout_s=0.2)
+
+    assert answer.unsure
+    assert answer.error == "no answer in time"
+
+
+def wait(connection: socket.socket) -> None:
+    while connection.recv(4096):
+        pass
+
+
+def parcel(url: str, *, allow_private: bool = True) -> Parcel:
+    return Parcel(ChannelKind.WEBHOOK, url, {}, b"{}", allow_private=allow_private)
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["127.0.0.1", "localhost", "10.0.0.1", "[::1]", "[::ffff:127.0.0.1]", "2130706433"],
+)
+def test_a_private_address_is_refused_unless_allowed(host: str) -> None:
+    answer = posting.post(parcel(f"http://{host}:9/", allow_private=False))
+
+    assert not answer.taken
+    assert not answer.unsure
+    assert "private or loopback" in answer.error
+
+
+@pytest.mark.parametrize("host", ["169.254.169.254", "[fd00:ec2::254]", "224.0.0.1"])
+def test_metadata_and_multicast_are_refused_always(host: str) -> None:
+    assert "is refused" in posting.post(parcel(f"http://{host}/")).error
+
+
+def test_a_webhook_that_fails_holds_up_no_mail(mailbox: Mailbox) -> None:
+    make_recipient()
+    make_channel("http://127.0.0.1:9/")
+    tell(make_incident())
+
+    assert send() == 1
+    assert len(mailbox.messages) == 1
+    assert Notification.objects.get(channel="webhook").state == "queued"
+
+
+def test_a_channel_that_is_gone_gives_up_its_messages() -> None:
+    channel = make_channel("http://127.0.0.1:9/")
+    tell(make_incident())
+    channel.delete()
+
+    send()
+
+    assert row().state == "dead"
+    assert row().last_error == "the channel was deleted or switched off"
+
+
+def test_a_program_is_never_sent_a_digest(server: Rogue, receiver: Receiver) -> None:
+    make_channel(server.url)
+    for place in range(20):
+        tell(make_incident(), after(place))
+        send(place + 30)
+
+    assert len(receiver.messages) == 20
+
+
+def test_neither_address_nor_secret_is_shown() -> None:
+    channel = make_channel("https://hooks.example/services/T0/B0/token")
+    sent = channels.test_parcel(channel, after(0))
+
+    assert shown_address(channel) == "https://hooks.example/…"
+    assert "token" not in f"{sent!r}{channel!r}{vars(channel)}"
+    assert SECRET not in f"{sent!r}{vars(channel)}{sent.body!r}{sent.headers}"
+
+
+def test_a_test_message_says_what_became_of_it(server: Rogue) -> None:
+    channel = make_channel(server.url)
+    assert send_test_message(channel, after(0), posting.post) == ""
+
+    refused = send_test_message(channel, after(0), lambda _: Answer(error="HTTP 404"))
+    assert refused == "It was not taken: HTTP 404."
+
+
+def test_apprise_says_how_to_install_it() -> None:
+    channel = make_channel("ntfy://topic", ChannelKind.APPRISE)
+
+    assert "pip install apprise" in send_test_message(channel, after(0), posting.post)
+    assert shown_address(channel) == "ntfy://…"
