@@ -21,28 +21,28 @@ def readers_of(incident: Incident) -> list[Reader]:
     Where nothing is set up for it, the first administrator with an address is told; the
     list is empty when there is none.
     """
+    return readers_for(incident.gateway_id, incident.team_id)
+
+
+def readers_for(gateway_id: int, team_id: int | None) -> list[Reader]:
+    """Return who is told of this team, or of this gateway's own incidents."""
     channels = [
         Reader(channel.kind, channel.name)
         for channel in Channel.objects.filter(enabled=True)
-        if _covers(channel, incident)
+        if _covers(channel, gateway_id, team_id)
     ]
-    mailboxes = _wanted(incident) or ([] if channels else first_administrator())
+    mailboxes = _distinct(
+        recipient.email
+        for recipient in Recipient.objects.all()
+        if _covers(recipient, gateway_id, team_id)
+    )
+    if not mailboxes and not channels:
+        mailboxes = first_administrator()
     return [*(Reader(ChannelKind.EMAIL, each) for each in mailboxes), *channels]
 
 
-def _wanted(incident: Incident) -> list[str]:
-    return _distinct(
-        recipient.email
-        for recipient in Recipient.objects.all()
-        if _covers(recipient, incident)
-    )
-
-
-def _covers(scope: Recipient | Channel, incident: Incident) -> bool:
-    return scope.gateway_id in {None, incident.gateway_id} and scope.team_id in {
-        None,
-        incident.team_id,
-    }
+def _covers(scope: Recipient | Channel, gateway_id: int, team_id: int | None) -> bool:
+    return scope.gateway_id in {None, gateway_id} and scope.team_id in {None, team_id}
 
 
 def first_administrator() -> list[str]:

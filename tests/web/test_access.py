@@ -43,6 +43,7 @@ PLACES = {
     "note": ("post", "team"),
     "silences": ("get", "all"),
     "breakers": ("get", "all"),
+    "credits": ("get", "all"),
     "force": ("post", "team"),
     "end_silence": ("post", "team"),
     "mail": ("get", "admin"),

@@ -1,15 +1,31 @@
 """How a team's credits are shown: left of allocated, how old, how long they last."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
+from django.db.models import Min
+from django.urls import reverse
 from django.utils.safestring import SafeString
 
-from dashboard.teams.models import CreditReading
-from dashboard.teams.queries import Burn
-from dashboard.web import credit_levels, words
-from dashboard.web.pages.parts import Badge
+from dashboard.lib import buckets
+from dashboard.lib.buckets import HOUR_S
+from dashboard.probes.models import ProbeKind
+from dashboard.teams.credit_hours import hours_of
+from dashboard.teams.credit_hours import pace as pace_of
+from dashboard.teams.credit_hours import refills as refills_of
+from dashboard.teams.models import CreditHour, CreditReading, Team
+from dashboard.teams.queries import Burn, latest_readings
+from dashboard.web import access, credit_levels, words
+from dashboard.web.burn_charts import SPARK_HEIGHT, SPARK_WIDTH, spark
+from dashboard.web.pages.parts import Badge, Link
 from dashboard.web.states import Tone
+
+_SHOWN = timedelta(days=7)
+_FAR_S = 365 * 86400
+# What a gateway may call its refill period, and how long that is.
+_PERIODS = {"daily": 1, "day": 1, "weekly": 7, "week": 7, "monthly": 30, "month": 30}
+_READ_BY = (ProbeKind.TEAM_STATUS, ProbeKind.BALANCE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,14 +57,37 @@ def credits_of(reading: CreditReading | None, now: datetime) -> Credits:
 
 
 def runway(burn: Burn | None) -> str:
-    """Return how long the credits last at the pace of the last day, with its basis."""
+    """Return how long the credits last: between the paces of the day and of six hours."""
     if burn is None:
         return "too few readings"
-    if burn.hours_left is None:
-        return "nothing used lately"
     if burn.remaining <= 0:
         return "used up"
-    return f"about {words.roughly(burn.hours_left * 3600)}"
+    if burn.hours_range is None:
+        return "nothing used lately"
+    shortest, longest = burn.hours_range
+    soonest = words.roughly(shortest * 3600)
+    if longest is None:
+        return f"{soonest} or longer"
+    latest = words.roughly(longest * 3600)
+    return f"about {soonest}" if latest == soonest else f"{soonest} to {latest}"
+
+
+def runs_out(burn: Burn | None, now: datetime) -> str:
+    """Return when the credits end: "30 Nov to 2 Dec"; "" where that cannot be told."""
+    if burn is None or burn.remaining <= 0 or burn.hours_range is None:
+        return ""
+    shortest, longest = burn.hours_range
+    soonest = _day(shortest, now)
+    if longest is None:
+        return f"not before {soonest}"
+    latest = _day(longest, now)
+    return f"on {soonest}" if latest == soonest else f"{soonest} to {latest}"
+
+
+def _day(hours: float, now: datetime) -> str:
+    if hours * 3600 > _FAR_S:
+        return "in more than a year"
+    return (now + timedelta(hours=hours)).strftime("%-d %b")
 
 
 def pace(burn: Burn | None) -> str:
@@ -56,4 +95,202 @@ def pace(burn: Burn | None) -> str:
         return ""
     span = words.roughly(burn.span.total_seconds())
     basis = f"from {words.count(burn.readings, 'reading')} over {span}"
-    return f"{words.number(burn.per_hour)} credits an hour, {basis}"
+    lately = ""
+    if burn.recent_per_hour is not None:
+        lately = f", {words.number(burn.recent_per_hour)} in the last 6 h"
+    return f"{words.number(burn.per_hour)} credits an hour, {basis}{lately}"
+
+
+def next_refill(
+    team: Team,
+    reading: CreditReading | None,
+    hours: Sequence[CreditHour],
+    burn: Burn | None,
+    now: datetime,
+) -> str:
+    """Return what is known of the next refill, and whether it comes in time."""
+    if reading is None or reading.auto_refill is None:
+        return "not told"
+    if not reading.auto_refill:
+        return "none: they run out for good"
+    amount = words.number(team.refill_amount) if team.refill_amount else "an amount"
+    days = _PERIODS.get(team.refill_period.lower())
+    said = f"{amount} {team.refill_period}".strip() if days else f"{amount}, by itself"
+    seen = refills_of(hours)
+    if not (days and seen):
+        return said
+    due = seen[-1].at + timedelta(days=days)
+    if due <= now:
+        return f"{said}, overdue since about {due:%-d %b}"
+    return f"{said}, about {due:%-d %b}{_in_time(due, burn, now)}"
+
+
+def _in_time(due: datetime, burn: Burn | None, now: datetime) -> str:
+    if burn is None or burn.hours_range is None:
+        return ""
+    is_before = due < now + timedelta(hours=burn.hours_range[0])
+    return ", before they run out" if is_before else ", after they run out"
+
+
+@dataclass(frozen=True, slots=True)
+class CreditRow:
+    """A team's credits in the list; `spark` is the path of its last week."""
+
+    team: Link
+    gateway: str
+    credits: Credits
+    spark: str
+    spark_words: str
+    runway: str
+    runs_out: str
+    pace: str
+    refill: str
+    is_stale: bool
+    hours_left: float
+
+
+@dataclass(frozen=True, slots=True)
+class CreditsPage:
+    title: str
+    sentence: str
+    is_empty: bool
+    rows: list[CreditRow]
+    spark_width: int
+    spark_height: int
+    sheet: list[list[object]]
+
+
+def page(user: access.Visitor, now: datetime) -> CreditsPage:
+    """Return the credits of all the teams that the user sees, soonest to end first.
+
+    Five queries, whatever the number of teams.
+    """
+    teams = list(access.teams(user))
+    team_ids = [team.pk for team in teams]
+    readings = latest_readings(team_ids)
+    start = buckets.floor(now - _SHOWN, HOUR_S)
+    hours = hours_of(team_ids, start, now)
+    patience_s = _patience_s(user)
+    rows, sheet = [], []
+    for team in teams:
+        own, reading = hours.get(team.pk, []), readings.get(team.pk)
+        burn = pace_of(own, now)
+        row = CreditRow(
+            team=Link(str(team), reverse("team", args=[team.pk])),
+            gateway=str(team.gateway),
+            credits=credits_of(reading, now),
+            spark=spark(own, start, now),
+            spark_words=_spark_words(own),
+            runway=runway(burn),
+            runs_out=runs_out(burn, now),
+            pace=pace(burn),
+            refill=next_refill(team, reading, own, burn, now),
+            is_stale=_is_stale(reading, patience_s.get(team.pk), now),
+            hours_left=_hours_left(reading, burn),
+        )
+        rows.append(row)
+        sheet.append((row, _record(team, reading, burn)))
+    rows.sort(key=_soonest_first)
+    sheet.sort(key=lambda pair: _soonest_first(pair[0]))
+    return CreditsPage(
+        title="Credits",
+        sentence=_sentence(rows),
+        is_empty=not rows,
+        rows=rows,
+        spark_width=SPARK_WIDTH,
+        spark_height=SPARK_HEIGHT,
+        sheet=[_COLUMNS, *(record for _, record in sheet)],
+    )
+
+
+_COLUMNS: list[object] = [
+    "gateway",
+    "team_id",
+    "team",
+    "allocated",
+    "used",
+    "remaining",
+    "credits_per_hour",
+    "hours_left_soonest",
+    "hours_left_latest",
+    "auto_refill",
+    "read_at",
+]
+
+
+def _record(
+    team: Team, reading: CreditReading | None, burn: Burn | None
+) -> list[object]:
+    """Return a team's numbers unrounded, in the order of the columns; None is unknown."""
+    shortest, longest = (burn and burn.hours_range) or (None, None)
+    return [
+        team.gateway.name,
+        team.team_id,
+        str(team),
+        reading.allocated if reading else None,
+        reading.used if reading else None,
+        reading.remaining if reading else None,
+        burn.per_hour if burn else None,
+        shortest,
+        longest,
+        reading.auto_refill if reading else None,
+        reading.read_at.isoformat(timespec="seconds") if reading else None,
+    ]
+
+
+def _patience_s(user: access.Visitor) -> dict[int, int]:
+    """Return after how many seconds without a reading a team's credits are old."""
+    rows = (
+        access.probes(user)
+        .filter(team__isnull=False, enabled=True, kind__in=_READ_BY)
+        .order_by()
+        .values_list("team")
+        .annotate(period_s=Min("period_s"))
+    )
+    return {team_id: max(3 * period_s, _LEAST_PATIENCE_S) for team_id, period_s in rows}
+
+
+_LEAST_PATIENCE_S = 180
+
+
+def _is_stale(
+    reading: CreditReading | None, patience_s: int | None, now: datetime
+) -> bool:
+    if reading is None:
+        return False
+    age_s = (now - reading.read_at).total_seconds()
+    return patience_s is None or age_s > patience_s
+
+
+def _hours_left(reading: CreditReading | None, burn: Burn | None) -> float:
+    """Return a number to sort by: none left, then the soonest, then who uses none."""
+    if reading is not None and reading.remaining is not None and reading.remaining <= 0:
+        return -1.0
+    if burn is None or burn.hours_range is None:
+        return float("inf")
+    return burn.hours_range[0]
+
+
+def _soonest_first(row: CreditRow) -> tuple[float, float, str]:
+    bar = row.credits.bar
+    return row.hours_left, 101.0 if bar is None else bar, row.team.word
+
+
+def _spark_words(hours: Sequence[CreditHour]) -> str:
+    if not hours:
+        return "no readings by the hour yet"
+    first, last = words.number(hours[0].first), words.number(hours[-1].last)
+    return f"{first} to {last} in {words.count(len(hours), 'hour')} with readings"
+
+
+def _sentence(rows: Sequence[CreditRow]) -> str:
+    if not rows:
+        return ""
+    if not any(row.credits.badge.tone is not Tone.UNKNOWN for row in rows):
+        return "Waiting for the first reading of each team."
+    first = rows[0]
+    if first.hours_left < 0:
+        return f"{first.team.word} has no credits left."
+    if first.hours_left == float("inf"):
+        return "No team used any lately, as far as is known."
+    return f"{first.team.word} runs out first: {first.runway}, {first.runs_out}."

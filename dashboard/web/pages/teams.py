@@ -4,19 +4,29 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db.models import Min
-from django.db.models.functions import TruncHour
 from django.urls import reverse
 from django.utils.safestring import SafeString
 
-from dashboard.alerts.models import Incident
+from dashboard.alerts.models import ChannelKind, Incident
+from dashboard.alerts.recipients import readers_for
+from dashboard.lib import buckets
+from dashboard.lib.buckets import HOUR_S
 from dashboard.rollups.recent import recent
+from dashboard.teams.credit_hours import hours_of, refills
 from dashboard.teams.keys import hint
-from dashboard.teams.models import CreditReading, Team, TeamStatus
+from dashboard.teams.models import CreditHour, Team, TeamStatus
 from dashboard.teams.queries import burn, latest_readings
 from dashboard.web import access, words
-from dashboard.web.charts import ChartTable, credits_left
-from dashboard.web.pages.credits import Credits, credits_of, pace, runway
+from dashboard.web.burn_charts import burn_down
+from dashboard.web.charts import ChartTable
+from dashboard.web.pages.credits import (
+    Credits,
+    credits_of,
+    next_refill,
+    pace,
+    runs_out,
+    runway,
+)
 from dashboard.web.pages.incidents import IncidentRow, incident_row
 from dashboard.web.pages.parts import Badge, Link
 from dashboard.web.pages.probe_rows import ProbeRow, off_links, probe_rows
@@ -24,7 +34,7 @@ from dashboard.web.prober import prober
 from dashboard.web.states import Tone
 
 _MOST_INCIDENTS = 10
-_CREDITS_SHOWN = timedelta(days=7)
+_REFILLS_SHOWN = timedelta(days=30)
 _STATUS_TONES = {
     TeamStatus.ACTIVE: Tone.OK,
     TeamStatus.SUSPENDED: Tone.BAD,
@@ -48,6 +58,12 @@ class Teams:
 
 
 @dataclass(frozen=True, slots=True)
+class RefillRow:
+    at: SafeString
+    amount: str
+
+
+@dataclass(frozen=True, slots=True)
 class TeamPage:
     title: str
     team_id: str
@@ -58,10 +74,16 @@ class TeamPage:
     status_at: SafeString
     credits: Credits
     runway: str
+    runs_out: str
     pace: str
+    refill: str
+    refills: list[RefillRow]
+    terms: str
+    organization: str
     key: str
     key_at: SafeString | None
     chart: ChartTable
+    recipients: list[str]
     rows: list[ProbeRow]
     off: list[Link]
     incidents: list[IncidentRow]
@@ -98,6 +120,8 @@ def team(user: access.Visitor, shown: Team, now: datetime) -> TeamPage:
     spent = burn(shown, now)
     probes = list(access.probes(user).filter(team=shown))
     seen = recent(probes, now)
+    reading = latest_readings([shown.pk]).get(shown.pk)
+    hours = _hours(shown, now)
     return TeamPage(
         title=str(shown),
         team_id=shown.team_id,
@@ -108,16 +132,43 @@ def team(user: access.Visitor, shown: Team, now: datetime) -> TeamPage:
         settings_url=reverse("admin:teams_team_change", args=[shown.pk]),
         status=status_badge(shown),
         status_at=words.time(shown.status_at, now, "not yet"),
-        credits=credits_of(latest_readings([shown.pk]).get(shown.pk), now),
+        credits=credits_of(reading, now),
         runway=runway(spent),
+        runs_out=runs_out(spent, now),
         pace=pace(spent),
+        refill=next_refill(shown, reading, hours, spent, now),
+        refills=[
+            RefillRow(words.time(each.at, now), words.number(each.amount))
+            for each in reversed(refills(hours))
+        ],
+        terms=terms(shown),
+        organization=shown.organization_id,
         key=hint(shown),
         key_at=words.time(shown.key_set_at, now) if shown.key_set_at else None,
-        chart=credits_left(_hourly_credits(shown, now)),
+        chart=burn_down(hours, spent, now),
+        recipients=[
+            f"{ChannelKind(each.channel).label}: {each.recipient}"
+            for each in readers_for(shown.gateway_id, shown.pk)
+        ],
         rows=probe_rows(probes, prober(now), seen, now),
         off=off_links(probes),
         incidents=[incident_row(each, now) for each in _incidents(user, shown)],
     )
+
+
+def terms(shown: Team) -> str:
+    """Return how the team pays, as the gateway told; "" where it did not."""
+    if not shown.budget_mode:
+        return ""
+    rates = [
+        f"{words.number(rate)} {unit}"
+        for rate, unit in (
+            (shown.tokens_per_credit, "tokens a credit"),
+            (shown.credits_per_dollar, "credits a dollar"),
+        )
+        if rate
+    ]
+    return ", ".join([shown.budget_mode.replace("_", " "), *rates])
 
 
 def _incidents(user: access.Visitor, shown: Team) -> Sequence[Incident]:
@@ -125,15 +176,6 @@ def _incidents(user: access.Visitor, shown: Team) -> Sequence[Incident]:
     return list(found.order_by("-opened_at")[:_MOST_INCIDENTS])
 
 
-def _hourly_credits(shown: Team, now: datetime) -> list[tuple[datetime, float]]:
-    """Return the least that was left in each hour of the last week."""
-    rows = (
-        CreditReading.objects.filter(
-            team=shown, read_at__gt=now - _CREDITS_SHOWN, remaining__isnull=False
-        )
-        .annotate(hour=TruncHour("read_at"))
-        .values_list("hour")
-        .annotate(left=Min("remaining"))
-        .order_by("hour")
-    )
-    return list(rows)
+def _hours(shown: Team, now: datetime) -> Sequence[CreditHour]:
+    start = buckets.floor(now - _REFILLS_SHOWN, HOUR_S)
+    return hours_of([shown.pk], start, now).get(shown.pk, [])

@@ -1,4 +1,4 @@
-"""Teams: the list, and one of them."""
+"""Teams: the list, one of them, and the credits of all."""
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -7,6 +7,7 @@ from django.views.decorators.http import require_safe
 
 from dashboard.web import access
 from dashboard.web.live import template_of
+from dashboard.web.pages import credits as credits_page
 from dashboard.web.pages import teams as page
 
 
@@ -21,3 +22,10 @@ def team(request: HttpRequest, pk: int) -> HttpResponse:
     found = access.team_or_404(request.user, pk)
     shown = page.team(request.user, found, timezone.now())
     return render(request, template_of(request, "team"), {"page": shown})
+
+
+@require_safe
+def credits(request: HttpRequest) -> HttpResponse:  # noqa: A001 (the page's own name)
+    """Show the credits of all teams, soonest to run out first."""
+    shown = credits_page.page(request.user, timezone.now())
+    return render(request, template_of(request, "credits"), {"page": shown})

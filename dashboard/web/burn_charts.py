@@ -1,0 +1,142 @@
+"""Credits drawn: what was left, what is forecast, and the small line of a table's row."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import datetime, timedelta
+
+from dashboard.lib import buckets
+from dashboard.lib.buckets import DAY_S, HOUR_S
+from dashboard.teams.credit_hours import refills
+from dashboard.teams.models import CreditHour
+from dashboard.teams.queries import Burn
+from dashboard.web import words
+from dashboard.web.charts import Chart, ChartTable, Line
+
+PAST = timedelta(days=14)
+_AHEAD = timedelta(days=10)
+_STEP_S = 3 * HOUR_S
+_STEP = timedelta(seconds=_STEP_S)
+SPARK_WIDTH, SPARK_HEIGHT = 120, 24
+
+
+def burn_down(
+    hours: Sequence[CreditHour], burn: Burn | None, now: datetime
+) -> ChartTable:
+    """Return what was left, and a band from the faster to the slower of two paces.
+
+    A piece of time without readings is a hole; the forecast ends where nothing is left.
+    """
+    start = buckets.floor(now - PAST, _STEP_S)
+    known = [row for row in hours if row.hour >= start]
+    left = {buckets.floor(row.hour, _STEP_S): row.last for row in known}
+    filled = {buckets.floor(each.at, _STEP_S) for each in refills(known)}
+    ahead = _forecast(burn, now)
+    end = max([buckets.ceil(now, _STEP_S), *(at for line in ahead for at, _ in line)])
+    grid = [start + n * _STEP for n in range((end - start) // _STEP + 1)]
+    lines = [
+        Line("Left", "chart-1", _points(grid, left)),
+        Line("Refilled", "ok", _points(grid, {at: left[at] for at in filled})),
+        *(
+            Line(label, "chart-3", _points(grid, dict(line)), dash)
+            for label, dash, line in zip(
+                ("Forecast, faster pace", "Forecast, slower pace"),
+                ([6, 3], [2, 3]),
+                ahead,
+                strict=False,
+            )
+        ),
+    ]
+    used = [
+        line for line in lines if any(value is not None for _, value in line.points)
+    ]
+    return ChartTable(
+        name="credits",
+        title="Credits left",
+        summary=_summary(known),
+        chart=asdict(Chart("line", "", _ms(start), _ms(end), _STEP_S * 1000, used)),
+        columns=["Day (UTC)", "Least left", "Used", "Refilled", "Readings"],
+        rows=_days(known),
+        has_data=len(left) > 1,
+    )
+
+
+def _forecast(burn: Burn | None, now: datetime) -> list[list[tuple[datetime, float]]]:
+    """Return a line for each pace that uses any; the faster comes first."""
+    if burn is None or burn.remaining <= 0:
+        return []
+    paces = {burn.per_hour, burn.recent_per_hour or burn.per_hour}
+    begin = buckets.floor(now, _STEP_S)
+    lines = []
+    for per_hour in sorted(paces, reverse=True):
+        if per_hour <= 0:
+            continue
+        lasts = min(timedelta(hours=burn.remaining / per_hour), _AHEAD)
+        steps = range(lasts // _STEP + 2)
+        lines.append(
+            [
+                (begin + n * _STEP, max(0.0, burn.remaining - per_hour * n * _STEP_H))
+                for n in steps
+            ]
+        )
+    return lines
+
+
+_STEP_H = _STEP_S / HOUR_S
+
+
+def _points(
+    grid: Sequence[datetime], values: dict[datetime, float]
+) -> list[tuple[int, float | None]]:
+    """Return a point for each place of the grid, so that all lines share their places."""
+    return [
+        (_ms(at), None if (value := values.get(at)) is None else round(value, 2))
+        for at in grid
+    ]
+
+
+def _summary(hours: Sequence[CreditHour]) -> str:
+    if len(hours) < 2:
+        return "too few readings"
+    spent = sum(row.spent for row in hours)
+    first, last = words.number(hours[0].first), words.number(hours[-1].last)
+    return f"from {first} to {last} in {words.roughly(_span_s(hours))}, {words.number(round(spent))} used"
+
+
+def _span_s(hours: Sequence[CreditHour]) -> float:
+    return (hours[-1].hour - hours[0].hour).total_seconds() + HOUR_S
+
+
+def _days(hours: Sequence[CreditHour]) -> list[list[str]]:
+    days: dict[datetime, list[CreditHour]] = {}
+    for row in hours:
+        days.setdefault(buckets.floor(row.hour, DAY_S), []).append(row)
+    return [
+        [
+            day.strftime("%a %-d %b"),
+            words.number(min(row.least for row in rows)),
+            words.number(round(sum(row.spent for row in rows), 1)),
+            words.number(round(sum(each.amount for each in refills(rows)), 1)),
+            f"{sum(row.readings for row in rows):,}",
+        ]
+        for day, rows in sorted(days.items(), reverse=True)
+    ]
+
+
+def spark(hours: Sequence[CreditHour], start: datetime, end: datetime) -> str:
+    """Return the path of a small line of what was left; a gap of two hours is a gap."""
+    if not hours:
+        return ""
+    top = max(row.last for row in hours) or 1.0
+    span_s = (end - start).total_seconds()
+    path, before = [], None
+    for row in hours:
+        x = (row.hour - start).total_seconds() / span_s * SPARK_WIDTH
+        y = SPARK_HEIGHT - 1 - max(0.0, row.last) / top * (SPARK_HEIGHT - 2)
+        is_gap = before is None or row.hour - before > timedelta(hours=2)
+        path.append(f"{'M' if is_gap else 'L'}{x:.1f} {y:.1f}")
+        before = row.hour
+    return "".join(path)
+
+
+def _ms(at: datetime) -> int:
+    return int(at.timestamp() * 1000)

@@ -1,0 +1,193 @@
+"""The credits of all teams and of one: who runs out first, when, and on which basis."""
+
+from datetime import timedelta
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+from pytest_django import DjangoAssertNumQueries
+
+from dashboard.alerts.models import Recipient
+from dashboard.teams.credit_hours import fold_between
+from dashboard.teams.models import Gateway, Team
+from dashboard.teams.queries import Burn
+from dashboard.web.burn_charts import burn_down, spark
+from dashboard.web.pages.credits import runs_out, runway
+from tests.factories import NOW, make_gateway, make_probe, make_reading, make_team
+from tests.web.people import person
+
+pytestmark = pytest.mark.django_db
+
+HOUR_S = 3600
+DAY = timedelta(days=1)
+
+
+def burning(name: str, per_hour: float, *, left: float, gateway: Gateway) -> Team:
+    """Return a team that used so much in each of the last 24 hours."""
+    team = make_team(gateway, name=name)
+    for hour in range(25):
+        remaining = left + per_hour * hour
+        make_reading(team, -hour * HOUR_S, remaining=remaining, used=0.0)
+    fold_between([team.pk], NOW - 2 * DAY, NOW + timedelta(hours=1))
+    return team
+
+
+def page(client: Client, name: str = "credits", *args: int) -> str:
+    response = client.get(reverse(name, args=args))
+    assert response.status_code == 200
+    return response.content.decode()
+
+
+def burn(per_hour: float, recent: float | None = None, left: float = 240.0) -> Burn:
+    return Burn(per_hour, left, 99, DAY, recent_per_hour=recent)
+
+
+@pytest.mark.parametrize(
+    ("spent", "said", "when"),
+    [
+        (None, "too few readings", ""),
+        (burn(0.0), "nothing used lately", ""),
+        (burn(5.0, left=0.0), "used up", ""),
+        (burn(1.0, 1.0), "about 10 d", "on 12 Mar"),
+        (burn(1.0, 20.0), "12 h to 10 d", "3 Mar to 12 Mar"),
+        (burn(2.0, 0.0), "5 d or longer", "not before 7 Mar"),
+        (burn(2.0, 1.0), "5 d to 10 d", "7 Mar to 12 Mar"),
+    ],
+)
+def test_how_long_credits_last_is_a_range_with_its_dates(
+    spent: Burn | None, said: str, when: str
+) -> None:
+    assert runway(spent) == said
+    assert runs_out(spent, NOW) == when
+
+
+def test_the_team_that_runs_out_soonest_is_first(admin_page: Client) -> None:
+    gateway = make_gateway()
+    burning("Slow", 1.0, left=100.0, gateway=gateway)
+    burning("Fast", 30.0, left=600.0, gateway=gateway)
+    burning("Idle", 0.0, left=10.0, gateway=gateway)
+    burning("Empty", 1.0, left=0.0, gateway=gateway)
+
+    text = page(admin_page)
+
+    places = [text.index(f">{name}</a>") for name in ("Empty", "Fast", "Slow", "Idle")]
+    assert places == sorted(places)
+    assert "Empty has no credits left." in text
+
+
+def test_three_kinds_of_nothing(admin_page: Client) -> None:
+    assert "No team is watched" in page(admin_page)
+
+    make_probe(team := make_team())
+    assert "Waiting for the first reading" in page(admin_page)
+
+    make_reading(team, -HOUR_S)
+    text = page(admin_page)
+    assert 'class="is-stale"' in text
+    assert "60 min ago" in text
+
+
+def test_a_fresh_reading_is_not_old(admin_page: Client) -> None:
+    team = make_team()
+    make_probe(team)
+    make_reading(team, -60)
+
+    assert "is-stale" not in page(admin_page)
+
+
+@pytest.mark.parametrize(
+    ("auto_refill", "said"),
+    [
+        (None, "not told"),
+        (False, "none: they run out for good"),
+        (True, "5,000 monthly"),
+    ],
+)
+def test_the_next_refill_is_told_as_far_as_it_is_known(
+    admin_page: Client, *, auto_refill: bool | None, said: str
+) -> None:
+    team = make_team(refill_amount=5000.0, refill_period="monthly")
+    make_reading(team, -60, auto_refill=auto_refill)
+
+    assert said in page(admin_page)
+    assert said in page(admin_page, "team", team.pk)
+
+
+def test_a_refill_that_is_due_in_time_is_said_to_be(admin_page: Client) -> None:
+    team = make_team(refill_amount=900.0, refill_period="weekly")
+    for hour in range(30):
+        left = 950.0 - hour if hour < 20 else 100.0 - hour
+        make_reading(team, -hour * HOUR_S, remaining=left, auto_refill=True)
+    fold_between([team.pk], NOW - 2 * DAY, NOW + timedelta(hours=1))
+
+    assert "900 weekly, about 8 Mar" in page(admin_page)
+    assert "Refills of the last 30 days" in page(admin_page, "team", team.pk)
+
+
+def test_the_forecast_is_a_band_that_ends_at_zero() -> None:
+    team = burning("Fast", 10.0, left=200.0, gateway=make_gateway())
+    hours = list(team.credit_hours.order_by("hour"))
+
+    shown = burn_down(hours, burn(10.0, 5.0, left=200.0), NOW)
+
+    lines = {line["label"]: line["points"] for line in shown.chart["lines"]}  # type: ignore[attr-defined]
+    fast, slow = (lines[f"Forecast, {each} pace"] for each in ("faster", "slower"))
+    assert min(value for _, value in fast if value is not None) == 0
+    assert (
+        [at for at, _ in fast]
+        == [at for at, _ in slow]
+        == [at for at, _ in lines["Left"]]
+    )
+    both = [
+        (f, s) for (_, f), (_, s) in zip(fast, slow, strict=True) if None not in (f, s)
+    ]
+    assert len(both) > 3
+    assert all(f <= s for f, s in both)
+
+
+def test_missing_hours_are_a_gap_in_the_line() -> None:
+    team = make_team()
+    for hour in (1, 2, 9, 10):
+        make_reading(team, -hour * HOUR_S)
+    fold_between([team.pk], NOW - DAY, NOW)
+
+    path = spark(list(team.credit_hours.order_by("hour")), NOW - DAY, NOW)
+
+    assert path.count("M") == 2
+
+
+def test_a_team_names_who_is_mailed_about_it(admin_page: Client) -> None:
+    team = make_team()
+    assert "root@example.com" in page(admin_page, "team", team.pk)
+
+    Recipient.objects.create(email="ops@example.com", team=team)
+    Recipient.objects.create(email="others@example.com", team=make_team())
+    text = page(admin_page, "team", team.pk)
+
+    assert "ops@example.com" in text
+    assert "others@example.com" not in text
+
+
+def test_nobody_learns_of_other_teams_credits() -> None:
+    own, other = make_team(name="Own"), make_team(name="Other")
+    for team in (own, other):
+        make_reading(team)
+
+    text = page(person("alice", own).client)
+
+    assert "Own" in text
+    assert "Other" not in text
+
+
+@pytest.mark.parametrize("number", [3, 12])
+def test_it_asks_a_constant_number_of_queries(
+    admin_page: Client,
+    number: int,
+    django_assert_num_queries: DjangoAssertNumQueries,
+) -> None:
+    gateway = make_gateway()
+    for place in range(number):
+        make_probe(burning(f"Team {place}", 1.0, left=100.0, gateway=gateway))
+
+    with django_assert_num_queries(7):
+        page(admin_page)
