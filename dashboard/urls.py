@@ -43,6 +43,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("mail/<int:pk>/retry/", mail.retry, name="retry"),
     path("status/", status.status, name="status"),
     path("start/", start.start, name="start"),
+    path("start/watch/", start.watch, name="watch"),
     # Public: the log-in, the set-up link while nobody can log in, and the health.
     path("log-in/", account.LogIn.as_view(), name="login"),
     path("setup/<str:token>/", setup.setup, name="setup"),

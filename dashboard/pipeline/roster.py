@@ -103,7 +103,9 @@ def _compared(
         for each in usable.values()
         if not organization_id or each.organization_id == organization_id
     ]
-    watched = {team.team_id: team for team in gateway.teams.all()}
+    # One that is only tried has no row yet, and so no teams.
+    own = gateway.teams.all() if gateway.pk else []
+    watched = {team.team_id: team for team in own}
     listed = [_listed(each, watched.get(each.team_id)) for each in wanted]
     missing = [
         Listed(team_id, Change.MISSING, team=team)

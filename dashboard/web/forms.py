@@ -8,6 +8,7 @@ from django import forms
 from django.contrib.auth.forms import BaseUserCreationForm
 from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
 from django.db.models import QuerySet
 from django.http import QueryDict
 
@@ -15,7 +16,7 @@ from dashboard.alerts.models import RuleKind
 from dashboard.probes.addresses import why_refused
 from dashboard.probes.kinds import KINDS, runs_a_day
 from dashboard.probes.models import Probe, ProbeKind
-from dashboard.teams.keys import check_key
+from dashboard.teams.keys import KeyUnavailableError, check_key, unseal
 from dashboard.teams.models import Gateway, Team, printable
 from dashboard.teams.services import clean_base_url
 
@@ -35,8 +36,8 @@ class FirstAdminForm(BaseUserCreationForm):  # type: ignore[type-arg]  # not at 
         widgets = {"username": forms.TextInput(attrs={"autocomplete": "username"})}
 
 
-class StartForm(forms.Form):
-    """A gateway and its first team."""
+class GatewayForm(forms.Form):
+    """Where a gateway is, under a name that no other one has."""
 
     name = forms.CharField(
         max_length=80,
@@ -54,20 +55,6 @@ class StartForm(forms.Form):
         required=False,
         help_text="Probes refuse such addresses unless you allow them here.",
     )
-    team_id = forms.CharField(
-        label="Team id",
-        max_length=255,
-        validators=[printable],
-        help_text="The first team to watch, as the gateway spells its id.",
-    )
-    key = forms.CharField(
-        label="Virtual key",
-        required=False,
-        max_length=500,
-        widget=forms.PasswordInput(attrs={"autocomplete": "off"}),
-        help_text="Optional: balance and job probes wait for one. It is stored "
-        "encrypted and never shown again; env:NAME or file:/path refer to it instead.",
-    )
 
     def clean_name(self) -> str:
         name: str = self.cleaned_data["name"]
@@ -81,6 +68,31 @@ class StartForm(forms.Form):
         except ValueError as error:
             raise ValidationError(sentence(error)) from None
 
+    def clean(self) -> dict[str, Any]:
+        refuse_address(self, self.cleaned_data)
+        return self.cleaned_data
+
+
+class StartForm(GatewayForm):
+    """A gateway to try, and the key of one of its teams, if there is one at hand."""
+
+    team_id = forms.CharField(
+        label="Team id",
+        required=False,
+        max_length=255,
+        validators=[printable],
+        help_text="Optional: the team whose key you have, as the gateway spells it. "
+        "The gateway's own list gives the others.",
+    )
+    key = forms.CharField(
+        label="Virtual key",
+        required=False,
+        max_length=500,
+        widget=forms.PasswordInput(attrs={"autocomplete": "off"}),
+        help_text="Optional: balance and job probes wait for one. It is stored "
+        "encrypted and never shown again; env:NAME or file:/path refer to it instead.",
+    )
+
     def clean_key(self) -> str:
         key: str = self.cleaned_data["key"]
         try:
@@ -89,12 +101,78 @@ class StartForm(forms.Form):
             raise ValidationError(sentence(error)) from None
 
     def clean(self) -> dict[str, Any]:
-        cleaned = self.cleaned_data
-        refuse_address(self, cleaned)
+        cleaned = super().clean()
+        if cleaned.get("key") and "team_id" in cleaned and not cleaned["team_id"]:
+            self.add_error("team_id", "Whose key is it? Give the team's id.")
         if self.errors and cleaned.get("key"):
             # The page never shows it again, so it would be lost without a word.
             self.add_error("key", "Give the key again, too.")
         return cleaned
+
+
+class WatchForm(GatewayForm):
+    """What was tried, carried on unseen, and what of it to watch.
+
+    The key is carried sealed as it is stored, never in clear.
+    """
+
+    team_id = forms.CharField(
+        required=False,
+        max_length=255,
+        validators=[printable],
+        widget=forms.HiddenInput,
+    )
+    key_sealed = forms.CharField(required=False, widget=forms.HiddenInput)
+    teams = forms.MultipleChoiceField(required=False)
+    others = forms.CharField(
+        label="Other teams",
+        required=False,
+        max_length=20_000,
+        widget=forms.Textarea(attrs={"rows": 3, "autocomplete": "off"}),
+        help_text="Teams that the list leaves out: an id a line, as the gateway spells it.",
+    )
+    recipients = forms.CharField(
+        label="Alarms go to",
+        required=False,
+        max_length=2000,
+        help_text="Mail addresses, with commas between them.",
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name in GatewayForm.base_fields:
+            self.fields[name].widget = forms.HiddenInput()
+
+    def clean_key_sealed(self) -> str:
+        sealed: str = self.cleaned_data["key_sealed"]
+        try:
+            return sealed if not sealed or check_key(unseal(sealed)) else ""
+        except (KeyUnavailableError, ValueError):
+            raise ValidationError("The key was lost on the way; begin again.") from None
+
+    def clean_teams(self) -> list[str]:
+        return [_team_id(text) for text in self.cleaned_data["teams"]]
+
+    def clean_others(self) -> list[str]:
+        lines = map(str.strip, self.cleaned_data["others"].splitlines())
+        return [_team_id(text) for text in filter(None, lines)]
+
+    def clean_recipients(self) -> list[str]:
+        told: str = self.cleaned_data["recipients"]
+        addresses = told.replace(",", " ").split()
+        for address in addresses:
+            validate_email(address)
+        return addresses
+
+
+def _team_id(text: str) -> str:
+    printable(text)
+    if len(text) > _LONGEST_TEAM_ID:
+        raise ValidationError("A team id has 255 characters at most.")
+    return text
+
+
+_LONGEST_TEAM_ID = 255
 
 
 def refuse_address(form: forms.BaseForm, cleaned: Mapping[str, Any]) -> None:

@@ -51,6 +51,7 @@ PLACES = {
     "retry": ("post", "admin"),
     "status": ("get", "admin"),
     "start": ("get", "admin"),
+    "watch": ("post", "admin"),
     "login": ("get", "public"),
     "healthz": ("get", "public"),
     "healthz_prober": ("get", "public"),

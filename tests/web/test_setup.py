@@ -10,9 +10,7 @@ from django.db import connection
 from django.test import Client
 from pytest_django import Settings
 
-from dashboard.probes.models import Probe
-from dashboard.teams.keys import hint
-from dashboard.teams.models import Gateway, Team
+from dashboard.teams.models import Gateway
 from dashboard.web.setup import setup_url
 from tests.factories import NOW, make_gateway
 
@@ -110,17 +108,6 @@ def test_a_weak_password_is_refused_beside_its_field() -> None:
     assert not User.objects.exists()
 
 
-def test_the_guide_watches_a_gateway_and_its_team(admin_page: Client) -> None:
-    response = admin_page.post("/start/", GATEWAY)
-
-    assert response["Location"] == "/"
-    team = Team.objects.select_related("gateway").get()
-    assert team.gateway.base_url == "https://gateway.example.com"
-    assert hint(team) == "••••9876"
-    assert Probe.objects.filter(enabled=True).count() == 3
-    assert "Production is watched" in admin_page.get("/").content.decode()
-
-
 @pytest.mark.parametrize(
     ("field", "value", "said"),
     [
@@ -158,13 +145,6 @@ def test_a_key_is_not_shown_again_but_asked_for(admin_page: Client) -> None:
 
     assert GATEWAY["key"] not in response.content.decode()
     assert response.context["form"].errors["key"] == AGAIN
-
-
-def test_a_private_address_is_watched_where_it_is_allowed(admin_page: Client) -> None:
-    private = {"base_url": "http://127.0.0.1:8080", "allow_private": "on"}
-
-    assert admin_page.post("/start/", {**GATEWAY, **private})["Location"] == "/"
-    assert Gateway.objects.get().allow_private
 
 
 def test_logging_in_leads_to_the_overview_and_out_again(admin: User) -> None:

@@ -1,24 +1,90 @@
-"""The first-run guide: a gateway, its first team, and off it goes."""
+"""The first-run guide: a gateway is tried, its teams are chosen, and off it goes."""
+
+from typing import Any
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.debug import sensitive_post_parameters
-from django.views.decorators.http import require_http_methods
+from django.views.decorators.http import require_http_methods, require_POST
 
-from dashboard.web import access
-from dashboard.web.forms import StartForm
-from dashboard.web.watching import start_watching
+from dashboard.alerts.recipients import first_administrator
+from dashboard.pipeline.roster import ask_roster
+from dashboard.pipeline.trial import Trial, try_gateway
+from dashboard.teams.keys import seal
+from dashboard.teams.models import Gateway, Team
+from dashboard.web import access, words
+from dashboard.web.forms import StartForm, WatchForm
+from dashboard.web.pages import start as page
+from dashboard.web.watching import Wanted, start_watching
 
 
 @sensitive_post_parameters()
 @require_http_methods(["GET", "HEAD", "POST"])
 @access.site_admin_only
 def start(request: HttpRequest) -> HttpResponse:
+    """Ask for a gateway, and show what it really answers before anything is saved."""
     form = StartForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
-        team = start_watching(**form.cleaned_data, now=timezone.now())
-        messages.success(request, f"{team.gateway} is watched from now on.")
-        return redirect("overview")
+        told = form.cleaned_data
+        sealed = seal(told["key"]) if told["key"] else ""
+        gateway, team = _unsaved({**told, "key_sealed": sealed})
+        carried = {name: told[name] for name in ("name", "base_url", "team_id")}
+        wanted = WatchForm(
+            initial={
+                **carried,
+                "allow_private": told["allow_private"],
+                "key_sealed": sealed,
+                "recipients": ", ".join(first_administrator()),
+            }
+        )
+        shown = page.tried(try_gateway(gateway, team))
+        return render(request, "web/tried.html", {"page": shown, "form": wanted})
     return render(request, "web/start.html", {"form": form})
+
+
+@sensitive_post_parameters()
+@require_POST
+@access.site_admin_only
+def watch(request: HttpRequest) -> HttpResponse:
+    """Save the gateway and the teams that were chosen, and begin to probe them."""
+    form = WatchForm(request.POST)
+    chosen = list(dict.fromkeys(request.POST.getlist("teams")))
+    field: Any = form.fields["teams"]
+    field.choices = [(team_id, team_id) for team_id in chosen]
+    if not form.is_valid():
+        if not {"teams", "others", "recipients"} >= set(form.errors):
+            for texts in form.errors.values():
+                messages.error(request, f"{texts[0]} Begin again.")
+            return redirect("start")
+        gateway, _ = _unsaved(form.cleaned_data)
+        shown = page.tried(Trial([], ask_roster(gateway)), chosen)
+        return render(request, "web/tried.html", {"page": shown, "form": form})
+    gateway, team = _unsaved(form.cleaned_data)
+    wanted = Wanted(
+        gateway=gateway,
+        roster=ask_roster(gateway),
+        chosen=dict.fromkeys([*chosen, *form.cleaned_data["others"]]),
+        keyed=team,
+        recipients=form.cleaned_data["recipients"],
+    )
+    teams = start_watching(wanted, timezone.now())
+    number = words.count(len(teams), "team")
+    messages.success(
+        request, f"{gateway} is watched from now on, with {number}: results come soon."
+    )
+    return redirect("overview")
+
+
+def _unsaved(told: dict[str, Any]) -> tuple[Gateway, Team | None]:
+    """Return what a form tells, as rows that are not stored."""
+    gateway = Gateway(
+        name=told["name"],
+        base_url=told["base_url"],
+        allow_private=told["allow_private"],
+    )
+    if not told["team_id"]:
+        return gateway, None
+    team = Team(team_id=told["team_id"], key_sealed=told["key_sealed"])
+    return gateway, team

@@ -1,0 +1,121 @@
+"""What the first-run guide shows: what the gateway answered, and which teams it has."""
+
+from dataclasses import dataclass
+
+from dashboard.pipeline.roster import MOST_TEAMS, Listed
+from dashboard.pipeline.trial import Answered, Trial
+from dashboard.web import words
+from dashboard.web.pages.parts import Badge
+from dashboard.web.states import Tone
+
+# More than these nobody looks through: then none is ticked, and a button ticks all.
+_TICKED_AT_MOST = 50
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerRow:
+    badge: Badge
+    asked: str
+    told: str
+    advice: str
+
+
+@dataclass(frozen=True, slots=True)
+class TeamChoice:
+    team_id: str
+    name: str
+    credits: str
+    is_ticked: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """The second page of the guide."""
+
+    sentence: str
+    tone: Tone
+    answers: list[AnswerRow]
+    teams: list[TeamChoice]
+    found: str
+    left_out: str
+
+
+def tried(trial: Trial, chosen: list[str] | None = None) -> Tried:
+    """Return what to show; `chosen` are ticks that were sent already."""
+    listed = list(trial.roster.new)[:MOST_TEAMS] if trial.roster else []
+    return Tried(
+        sentence=_sentence(trial, len(listed)),
+        tone=Tone.OK if trial.ok else Tone.BAD,
+        answers=[_answer(each) for each in trial.answers],
+        teams=[_choice(each, len(listed), chosen) for each in listed],
+        found=_found(trial, len(listed)),
+        left_out=_left_out(trial),
+    )
+
+
+def _sentence(trial: Trial, number: int) -> str:
+    if trial.ok and number:
+        return f"It answers, and has {words.count(number, 'team')}."
+    if trial.ok:
+        return "It answers."
+    return "Something is wrong; it can be watched all the same, or tried again."
+
+
+def _answer(answered: Answered) -> AnswerRow:
+    if answered.error:
+        return AnswerRow(
+            Badge(Tone.BAD, "failed"), answered.asked, answered.error, answered.advice
+        )
+    took = "" if answered.latency_s is None else _took(answered)
+    return AnswerRow(
+        Badge(Tone.OK, "ok"), answered.asked, f"HTTP {answered.status_code}{took}", ""
+    )
+
+
+def _took(answered: Answered) -> str:
+    phases = [
+        f"{name} {words.milliseconds(seconds * 1000)}"
+        for name, seconds in (("connect", answered.connect_s), ("TLS", answered.tls_s))
+        if seconds is not None
+    ]
+    whole = words.milliseconds((answered.latency_s or 0) * 1000)
+    return f" in {whole}" + (f" ({', '.join(phases)})" if phases else "")
+
+
+def _choice(listed: Listed, number: int, chosen: list[str] | None) -> TeamChoice:
+    left = "credits unknown"
+    if listed.remaining is not None:
+        left = f"{words.number(listed.remaining)} credits left"
+        if listed.allocated:
+            left = f"{words.number(listed.remaining)} of {words.number(listed.allocated)} credits left"
+    status = listed.status or "status unknown"
+    return TeamChoice(
+        team_id=listed.team_id,
+        name=listed.team_id,
+        credits=f"{status}, {left}",
+        is_ticked=number <= _TICKED_AT_MOST
+        if chosen is None
+        else listed.team_id in chosen,
+    )
+
+
+def _found(trial: Trial, number: int) -> str:
+    if trial.roster is None:
+        return "It gave no answer, so its teams are not known."
+    if trial.roster.error:
+        return "It did not tell its teams: type their ids below."
+    if not number:
+        return "Its list is empty: type the ids of its teams below."
+    return ""
+
+
+def _left_out(trial: Trial) -> str:
+    if trial.roster is None:
+        return ""
+    said = []
+    if trial.roster.unusable:
+        ids = words.count(trial.roster.unusable, "id")
+        said.append(f"{ids} of the list cannot be used here.")
+    if len(trial.roster.new) > MOST_TEAMS:
+        said.append(f"Only the first {MOST_TEAMS} are shown; import the rest later.")
+    return " ".join(said)

@@ -1,0 +1,10 @@
+/** Buttons with data-tick ("all" or "none") tick the boxes of their own fieldset. */
+
+document.addEventListener("click", (event) => {
+  const button = event.target.closest("[data-tick]");
+  if (button) {
+    button.closest("fieldset").querySelectorAll("input[type=checkbox]").forEach((box) => {
+      box.checked = button.dataset.tick === "all";
+    });
+  }
+});

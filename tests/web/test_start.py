@@ -1,0 +1,181 @@
+"""The first-run guide: a real answer before anything is saved, then teams and people."""
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from django.test import Client
+
+from dashboard.alerts.models import Recipient
+from dashboard.probes.models import Probe
+from dashboard.simulator.faults import Fault, FaultKind
+from dashboard.simulator.running import RunningGateway, running_gateway
+from dashboard.teams.keys import hint, unseal
+from dashboard.teams.models import CreditReading, Gateway, Team
+from tests.factories import make_gateway
+
+pytestmark = pytest.mark.django_db
+
+TEAMS = [f"team-{number}" for number in range(10)]
+KEY = "sk-sim-team-3"
+
+
+@pytest.fixture
+def simulator() -> Iterator[RunningGateway]:
+    with running_gateway(teams=TEAMS) as gateway:
+        yield gateway
+
+
+def asked(gateway: RunningGateway, **fields: str) -> dict[str, str]:
+    return {
+        "name": "Production",
+        "base_url": gateway.base_url,
+        "allow_private": "on",
+        **fields,
+    }
+
+
+def hidden(text: str) -> dict[str, str]:
+    """Return the hidden fields of the second page, as a browser sends them."""
+    tags = re.findall(r'<input type="hidden"[^>]*>', text)
+    pairs = (re.findall(r'(?:name|value)="([^"]*)"', tag) for tag in tags)
+    found = {pair[0]: pair[1] if len(pair) > 1 else "" for pair in pairs}
+    found.pop("csrfmiddlewaretoken", None)
+    return found
+
+
+def test_ten_teams_are_watched_in_two_forms(
+    admin_page: Client, simulator: RunningGateway
+) -> None:
+    tried = admin_page.post(
+        "/start/", asked(simulator, team_id="team-3", key=KEY)
+    ).content.decode()
+
+    assert "It answers, and has 10 teams." in tried
+    assert "Key of team-3" in tried
+    assert re.search(r"HTTP 200 in [\d.]+ m?s", tried)
+    assert not Gateway.objects.exists()
+    sent = {**hidden(tried), "teams": TEAMS, "recipients": "ops@example.com, me@b.co"}
+    watched = admin_page.post("/start/watch/", sent)
+
+    assert watched["Location"] == "/"
+    assert Team.objects.count() == 10
+    assert Probe.objects.filter(enabled=True).count() == 1 + 10 * 2
+    assert hint(Team.objects.get(team_id="team-3")) == "••••am-3"
+    assert set(Recipient.objects.values_list("email", flat=True)) == {
+        "ops@example.com",
+        "me@b.co",
+    }
+    # Their credits are known at once, from the list.
+    assert CreditReading.objects.count() == 10
+
+
+def test_the_key_is_carried_sealed_and_never_shown(
+    admin_page: Client, simulator: RunningGateway
+) -> None:
+    """A page never holds a key, and what a gateway's list holds is never kept."""
+    tried = admin_page.post(
+        "/start/", asked(simulator, team_id="team-3", key=KEY)
+    ).content.decode()
+
+    assert KEY not in tried
+    assert unseal(hidden(tried)["key_sealed"]) == KEY
+    admin_page.post("/start/watch/", {**hidden(tried), "teams": TEAMS})
+    assert [team.team_id for team in Team.objects.all() if team.has_key] == ["team-3"]
+
+
+def test_only_ticked_teams_are_watched_and_others_can_be_typed(
+    admin_page: Client, simulator: RunningGateway
+) -> None:
+    tried = admin_page.post("/start/", asked(simulator)).content.decode()
+
+    admin_page.post(
+        "/start/watch/",
+        {**hidden(tried), "teams": ["team-1"], "others": "unlisted\n\n team-1 \n"},
+    )
+
+    assert set(Team.objects.values_list("team_id", flat=True)) == {"team-1", "unlisted"}
+
+
+def test_a_refused_key_is_told_with_what_to_do(
+    admin_page: Client, simulator: RunningGateway
+) -> None:
+    tried = admin_page.post(
+        "/start/", asked(simulator, team_id="team-3", key="sk-sim-wrong")
+    ).content.decode()
+
+    assert "Something is wrong" in tried
+    assert "Invalid API key" in tried
+    assert "sk-sim-wrong" not in tried
+
+
+def test_a_gateway_that_fails_can_be_watched_all_the_same(
+    admin_page: Client, simulator: RunningGateway
+) -> None:
+    simulator.set_fault(Fault(FaultKind.ERROR_JSON))
+    tried = admin_page.post("/start/", asked(simulator)).content.decode()
+
+    assert "Server error" in tried
+    assert "type their ids below" in tried
+    admin_page.post("/start/watch/", {**hidden(tried), "others": "acme"})
+    assert Team.objects.get().team_id == "acme"
+
+
+def test_a_gateway_that_is_not_there_is_asked_once(admin_page: Client) -> None:
+    gone = {"name": "Gone", "base_url": "http://127.0.0.1:9", "allow_private": "on"}
+
+    tried = admin_page.post("/start/", gone).content.decode()
+
+    assert "gave no answer" in tried
+    assert tried.count("failed</span>") == 1
+    assert not Gateway.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "said"),
+    [
+        ("recipients", "nobody", "Enter a valid email address."),
+        ("others", "x" * 256, "255 characters at most"),
+        ("others", "evil\u202e", "one line of printable characters"),
+        ("teams", "evil\u202e", "one line of printable characters"),
+    ],
+)
+def test_the_second_form_keeps_its_ticks_and_says_what_is_wrong(
+    admin_page: Client, simulator: RunningGateway, field: str, value: str, said: str
+) -> None:
+    tried = admin_page.post("/start/", asked(simulator)).content.decode()
+    sent = {**hidden(tried), "teams": ["team-2"], field: value}
+
+    text = admin_page.post("/start/watch/", sent).content.decode()
+
+    assert said in text
+    if field != "teams":
+        assert re.findall(r'value="(team-\d)" checked', text) == ["team-2"]
+    assert not Gateway.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("name", "Taken"), ("base_url", "http://169.254.169.254"), ("key_sealed", "x")],
+)
+def test_what_was_tried_cannot_be_swapped_for_something_else(
+    admin_page: Client, simulator: RunningGateway, field: str, value: str
+) -> None:
+    make_gateway(name="Taken")
+    tried = admin_page.post("/start/", asked(simulator)).content.decode()
+
+    response = admin_page.post("/start/watch/", {**hidden(tried), field: value})
+
+    assert response["Location"] == "/start/"
+    assert Gateway.objects.count() == 1
+
+
+def test_a_second_gateways_people_are_told_of_that_one_only(
+    admin_page: Client, simulator: RunningGateway
+) -> None:
+    make_gateway(name="First")
+    tried = admin_page.post("/start/", asked(simulator)).content.decode()
+
+    admin_page.post("/start/watch/", {**hidden(tried), "recipients": "ops@b.co"})
+
+    assert Recipient.objects.get().gateway == Gateway.objects.get(name="Production")
