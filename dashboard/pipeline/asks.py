@@ -118,7 +118,7 @@ def _cheap(ask: Ask, client: Client, operation: Operation[T]) -> CallReport[T]:
     """Ask what costs nothing: never held, and an open breaker's half-open trial."""
     return client.report(
         operation,
-        max_retries=1,
+        max_retries=KINDS[ask.kind].retries,
         deadline_s=ask.deadline_s,
         admit=Admit.ALWAYS_TRIAL,
     )

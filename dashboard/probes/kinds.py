@@ -23,6 +23,11 @@ class Kind:
     for_team: bool = True
     credits_per_run: float = 0.0
 
+    @property
+    def retries(self) -> int:
+        """How often the main call is tried again: a monitor hides no failure."""
+        return 0 if self.paid else 1
+
 
 _CREATE, _COMPLETE = "POST /api/jobs/create", "POST /api/jobs/{job_id}/complete"
 

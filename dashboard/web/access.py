@@ -16,7 +16,7 @@ from django.shortcuts import get_object_or_404
 from django.utils import timezone
 
 from dashboard.alerts.models import Incident, Silence
-from dashboard.probes.models import Breaker, Probe
+from dashboard.probes.models import Breaker, Outcome, Probe
 from dashboard.probes.queries import breakers_of
 from dashboard.teams.models import Membership, Role, Team
 
@@ -77,6 +77,11 @@ def team_or_404(user: Visitor, pk: int) -> Team:
 
 def probe_or_404(user: Visitor, pk: int) -> Probe:
     return get_object_or_404(probes(user), pk=pk)
+
+
+def outcome_or_404(user: Visitor, pk: int) -> Outcome:
+    seen = Outcome.objects.select_related("probe__gateway", "probe__team")
+    return get_object_or_404(seen, pk=pk, probe__in=probes(user))
 
 
 def incident_or_404(user: Visitor, pk: int) -> Incident:

@@ -1,10 +1,13 @@
 /** Draw each canvas[data-chart] from the JSON script whose id it names; redraw on change. */
 
+import { bands, names } from "./chart-parts.js";
+import { choose } from "./chart-choice.js";
+
 const drawn = new Map();
 const swatch = document.body.appendChild(document.createElement("i"));
 swatch.hidden = true;
 const DAY_MS = 86400000;
-const STEPS_MS = [1, 5, 10, 15, 30, 60, 120, 180, 360, 720, 1440, 2880, 7200].map((m) => m * 60000);
+const STEPS_MS = [1, 5, 10, 15, 30, 60, 120, 180, 360, 720, 1440, 2880, 7200, 14400].map((m) => m * 60000);
 
 /** Resolve a token as the theme has it; the property alone would be "light-dark(…)". */
 function colour(name) {
@@ -12,24 +15,24 @@ function colour(name) {
   return getComputedStyle(swatch).color;
 }
 
-function clock(ms, spanMs) {
-  const options = spanMs > 2 * DAY_MS
-    ? { day: "numeric", month: "short", timeZone: "UTC" }
-    : { hour: "2-digit", minute: "2-digit", hour12: false, timeZone: "UTC" };
-  return new Intl.DateTimeFormat("en-GB", options).format(ms);
+function clock(ms, spec) {
+  const isLong = spec.end - spec.start > 2 * DAY_MS;
+  const options = isLong ? { day: "numeric", month: "short" } : { hour: "2-digit", minute: "2-digit", hour12: false };
+  return new Intl.DateTimeFormat("en-GB", { ...options, timeZone: spec.zone }).format(ms);
 }
 
-function exact(ms) {
-  const options = { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", timeZone: "UTC" };
-  return `${new Intl.DateTimeFormat("en-GB", options).format(ms)} UTC`;
+function exact(ms, spec) {
+  const options = { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", timeZone: spec.zone };
+  return `${new Intl.DateTimeFormat("en-GB", options).format(ms)} ${spec.zone}`;
 }
 
-function tickTimes(axis) {
+/** Put the ticks on whole hours or days of the zone that the page is read in. */
+function tickTimes(axis, offset) {
   const span = axis.max - axis.min;
   const most = axis.chart.width < 480 ? 4 : 8;
   const step = STEPS_MS.find((each) => span / each <= most) ?? Math.ceil(span / most / DAY_MS) * DAY_MS;
   const ticks = [];
-  for (let at = Math.ceil(axis.min / step) * step; at <= axis.max; at += step) {
+  for (let at = Math.ceil((axis.min + offset) / step) * step - offset; at <= axis.max; at += step) {
     ticks.push({ value: at });
   }
   axis.ticks = ticks;
@@ -37,14 +40,18 @@ function tickTimes(axis) {
 
 function dataset(line, spec) {
   const shade = colour(line.colour);
+  const isBar = spec.kind === "bar";
+  const isThin = (place) => (spec.counts[place] ?? 0) < spec.thin;
   return {
     label: line.label,
-    data: line.points.map(([x, y]) => ({ x: spec.kind === "bar" ? x + spec.step / 2 : x, y })),
+    isEcho: line.is_echo,
+    data: line.points.map(([x, y]) => ({ x: isBar ? x + spec.step / 2 : x, y })),
     borderColor: shade,
     backgroundColor: shade,
+    pointBackgroundColor: line.points.map((_, place) => (isThin(place) ? colour("sheet") : shade)),
     borderDash: line.dash,
-    borderWidth: spec.kind === "bar" ? 0 : 2,
-    pointRadius: line.points.length > 100 ? 0 : 1.5,
+    borderWidth: isBar ? 0 : line.is_echo ? 1.5 : 2,
+    pointRadius: line.is_echo || line.points.length > 100 ? 0 : 1.5,
     pointHitRadius: 8,
     spanGaps: false,
     barThickness: "flex",
@@ -53,7 +60,27 @@ function dataset(line, spec) {
   };
 }
 
-function options(spec) {
+function legend(spec, ink) {
+  return { display: spec.kind === "bar", position: "bottom", labels: { color: ink, boxWidth: 14, boxHeight: 8, padding: 8 } };
+}
+
+function tooltip(spec) {
+  const start = (item) => item.parsed.x - (spec.kind === "bar" ? spec.step / 2 : 0);
+  const marks = (at) => spec.marks.filter((mark) => mark.start < at + spec.step && mark.end > at);
+  return {
+    callbacks: {
+      title: (items) => exact(start(items[0]), spec),
+      label: (item) => ` ${item.dataset.label}: ${item.formattedValue}${spec.unit}`,
+      footer: (items) => {
+        const count = spec.counts[items[0].dataIndex];
+        const basis = count === undefined ? [] : [`n = ${count}${count < spec.thin ? ", too few to be sure" : ""}`];
+        return [...basis, ...marks(start(items[0])).map((mark) => `${mark.kind}: ${mark.label}`.slice(0, 60))];
+      },
+    },
+  };
+}
+
+function options(spec, canvas) {
   const ink = colour("ink-soft");
   const grid = { color: colour("chart-grid") };
   const stacked = spec.kind === "bar";
@@ -61,15 +88,13 @@ function options(spec) {
     animation: false,
     maintainAspectRatio: false,
     parsing: true,
+    layout: { padding: { right: stacked ? 0 : Math.max(...spec.lines.map((line) => line.label.length)) * 6 + 8 } },
     interaction: { mode: "index", intersect: false },
     plugins: {
-      legend: { position: "bottom", labels: { color: ink, boxWidth: 14, boxHeight: 2, padding: 8 } },
-      tooltip: {
-        callbacks: {
-          title: (items) => exact(items[0].parsed.x - (stacked ? spec.step / 2 : 0)),
-          label: (item) => ` ${item.dataset.label}: ${item.formattedValue}${spec.unit}`,
-        },
-      },
+      legend: legend(spec, ink),
+      tooltip: tooltip(spec),
+      bands: { marks: spec.marks.map((mark) => ({ ...mark, shade: colour(mark.tone) })) },
+      names: { shown: !stacked, font: `12px ${getComputedStyle(canvas).fontFamily}` },
     },
     scales: {
       x: {
@@ -80,8 +105,8 @@ function options(spec) {
         stacked,
         grid: { display: false },
         border: grid,
-        afterBuildTicks: tickTimes,
-        ticks: { color: ink, maxRotation: 0, autoSkip: false, callback: (value) => clock(value, spec.end - spec.start) },
+        afterBuildTicks: (axis) => tickTimes(axis, spec.offset),
+        ticks: { color: ink, maxRotation: 0, autoSkip: false, callback: (value) => clock(value, spec) },
       },
       y: {
         beginAtZero: true,
@@ -101,29 +126,33 @@ function draw(canvas) {
     return;
   }
   const spec = JSON.parse(text);
-  old?.chart.destroy();
+  if (old) {
+    forget(canvas);
+  }
   const chart = new window.Chart(canvas, {
     type: spec.kind,
     data: { datasets: spec.lines.map((line) => dataset(line, spec)) },
-    options: options(spec),
+    options: options(spec, canvas),
+    plugins: [bands, names],
   });
-  drawn.set(canvas, { chart, text });
+  drawn.set(canvas, { chart, text, ignore: choose(chart, spec) });
   canvas.dataset.ready = "true";
 }
 
+function forget(canvas) {
+  const old = drawn.get(canvas);
+  old.ignore();
+  old.chart.destroy();
+  drawn.delete(canvas);
+}
+
 export function drawAll() {
-  for (const [canvas, { chart }] of drawn) {
-    if (!canvas.isConnected) {
-      chart.destroy();
-      drawn.delete(canvas);
-    }
-  }
+  [...drawn.keys()].filter((canvas) => !canvas.isConnected).forEach(forget);
   document.querySelectorAll("canvas[data-chart]").forEach(draw);
 }
 
 function redrawAll() {
-  drawn.forEach((each) => each.chart.destroy());
-  drawn.clear();
+  [...drawn.keys()].forEach(forget);
   drawAll();
 }
 

@@ -5,6 +5,10 @@
  * not the part (a log-in page after the session ended, an error) is never put in its place.
  */
 
+import { tellCount } from "./count.js";
+
+const SOON_S = 1.5;
+
 function live() {
   return document.querySelector("[data-live]");
 }
@@ -40,6 +44,7 @@ document.addEventListener("htmx:after:swap", () => {
   if (title) {
     document.title = title.dataset.title;
   }
+  tellCount();
 });
 
 document.addEventListener("htmx:finally:request", (event) => {
@@ -47,8 +52,20 @@ document.addEventListener("htmx:finally:request", (event) => {
   document.documentElement.toggleAttribute("data-offline", failed);
 });
 
-const every = Number(live()?.dataset.every ?? 0);
-if (every > 0) {
-  setInterval(renew, every * 1000);
+/** Sooner while the page waits for something that somebody asked for. */
+function secondsToNext() {
+  return live().querySelector("[data-soon]") ? SOON_S : Number(live().dataset.every);
+}
+
+function renewForEver() {
+  setTimeout(() => {
+    renew();
+    renewForEver();
+  }, secondsToNext() * 1000);
+}
+
+tellCount();
+if (Number(live()?.dataset.every ?? 0) > 0) {
+  renewForEver();
   document.addEventListener("visibilitychange", renew);
 }

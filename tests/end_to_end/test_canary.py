@@ -259,6 +259,10 @@ def pages(admin: Client, team: Team) -> list[str]:
     found = [reverse(name) for name in [*addresses, "healthz", "healthz_prober"]]
     found.append(reverse("team", args=[team.pk]))
     found += [reverse("probe", args=[probe.pk]) for probe in Probe.objects.all()]
+    results = [reverse("outcome", args=[row.pk]) for row in Outcome.objects.all()]
+    found += [*results, reverse("outcomes"), f"{reverse('search')}?q=acme"]
+    found += [f"{address}?format=csv" for address in (*results, reverse("outcomes"))]
+    found.append(f"{reverse('outcomes')}?format=json")
     found += [reverse("incident", args=[row.pk]) for row in Incident.objects.all()]
     index = admin.get("/admin/").content.decode()
     lists = sorted(set(re.findall(r'href="(/admin/\w+/\w+/)"', index)))

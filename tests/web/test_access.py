@@ -21,7 +21,7 @@ from dashboard.alerts.models import (
 from dashboard.probes.models import Breaker, ProbeKind
 from dashboard.probes.queries import breaker_keys
 from dashboard.teams.models import Role
-from tests.factories import NOW, make_gateway, make_probe, make_team
+from tests.factories import NOW, make_gateway, make_outcome, make_probe, make_team
 from tests.web.people import person
 
 pytestmark = pytest.mark.django_db
@@ -35,6 +35,8 @@ PLACES = {
     "accept": ("post", "team"),
     "stop": ("post", "team"),
     "search": ("get", "all"),
+    "outcomes": ("get", "all"),
+    "outcome": ("get", "team"),
     "teams": ("get", "all"),
     "team": ("get", "team"),
     "incidents": ("get", "all"),
@@ -77,7 +79,7 @@ class Site:
             return reverse("setup", args=["not-a-token"])
         if name in {"probe", "run", "accept", "stop"}:
             return reverse(name, args=[self.pks["probe"]])
-        if name in {"team", "incident", "retry", "end_silence", "force"}:
+        if name in {"team", "incident", "outcome", "retry", "end_silence", "force"}:
             return reverse(name, args=[self.pks[name]])
         if name in {"acknowledge", "note"}:
             return reverse(name, args=[self.pks["incident"]])
@@ -129,6 +131,7 @@ def site(admin: User) -> Site:
             "end_silence": silence.pk,
             "force": breaker.pk,
             "incident": incident.pk,
+            "outcome": make_outcome(probe).pk,
             "retry": mail.pk,
         },
     )

@@ -92,14 +92,14 @@ class TestProbe:
         assert HOSTILE not in text
         assert "&lt;script&gt;alert" in text
 
-    @pytest.mark.parametrize("asked", ["1h", "6h", "24h", "7d", "30d", "x", ""])
+    @pytest.mark.parametrize("asked", ["1h", "6h", "24h", "7d", "30d", "90d", "x", ""])
     def test_any_range_in_the_address_is_answered(
         self, admin_page: Client, asked: str
     ) -> None:
         probe = make_probe()
         seen(probe, make_outcome(probe, -60))
 
-        current = asked if asked in {"1h", "6h", "7d", "30d"} else "24h"
+        current = asked if asked in {"1h", "6h", "7d", "30d", "90d"} else "24h"
         text = page(admin_page, "probe", probe.pk, query=f"?range={asked}")
 
         assert f'href="?range={current}" aria-current="true"' in text

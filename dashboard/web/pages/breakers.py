@@ -124,7 +124,7 @@ def breakers(user: access.Visitor, now: datetime) -> Breakers:
         sentence=_sentence(opened, len(found)),
         is_empty=not probes,
         lines=[
-            _line(each, now, may_force=for_all or _team_pk(each) in operable)
+            breaker_line(each, now, may_force=for_all or _team_pk(each) in operable)
             for each in found
         ],
         changes=[_change(each, now) for each in changes],
@@ -149,7 +149,9 @@ def _sentence(opened: int, known: int) -> str:
     return f"{opened} of {of} that counted a failure lately let no paid call through."
 
 
-def _line(breaker: BreakerView, now: datetime, *, may_force: bool) -> BreakerLine:
+def breaker_line(
+    breaker: BreakerView, now: datetime, *, may_force: bool
+) -> BreakerLine:
     return BreakerLine(
         row=breaker_row(breaker, now),
         url=reverse("probe", args=[breaker.probe.pk]) if breaker.probe else "",

@@ -115,6 +115,7 @@ class ClassCount:
     number: str
     fault: str
     advice: str
+    url: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,8 +247,8 @@ def _timeline(
     ]
 
 
-def class_counts(counts: dict[str, int]) -> list[ClassCount]:
-    """Return the error classes, most frequent first."""
+def class_counts(counts: dict[str, int], list_url: str = "") -> list[ClassCount]:
+    """Return the error classes, most frequent first; `list_url` has their results."""
     return [
         ClassCount(
             title=meaning(name).title,
@@ -255,6 +256,7 @@ def class_counts(counts: dict[str, int]) -> list[ClassCount]:
             number=f"{number:,}",
             fault=meaning(name).fault.value,
             advice=meaning(name).advice,
+            url=f"{list_url}&class={name}" if list_url else "",
         )
         for name, number in sorted(counts.items(), key=lambda item: -item[1])
     ]

@@ -23,6 +23,17 @@ class Badge:
 
 
 @dataclass(frozen=True, slots=True)
+class Fact:
+    """One number with its basis in small print; `url` leads to what it counts."""
+
+    name: str
+    value: str
+    fine: str = ""
+    is_bad: bool = False
+    url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Alarm:
     """One row of what needs attention."""
 

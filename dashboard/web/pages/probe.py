@@ -1,5 +1,6 @@
 """What one probe's page shows."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -8,48 +9,59 @@ from django.utils.safestring import SafeString
 
 from dashboard.probes.kinds import KINDS
 from dashboard.probes.models import Outcome, Probe, ProbeKind
-from dashboard.probes.queries import breakers_of
+from dashboard.probes.queries import BreakerView, breaker_changes, breakers_of
 from dashboard.probes.taxonomy import meaning
 from dashboard.rollups.numbers import Summary
 from dashboard.rollups.queries import series, total
-from dashboard.web import charts, words
-from dashboard.web.charts import ChartTable
-from dashboard.web.pages.breakers import BreakerRow, breaker_row
+from dashboard.web import access, charts, ranges, words
+from dashboard.web.charts import ChartTable, Setting
+from dashboard.web.exports import Sheet, sheets
+from dashboard.web.pages.breaker_times import BreakerTimes, breaker_times
+from dashboard.web.pages.breakers import BreakerLine, breaker_line
 from dashboard.web.pages.costs import Cost, cost
 from dashboard.web.pages.incidents import ClassCount, class_counts
-from dashboard.web.pages.parts import Badge, Link, probe_badge
-from dashboard.web.prober import prober
-from dashboard.web.ranges import Range, Tab, tabs
-from dashboard.web.states import Tone
+from dashboard.web.pages.marks import marks
+from dashboard.web.pages.outcomes import (
+    STATES,
+    OutcomeRow,
+    of_state,
+    outcome_row,
+    state_tabs,
+)
+from dashboard.web.pages.parts import Badge, Fact, Link, probe_badge
+from dashboard.web.pages.phases import Phases, phases
+from dashboard.web.prober import Prober, ProberState, prober
+from dashboard.web.ranges import Range, RangeBar, Tab
 
-MOST_OUTCOMES = 30
+MOST_OUTCOMES = 20
+_MOST_CHANGES = 500
 _NONE = "n = 0"
 
 
 @dataclass(frozen=True, slots=True)
-class Fact:
-    """One number with its basis in small print."""
+class Asked:
+    """What the address asks for: a time, results in a state, and a run not long ago."""
 
-    name: str
-    value: str
-    fine: str
-    is_bad: bool = False
+    range: Range
+    state: str = ""
+    run_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class OutcomeRow:
-    at: SafeString
-    badge: Badge
-    status: str
-    latency: str
-    attempts: str
-    detail: str
+class Run:
+    """A run that somebody asked for: still awaited, or what it saw."""
+
+    asked: SafeString
+    result: OutcomeRow | None
 
 
 @dataclass(frozen=True, slots=True)
 class ProbePage:
+    probe_id: int
     title: str
+    run: Run | None
     place: Link
+    prober: Prober
     badge: Badge
     since: SafeString | None
     advice: str
@@ -57,14 +69,21 @@ class ProbePage:
     period: str
     endpoint: str
     latest: SafeString
-    range_words: str
-    tabs: list[Tab]
+    latest_url: str
+    is_stale: bool
+    range: RangeBar
     facts: list[Fact]
     charts: list[ChartTable]
+    times: list[BreakerTimes]
+    phases: Phases | None
     classes: list[ClassCount]
-    breakers: list[BreakerRow]
+    breakers: list[BreakerLine]
+    states: list[Tab]
     outcomes: list[OutcomeRow]
+    outcomes_url: str
     no_outcomes: str
+    csv_url: str
+    json_url: str
     cost: Cost | None
     run_url: str
     accept_url: str
@@ -76,33 +95,56 @@ class ProbePage:
 
 
 def probe(
-    shown: Probe, chosen: Range, now: datetime, *, may_operate: bool, may_manage: bool
+    user: access.Visitor,
+    shown: Probe,
+    asked: Asked,
+    now: datetime,
+    *,
+    may_operate: bool,
+    may_manage: bool,
 ) -> ProbePage:
     kind = KINDS[ProbeKind(shown.kind)]
-    seen = total([shown.pk], chosen.start(now), now, now)
-    pieces = series([shown.pk], chosen.start(now), now, chosen.buckets, now)
+    chosen = asked.range
+    state = asked.state if asked.state in STATES else ""
+    works = prober(now)
+    seen = total([shown.pk], chosen.start, chosen.end, now)
+    before = _before(shown, chosen, now)
+    breakers = [each for each in breakers_of([shown], now) if _guards(each, shown)]
+    outcomes = _latest(shown, chosen, state)
+    full = Range(
+        *(chosen.key, chosen.words, chosen.start, chosen.end, chosen.buckets),
+        asked={**chosen.asked, "state": state},
+    )
     return ProbePage(
+        probe_id=shown.pk,
         title=str(shown),
+        run=_run(shown, asked.run_at, now) if asked.run_at else None,
         place=_place(shown),
-        badge=probe_badge(shown, prober(now), now),
+        prober=works,
+        badge=probe_badge(shown, works, now),
         since=words.time(shown.failing_since, now) if shown.failing_since else None,
         advice=meaning(shown.last_error).advice if shown.last_error else "",
         proves=kind.proves,
         period=words.duration(shown.period_s),
         endpoint=kind.endpoints[0],
         latest=words.time(shown.last_at, now, "none so far"),
-        range_words=chosen.words,
-        tabs=tabs(chosen),
-        facts=_facts(seen),
-        charts=[charts.latency(pieces), charts.errors(pieces)],
-        classes=class_counts(dict(seen.classes)),
-        breakers=[
-            breaker_row(breaker, now)
-            for breaker in breakers_of([shown], now)
-            if breaker.probe is None or breaker.probe.pk == shown.pk
-        ],
-        outcomes=[_outcome(each, now) for each in _latest(shown)],
-        no_outcomes=_no_outcomes(shown),
+        latest_url=reverse("outcome", args=[outcomes[0].pk])
+        if outcomes and chosen.is_live and not state
+        else "",
+        is_stale=works.state is ProberState.STOPPED,
+        range=ranges.bar(chosen, state=state),
+        facts=_facts(seen, before, _list_url(shown, chosen)),
+        charts=probe_charts(user, shown, chosen, now),
+        times=_times(shown, breakers, chosen),
+        phases=phases(shown, chosen),
+        classes=class_counts(dict(seen.classes), _list_url(shown, chosen)),
+        breakers=[breaker_line(each, now, may_force=may_operate) for each in breakers],
+        states=state_tabs(full, state),
+        outcomes=[outcome_row(each, now, with_probe=False) for each in outcomes],
+        outcomes_url=f"{_list_url(shown, chosen)}&state={state}",
+        no_outcomes=_no_outcomes(shown, chosen, state),
+        csv_url=full.url(format="csv"),
+        json_url=full.url(format="json"),
         cost=cost(shown, now) if kind.paid else None,
         run_url=reverse("run", args=[shown.pk]),
         accept_url=reverse("accept", args=[shown.pk]),
@@ -114,6 +156,68 @@ def probe(
     )
 
 
+def probe_charts(
+    user: access.Visitor, shown: Probe, chosen: Range, now: datetime
+) -> list[ChartTable]:
+    def pieces(of: Range) -> list[Summary]:
+        return series([shown.pk], of.start, of.end, of.buckets, now)
+
+    setting = Setting(
+        drill=_list_url(shown, None),
+        marks=marks(user, shown, chosen),
+        before=pieces(chosen.before()) if chosen.compares else (),
+    )
+    present = pieces(chosen)
+    return [
+        charts.latency(present, setting=setting),
+        charts.errors(present, setting=setting),
+        charts.volume(present, setting=setting),
+    ]
+
+
+def probe_sheets(
+    user: access.Visitor, shown: Probe, chosen: Range, now: datetime
+) -> list[Sheet]:
+    """Return what the page's charts show, to be saved."""
+    return sheets(probe_charts(user, shown, chosen, now))
+
+
+def _run(shown: Probe, asked_at: datetime, now: datetime) -> Run:
+    """Return the first result since somebody asked for one."""
+    since = Outcome.objects.filter(probe=shown, started_at__gte=asked_at)
+    first = since.order_by("started_at").first()
+    return Run(
+        asked=words.time(asked_at, now),
+        result=outcome_row(first, now, with_probe=False) if first else None,
+    )
+
+
+def _before(shown: Probe, chosen: Range, now: datetime) -> Summary | None:
+    if not chosen.compares:
+        return None
+    then = chosen.before()
+    return total([shown.pk], then.start, then.end, now)
+
+
+def _guards(breaker: BreakerView, shown: Probe) -> bool:
+    return breaker.probe is None or breaker.probe.pk == shown.pk
+
+
+def _times(
+    shown: Probe, breakers: Sequence[BreakerView], chosen: Range
+) -> list[BreakerTimes]:
+    changes = breaker_changes([shown], chosen.start, _MOST_CHANGES)
+    endpoints = KINDS[ProbeKind(shown.kind)].endpoints
+    own = [each for each in breakers if each.probe]
+    return breaker_times(endpoints, changes, own, chosen)
+
+
+def _list_url(shown: Probe, chosen: Range | None) -> str:
+    """Return the address of the probe's results, of one range or of any."""
+    address = f"{reverse('outcomes')}?probe={shown.pk}"
+    return f"{address}&{chosen.link()}" if chosen else address
+
+
 def _place(shown: Probe) -> Link:
     if shown.team is None:
         return Link(f"Gateway {shown.gateway}", "")
@@ -121,61 +225,79 @@ def _place(shown: Probe) -> Link:
     return Link(f"{shown.team} at {shown.gateway}", page)
 
 
-def _facts(seen: Summary) -> list[Fact]:
+def _facts(seen: Summary, before: Summary | None, list_url: str) -> list[Fact]:
+    """Return the numbers of the range, each with a link to what it counts."""
+    if not seen.samples + seen.excluded:
+        list_url = ""
     samples = f"n = {seen.samples:,}"
     good = f"n = {seen.good:,}"
+    ok_url = f"{list_url}&state=ok" if seen.good else ""
     return [
         Fact(
             "Error rate",
             words.percent(seen.error_rate),
-            f"{seen.bad:,} of {seen.samples:,} failed" if seen.samples else _NONE,
+            _against(
+                f"{seen.bad:,} of {seen.samples:,} failed" if seen.samples else _NONE,
+                words.percent(before.error_rate) if before else "",
+            ),
             bool(seen.bad),
-        ),
-        Fact("p50", words.milliseconds(seen.p50_ms), good),
-        Fact(
-            "p95", words.milliseconds(seen.p95_ms), _thin(good, thin=seen.p95_is_thin)
+            f"{list_url}&state=failed" if seen.bad else "",
         ),
         Fact(
-            "p99", words.milliseconds(seen.p99_ms), _thin(good, thin=seen.p99_is_thin)
+            "p50",
+            words.milliseconds(seen.p50_ms),
+            _against(good, words.milliseconds(before.p50_ms) if before else ""),
+            url=ok_url,
+        ),
+        Fact(
+            "p95",
+            words.milliseconds(seen.p95_ms),
+            _against(
+                _thin(good, thin=seen.p95_is_thin),
+                words.milliseconds(before.p95_ms) if before else "",
+            ),
+            url=ok_url,
+        ),
+        Fact(
+            "p99",
+            words.milliseconds(seen.p99_ms),
+            _against(
+                _thin(good, thin=seen.p99_is_thin),
+                words.milliseconds(before.p99_ms) if before else "",
+            ),
+            url=ok_url,
         ),
         Fact("Right at first try", words.percent(seen.first_try_rate), samples),
         Fact(
             "Coverage",
             words.percent(seen.coverage),
             f"{seen.samples + seen.excluded:,} of {seen.expected:,} expected",
+            url=list_url,
         ),
     ]
+
+
+def _against(basis: str, earlier: str) -> str:
+    return f"{basis}; before: {earlier}" if earlier else basis
 
 
 def _thin(basis: str, *, thin: bool) -> str:
     return f"{basis}, too few to be sure" if thin and basis != _NONE else basis
 
 
-def _latest(shown: Probe) -> list[Outcome]:
-    found = Outcome.objects.filter(probe=shown).order_by("-started_at")
-    return list(found[:MOST_OUTCOMES])
+def _latest(shown: Probe, chosen: Range, state: str) -> list[Outcome]:
+    found = Outcome.objects.filter(
+        probe=shown, started_at__gte=chosen.start, started_at__lt=chosen.end
+    )
+    return list(of_state(found, state, "").order_by("-started_at")[:MOST_OUTCOMES])
 
 
-def _no_outcomes(shown: Probe) -> str:
+def _no_outcomes(shown: Probe, chosen: Range, state: str) -> str:
+    if state:
+        return "No such result in this time."
     if not shown.enabled:
         return "None: the probe is switched off."
+    if shown.last_at is not None:
+        return f"No result from {chosen.words}: one was expected, and is missing."
     every = words.duration(shown.period_s)
     return f"Waiting for the first result: one is due every {every}."
-
-
-def _outcome(each: Outcome, now: datetime) -> OutcomeRow:
-    return OutcomeRow(
-        at=words.clock(each.started_at, now),
-        badge=outcome_badge(each.error_class),
-        status=str(each.status_code or ""),
-        latency=words.milliseconds(each.latency_us / 1000) if each.attempts else "",
-        attempts=str(each.attempts),
-        detail=each.detail,
-    )
-
-
-def outcome_badge(error_class: str) -> Badge:
-    if not error_class:
-        return Badge(Tone.OK, "ok")
-    row = meaning(error_class)
-    return Badge(Tone.BAD if row.counts else Tone.UNKNOWN, row.title)

@@ -21,8 +21,7 @@ from dashboard.alerts.queries import outbox_state
 from dashboard.probes.models import Heartbeat
 from dashboard.schedules import queue_state
 from dashboard.web import words
-from dashboard.web.pages.parts import Badge
-from dashboard.web.pages.probe import Fact
+from dashboard.web.pages.parts import Badge, Fact
 from dashboard.web.prober import Prober, ProberState, prober
 from dashboard.web.states import Tone
 

@@ -34,4 +34,7 @@ def force(request: HttpRequest, pk: int) -> HttpResponse:
         messages.success(request, "Done: it holds from the next call on.")
     else:
         messages.error(request, "It was in that state already.")
+    probe = request.POST.get("probe", "")
+    if probe.isascii() and probe.isdigit():
+        return redirect("probe", int(probe[:18]))
     return redirect("breakers")

@@ -1,33 +1,51 @@
 """One probe: its page, a run at once, and the consent to what a paid one costs."""
 
+from datetime import UTC, datetime, timedelta
+
 from django.contrib import messages
 from django.contrib.auth.models import User
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
 from dashboard.probes.kinds import KINDS
 from dashboard.probes.models import Probe, ProbeKind
 from dashboard.probes.services import accept_cost, request_run, switch_off
-from dashboard.web import access, ranges
+from dashboard.web import access, exports, ranges
 from dashboard.web.forms import CostForm
 from dashboard.web.live import template_of
 from dashboard.web.pages import probe as page
+
+# How long the page of a probe goes on showing the run that somebody asked for.
+_RUN_SHOWN = timedelta(minutes=10)
+_EPOCH_DIGITS = 11
 
 
 @require_safe
 def probe(request: HttpRequest, pk: int) -> HttpResponse:
     found = access.probe_or_404(request.user, pk)
+    now = timezone.now()
+    chosen = ranges.chosen(request.GET, now)
+    if kind := exports.wanted(request):
+        told = page.probe_sheets(request.user, found, chosen, now)
+        return exports.answer(kind, f"gatewatch {found}", told, now)
     shown = page.probe(
+        request.user,
         found,
-        ranges.chosen(request.GET),
-        timezone.now(),
+        page.Asked(
+            chosen,
+            request.GET.get("state", ""),
+            _asked_at(request.GET.get("asked", ""), now),
+        ),
+        now,
         may_operate=access.may_operate(request.user, found.team),
         may_manage=access.may_manage(request.user, found.team),
     )
     form = CostForm.for_probe(found) if shown.may_accept_cost else None
-    return render(request, template_of(request, "probe"), {"page": shown, "form": form})
+    context = {"page": shown, "form": form, "prober": shown.prober}
+    return render(request, template_of(request, "probe"), context)
 
 
 @require_POST
@@ -36,10 +54,10 @@ def run(request: HttpRequest, pk: int) -> HttpResponse:
     found = access.probe_or_404(request.user, pk)
     if not access.may_operate(request.user, found.team):
         raise Http404
-    if request_run([found.pk], timezone.now()):
-        messages.success(request, "Asked for: its result appears here in a moment.")
-    else:
-        messages.error(request, "This probe is switched off, so it was not run.")
+    now = timezone.now()
+    if request_run([found.pk], now):
+        return redirect(f"{reverse('probe', args=[pk])}?asked={int(now.timestamp())}")
+    messages.error(request, "This probe is switched off, so it was not run.")
     return redirect("probe", pk)
 
 
@@ -71,6 +89,14 @@ def stop(request: HttpRequest, pk: int) -> HttpResponse:
     switch_off(_paid_or_404(request, pk))
     messages.success(request, "Switched off: it costs nothing any more.")
     return redirect("probe", pk)
+
+
+def _asked_at(text: str, now: datetime) -> datetime | None:
+    """Return when a run was asked for, None when that was none of the last minutes."""
+    if not (text.isascii() and text.isdigit()) or len(text) > _EPOCH_DIGITS:
+        return None
+    at = datetime.fromtimestamp(int(text), UTC)
+    return at if now - _RUN_SHOWN <= at <= now else None
 
 
 def _paid_or_404(request: HttpRequest, pk: int) -> Probe:

@@ -1,0 +1,61 @@
+"""What happened in a stretch of time, for the charts to shade behind their lines."""
+
+from django.db.models import Q
+from django.urls import reverse
+
+from dashboard.alerts.models import Severity
+from dashboard.probes.models import Probe
+from dashboard.web import access
+from dashboard.web.charts import Mark
+from dashboard.web.ranges import Range
+from dashboard.web.states import Tone
+
+# More would be one colour over the whole chart.
+_MOST = 30
+
+
+def marks(user: access.Visitor, probe: Probe, chosen: Range) -> list[Mark]:
+    """Return the incidents and silences that touch the probe, oldest first; two queries."""
+    found = [*_incidents(user, probe, chosen), *_silences(user, probe, chosen)]
+    return sorted(found, key=lambda mark: mark.start)
+
+
+def _incidents(user: access.Visitor, probe: Probe, chosen: Range) -> list[Mark]:
+    of_team = Q(probe=None, gateway=probe.gateway_id, team=probe.team_id)
+    of_gateway = Q(probe=None, gateway=probe.gateway_id, team=None)
+    then = Q(resolved_at=None) | Q(resolved_at__gt=chosen.start)
+    found = access.incidents(user).filter(
+        Q(probe=probe) | of_team | of_gateway, then, opened_at__lt=chosen.end
+    )
+    return [
+        Mark(
+            kind="incident",
+            label=incident.summary,
+            start=incident.opened_at,
+            end=incident.resolved_at,
+            tone=Tone.BAD if incident.severity == Severity.CRITICAL else Tone.WARN,
+            url=reverse("incident", args=[incident.pk]),
+        )
+        for incident in found.order_by("-opened_at")[:_MOST]
+    ]
+
+
+def _silences(user: access.Visitor, probe: Probe, chosen: Range) -> list[Mark]:
+    found = access.silences(user).filter(
+        Q(gateway=None) | Q(gateway=probe.gateway_id),
+        Q(team=None) | Q(team=probe.team_id),
+        Q(probe=None) | Q(probe=probe),
+        starts_at__lt=chosen.end,
+        ends_at__gt=chosen.start,
+    )
+    return [
+        Mark(
+            kind="silence",
+            label=silence.reason,
+            start=silence.starts_at,
+            end=silence.ends_at,
+            tone=Tone.OFF,
+            url=reverse("silences"),
+        )
+        for silence in found.order_by("-starts_at")[:_MOST]
+    ]

@@ -1,0 +1,272 @@
+"""The results behind a number: a list that the address narrows down."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from django.db.models import Q, QuerySet
+from django.urls import reverse
+from django.utils.safestring import SafeString
+
+from dashboard.probes.models import Outcome, Probe
+from dashboard.probes.taxonomy import ErrorClass, counted, meaning
+from dashboard.teams.models import Team
+from dashboard.web import access, ranges, words
+from dashboard.web.exports import Sheet
+from dashboard.web.pages.parts import Badge, Link
+from dashboard.web.ranges import Range, RangeBar, Tab, stamp
+from dashboard.web.states import Tone
+
+PAGE_SIZE = 50
+# What is exported at once: a day of one probe that runs every 5 s.
+MOST_EXPORTED = 20_000
+# The results of one probe are found by an index; those of all are read and sorted.
+_LONGEST_OF_ALL = timedelta(days=1)
+_UNCOUNTED = tuple(each.value for each in ErrorClass if not counted(each))
+STATES: Mapping[str, str] = {
+    "": "All",
+    "failed": "Failed",
+    "ok": "Succeeded",
+    "uncounted": "Held or not counted",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Which results are asked for; empty narrows nothing down."""
+
+    probe: Probe | None = None
+    team: Team | None = None
+    state: str = ""
+    error_class: str = ""
+
+    def parameters(self) -> dict[str, str]:
+        named = {
+            "probe": str(self.probe.pk) if self.probe else "",
+            "team": str(self.team.pk) if self.team else "",
+            "state": self.state,
+            "class": self.error_class,
+        }
+        return {name: value for name, value in named.items() if value}
+
+
+@dataclass(frozen=True, slots=True)
+class OutcomeRow:
+    at: SafeString
+    url: str
+    probe: Link | None
+    place: str
+    badge: Badge
+    status: str
+    latency: str
+    attempts: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    value: str
+    word: str
+    is_current: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Outcomes:
+    title: str
+    place: Link | None
+    range: RangeBar
+    states: list[Tab]
+    classes: list[Choice]
+    kept: list[tuple[str, str]]
+    rows: list[OutcomeRow]
+    older_url: str
+    csv_url: str
+    json_url: str
+    nothing: str
+
+
+def outcomes(
+    user: access.Visitor, asked: Asked, chosen: Range, after: str, now: datetime
+) -> Outcomes:
+    """Return a page of results, the newest first; three queries.
+
+    `after` is where the page before ended.
+    """
+    chosen = _limited(asked, chosen)
+    found = list(_beyond(matching(user, asked, chosen), after)[: PAGE_SIZE + 1])
+    parameters = asked.parameters()
+    full = {**chosen.asked, **parameters}
+    shown = Range(chosen.key, chosen.words, chosen.start, chosen.end, 1, asked=full)
+    return Outcomes(
+        title="Results",
+        place=_place(asked),
+        range=ranges.bar(chosen, may_compare=False, **parameters),
+        states=state_tabs(shown, asked.state),
+        classes=[
+            Choice(each.value, meaning(each).title, each.value == asked.error_class)
+            for each in ErrorClass
+        ],
+        kept=[(name, value) for name, value in full.items() if name != "class"],
+        rows=[outcome_row(each, now) for each in found[:PAGE_SIZE]],
+        older_url=shown.url(after=_mark(found[PAGE_SIZE - 1]))
+        if len(found) > PAGE_SIZE
+        else "",
+        csv_url=shown.url(format="csv"),
+        json_url=shown.url(format="json"),
+        nothing=_nothing(asked, chosen, now),
+    )
+
+
+def sheet(user: access.Visitor, asked: Asked, chosen: Range) -> Sheet:
+    """Return the results to export, the newest first, at most MOST_EXPORTED."""
+    found = matching(user, asked, _limited(asked, chosen))[:MOST_EXPORTED]
+    names = (
+        *("started_at", "gateway", "team", "probe", "result", "status", "latency_ms"),
+        *("elapsed_ms", "attempts", "credits", "detail", "url"),
+    )
+    rows: list[list[object]] = [list(names)]
+    rows += [
+        [
+            each.started_at.astimezone(UTC).isoformat(),
+            each.probe.gateway.name,
+            str(each.probe.team or ""),
+            str(each.probe.get_kind_display()),
+            each.error_class or "ok",
+            each.status_code,
+            each.latency_us / 1000,
+            each.elapsed_us / 1000,
+            each.attempts,
+            each.credits or 0.0,
+            each.detail,
+            reverse("outcome", args=[each.pk]),
+        ]
+        for each in found
+    ]
+    return Sheet("results", rows)
+
+
+def matching(
+    user: access.Visitor, asked: Asked, chosen: Range
+) -> QuerySet[Outcome, Outcome]:
+    """Return the results that the user may see and asked for, the newest first."""
+    probes = access.probes(user)
+    if asked.probe:
+        probes = probes.filter(pk=asked.probe.pk)
+    if asked.team:
+        probes = probes.filter(team=asked.team)
+    # Ids, not a subquery: by an IN list each probe's window is sought in the index.
+    found = Outcome.objects.filter(
+        probe__in=list(probes.values_list("pk", flat=True)),
+        started_at__gte=chosen.start,
+        started_at__lt=chosen.end,
+    )
+    return (
+        of_state(found, asked.state, asked.error_class)
+        .select_related("probe__gateway", "probe__team")
+        .order_by("-started_at", "-pk")
+    )
+
+
+def of_state(
+    found: QuerySet[Outcome, Outcome], state: str, error_class: str
+) -> QuerySet[Outcome, Outcome]:
+    if error_class:
+        found = found.filter(error_class=error_class)
+    match state:
+        case "ok":
+            return found.filter(error_class="")
+        case "failed":
+            return found.exclude(error_class__in=("", *_UNCOUNTED))
+        case "uncounted":
+            return found.filter(error_class__in=_UNCOUNTED)
+        case _:
+            return found
+
+
+def state_tabs(shown: Range, current: str) -> list[Tab]:
+    return [
+        Tab(word, shown.url(state=key, after=""), key == current)
+        for key, word in STATES.items()
+    ]
+
+
+def outcome_row(each: Outcome, now: datetime, *, with_probe: bool = True) -> OutcomeRow:
+    """Return a row; `with_probe` where a table holds those of several probes."""
+    probe = each.probe if with_probe else None
+    return OutcomeRow(
+        at=words.clock(each.started_at, now),
+        url=reverse("outcome", args=[each.pk]),
+        probe=Link(probe.get_kind_display(), reverse("probe", args=[probe.pk]))
+        if probe
+        else None,
+        place=str(probe.team or probe.gateway) if probe else "",
+        badge=outcome_badge(each.error_class),
+        status=str(each.status_code or ""),
+        latency=words.milliseconds(each.latency_us / 1000) if each.attempts else "",
+        attempts=str(each.attempts),
+        detail=each.detail,
+    )
+
+
+def outcome_badge(error_class: str) -> Badge:
+    if not error_class:
+        return Badge(Tone.OK, "ok")
+    row = meaning(error_class)
+    return Badge(Tone.BAD if row.counts else Tone.UNKNOWN, row.title)
+
+
+def _limited(asked: Asked, chosen: Range) -> Range:
+    """Shorten the range to its last day where the results of many are asked for."""
+    if asked.probe or chosen.span <= _LONGEST_OF_ALL:
+        return chosen
+    start = chosen.end - _LONGEST_OF_ALL
+    said = f"Only the last day of it, from {words.minute(start)}: choose one probe to see more."
+    return Range(
+        chosen.key,
+        chosen.words,
+        start,
+        chosen.end,
+        1,
+        problem=said,
+        asked=chosen.asked,
+    )
+
+
+def _place(asked: Asked) -> Link | None:
+    if asked.probe:
+        return Link(str(asked.probe), reverse("probe", args=[asked.probe.pk]))
+    if asked.team:
+        return Link(str(asked.team), reverse("team", args=[asked.team.pk]))
+    return None
+
+
+def _mark(last: Outcome) -> str:
+    return f"{last.started_at.astimezone(UTC).isoformat()}~{last.pk}"
+
+
+def _beyond(
+    found: QuerySet[Outcome, Outcome], after: str
+) -> QuerySet[Outcome, Outcome]:
+    """Return what comes after a mark; a page number would shift with each new result."""
+    moment, _, pk = after.partition("~")
+    try:
+        at = datetime.fromisoformat(moment)
+    except ValueError:
+        return found
+    if at.tzinfo is None or not (pk.isascii() and pk.isdigit()) or len(pk) > 18:
+        return found
+    return found.filter(Q(started_at__lt=at) | Q(started_at=at, pk__lt=int(pk)))
+
+
+def _nothing(asked: Asked, chosen: Range, now: datetime) -> str:
+    if asked.state or asked.error_class:
+        return "No such result in this time."
+    if asked.probe and asked.probe.last_at is None:
+        return (
+            "Waiting for the first result."
+            if asked.probe.enabled
+            else "None: the probe is switched off."
+        )
+    if chosen.end < now - timedelta(days=1):
+        return "No result is kept of this time; single results are kept for some weeks."
+    return f"No result between {stamp(chosen.start)} and {stamp(chosen.end)}."

@@ -1,0 +1,317 @@
+"""Results: the list behind a number, one result, and both as files."""
+
+import csv
+import io
+import json
+from datetime import timedelta
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+from django.urls import reverse
+from pytest_django import DjangoAssertNumQueries
+
+from dashboard.probes.attempts import PastAttempt
+from dashboard.probes.kinds import KINDS
+from dashboard.probes.models import ProbeKind
+from dashboard.rollups.services import fold
+from dashboard.web import exports
+from dashboard.web.exports import Sheet
+from dashboard.web.pages.waterfall import waterfall, why
+from tests.factories import NOW, make_outcome, make_probe, make_team
+from tests.web.people import person
+
+pytestmark = pytest.mark.django_db
+
+CHEAP = KINDS[ProbeKind.TEAM_STATUS]
+DEEP = KINDS[ProbeKind.DEEP_JOB]
+FORMULAS = ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1"]
+
+
+def page(client: Client, query: str = "") -> str:
+    response = client.get(reverse("outcomes") + query)
+    assert response.status_code == 200
+    return response.content.decode()
+
+
+class TestList:
+    def test_it_is_narrowed_down_by_probe_state_and_class(
+        self, admin_page: Client
+    ) -> None:
+        probe, other = make_probe(team=make_team()), make_probe(team=make_team())
+        make_outcome(probe, -60, detail="")
+        make_outcome(probe, -120, error_class="timeout", detail="no answer")
+        make_outcome(probe, -180, error_class="breaker_held", detail="was held")
+        make_outcome(other, -60, error_class="server_error", detail="disk on fire")
+
+        every = page(admin_page)
+        failed = page(admin_page, f"?probe={probe.pk}&state=failed")
+        held = page(admin_page, "?state=uncounted")
+        of_class = page(admin_page, "?class=server_error")
+
+        assert all(word in every for word in ("no answer", "was held", "disk on fire"))
+        assert "no answer" in failed
+        assert "was held" not in failed
+        assert "disk on fire" not in failed
+        assert "was held" in held
+        assert "no answer" not in held
+        assert "disk on fire" in of_class
+        assert "no answer" not in of_class
+
+    def test_a_point_of_a_chart_leads_to_the_results_of_its_time(
+        self, admin_page: Client
+    ) -> None:
+        probe = make_probe()
+        fold([make_outcome(probe, -1800, error_class="timeout", detail="no answer")])
+        shown = admin_page.get(reverse("probe", args=[probe.pk]) + "?range=1h")
+        errors = shown.context["page"].charts[1]
+        drill = next(filter(None, errors.urls))
+
+        text = admin_page.get(drill).content.decode()
+
+        assert "no answer" in text
+        assert drill in shown.content.decode().replace("&amp;", "&")
+
+    def test_pages_follow_each_other_without_a_hole(self, admin_page: Client) -> None:
+        probe = make_probe()
+        for number in range(60):
+            make_outcome(probe, -1 - number, detail=f"result-{number:02}.")
+
+        first = admin_page.get(reverse("outcomes"))
+        older = first.context["page"].older_url
+        make_outcome(probe, -0.5, detail="came later")
+        second = page(admin_page, older)
+
+        assert "result-49." in first.content.decode()
+        assert "result-50." not in first.content.decode()
+        assert "result-50." in second
+        assert "result-59." in second
+        assert "result-49." not in second
+
+    def test_the_results_of_all_probes_are_those_of_a_day_at_most(
+        self, admin_page: Client
+    ) -> None:
+        """C-20: what is read at once stays bounded."""
+        probe = make_probe()
+        make_outcome(probe, -90_000, detail="the day before")
+
+        assert "the day before" not in page(admin_page, "?range=7d")
+        assert "Only the last day of it" in page(admin_page, "?range=7d")
+        assert "the day before" in page(admin_page, f"?range=7d&probe={probe.pk}")
+
+    @pytest.mark.parametrize(
+        "query",
+        [
+            "?state=x&class=x",
+            "?after=x",
+            "?after=2026-03-02T11:00:00~1",
+            "?after=2026-03-02T11:00:00%2B00:00~99999999999999999999",
+            "?format=xml",
+        ],
+    )
+    def test_odd_addresses_are_answered(self, admin_page: Client, query: str) -> None:
+        make_outcome(make_probe(), -60, detail="still here")
+
+        assert "still here" in page(admin_page, query)
+
+    @pytest.mark.parametrize("query", ["?probe=x", "?probe=0", "?team=999"])
+    def test_what_is_not_there_is_not_found(
+        self, admin_page: Client, query: str
+    ) -> None:
+        assert admin_page.get(reverse("outcomes") + query).status_code == 404
+
+    def test_nobody_sees_the_results_of_others(self, admin: User) -> None:
+        team = make_team()
+        probe = make_probe(team=team)
+        outcome = make_outcome(probe, -60, detail="not for charlie")
+        charlie = person("charlie").client
+
+        assert "not for charlie" in page(person("alice", team).client)
+        assert "not for charlie" not in page(charlie)
+        assert "not for charlie" not in page(charlie, "?format=csv")
+        for address in (
+            f"{reverse('outcomes')}?probe={probe.pk}",
+            f"{reverse('outcomes')}?team={team.pk}",
+            f"{reverse('outcome', args=[outcome.pk])}?format=json",
+            f"{reverse('probe', args=[probe.pk])}?format=csv",
+        ):
+            assert charlie.get(address).status_code == 404
+
+    @pytest.mark.parametrize("number", [3, 30])
+    def test_it_asks_a_constant_number_of_queries(
+        self,
+        admin_page: Client,
+        number: int,
+        django_assert_max_num_queries: DjangoAssertNumQueries,
+    ) -> None:
+        for _ in range(number):
+            make_outcome(make_probe(team=make_team()), -60)
+
+        with django_assert_max_num_queries(6):
+            page(admin_page)
+
+
+class TestOne:
+    def test_it_shows_each_attempt_what_it_means_and_what_to_do(
+        self, admin_page: Client
+    ) -> None:
+        attempts = [
+            PastAttempt("server_error", 500, 0.0, 0.030, 0.002, None, 0.027, 0.001),
+            PastAttempt("server_error", 500, 0.8, 0.040, 0.002, None, 0.037, 0.001),
+        ]
+        outcome = make_outcome(
+            make_probe(team=make_team()),
+            -60,
+            error_class="server_error",
+            status_code=500,
+            attempts=2,
+            elapsed_us=870_000,
+            detail="Internal <b>error</b>",
+            attempt_log=[each.packed() for each in attempts],
+        )
+
+        response = admin_page.get(reverse("outcome", args=[outcome.pk]))
+        text = response.content.decode()
+
+        assert "Retried after 800 ms: server error may pass by itself." in text
+        assert "this probe makes 2 attempts at most" in text
+        assert "Look at the gateway&#x27;s own log" in text
+        assert "the gateway&#x27;s fault" in text
+        assert "Internal &lt;b&gt;error&lt;/b&gt;" in text
+        assert "870 ms" in text
+
+    def test_a_success_has_its_phases_and_no_meaning(self, admin_page: Client) -> None:
+        outcome = make_outcome(
+            make_probe(), -60, connect_us=2_000, tls_us=9_000, first_byte_us=38_000
+        )
+
+        text = admin_page.get(reverse("outcome", args=[outcome.pk])).content.decode()
+
+        assert "TLS 9.0 ms" in text
+        assert "body 1.0 ms" in text
+        assert "What it means" not in text
+
+    def test_it_leads_to_its_neighbours(self, admin_page: Client) -> None:
+        probe = make_probe()
+        older, shown, newer = (make_outcome(probe, s) for s in (-120, -60, -1))
+
+        text = admin_page.get(reverse("outcome", args=[shown.pk])).content.decode()
+
+        assert f'href="{reverse("outcome", args=[older.pk])}" rel="prev"' in text
+        assert f'href="{reverse("outcome", args=[newer.pk])}" rel="next"' in text
+
+    def test_what_was_never_sent_has_no_waterfall(self, admin_page: Client) -> None:
+        outcome = make_outcome(
+            make_probe(), -60, attempts=0, error_class="breaker_held"
+        )
+
+        text = admin_page.get(reverse("outcome", args=[outcome.pk])).content.decode()
+
+        assert "Nothing was sent" in text
+        assert "left out of the error rate" in text
+
+
+@pytest.mark.parametrize(
+    ("error_class", "kind", "number", "says"),
+    [
+        ("", CHEAP, 1, "Succeeded."),
+        ("", CHEAP, 2, "Succeeded at attempt 2."),
+        ("auth_failed", CHEAP, 1, "Not retried: key refused does not pass by itself."),
+        ("timeout", DEEP, 1, "this probe makes 1 attempt at most"),
+        ("timeout", CHEAP, 2, "this probe makes 2 attempts at most"),
+        ("timeout", CHEAP, 1, "no time was left"),
+    ],
+)
+def test_why_there_was_no_other_attempt(
+    error_class: str, kind: object, number: int, says: str
+) -> None:
+    last = PastAttempt(error_class, None, 0.0, 0.1)
+
+    assert says in why(last, None, number, kind)  # type: ignore[arg-type]  # a Kind
+
+
+def test_a_waterfall_is_on_one_scale_and_hides_no_wait() -> None:
+    first = PastAttempt("timeout", None, 0.0, 1.0)
+    second = PastAttempt("", 200, 2.0, 1.0, 0.25, None, 0.5, 0.25)
+
+    rows = waterfall([first, second], CHEAP)
+
+    assert [(p.phase, p.x, p.width) for p in rows[0].pieces] == [("wire", 0, 250)]
+    assert [(p.phase, p.x, p.width) for p in rows[1].pieces] == [
+        ("wait", 250, 500),
+        ("connect", 750, 62.5),
+        ("first", 812.5, 125),
+        ("body", 937.5, 62.5),
+    ]
+
+
+class TestExports:
+    def test_a_cell_that_would_be_a_formula_is_text(self, admin_page: Client) -> None:
+        """C-16: a hostile detail does nothing in the spreadsheet that opens it."""
+        probe = make_probe()
+        for place, formula in enumerate(FORMULAS):
+            make_outcome(probe, -60 - place, error_class="server_error", detail=formula)
+
+        response = admin_page.get(reverse("outcomes") + "?format=csv")
+        rows = list(csv.DictReader(io.StringIO(response.content.decode(), newline="")))
+
+        assert sorted(row["detail"] for row in rows) == sorted(
+            f"'{formula}" for formula in FORMULAS
+        )
+
+    @pytest.mark.parametrize("title", ['a"\r\nX: 1', "../../etc", "é", ""])
+    def test_a_file_name_is_plain_letters(self, title: str) -> None:
+        """C-16: what a gateway calls a team reaches no header."""
+        response = exports.answer("csv", title, [Sheet("x", [["a"]])], NOW)
+
+        assert "attachment; filename=" in response["Content-Disposition"]
+        assert not set(response["Content-Disposition"]) & set("\r\n/é")
+        assert response["Content-Disposition"].count('"') == 2
+
+    def test_json_has_numbers_and_nothing_for_what_is_missing(
+        self, admin_page: Client
+    ) -> None:
+        probe = make_probe()
+        fold([make_outcome(probe, -60), make_outcome(probe, -30)])
+
+        address = reverse("probe", args=[probe.pk]) + "?range=1h&format=json"
+        told = json.loads(admin_page.get(address).content)
+
+        latency = told["sheets"]["latency"]
+        assert latency[0]["p95_ms"] is None
+        assert latency[-1]["p95_ms"] == pytest.approx(50, rel=0.01)
+        assert latency[-1]["samples"] == 2
+
+    def test_a_csv_of_several_charts_names_each(self, admin_page: Client) -> None:
+        probe = make_probe()
+        fold([make_outcome(probe, -60, error_class="timeout")])
+
+        address = reverse("probe", args=[probe.pk]) + "?range=1h&format=csv"
+        text = admin_page.get(address).content.decode()
+
+        assert "from,p50_ms,p95_ms,p99_ms,samples" in text
+        assert "from,error_rate,failed,samples,timeout" in text
+        assert "from,results,expected,coverage,not_counted" in text
+
+    def test_one_result_is_a_file_too(self, admin_page: Client) -> None:
+        outcome = make_outcome(make_probe(), -60, status_code=200)
+
+        address = reverse("outcome", args=[outcome.pk]) + "?format=json"
+        told = json.loads(admin_page.get(address).content)
+
+        assert told["sheets"]["attempts"][0]["status"] == 200
+        assert told["made_at"] == f"{NOW:%Y-%m-%dT%H:%M:%SZ}"
+
+
+def test_a_run_that_was_asked_for_is_awaited_and_then_shown(admin_page: Client) -> None:
+    probe = make_probe(next_run=NOW + timedelta(hours=1))
+
+    asked = admin_page.post(reverse("run", args=[probe.pk]))
+    waiting = admin_page.get(asked["Location"]).content.decode()
+    make_outcome(probe, 0.5, status_code=200)
+    shown = admin_page.get(asked["Location"]).content.decode()
+
+    assert "data-soon" in waiting
+    assert "its result appears here by itself" in waiting
+    assert "data-soon" not in shown
+    assert "status 200" in " ".join(shown.split())
