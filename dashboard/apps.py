@@ -36,6 +36,11 @@ class WebConfig(AppConfig):
     name = "dashboard.web"
     default_auto_field = "django.db.models.BigAutoField"
 
+    def ready(self) -> None:
+        from dashboard.web.audited import watch_log_ins  # noqa: PLC0415 (needs models)
+
+        watch_log_ins()
+
 
 class GatewatchAdminConfig(AdminConfig):
     """Django's admin, for site administrators."""

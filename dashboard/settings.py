@@ -40,7 +40,17 @@ FIELD_KEYS = [
     if key.strip()
 ]
 
+# References that a team's managers may keep as its key, besides typing one:
+# "env:ACME_*,file:/run/secrets/"; site administrators may keep any.
+KEY_REFERENCES = [
+    each.strip() for each in env.text("KEY_REFERENCES").split(",") if each.strip()
+]
+
 DEBUG = env.flag("DEBUG")
+DEFAULT_EXCEPTION_REPORTER_FILTER = "dashboard.web.reports.ReportFilter"
+DATA_UPLOAD_MAX_MEMORY_SIZE = 1_000_000
+# A long list of teams to import is one field for each.
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 2000
 ALLOWED_HOSTS = ["localhost", "127.0.0.1", "[::1]", *filter(None, [_PUBLIC.hostname])]
 ALLOWED_HOSTS += [host for host in env.text("ALLOWED_HOSTS").split(",") if host]
 CSRF_TRUSTED_ORIGINS = [PUBLIC_URL] if PUBLIC_URL else []
@@ -64,6 +74,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "dashboard.web.middleware.real_address",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     # Pages shrink to a fifth; a random length keeps secrets from being guessed by it.
@@ -73,11 +84,13 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "dashboard.web.sessions.sessions_end",
     "django.contrib.auth.middleware.LoginRequiredMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "dashboard.web.middleware.never_stored",
     "dashboard.web.middleware.in_chosen_zone",
+    "dashboard.web.middleware.DenialsNoted",
     "axes.middleware.AxesMiddleware",
 ]
 
@@ -130,17 +143,25 @@ AUTH_PASSWORD_VALIDATORS = [
         "OPTIONS": {"min_length": 12},
     },
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {
+        "NAME": (
+            "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"
+        )
+    },
 ]
 AXES_FAILURE_LIMIT = 5
 AXES_COOLOFF_TIME = 0.25  # hours
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_CLIENT_IP_CALLABLE = "dashboard.web.audited.address_of"
 AXES_VERBOSE = False
 AXES_LOCKOUT_TEMPLATE = "web/locked_out.html"
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "overview"
 LOGOUT_REDIRECT_URL = "login"
 
-SESSION_COOKIE_AGE = 7 * 24 * 3600
+# A session ends after its longest life, and when nobody acted for the idle time.
+SESSION_COOKIE_AGE = env.number("SESSION_DAYS", 7) * 24 * 3600
+SESSION_IDLE_S = env.number("SESSION_IDLE_HOURS", 8) * 3600
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
 SESSION_COOKIE_NAME = "__Host-sessionid" if HTTPS else "sessionid"
 CSRF_COOKIE_NAME = "__Host-csrftoken" if HTTPS else "csrftoken"
@@ -148,9 +169,8 @@ CSRF_COOKIE_HTTPONLY = True
 SECURE_HSTS_SECONDS = 365 * 24 * 3600 if HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
 SECURE_SSL_REDIRECT = HTTPS
-SECURE_PROXY_SSL_HEADER = (
-    ("HTTP_X_FORWARDED_PROTO", "https") if env.flag("TRUST_PROXY") else None
-)
+TRUST_PROXY = env.flag("TRUST_PROXY")
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if TRUST_PROXY else None
 # An outside watcher asks over plain http from inside the machine.
 SECURE_REDIRECT_EXEMPT = [r"^healthz"]
 SECURE_REFERRER_POLICY = "same-origin"

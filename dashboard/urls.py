@@ -1,12 +1,13 @@
 """The addresses of the site. Whoever is not logged in sees only those marked public."""
 
 from django.contrib import admin
-from django.contrib.auth.views import LogoutView, PasswordChangeView
-from django.urls import URLPattern, URLResolver, path, reverse_lazy
+from django.contrib.auth.views import LogoutView
+from django.urls import URLPattern, URLResolver, path
 
 from dashboard.api import health
 from dashboard.web.views import (
     account,
+    audit,
     breakers,
     incidents,
     mail,
@@ -41,6 +42,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("breakers/<int:pk>/force/", breakers.force, name="force"),
     path("silences/", silences.silences, name="silences"),
     path("silences/<int:pk>/end/", silences.end, name="end_silence"),
+    path("audit/", audit.audit, name="audit"),
     path("mail/", mail.mail, name="mail"),
     path("mail/test/", mail.test_mail, name="test_mail"),
     path("mail/<int:pk>/retry/", mail.retry, name="retry"),
@@ -54,13 +56,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("healthz/prober", health.healthz_prober, name="healthz_prober"),
     path("favicon.ico", account.favicon, name="favicon"),
     path("log-out/", LogoutView.as_view(), name="logout"),
-    path(
-        "password/",
-        PasswordChangeView.as_view(
-            template_name="web/password.html", success_url=reverse_lazy("overview")
-        ),
-        name="password",
-    ),
+    path("password/", account.Password.as_view(), name="password"),
     # The admin's own log-in would be a second door.
     path("admin/login/", account.to_log_in),
     path("admin/", admin.site.urls),

@@ -33,7 +33,7 @@ from dashboard.probes.queries import spent_today
 from dashboard.probes.services import LEASE_MARGIN, follow_clock
 from dashboard.rollups import services as rollups
 from dashboard.rollups.retention import kept_from
-from dashboard.teams import credit_hours
+from dashboard.teams import audit, credit_hours
 
 logger = logging.getLogger(__name__)
 
@@ -140,4 +140,5 @@ def probe_now(wanted: Sequence[Probe], now: datetime) -> list[Answer]:
 def keep_house() -> None:
     """Delete what is older than its retention; once a day."""
     rollups.prune(timezone.now())
+    audit.prune(timezone.now())
     forget_events(kept_from("raw", timezone.now()))

@@ -5,6 +5,7 @@ What is stored is always sealed, a reference too. Only a probe about to run reso
 
 import os
 from datetime import datetime
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
@@ -12,6 +13,16 @@ from django.conf import settings
 
 from apiclient.redact import Secret, check_virtual_key
 from dashboard.teams.models import Gateway, Team
+
+# Gatewatch's own secrets are no key for anybody.
+_OWN = frozenset(
+    f"{name}{end}"
+    for name in (
+        *("SECRET_KEY", "SECRET_KEY_FALLBACKS", "FIELD_KEYS"),
+        *("DATABASE_URL", "EMAIL_URL"),
+    )
+    for end in ("", "_FILE")
+)
 
 UNREADABLE = "unreadable: set it again"
 
@@ -51,7 +62,43 @@ def check_key(text: str) -> str:
     text = text if _is_reference(text) else check_virtual_key(text)
     if text in {"env:", "file:"}:
         raise ValueError(f"the reference {text!r} names nothing; write env:NAME")
+    if text.removeprefix("env:") in _OWN:
+        raise ValueError(f"{text} is a secret of Gatewatch itself, and no team's key")
     return text
+
+
+def check_typed_key(text: str, *, any_reference: bool) -> str:
+    """Check what somebody typed as a key; references only where he may keep them.
+
+    With `any_reference` (a site administrator) all are taken, else those that
+    settings.KEY_REFERENCES allows: a reference sends what it names to the gateway.
+    """
+    text = check_key(text)
+    if _is_reference(text) and not any_reference and not _is_allowed(text):
+        allowed = ", ".join(settings.KEY_REFERENCES) or "none"
+        raise ValueError(
+            f"you may not refer to this (allowed here: {allowed}); type the key itself, "
+            "or ask a site administrator"
+        )
+    return text
+
+
+def _is_allowed(reference: str) -> bool:
+    kind, _, place = reference.partition(":")
+    for allowed in settings.KEY_REFERENCES:
+        allowed_kind, _, pattern = allowed.partition(":")
+        if kind != allowed_kind or not pattern:
+            continue
+        if kind == "env" and fnmatchcase(place, pattern):
+            return True
+        # Resolved, so that neither .. nor a link leads out of the folder.
+        if kind == "file" and _lies_in(Path(place), Path(pattern)):
+            return True
+    return False
+
+
+def _lies_in(path: Path, folder: Path) -> bool:
+    return path.is_absolute() and path.resolve().is_relative_to(folder.resolve())
 
 
 def clear_key(team: Team) -> None:
@@ -129,6 +176,25 @@ def _stored(team: Team) -> str | None:
             "the stored key cannot be decrypted with FIELD_KEYS (were they changed, or "
             "var/secrets lost?); set the team's key again"
         ) from None
+
+
+def rotate_keys() -> tuple[int, list[Team]]:
+    """Seal every stored key with the first of FIELD_KEYS.
+
+    Return how many were sealed, and the teams whose key none of them can read.
+    """
+    sealed, lost = 0, []
+    for team in Team.objects.exclude(key_sealed="").select_related("gateway"):
+        try:
+            rotated = _box().rotate(team.key_sealed.encode()).decode()
+        except InvalidToken:
+            lost.append(team)
+            continue
+        # Only where nobody has set another key meanwhile.
+        sealed += Team.objects.filter(pk=team.pk, key_sealed=team.key_sealed).update(
+            key_sealed=rotated
+        )
+    return sealed, lost
 
 
 def _box() -> MultiFernet:

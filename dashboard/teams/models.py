@@ -167,3 +167,62 @@ class CreditHour(models.Model):
 
     def __str__(self) -> str:
         return f"{self.team} {self.hour:%Y-%m-%d %H}: {self.last}"
+
+
+class AuditAction(models.TextChoices):
+    """What people do that others may ask about later."""
+
+    LOG_IN = "log_in", "logged in"
+    LOG_IN_FAILED = "log_in_failed", "log-in refused"
+    LOCKED_OUT = "locked_out", "log-in closed for a while"
+    LOG_OUT = "log_out", "logged out"
+    PASSWORD = "password", "password changed"
+    DENIED = "denied", "denied"
+    KEY_SET = "key_set", "key set"
+    KEY_FORGOTTEN = "key_forgotten", "key forgotten"
+    KEYS_ROTATED = "keys_rotated", "keys re-encrypted"
+    USER = "user", "user changed"
+    MEMBER = "member", "member changed"
+    GATEWAY = "gateway", "gateway changed"
+    TEAM = "team", "team changed"
+    PROBE = "probe", "probe changed"
+    BREAKER = "breaker", "breaker forced"
+    RULE = "rule", "rule changed"
+    RECIPIENT = "recipient", "recipient changed"
+    SILENCE = "silence", "silence changed"
+    OTHER = "other", "changed"
+
+
+class AuditEntry(models.Model):
+    """One line of the audit log: who did what to which object, never a value.
+
+    Written once and not changed; the database itself refuses an UPDATE. It names its
+    actor and its object by text, so that it stays true when they are deleted.
+    """
+
+    at = models.DateTimeField()
+    # A user name; "" for somebody who is not logged in, or a command.
+    actor = models.CharField(max_length=150, blank=True)
+    address = models.GenericIPAddressField("from", null=True)
+    action = models.CharField(max_length=15, choices=AuditAction.choices)
+    subject = models.CharField(max_length=200, blank=True)
+    detail = models.CharField(max_length=300, blank=True)
+    # Whose history it belongs to; no foreign key, which would be an UPDATE later.
+    team_pk = models.BigIntegerField(null=True)
+
+    class Meta:
+        ordering = ["-at", "-pk"]
+        verbose_name_plural = "audit entries"
+        indexes = [
+            # The page, newest first, and the deletion of what is old.
+            models.Index(fields=["-at"], name="audit_by_time"),
+            # A team's own history.
+            models.Index(
+                fields=["team_pk", "-at"],
+                condition=models.Q(team_pk__isnull=False),
+                name="audit_by_team",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.actor or 'nobody'}: {self.get_action_display()} {self.subject}"

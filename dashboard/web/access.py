@@ -7,10 +7,10 @@ exist: 404, never 403, so that nothing can be learnt by guessing ids.
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Concatenate, ParamSpec
+from typing import Concatenate, ParamSpec, TypeVar
 
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
-from django.db.models import Q, QuerySet
+from django.db.models import Model, Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.utils import timezone
@@ -22,7 +22,15 @@ from dashboard.teams.models import Membership, Role, Team
 
 Visitor = AbstractBaseUser | AnonymousUser
 P = ParamSpec("P")
+M = TypeVar("M", bound=Model)
 _OPERATORS = {Role.OPERATOR, Role.MANAGER}
+
+
+class Denied(Http404):
+    """Somebody asked for what is there, but not for him: the audit log hears of it.
+
+    The answer is the same as for what does not exist.
+    """
 
 
 def is_site_admin(user: Visitor) -> bool:
@@ -72,11 +80,11 @@ def operable_teams(user: Visitor) -> QuerySet[Team]:
 
 
 def team_or_404(user: Visitor, pk: int) -> Team:
-    return get_object_or_404(teams(user), pk=pk)
+    return _visible(teams(user), pk)
 
 
 def probe_or_404(user: Visitor, pk: int) -> Probe:
-    return get_object_or_404(probes(user), pk=pk)
+    return _visible(probes(user), pk)
 
 
 def outcome_or_404(user: Visitor, pk: int) -> Outcome:
@@ -85,7 +93,7 @@ def outcome_or_404(user: Visitor, pk: int) -> Outcome:
 
 
 def incident_or_404(user: Visitor, pk: int) -> Incident:
-    return get_object_or_404(incidents(user).select_related("acknowledged_by"), pk=pk)
+    return _visible(incidents(user).select_related("acknowledged_by"), pk)
 
 
 def breaker_or_404(user: Visitor, pk: int) -> tuple[Breaker, Team | None]:
@@ -95,6 +103,15 @@ def breaker_or_404(user: Visitor, pk: int) -> tuple[Breaker, Team | None]:
     for seen in breakers_of(near, timezone.now()):
         if seen.pk == pk:
             return breaker, seen.probe.team if seen.probe else None
+    raise Http404
+
+
+def _visible(seen: QuerySet[M], pk: int) -> M:
+    found = seen.filter(pk=pk).first()
+    if found is not None:
+        return found
+    if seen.model._default_manager.filter(pk=pk).exists():  # noqa: SLF001 (Django's documented Model._default_manager)
+        raise Denied(f"{seen.model._meta.verbose_name} {pk}")  # noqa: SLF001 (Django's documented Model._meta)
     raise Http404
 
 
@@ -111,6 +128,16 @@ def may_manage(user: Visitor, team: Team | None) -> bool:
     return is_site_admin(user) or _role(user, team) == Role.MANAGER
 
 
+def operate_or_404(user: Visitor, team: Team | None) -> None:
+    if not may_operate(user, team):
+        raise Denied(f"operating {team or 'a gateway'}")
+
+
+def manage_or_404(user: Visitor, team: Team | None) -> None:
+    if not may_manage(user, team):
+        raise Denied(f"managing {team or 'a gateway'}")
+
+
 def site_admin_only(
     view: Callable[Concatenate[HttpRequest, P], HttpResponse],
 ) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
@@ -121,7 +148,7 @@ def site_admin_only(
         request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs
     ) -> HttpResponse:
         if not is_site_admin(request.user):
-            raise Http404
+            raise Denied("a page for site administrators")
         return view(request, *args, **kwargs)
 
     return guarded

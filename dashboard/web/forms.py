@@ -17,8 +17,9 @@ from dashboard.probes.addresses import why_refused
 from dashboard.probes.kinds import KINDS, runs_a_day
 from dashboard.probes.models import Probe, ProbeKind
 from dashboard.teams.keys import KeyUnavailableError, check_key, unseal
-from dashboard.teams.models import Gateway, Team, printable
+from dashboard.teams.models import AuditAction, Gateway, Team, printable
 from dashboard.teams.services import clean_base_url
+from dashboard.web.pages.audit import DAYS
 
 
 class FirstAdminForm(BaseUserCreationForm):  # type: ignore[type-arg]  # not at run time
@@ -249,6 +250,18 @@ class SilenceForm(forms.Form):
         field.required = not for_all
         if not for_all:
             field.empty_label = None
+
+
+class AuditForm(forms.Form):
+    """Which lines of the audit log are looked for."""
+
+    q = forms.CharField(label="Who or what", required=False, max_length=100)
+    action = forms.ChoiceField(
+        label="Did", required=False, choices=[("", "Anything"), *AuditAction.choices]
+    )
+    days = forms.TypedChoiceField(
+        label="Within", coerce=int, choices=list(DAYS.items())
+    )
 
 
 class TestMailForm(forms.Form):

@@ -1,12 +1,19 @@
-"""What goes around every page: headers, and the time zone that it is read in."""
+"""What goes around every page: who asks from where, headers, the time zone."""
 
 from collections.abc import Callable
+from contextlib import suppress
+from ipaddress import ip_address
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponseBase
 from django.utils import timezone
 from django.utils.cache import patch_cache_control, patch_vary_headers
 
+from dashboard.teams import audit
+from dashboard.teams.models import AuditAction
 from dashboard.web import zones
+from dashboard.web.access import Denied
+from dashboard.web.audited import address_of
 
 _YEAR_S = 365 * 24 * 3600
 
@@ -51,3 +58,42 @@ def in_chosen_zone(
         return response
 
     return middleware
+
+
+def real_address(
+    get_response: Callable[[HttpRequest], HttpResponseBase],
+) -> Callable[[HttpRequest], HttpResponseBase]:
+    """Believe the trusted proxy, and nobody else, where a request came from.
+
+    The last name in X-Forwarded-For is the one that the proxy itself wrote; all before
+    it are the visitor's own words.
+    """
+
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        if settings.TRUST_PROXY:
+            last = request.headers.get("X-Forwarded-For", "").rpartition(",")[2].strip()
+            with suppress(ValueError):
+                request.META["REMOTE_ADDR"] = str(ip_address(last))
+        return get_response(request)
+
+    return middleware
+
+
+class DenialsNoted:
+    """Note in the audit log who asked for what is not his."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self._get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        return self._get_response(request)
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> None:
+        if isinstance(exception, Denied):
+            audit.note_once(
+                AuditAction.DENIED,
+                str(exception),
+                now=timezone.now(),
+                actor=request.user.get_username(),
+                address=address_of(request),
+            )

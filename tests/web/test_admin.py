@@ -219,3 +219,20 @@ def test_every_list_opens(admin_page: Client) -> None:
 
 def test_the_job_queue_has_no_pages_here(admin_page: Client) -> None:
     assert admin_page.get("/admin/django_q/ormq/").status_code == 404
+
+
+@pytest.mark.parametrize("wrong", ["team", "member"])
+def test_a_typed_key_is_not_lost_without_a_word(admin_page: Client, wrong: str) -> None:
+    """C-02: it is not shown again either."""
+    team = make_team()
+    fields: dict[str, object] = {"team_id": "a\nb"}
+    if wrong == "member":
+        fields = {"memberships-TOTAL_FORMS": 1, "memberships-0-role": "owner"}
+
+    response = admin_page.post(
+        f"/admin/teams/team/{team.pk}/change/", team_form(team, key=CANARY, **fields)
+    )
+
+    assert response.status_code == 200
+    assert "Type the key again" in response.content.decode()
+    assert CANARY not in response.content.decode()

@@ -3,11 +3,14 @@
 from django.contrib import admin
 
 from dashboard.alerts.models import Incident, Notification, Recipient, Rule, Silence
-from dashboard.web.admin.readonly import AnyModelAdmin, ReadOnlyAdmin
+from dashboard.teams.models import AuditAction
+from dashboard.web.admin.audited import AuditedAdmin
+from dashboard.web.admin.readonly import ReadOnlyAdmin
 
 
 @admin.register(Rule)
-class RuleAdmin(AnyModelAdmin):
+class RuleAdmin(AuditedAdmin):
+    audit_action = AuditAction.RULE
     list_display = ["name", "kind", "enabled", "gateway", "team", "probe"]
     list_filter = ["kind", "enabled", "gateway", "team"]
     list_select_related = ["gateway", "team", "probe__gateway", "probe__team"]
@@ -15,7 +18,8 @@ class RuleAdmin(AnyModelAdmin):
 
 
 @admin.register(Recipient)
-class RecipientAdmin(AnyModelAdmin):
+class RecipientAdmin(AuditedAdmin):
+    audit_action = AuditAction.RECIPIENT
     list_display = ["email", "gateway", "team"]
     list_filter = ["gateway", "team"]
     list_select_related = ["gateway", "team"]
@@ -23,7 +27,8 @@ class RecipientAdmin(AnyModelAdmin):
 
 
 @admin.register(Silence)
-class SilenceAdmin(AnyModelAdmin):
+class SilenceAdmin(AuditedAdmin):
+    audit_action = AuditAction.SILENCE
     list_display = ["reason", "kind", "gateway", "team", "starts_at", "ends_at"]
     list_filter = ["kind", "gateway", "team"]
     list_select_related = ["gateway", "team"]

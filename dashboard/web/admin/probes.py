@@ -8,13 +8,16 @@ from django.utils import timezone
 from dashboard.probes.kinds import PAID
 from dashboard.probes.models import Outcome, Probe
 from dashboard.probes.services import request_run
-from dashboard.web.admin.readonly import AnyModelAdmin, ReadOnlyAdmin
+from dashboard.teams.models import AuditAction
+from dashboard.web.admin.audited import AuditedAdmin
+from dashboard.web.admin.readonly import ReadOnlyAdmin
 
 
 @admin.register(Probe)
-class ProbeAdmin(AnyModelAdmin):
+class ProbeAdmin(AuditedAdmin):
     """A paid probe is switched on from its page, which tells what it costs."""
 
+    audit_action = AuditAction.PROBE
     list_display = ["__str__", "period_s", "enabled", "last_at", "last_error"]
     list_filter = ["enabled", "kind", "gateway", "team"]
     list_select_related = ["gateway", "team"]

@@ -5,25 +5,23 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import ValidationError
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
 from dashboard.probes.services import watch_gateway, watch_team
 from dashboard.teams.keys import check_key, clear_key, forget_keys, hint, set_key
-from dashboard.teams.models import Gateway, Membership, Team
+from dashboard.teams.models import AuditAction, Gateway, Membership, Team
 from dashboard.teams.services import clean_base_url
+from dashboard.web.admin.audited import AuditedAdmin
+from dashboard.web.audited import noted
 from dashboard.web.forms import refuse_address, sentence
 
 if TYPE_CHECKING:
     GatewayModelForm: TypeAlias = forms.ModelForm[Gateway]
     TeamModelForm: TypeAlias = forms.ModelForm[Team]
-    GatewayModelAdmin: TypeAlias = admin.ModelAdmin[Gateway]
-    TeamModelAdmin: TypeAlias = admin.ModelAdmin[Team]
-    MembershipModelAdmin: TypeAlias = admin.ModelAdmin[Membership]
     MembershipInline: TypeAlias = admin.TabularInline[Membership, Team]
 else:
     GatewayModelForm = TeamModelForm = forms.ModelForm
-    GatewayModelAdmin = TeamModelAdmin = MembershipModelAdmin = admin.ModelAdmin
     MembershipInline = admin.TabularInline
 
 
@@ -47,7 +45,8 @@ class GatewayForm(GatewayModelForm):
 
 
 @admin.register(Gateway)
-class GatewayAdmin(GatewayModelAdmin):
+class GatewayAdmin(AuditedAdmin):
+    audit_action = AuditAction.GATEWAY
     form = GatewayForm
     list_display = ["name", "base_url", "allow_private"]
     search_fields = ["name", "base_url"]
@@ -62,6 +61,8 @@ class GatewayAdmin(GatewayModelAdmin):
         super().save_model(request, obj, form, change)
         if change and form.initial["base_url"] != obj.base_url:
             forgotten = forget_keys(obj)
+            detail = f"{forgotten} keys of its teams: the address changed"
+            noted(request, AuditAction.KEY_FORGOTTEN, obj, detail=detail)
             messages.warning(
                 request,
                 f"The address changed, so {forgotten} keys that were given for the old "
@@ -96,6 +97,18 @@ class TeamForm(TeamModelForm):
         except ValueError as error:
             raise ValidationError(sentence(error)) from None
 
+    def full_clean(self) -> None:
+        super().full_clean()
+        if self.errors:
+            self.key_is_lost()
+
+    def key_is_lost(self) -> None:
+        """Say that a typed key has to be typed again: no page ever shows it."""
+        if self.cleaned_data.get("key"):
+            self.add_error(
+                "key", "Type the key again: it is not kept with errors here."
+            )
+
 
 class Members(MembershipInline):
     model = Membership
@@ -104,7 +117,8 @@ class Members(MembershipInline):
 
 
 @admin.register(Team)
-class TeamAdmin(TeamModelAdmin):
+class TeamAdmin(AuditedAdmin):
+    audit_action = AuditAction.TEAM
     form = TeamForm
     list_display = ["__str__", "team_id", "gateway", "status", "status_at", "key_hint"]
     list_filter = ["gateway", "status"]
@@ -112,6 +126,15 @@ class TeamAdmin(TeamModelAdmin):
     search_fields = ["team_id", "name"]
     readonly_fields = ["key_hint", "key_set_at", "status", "status_at", "model_aliases"]
     inlines = [Members]
+
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        form = context["adminform"].form
+        if form.is_bound and form.is_valid():
+            # Shown again though it is right: what is wrong stands with the members.
+            form.key_is_lost()
+        return super().render_change_form(request, context, *args, **kwargs)
 
     @admin.display(description="present key")
     def key_hint(self, team: Team) -> str:
@@ -127,13 +150,16 @@ class TeamAdmin(TeamModelAdmin):
         super().save_model(request, obj, form, change)
         if form.cleaned_data["key"]:
             set_key(obj, form.cleaned_data["key"], timezone.now())
+            noted(request, AuditAction.KEY_SET, obj, team=obj)
         elif form.cleaned_data["forget_key"]:
             clear_key(obj)
+            noted(request, AuditAction.KEY_FORGOTTEN, obj, team=obj)
         watch_team(obj, timezone.now())
 
 
 @admin.register(Membership)
-class MembershipAdmin(MembershipModelAdmin):
+class MembershipAdmin(AuditedAdmin):
+    audit_action = AuditAction.MEMBER
     list_display = ["user", "team", "role"]
     list_filter = ["role", "team"]
     list_select_related = ["user", "team"]

@@ -2,14 +2,16 @@
 
 from django.contrib import messages
 from django.contrib.auth.models import User
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBadRequest
+from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
 from dashboard.probes.breaker_events import force as force_now
 from dashboard.probes.breaker_events import state_named
+from dashboard.teams.models import AuditAction
 from dashboard.web import access
+from dashboard.web.audited import noted
 from dashboard.web.live import template_of
 from dashboard.web.pages import breakers as page
 
@@ -24,13 +26,19 @@ def breakers(request: HttpRequest) -> HttpResponse:
 def force(request: HttpRequest, pk: int) -> HttpResponse:
     """Force a breaker open or closed, or reset it; who and when is kept."""
     breaker, team = access.breaker_or_404(request.user, pk)
-    if not access.may_operate(request.user, team):
-        raise Http404
+    access.operate_or_404(request.user, team)
     wanted = request.POST.get("to", "unknown")
     if wanted not in page.forced_states():
         return HttpResponseBadRequest(f"to={wanted[:20]!r} is not a state to force.")
     assert isinstance(request.user, User)
     if force_now(breaker, state_named(wanted), request.user, timezone.now()):
+        noted(
+            request,
+            AuditAction.BREAKER,
+            breaker.key,
+            detail=f"to {wanted or 'automatic'}",
+            team=team,
+        )
         messages.success(request, "Done: it holds from the next call on.")
     else:
         messages.error(request, "It was in that state already.")

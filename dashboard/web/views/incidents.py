@@ -2,7 +2,7 @@
 
 from django.contrib import messages
 from django.contrib.auth.models import User
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
@@ -43,8 +43,7 @@ def incident(request: HttpRequest, pk: int) -> HttpResponse:
 def acknowledge(request: HttpRequest, pk: int) -> HttpResponse:
     """Say that somebody is on it. The first one stays named."""
     found = access.incident_or_404(request.user, pk)
-    if not access.may_operate(request.user, found.team):
-        raise Http404
+    access.operate_or_404(request.user, found.team)
     assert isinstance(request.user, User)
     text = request.POST.get("text", "").strip()
     if lifecycle.acknowledge(found, request.user, timezone.now(), text):
@@ -56,8 +55,7 @@ def acknowledge(request: HttpRequest, pk: int) -> HttpResponse:
 def note(request: HttpRequest, pk: int) -> HttpResponse:
     """Add a line to the timeline, also of an incident that is over."""
     found = access.incident_or_404(request.user, pk)
-    if not access.may_operate(request.user, found.team):
-        raise Http404
+    access.operate_or_404(request.user, found.team)
     assert isinstance(request.user, User)
     text = request.POST.get("text", "").strip()
     if text:

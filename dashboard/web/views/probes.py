@@ -13,7 +13,9 @@ from django.views.decorators.http import require_POST, require_safe
 from dashboard.probes.kinds import KINDS
 from dashboard.probes.models import Probe, ProbeKind
 from dashboard.probes.services import accept_cost, request_run, switch_off
+from dashboard.teams.models import AuditAction
 from dashboard.web import access, exports, ranges
+from dashboard.web.audited import noted
 from dashboard.web.forms import CostForm
 from dashboard.web.live import template_of
 from dashboard.web.pages import probe as page
@@ -52,8 +54,7 @@ def probe(request: HttpRequest, pk: int) -> HttpResponse:
 def run(request: HttpRequest, pk: int) -> HttpResponse:
     """Make the probe due at once; the prober runs it with its next look."""
     found = access.probe_or_404(request.user, pk)
-    if not access.may_operate(request.user, found.team):
-        raise Http404
+    access.operate_or_404(request.user, found.team)
     now = timezone.now()
     if request_run([found.pk], now):
         return redirect(f"{reverse('probe', args=[pk])}?asked={int(now.timestamp())}")
@@ -79,6 +80,9 @@ def accept(request: HttpRequest, pk: int) -> HttpResponse:
         daily_credit_cap=form.cleaned_data["daily_credit_cap"],
         now=timezone.now(),
     )
+    cap = form.cleaned_data["daily_credit_cap"]
+    detail = f"cost accepted, at most {cap} credits a day"
+    noted(request, AuditAction.PROBE, found, detail=detail, team=found.team)
     messages.success(request, "Its cost is accepted; the probe is switched on.")
     return redirect("probe", pk)
 
@@ -86,7 +90,9 @@ def accept(request: HttpRequest, pk: int) -> HttpResponse:
 @require_POST
 def stop(request: HttpRequest, pk: int) -> HttpResponse:
     """Switch a paid probe off again."""
-    switch_off(_paid_or_404(request, pk))
+    found = _paid_or_404(request, pk)
+    switch_off(found)
+    noted(request, AuditAction.PROBE, found, detail="switched off", team=found.team)
     messages.success(request, "Switched off: it costs nothing any more.")
     return redirect("probe", pk)
 
@@ -101,8 +107,7 @@ def _asked_at(text: str, now: datetime) -> datetime | None:
 
 def _paid_or_404(request: HttpRequest, pk: int) -> Probe:
     found = access.probe_or_404(request.user, pk)
-    if not access.may_manage(request.user, found.team):
-        raise Http404
+    access.manage_or_404(request.user, found.team)
     if not KINDS[ProbeKind(found.kind)].paid:
         raise Http404
     return found

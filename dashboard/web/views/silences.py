@@ -11,7 +11,9 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from dashboard.alerts.models import Silence
 from dashboard.alerts.silences import end as end_now
+from dashboard.teams.models import AuditAction
 from dashboard.web import access
+from dashboard.web.audited import noted
 from dashboard.web.forms import SilenceForm
 from dashboard.web.pages import silences as page
 
@@ -53,14 +55,27 @@ def _add(request: HttpRequest, form: SilenceForm) -> None:
         reason=told["reason"],
         author=request.user,
     )
+    noted(
+        request,
+        AuditAction.SILENCE,
+        told["team"] or "all teams",
+        detail=f"{told['kind'] or 'all alarms'} for {told['hours']} h",
+        team=told["team"],
+    )
     messages.success(request, "Silenced: incidents still open, and nobody is mailed.")
 
 
 @require_POST
 def end(request: HttpRequest, pk: int) -> HttpResponse:
     silence = get_object_or_404(access.silences(request.user), pk=pk)
-    if not access.may_operate(request.user, silence.team):
-        raise Http404
+    access.operate_or_404(request.user, silence.team)
     if end_now(silence, timezone.now()):
+        noted(
+            request,
+            AuditAction.SILENCE,
+            silence.team or "all teams",
+            detail="ended",
+            team=silence.team,
+        )
         messages.success(request, "Ended: what still fires is mailed now.")
     return redirect("silences")

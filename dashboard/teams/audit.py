@@ -1,0 +1,60 @@
+"""The audit log: who did what to which object, from where; never a value."""
+
+from datetime import datetime, timedelta
+
+from dashboard.teams.models import AuditAction, AuditEntry, Team
+
+KEPT = timedelta(days=366)
+# A page that renews itself must not write a line for each time it is refused.
+_SAME_AGAIN = timedelta(hours=1)
+_BATCH = 1000
+
+
+def note(
+    action: AuditAction,
+    subject: object,
+    *,
+    now: datetime,
+    actor: str = "",
+    address: str | None = None,
+    detail: str = "",
+    team: Team | None = None,
+) -> AuditEntry:
+    """Write one line. The caller's transaction decides whether it was true."""
+    return AuditEntry.objects.create(
+        at=now,
+        actor=actor[:150],
+        address=address,
+        action=action,
+        subject=_one_line(str(subject), 200),
+        detail=_one_line(detail, 300),
+        team_pk=team.pk if team else None,
+    )
+
+
+def note_once(
+    action: AuditAction, subject: str, *, now: datetime, actor: str, address: str | None
+) -> None:
+    """Write the line unless the same one was written within the last hour."""
+    same = AuditEntry.objects.filter(
+        at__gt=now - _SAME_AGAIN,
+        action=action,
+        actor=actor[:150],
+        subject=_one_line(subject, 200),
+    )
+    if not same.exists():
+        note(action, subject, now=now, actor=actor, address=address)
+
+
+def _one_line(text: str, limit: int) -> str:
+    """Return the text without what would break or reorder a line of a log."""
+    return "".join(c if c.isprintable() else " " for c in text)[:limit]
+
+
+def prune(now: datetime) -> int:
+    """Delete what is older than a year, in batches; return how many lines."""
+    deleted = 0
+    old = AuditEntry.objects.filter(at__lt=now - KEPT).order_by("pk")
+    while batch := list(old.values_list("pk", flat=True)[:_BATCH]):
+        deleted += AuditEntry.objects.filter(pk__in=batch).delete()[0]
+    return deleted

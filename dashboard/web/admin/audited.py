@@ -1,0 +1,49 @@
+"""Admin pages whose every change goes into the audit log, too."""
+
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from django.contrib import admin
+from django.contrib.admin.models import LogEntry
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest
+
+from dashboard.teams.models import AuditAction, Team
+from dashboard.web.audited import noted
+
+if TYPE_CHECKING:
+    AnyModelAdmin: TypeAlias = admin.ModelAdmin[Any]
+else:
+    AnyModelAdmin = admin.ModelAdmin
+
+
+class AuditedAdmin(AnyModelAdmin):
+    """Note who added, changed or deleted what: the names of fields, never their values.
+
+    Django's own history keeps the same by object, and goes with it.
+    """
+
+    audit_action = AuditAction.OTHER
+
+    def log_addition(self, request: HttpRequest, obj: Model, message: Any) -> LogEntry:
+        entry = super().log_addition(request, obj, message)
+        self._note(request, obj, entry.get_change_message() or "Added.")
+        return entry
+
+    def log_change(self, request: HttpRequest, obj: Model, message: Any) -> LogEntry:
+        entry = super().log_change(request, obj, message)
+        self._note(request, obj, entry.get_change_message())
+        return entry
+
+    def log_deletions(self, request: HttpRequest, queryset: QuerySet[Any]) -> Any:
+        for obj in queryset:
+            self._note(request, obj, "Deleted.")
+        return super().log_deletions(request, queryset)
+
+    def _note(self, request: HttpRequest, obj: Model, detail: str) -> None:
+        team = obj if isinstance(obj, Team) else getattr(obj, "team", None)
+        noted(request, self.audit_action, named(obj), detail=detail, team=team)
+
+
+def named(obj: Model) -> str:
+    """Return "team Acme (3)": its kind, its name, and the number that addresses use."""
+    return f"{obj._meta.verbose_name} {obj} ({obj.pk})"  # noqa: SLF001 (Django's documented Model._meta)

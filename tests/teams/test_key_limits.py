@@ -1,0 +1,110 @@
+"""Which references may be kept as a key by whom, and how keys get a new seal."""
+
+import io
+from pathlib import Path
+
+import pytest
+from cryptography.fernet import Fernet
+from django.core.management import call_command
+from django.core.management.base import CommandError
+from pytest_django import Settings
+
+from dashboard.teams import keys
+from dashboard.teams.models import AuditEntry, Team
+from tests.factories import NOW, make_team
+
+KEY = "sk-CANARY-1234567890-abcd"
+
+
+class TestReferences:
+    """C-08, C-26: a reference sends what it names to the gateway."""
+
+    @pytest.fixture(autouse=True)
+    def _allowed(self, settings: Settings, tmp_path: Path) -> None:
+        (tmp_path / "keys").mkdir()
+        (tmp_path / "elsewhere").write_text(KEY)
+        (tmp_path / "keys" / "link").symlink_to(tmp_path / "elsewhere")
+        settings.KEY_REFERENCES = ["env:ACME_*", f"file:{tmp_path}/keys/"]
+
+    @pytest.mark.parametrize(
+        "typed", [KEY, "env:ACME_KEY", "file:{}/keys/acme", "file:{}/keys/a/../acme"]
+    )
+    def test_a_manager_may_type_a_key_or_refer_to_what_is_allowed(
+        self, typed: str, tmp_path: Path
+    ) -> None:
+        text = typed.format(tmp_path)
+        assert keys.check_typed_key(text, any_reference=False) == text
+
+    @pytest.mark.parametrize(
+        "typed",
+        [
+            "env:HOME",
+            "env:acme_key",
+            "env:",
+            "file:/etc/passwd",
+            "file:{}/keys/../elsewhere",
+            "file:{}/keys/link",
+            "file:{}/keys-of-others/x",
+            "file:keys/acme",
+            "file:acme",
+            "file:",
+        ],
+    )
+    def test_and_to_nothing_else(self, typed: str, tmp_path: Path) -> None:
+        with pytest.raises(ValueError, match=r"may not refer|names nothing"):
+            keys.check_typed_key(typed.format(tmp_path), any_reference=False)
+
+    def test_a_site_administrator_may_refer_to_anything(self) -> None:
+        assert keys.check_typed_key("env:HOME", any_reference=True) == "env:HOME"
+
+    @pytest.mark.parametrize("name", ["SECRET_KEY", "FIELD_KEYS_FILE", "DATABASE_URL"])
+    def test_but_not_to_the_secrets_of_gatewatch_itself(self, name: str) -> None:
+        with pytest.raises(ValueError, match="secret of Gatewatch"):
+            keys.check_typed_key(f"env:{name}", any_reference=True)
+
+    def test_without_a_list_no_reference_is_a_managers(
+        self, settings: Settings
+    ) -> None:
+        settings.KEY_REFERENCES = []
+        with pytest.raises(ValueError, match="allowed here: none"):
+            keys.check_typed_key("env:ACME_KEY", any_reference=False)
+
+
+@pytest.mark.django_db
+class TestRotation:
+    """C-25."""
+
+    def test_all_keys_get_the_first_seal_and_the_old_one_may_go(
+        self, settings: Settings
+    ) -> None:
+        acme, globex = make_team(), make_team()
+        keys.set_key(acme, KEY, NOW)
+        keys.set_key(globex, "env:GLOBEX_KEY", NOW)
+        new = Fernet.generate_key().decode()
+        settings.FIELD_KEYS = [new, *settings.FIELD_KEYS]
+
+        out = io.StringIO()
+        call_command("rotate_keys", stdout=out)
+        settings.FIELD_KEYS = [new]
+
+        acme, globex = Team.objects.order_by("pk")
+        key = keys.resolve(acme)
+        assert key is not None
+        assert key.reveal() == KEY
+        assert keys.hint(globex) == "env:GLOBEX_KEY"
+        assert "2 keys are sealed" in out.getvalue()
+        assert AuditEntry.objects.get().action == "keys_rotated"
+
+    def test_a_key_that_nobody_can_read_is_named_and_left_alone(
+        self, settings: Settings
+    ) -> None:
+        team = make_team(team_id="acme")
+        keys.set_key(team, KEY, NOW)
+        before = team.key_sealed
+        settings.FIELD_KEYS = [Fernet.generate_key().decode()]
+
+        with pytest.raises(CommandError, match=r"1 keys cannot be read.*acme"):
+            call_command("rotate_keys", stdout=io.StringIO())
+
+        team.refresh_from_db()
+        assert team.key_sealed == before

@@ -1,0 +1,187 @@
+"""The audit log: only added to, complete, and without a single value."""
+
+from datetime import timedelta
+
+import pytest
+from django.contrib.auth.models import User
+from django.db import DatabaseError, connection, transaction
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+
+from dashboard.alerts.models import Rule, Silence
+from dashboard.probes.models import ProbeKind
+from dashboard.teams import audit
+from dashboard.teams.models import AuditAction, AuditEntry, Role, Team
+from tests.factories import NOW, make_gateway, make_probe, make_team
+from tests.web.people import person
+
+pytestmark = pytest.mark.django_db
+CANARY = "sk-canary-0123456789-tail"
+NO_MEMBERS = {"memberships-TOTAL_FORMS": 0, "memberships-INITIAL_FORMS": 0}
+
+
+def told() -> list[tuple[str, str]]:
+    return list(AuditEntry.objects.order_by("pk").values_list("action", "detail"))
+
+
+def test_the_database_refuses_to_change_a_line() -> None:
+    """C-18."""
+    entry = audit.note(AuditAction.TEAM, "team Acme", now=NOW, actor="root")
+
+    with pytest.raises(DatabaseError, match="is not changed"), transaction.atomic():
+        AuditEntry.objects.update(actor="somebody else")
+
+    entry.refresh_from_db()
+    assert entry.actor == "root"
+
+
+def test_it_is_kept_for_a_year() -> None:
+    """C-22."""
+    for days in (1, 365, 367, 800):
+        audit.note(AuditAction.TEAM, f"{days}", now=NOW - timedelta(days=days))
+
+    assert audit.prune(NOW) == 2
+    assert {entry.subject for entry in AuditEntry.objects.all()} == {"1", "365"}
+
+
+def test_a_line_stays_one_line() -> None:
+    """C-18: a name with a line break forges no second one."""
+    entry = audit.note(AuditAction.TEAM, "a\r\nroot: key set\u202e", now=NOW)
+
+    assert entry.subject == "a  root: key set "
+
+
+def test_who_is_refused_is_noted_once_an_hour() -> None:
+    """C-18: and gets the answer of what does not exist."""
+    team = make_team()
+    charlie = person("charlie").client
+    for _ in range(3):
+        assert charlie.get(reverse("team", args=[team.pk])).status_code == 404
+    assert charlie.get("/mail/").status_code == 404
+    assert charlie.get(reverse("team", args=[team.pk + 1])).status_code == 404
+
+    denied = AuditEntry.objects.filter(action=AuditAction.DENIED).order_by("pk")
+    assert [(entry.actor, entry.subject) for entry in denied] == [
+        ("charlie", f"team {team.pk}"),
+        ("charlie", "a page for site administrators"),
+    ]
+
+
+def test_a_changed_team_names_its_fields_and_a_key_never_its_value(
+    admin_page: Client,
+) -> None:
+    """C-18."""
+    gateway = make_gateway()
+    admin_page.post(
+        "/admin/teams/team/add/",
+        {"gateway": gateway.pk, "team_id": "acme", "key": CANARY, **NO_MEMBERS},
+    )
+    team = Team.objects.get()
+    fields = {"gateway": gateway.pk, "team_id": "acme", "name": "New name"}
+    address = f"/admin/teams/team/{team.pk}/change/"
+    admin_page.post(address, {**fields, "forget_key": "on", **NO_MEMBERS})
+    admin_page.post(f"/admin/teams/team/{team.pk}/delete/", {"post": "yes"})
+
+    assert [action for action, _ in told() if action != "log_in"] == [
+        "key_set",
+        "team",
+        "key_forgotten",
+        "team",
+        "team",
+    ]
+    entries = AuditEntry.objects.exclude(action="log_in")
+    assert {entry.team_pk for entry in entries} == {team.pk}
+    assert {entry.actor for entry in entries} == {"root"}
+    assert "Changed Name" in str(told())
+    assert not [entry for entry in told() if "canary" in entry[1] or "tail" in entry[1]]
+    assert "New name" not in str([entry.detail for entry in entries])
+
+
+def test_rules_users_and_silences_are_noted(admin_page: Client) -> None:
+    """C-18."""
+    admin_page.post(
+        "/admin/auth/user/add/",
+        {
+            "username": "dora",
+            "usable_password": "true",
+            "password1": "correct horse battery",
+            "password2": "correct horse battery",
+        },
+    )
+    admin_page.post(
+        "/admin/alerts/rule/add/",
+        {
+            "kind": "team_state",
+            "name": "Mine",
+            "window_s": 300,
+            "min_samples": 5,
+            "min_bad": 3,
+            "for_s": 0,
+            "clear_after": 3,
+        },
+    )
+    silence = {"kind": "", "hours": 4, "reason": "Maintenance"}
+    admin_page.post("/silences/", silence)
+    admin_page.post(reverse("end_silence", args=[Silence.objects.get().pk]))
+
+    assert User.objects.filter(username="dora").exists()
+    assert Rule.objects.exists()
+    assert [action for action, _ in told() if action != "log_in"] == [
+        "user",
+        "rule",
+        "silence",
+        "silence",
+    ]
+    assert "correct horse" not in str(told())
+
+
+def test_consent_to_a_cost_is_noted() -> None:
+    """C-18."""
+    team = make_team(model_aliases=["chat-fast"])
+    probe = make_probe(team=team, kind=ProbeKind.DEEP_JOB, enabled=False, period_s=900)
+    alice = person("alice", team, Role.MANAGER).client
+    consent = {"model": "chat-fast", "daily_credit_cap": 20}
+
+    alice.post(reverse("accept", args=[probe.pk]), consent)
+    alice.post(reverse("stop", args=[probe.pk]))
+
+    assert ("probe", "cost accepted, at most 20 credits a day") in told()
+    assert ("probe", "switched off") in told()
+
+
+class TestPage:
+    def test_it_is_found_by_who_what_and_when(self, admin_page: Client) -> None:
+        audit.note(AuditAction.TEAM, "team Acme", now=NOW, actor="bob")
+        audit.note(AuditAction.RULE, "rule Mine", now=NOW, actor="eve")
+        audit.note(AuditAction.RULE, "old rule", now=NOW - timedelta(days=60))
+
+        def shown(query: str) -> str:
+            return admin_page.get(f"/audit/{query}").content.decode()
+
+        assert "team Acme" in shown("")
+        assert "old rule" not in shown("")
+        assert "old rule" in shown("?days=366")
+        assert "rule Mine" not in shown("?action=team")
+        assert "team Acme" not in shown("?q=EVE")
+        assert "rule Mine" in shown("?q=EVE")
+        for nonsense in ("?page=-1", "?page=9999999", "?days=x", "?action=x", "?q=%00"):
+            assert admin_page.get(f"/audit/{nonsense}").status_code == 200
+
+    def test_it_has_pages_and_asks_the_same_for_many(self, admin_page: Client) -> None:
+        """C-20."""
+        for number in range(120):
+            audit.note(AuditAction.TEAM, f"line {number}.", now=NOW)
+        with CaptureQueriesContext(connection) as queries:
+            first = admin_page.get("/audit/").content.decode()
+
+        assert len(queries) < 8
+        assert "line 119." in first
+        assert "line 69." not in first
+        assert "line 69." in admin_page.get("/audit/?page=2").content.decode()
+
+    def test_what_people_wrote_is_text(self, admin_page: Client) -> None:
+        """C-15."""
+        audit.note(AuditAction.TEAM, "<script>alert(1)</script>", now=NOW)
+
+        assert "<script>alert" not in admin_page.get("/audit/").content.decode()
