@@ -337,7 +337,7 @@ class _Course(Generic[T]):
         return self._report(
             Verdict(
                 ErrorClass.BREAKER_HELD,
-                detail=redact(admission.held_by),
+                detail=admission.held_by,
                 retry_after_s=admission.held_s,
             )
         )

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from apiclient import breaker
 from apiclient.breaker import (
@@ -13,6 +14,7 @@ from apiclient.breaker import (
     Pass,
     Result,
 )
+from apiclient.redact import redact
 from apiclient.taxonomy import BreakerEffect
 
 _TRIES = 8  # lost compare-and-swaps in a row before we give in to the others
@@ -103,7 +105,8 @@ class Gate:
         for key in keys:
             answer = self._admit_one(self._store, key, now, mode)
             if isinstance(answer, _Held):
-                self.release(tuple(tickets))
+                if tickets:
+                    self.release(tuple(tickets))
                 return _refusal(key, answer, now)
             tickets.append(answer)
         return Admission(
@@ -209,10 +212,16 @@ class Gate:
 
 
 def _refusal(key: str, held: _Held, now: float) -> Admission:
-    state = breaker.state(held.row, now)
-    reason = f" after {held.row.reason}" if held.row.reason else ""
+    state = breaker.state(held.row, now).value
     return Admission(
-        held_s=held.seconds,
-        state=state.value,
-        held_by=f"the breaker of {key} is {state.value.replace('_', '-')}{reason}",
+        held_s=held.seconds, state=state, held_by=_held_by(key, state, held.row.reason)
     )
+
+
+@lru_cache(maxsize=1024)
+def _held_by(key: str, state: str, reason: str) -> str:
+    """Return who holds a call, fit to be shown; redacting it each time costs more
+    than the whole refusal.
+    """
+    after = f" after {reason}" if reason else ""
+    return redact(f"the breaker of {key} is {state.replace('_', '-')}{after}")

@@ -181,6 +181,19 @@ def test_timeouts_grow_and_keep_to_the_deadline(rig_of: RigOf) -> None:
     assert left == pytest.approx([4.0, 2.75, 0.5])
 
 
+@pytest.mark.parametrize(
+    ("operation", "status", "attempts"),
+    [(HEALTH, 501, 2), (SINGLE, 502, 2), (CREATE, 422, 1)],
+)
+def test_the_servers_own_word_counts(
+    rig_of: RigOf, operation: Operation[object], status: int, attempts: int
+) -> None:
+    """B-05: what would not be repeated is when the server asks; a refusal never."""
+    rig = rig_of([detail(status, "x", x_should_retry="true"), detail(400, "y")])
+
+    assert len(rig.report(operation).attempts) == attempts
+
+
 def test_a_refusal_is_not_repeated(rig_of: RigOf) -> None:
     """S-80."""
     for status in (400, 401, 403, 404, 409, 422):
