@@ -11,6 +11,7 @@ import httpx
 from apiclient import operations
 from apiclient.base_url import BaseURL
 from apiclient.breaker import Admit, BreakerState
+from apiclient.cancelling import cancellable
 from apiclient.chunks import Chunk
 from apiclient.completions import can_be_sent_later, operation_of
 from apiclient.core import Core, Run, value_of
@@ -192,9 +193,12 @@ class AsyncClient:
         prepared = self._core.prepare(run, step)
         listener = Listener(self._core, prepared, limits)
         try:
-            response = await self._transport.handle_async_request(prepared.request)
+            response = await cancellable(
+                self._transport.handle_async_request(prepared.request),
+                discard=lambda response: response.aclose(),
+            )
             if not listener.accepts(response):
-                yield await self._take_in(prepared, response)
+                yield await cancellable(self._take_in(prepared, response))
                 return
             stream = response.stream
             assert isinstance(stream, httpx.AsyncByteStream)
@@ -206,7 +210,7 @@ class AsyncClient:
                         break
                 listener.end()
             finally:
-                await stream.aclose()
+                await cancellable(stream.aclose())
         except FAULTS as error:
             yield listener.sent(error)
         else:
@@ -236,7 +240,7 @@ class AsyncClient:
 
     async def _send(self, run: Run[T], step: Send) -> Sent:
         try:
-            return await self._exchange(self._core.prepare(run, step))
+            return await cancellable(self._exchange(self._core.prepare(run, step)))
         except BaseException:
             self._core.gate.release(step.admission.tickets)
             raise
@@ -244,7 +248,7 @@ class AsyncClient:
     async def _look(self, run: Run[T], step: Look) -> Sent:
         sent = self._core.remembered(step)
         if sent is None:
-            sent = await self._exchange(self._core.prepare(run, step))
+            sent = await cancellable(self._exchange(self._core.prepare(run, step)))
             self._core.remember(step, sent)
         return sent
 
