@@ -220,8 +220,9 @@ def _refusal(key: str, held: _Held, now: float) -> Admission:
 
 @lru_cache(maxsize=1024)
 def _held_by(key: str, state: str, reason: str) -> str:
-    """Return who holds a call, fit to be shown; redacting it each time costs more
-    than the whole refusal.
+    """Return who holds a call, fit to be shown.
+
+    Put into words once: redacting them costs more than the whole refusal.
     """
     after = f" after {reason}" if reason else ""
     return redact(f"the breaker of {key} is {state.replace('_', '-')}{after}")

@@ -1,4 +1,5 @@
 import gzip
+import tracemalloc
 import zlib
 
 import pytest
@@ -46,6 +47,14 @@ def test_damaged_cut_unknown_and_stacked_ones_are_not(body: bytes, coding: str) 
 
 
 def test_a_bomb_is_stopped_at_the_cap() -> None:
-    """B-50, B-51."""
-    with pytest.raises(BodyTooLargeError):
-        decoded(gzip.compress(bytes(50_000_000)), "gzip", 1_000_000)
+    """B-50, B-51: before it unfolds, so that it takes no memory either."""
+    bomb = gzip.compress(bytes(50_000_000))
+    tracemalloc.start()
+    try:
+        with pytest.raises(BodyTooLargeError):
+            decoded(bomb, "gzip", 1_000_000)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert peak < 4_000_000

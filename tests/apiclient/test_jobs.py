@@ -111,13 +111,12 @@ def client_of(gateway: Gateway, **options: object) -> Client:
     return Client(
         base_url="https://gw.example",
         team_id="acme",
-        virtual_key=KEY,
         transport=httpx.MockTransport(gateway.answer),
         sleep=gateway.time.sleep,
         clock=gateway.time.clock,
         now=gateway.time.now,
         draw=lambda: 0.5,
-        **options,  # type: ignore[arg-type]  # a test's dict
+        **{"virtual_key": KEY, **options},  # type: ignore[arg-type]  # a test's dict
     )
 
 
@@ -125,13 +124,12 @@ def async_client_of(gateway: Gateway, **options: object) -> AsyncClient:
     return AsyncClient(
         base_url="https://gw.example",
         team_id="acme",
-        virtual_key=KEY,
         transport=httpx.MockTransport(gateway.answer_async),
         sleep=gateway.time.sleep_async,
         clock=gateway.time.clock,
         now=gateway.time.now,
         draw=lambda: 0.5,
-        **options,  # type: ignore[arg-type]  # a test's dict
+        **{"virtual_key": KEY, **options},  # type: ignore[arg-type]  # a test's dict
     )
 
 
@@ -231,13 +229,14 @@ def test_no_job_means_no_completion(block: Block) -> None:
     assert block.gateway.completions() == []
 
 
-def test_the_error_message_is_short_and_without_the_key(block: Block) -> None:
+@pytest.mark.parametrize("key", [KEY, "plain+key/of=another%form"])
+def test_the_error_message_is_short_and_without_the_key(block: Block, key: str) -> None:
     """S-100, X-43, B-80: the gateway's column takes 1,000 characters."""
-    with pytest.raises(ValueError, match="canary"):
-        block.run(raising(ValueError(f"{KEY} " + "x" * 2000)))
+    with pytest.raises(ValueError, match="bad key"):
+        block.run(raising(ValueError(f"bad key {key} " + "x" * 2000)), virtual_key=key)
 
     message = str(block.gateway.completions()[0]["error_message"])
-    assert KEY not in message
+    assert key not in message
     assert len(message) <= 1000
 
 
