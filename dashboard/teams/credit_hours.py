@@ -132,16 +132,21 @@ class Use:
         return self.spent / self.hours
 
 
+def spent(hours: Sequence[CreditHour]) -> float:
+    """Return the credits used in these hours, and between one and the next."""
+    drops = sum(max(0.0, a.last - b.first) for a, b in pairwise(hours))
+    return drops + sum(row.spent for row in hours)
+
+
 def used(hours: Sequence[CreditHour], now: datetime) -> Use | None:
     """Return what was used in these hours, None where they span less than one."""
     if not hours:
         return None
-    drops = sum(max(0.0, a.last - b.first) for a, b in pairwise(hours))
     span = (min(now, hours[-1].hour + _HOUR) - hours[0].hour) / _HOUR
     readings = sum(row.readings for row in hours)
     if span < 1 or readings < _LEAST:
         return None
-    return Use(drops + sum(row.spent for row in hours), span, readings)
+    return Use(spent(hours), span, readings)
 
 
 _LEAST = 3

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from dashboard.lib import buckets
 from dashboard.lib.buckets import DAY_S, HOUR_S
-from dashboard.teams.credit_hours import refills
+from dashboard.teams.credit_hours import refills, spent
 from dashboard.teams.models import CreditHour
 from dashboard.teams.queries import Burn
 from dashboard.web import words
@@ -97,9 +97,9 @@ def _points(
 def _summary(hours: Sequence[CreditHour]) -> str:
     if len(hours) < 2:
         return "too few readings"
-    spent = sum(row.spent for row in hours)
     first, last = words.number(hours[0].first), words.number(hours[-1].last)
-    return f"from {first} to {last} in {words.roughly(_span_s(hours))}, {words.number(round(spent))} used"
+    over = words.roughly(_span_s(hours))
+    return f"from {first} to {last} in {over}, {words.number(round(spent(hours)))} used"
 
 
 def _span_s(hours: Sequence[CreditHour]) -> float:
@@ -107,18 +107,38 @@ def _span_s(hours: Sequence[CreditHour]) -> float:
 
 
 def _days(hours: Sequence[CreditHour]) -> list[list[str]]:
+    """Return a row a day; what happened over midnight counts for the day after."""
     days: dict[datetime, list[CreditHour]] = {}
+    before: CreditHour | None = None
     for row in hours:
-        days.setdefault(buckets.floor(row.hour, DAY_S), []).append(row)
+        edge = [_end_of(before)] if before else []
+        days.setdefault(buckets.floor(row.hour, DAY_S), edge).append(row)
+        before = row
+    return [_day(day, rows) for day, rows in sorted(days.items(), reverse=True)]
+
+
+def _end_of(row: CreditHour) -> CreditHour:
+    """Return the moment at which an hour ended, in which nothing happened."""
+    return CreditHour(
+        hour=row.hour,
+        first=row.last,
+        last=row.last,
+        least=row.last,
+        spent=0.0,
+        refilled=0.0,
+        allocated=row.allocated,
+        readings=0,
+    )
+
+
+def _day(day: datetime, rows: Sequence[CreditHour]) -> list[str]:
+    own = [row for row in rows if row.hour >= day]
     return [
-        [
-            day.strftime("%a %-d %b"),
-            words.number(min(row.least for row in rows)),
-            words.number(round(sum(row.spent for row in rows), 1)),
-            words.number(round(sum(each.amount for each in refills(rows)), 1)),
-            f"{sum(row.readings for row in rows):,}",
-        ]
-        for day, rows in sorted(days.items(), reverse=True)
+        day.strftime("%a %-d %b"),
+        words.number(min(row.least for row in own)),
+        words.number(round(spent(rows), 1)),
+        words.number(round(sum(each.amount for each in refills(rows)), 1)),
+        f"{sum(row.readings for row in own):,}",
     ]
 
 

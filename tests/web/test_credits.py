@@ -145,6 +145,20 @@ def test_the_forecast_is_a_band_that_ends_at_zero() -> None:
     assert all(f <= s for f, s in both)
 
 
+def test_a_day_tells_what_was_used_and_refilled_over_midnight_too() -> None:
+    team = make_team()
+    for hour, left in ((-14, 500), (-13, 480), (-11, 470), (-10, 460), (-9, 900)):
+        make_reading(team, hour * HOUR_S, remaining=left)
+    fold_between([team.pk], NOW - 2 * DAY, NOW)
+
+    shown = burn_down(list(team.credit_hours.order_by("hour")), None, NOW)
+
+    assert shown.rows == [
+        ["Mon 2 Mar", "460", "20", "440", "3"],
+        ["Sun 1 Mar", "480", "20", "0", "2"],
+    ]
+
+
 def test_missing_hours_are_a_gap_in_the_line() -> None:
     team = make_team()
     for hour in (1, 2, 9, 10):

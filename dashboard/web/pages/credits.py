@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from django.db.models import Min
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.safestring import SafeString
 
 from dashboard.lib import buckets
@@ -87,7 +88,7 @@ def runs_out(burn: Burn | None, now: datetime) -> str:
 def _day(hours: float, now: datetime) -> str:
     if hours * 3600 > _FAR_S:
         return "in more than a year"
-    return (now + timedelta(hours=hours)).strftime("%-d %b")
+    return timezone.localtime(now + timedelta(hours=hours)).strftime("%-d %b")
 
 
 def pace(burn: Burn | None) -> str:
