@@ -14,6 +14,7 @@ from dashboard.web.views import (
     outcomes,
     overview,
     probes,
+    public,
     search,
     setup,
     silences,
@@ -49,9 +50,12 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("status/", status.status, name="status"),
     path("start/", start.start, name="start"),
     path("start/watch/", start.watch, name="watch"),
-    # Public: the log-in, the set-up link while nobody can log in, and the health.
+    # Public: the log-in, the set-up link while nobody can log in, the health, and the
+    # status pages that an administrator opened.
     path("log-in/", account.LogIn.as_view(), name="login"),
     path("setup/<str:token>/", setup.setup, name="setup"),
+    path("public/<slug:slug>/", public.public, name="public"),
+    path("public/<slug:slug>/badge.svg", public.badge, name="badge"),
     path("healthz", health.healthz, name="healthz"),
     path("healthz/prober", health.healthz_prober, name="healthz_prober"),
     path("favicon.ico", account.favicon, name="favicon"),

@@ -23,6 +23,7 @@ from dashboard.alerts.models import (
 from dashboard.probes.models import Breaker, ProbeKind
 from dashboard.probes.queries import breaker_keys
 from dashboard.teams.models import Role
+from dashboard.web.models import PublicPage
 from tests.factories import NOW, make_gateway, make_outcome, make_probe, make_team
 from tests.web.people import person
 
@@ -58,6 +59,8 @@ PLACES = {
     "status": ("get", "admin"),
     "start": ("form", "admin"),
     "watch": ("post", "admin"),
+    "public": ("get", "public"),
+    "badge": ("get", "public"),
     "login": ("form", "public"),
     "healthz": ("get", "public"),
     "healthz_prober": ("get", "public"),
@@ -87,6 +90,12 @@ WELCOME = {
 }
 # Forms that fewer may send than may see their page.
 POSTED = {"silences": "any operators"}
+FIXED = {
+    "to_log_in": "/admin/login/",
+    "setup": "/setup/not-a-token/",
+    "public": "/public/open/",
+    "badge": "/public/open/badge.svg",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,10 +104,8 @@ class Site:
     pks: dict[str, int]
 
     def address(self, name: str) -> str:
-        if name == "to_log_in":
-            return "/admin/login/"
-        if name == "setup":
-            return reverse("setup", args=["not-a-token"])
+        if name in FIXED:
+            return FIXED[name]
         if name in {"probe", "run", "accept", "stop"}:
             return reverse(name, args=[self.pks["probe"]])
         if name in {"team", "incident", "outcome", "retry", "end_silence", "force"}:
@@ -136,6 +143,9 @@ def site(admin: User) -> Site:
     )
     silence = Silence.objects.create(
         team=team, starts_at=NOW, ends_at=NOW + timedelta(days=1), reason="Maintenance"
+    )
+    PublicPage.objects.create(
+        title="Open", slug="open", gateway=gateway, is_open=True, has_badge=True
     )
     root = Client()
     root.force_login(admin)

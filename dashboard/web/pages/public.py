@@ -1,0 +1,169 @@
+"""What anybody may read: whether a gateway or a team's access works, now and before."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from dashboard.probes.models import Probe, ProbeKind
+from dashboard.rollups.numbers import Summary
+from dashboard.rollups.queries import by_kind, series
+from dashboard.web import words
+from dashboard.web.models import PublicPage
+from dashboard.web.pages.parts import Badge
+from dashboard.web.prober import Prober, prober
+from dashboard.web.states import State, Tone, state_of
+
+DAYS = 90
+_CELL, _GAP, _HEIGHT = 6, 2, 28
+# What a kind of probe proves, told without a word of how it is probed.
+_NAMES: Mapping[str, str] = {
+    ProbeKind.HEALTH: "Gateway",
+    ProbeKind.TEAM_STATUS: "Database and teams",
+    ProbeKind.BALANCE: "Keys and credits",
+    ProbeKind.KEY_CHECK: "Jobs",
+    ProbeKind.DEEP_JOB: "Jobs with LLM calls",
+}
+# A team that is stopped, or has a wrong key, is no fault of its gateway.
+_OF_GATEWAY = (ProbeKind.HEALTH, ProbeKind.TEAM_STATUS)
+_WORDS = {
+    Tone.OK: ("works", "All works."),
+    Tone.WARN: ("partly failing", "Some of it fails."),
+    Tone.BAD: ("down", "It is down."),
+    Tone.UNKNOWN: ("unknown", "Its state is not known at the moment."),
+}
+_WORST_FIRST = (Tone.BAD, Tone.WARN, Tone.UNKNOWN, Tone.OK)
+# From this share of a day on, a day is drawn as a bad one.
+_MOSTLY = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Bars:
+    """The days as an SVG: a path for each kind of day, and all of it in words."""
+
+    width: int
+    height: int
+    paths: list[tuple[str, str]]
+    summary: str
+
+
+@dataclass(frozen=True, slots=True)
+class Component:
+    name: str
+    badge: Badge
+    bars: Bars
+    availability: str
+
+
+@dataclass(frozen=True, slots=True)
+class Public:
+    title: str
+    tone: Tone
+    word: str
+    sentence: str
+    at: str
+    components: list[Component]
+    days: int
+
+
+def public(shown: PublicPage, now: datetime) -> Public:
+    """Return what the page tells; a handful of queries, whatever there is."""
+    at_work = prober(now)
+    probes = _probes(shown)
+    kinds = by_kind(probes)
+    components = [
+        _component(kind, [p for p in probes if p.kind == kind], ids, at_work, now)
+        for kind, ids in sorted(
+            kinds.items(), key=lambda pair: list(_NAMES).index(pair[0])
+        )
+    ]
+    tone = _overall([component.badge.tone for component in components])
+    return Public(
+        title=shown.title,
+        tone=tone,
+        word=_WORDS[tone][0],
+        sentence=_WORDS[tone][1],
+        at=words.exact(now),
+        components=components,
+        days=DAYS,
+    )
+
+
+def state(shown: PublicPage, now: datetime) -> tuple[Tone, str]:
+    """Return the present state alone, for a badge; two queries."""
+    at_work = prober(now)
+    kinds: dict[str, list[Probe]] = {}
+    for probe in _probes(shown):
+        kinds.setdefault(probe.kind, []).append(probe)
+    tone = _overall([_tone(each, at_work, now) for each in kinds.values()])
+    return tone, _WORDS[tone][0]
+
+
+def _probes(shown: PublicPage) -> list[Probe]:
+    found = Probe.objects.select_related("gateway", "team").filter(enabled=True)
+    if shown.team_id is not None:
+        return list(found.filter(team=shown.team_id))
+    return list(found.filter(gateway=shown.gateway_id, kind__in=_OF_GATEWAY))
+
+
+def _component(
+    kind: str,
+    probes: Sequence[Probe],
+    probe_ids: Collection[int],
+    at_work: Prober,
+    now: datetime,
+) -> Component:
+    days = series(probe_ids, now - timedelta(days=DAYS - 1), now, DAYS, now)
+    tone = _tone(probes, at_work, now)
+    up_s = sum(day.up_s for day in days)
+    known_s = up_s + sum(day.down_s for day in days)
+    return Component(
+        name=_NAMES[kind],
+        badge=Badge(tone, _WORDS[tone][0]),
+        bars=_bars(days),
+        availability=words.percent(up_s / known_s if known_s else None),
+    )
+
+
+def _tone(probes: Sequence[Probe], at_work: Prober, now: datetime) -> Tone:
+    """Return how a component is: some of its probes failing is not all of them."""
+    states = [state_of(probe, at_work, now).state for probe in probes]
+    failing = states.count(State.FAILING) + states.count(State.HELD)
+    if failing:
+        return Tone.BAD if failing == len(states) else Tone.WARN
+    return Tone.OK if State.OK in states else Tone.UNKNOWN
+
+
+def _overall(tones: Collection[Tone]) -> Tone:
+    """Return the state of all: down only if everything is."""
+    if Tone.BAD in tones and set(tones) != {Tone.BAD}:
+        return Tone.WARN
+    return next((tone for tone in _WORST_FIRST if tone in tones), Tone.UNKNOWN)
+
+
+def _bars(days: Sequence[Summary]) -> Bars:
+    cells = [_cell(day) for day in days]
+    paths = []
+    for kind, tall in _HEIGHTS.items():
+        path = "".join(
+            f"M{place * _CELL} {_HEIGHT - tall}h{_CELL - _GAP}v{tall}h-{_CELL - _GAP}z"
+            for place, cell in enumerate(cells)
+            if cell == kind
+        )
+        if path:
+            paths.append((kind, path))
+    known = len(cells) - cells.count("none")
+    bad = cells.count("some") + cells.count("bad")
+    summary = f"Failures on {bad} of {words.count(known, 'day')} with results"
+    return Bars(len(cells) * _CELL - _GAP, _HEIGHT, paths, summary)
+
+
+# A day's height says it as well as its colour.
+_HEIGHTS = {"ok": 14, "some": 21, "bad": _HEIGHT, "none": 4}
+
+
+def _cell(day: Summary) -> str:
+    if day.availability is None:
+        return "none"
+    if day.availability == 1:
+        return "ok"
+    return "bad" if 1 - day.availability >= _MOSTLY else "some"
