@@ -44,6 +44,7 @@ _OBSOLETE = timedelta(hours=1)
 _DIGESTS_AN_HOUR = 4
 _BETWEEN_DIGESTS = timedelta(hours=1) / _DIGESTS_AN_HOUR
 
+_STOPS_TEAM = (RuleKind.TEAM_STATE, RuleKind.AUTH_FAILED)
 _OUTAGE = (RuleKind.ERROR_RATE, RuleKind.BREAKER_OPEN, RuleKind.GATEWAY_DOWN)
 
 
@@ -272,7 +273,7 @@ def _is_unfolding(gateway_id: int, hold: timedelta, now: datetime) -> bool:
         period_s__lte=hold.total_seconds(),
     )
     of_probes = incidents.filter(probe__isnull=False).values("probe")
-    of_teams = incidents.filter(kind=RuleKind.TEAM_STATE).values("team")
+    of_teams = incidents.filter(kind__in=_STOPS_TEAM).values("team")
     told = Q(pk__in=of_probes) | Q(team__isnull=False, team__in=of_teams)
     return begun.exclude(told).exists()
 

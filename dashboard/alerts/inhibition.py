@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-_OUTAGE_OF_A_TEAM = frozenset({"suspended", "paused", "key_refused"})
+_STOPPED = frozenset({"suspended", "paused"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,50 +15,44 @@ class Open:
     level: str
     gateway_id: int
     team_id: int | None
+    probe_id: int | None = None
     endpoints: frozenset[str] = frozenset()
     told: bool = False
+
+
+Relation = Callable[[Open, Open], bool]
 
 
 def inhibitor(one: Open, incidents: Iterable[Open]) -> Open | None:
     """Return the incident that speaks for `one`, the greatest of them; None for none.
 
-    No chain of inhibitions is a circle: gateway_down > team_state > breaker_open and
-    error_rate, and of the last two of one endpoint the one that people were told of
-    first speaks for the other, the breaker if none was. Credits that are gone need no
-    forecast.
+    Between a breaker and the errors of its endpoint the one that people were told of
+    first speaks for the other, the breaker if none was.
     """
     found = [other for other in incidents if _speaks_for(other, one)]
-    return max(found, key=lambda other: (_RANK[other.kind], -other.pk), default=None)
-
-
-_RANK = {
-    "gateway_down": 3,
-    "team_state": 2,
-    "breaker_open": 1,
-    "error_rate": 0,
-    "credits": 1,
-    "credits_forecast": 0,
-    "certificate": 0,
-    "no_data": 0,
-}
+    return max(found, key=lambda other: (RANKS[other.kind], -other.pk), default=None)
 
 
 def _speaks_for(greater: Open, one: Open) -> bool:
     if greater.pk == one.pk or greater.gateway_id != one.gateway_id:
         return False
-    return _RELATIONS.get((greater.kind, one.kind), _never)(greater, one)
+    if (greater.kind, one.kind) == _ERRORS_AND_BREAKER:
+        return _same_endpoint(one, greater) and _told_first(greater, one)
+    if (one.kind, greater.kind) == _ERRORS_AND_BREAKER and _told_first(one, greater):
+        return False
+    return RELATIONS.get((greater.kind, one.kind), _never)(greater, one)
 
 
-def _same_cause(breaker: Open, errors: Open) -> bool:
-    """Say whether the errors are of the breaker's endpoint; a host's has all."""
+def _told_first(one: Open, other: Open) -> bool:
+    return one.told and not other.told
+
+
+def _same_endpoint(breaker: Open, one: Open) -> bool:
+    """Say whether an incident is of the breaker's endpoint; a host's has all."""
     if not breaker.endpoints:
         return True
-    same_team = breaker.team_id == errors.team_id
-    return same_team and bool(breaker.endpoints & errors.endpoints)
-
-
-def _told_first(errors: Open, breaker: Open) -> bool:
-    return errors.told and not breaker.told
+    same_team = breaker.team_id == one.team_id
+    return same_team and bool(breaker.endpoints & one.endpoints)
 
 
 def _always(greater: Open, one: Open) -> bool:
@@ -69,29 +63,67 @@ def _never(greater: Open, one: Open) -> bool:
     return False
 
 
-def _team_stopped(state: Open, one: Open) -> bool:
-    return state.level in _OUTAGE_OF_A_TEAM and state.team_id == one.team_id
+def _same_team(greater: Open, one: Open) -> bool:
+    return greater.team_id is not None and greater.team_id == one.team_id
 
 
-def _gone(left: Open, forecast: Open) -> bool:
-    return left.level == "exhausted" and left.team_id == forecast.team_id
+def _same_probe(greater: Open, one: Open) -> bool:
+    return greater.probe_id is not None and greater.probe_id == one.probe_id
 
 
-def _breaker_explains(breaker: Open, errors: Open) -> bool:
-    return _same_cause(breaker, errors) and not _told_first(errors, breaker)
+def _stopped(state: Open, one: Open) -> bool:
+    return state.level in _STOPPED and _same_team(state, one)
 
 
-def _errors_explain(errors: Open, breaker: Open) -> bool:
-    return _same_cause(breaker, errors) and _told_first(errors, breaker)
+def _gone(left: Open, one: Open) -> bool:
+    return left.level == "exhausted" and _same_team(left, one)
 
 
-# (what speaks, for what) -> when it does.
-_RELATIONS: Mapping[tuple[str, str], Callable[[Open, Open], bool]] = {
-    ("gateway_down", "error_rate"): _always,
-    ("gateway_down", "breaker_open"): _always,
-    ("team_state", "error_rate"): _team_stopped,
-    ("team_state", "breaker_open"): _team_stopped,
-    ("breaker_open", "error_rate"): _breaker_explains,
-    ("error_rate", "breaker_open"): _errors_explain,
+_ERRORS_AND_BREAKER = ("error_rate", "breaker_open")
+_OF_A_PROBE = ("error_rate", "latency", "burn_rate", "breaker_open")
+# (what speaks, for what) -> when it does. The levels of one kind, credits low, critical
+# and exhausted, are one incident, so that they need no line here.
+RELATIONS: Mapping[tuple[str, str], Relation] = {
+    **{("gateway_down", kind): _always for kind in _OF_A_PROBE},
+    **{("gateway_down", kind): _always for kind in ("credits_unknown",)},
+    **{("team_state", kind): _stopped for kind in _OF_A_PROBE},
+    ("team_state", "credits_unknown"): _stopped,
+    ("team_state", "auth_failed"): _stopped,
+    **{("auth_failed", kind): _same_team for kind in _OF_A_PROBE},
+    ("auth_failed", "credits_unknown"): _same_team,
+    ("breaker_open", "error_rate"): _same_endpoint,
+    ("breaker_open", "latency"): _same_endpoint,
+    ("breaker_open", "burn_rate"): _same_endpoint,
+    ("error_rate", "latency"): _same_probe,
+    ("error_rate", "burn_rate"): _same_probe,
     ("credits", "credits_forecast"): _gone,
+    ("credits", "credits_spike"): _gone,
 }
+
+
+def ranks(relations: Iterable[tuple[str, str]]) -> dict[str, int]:
+    """Return how great each kind is: greater than all that it may speak for.
+
+    Raises ValueError for a circle, in which nobody would be told anything.
+    """
+    below: dict[str, set[str]] = {}
+    for greater, lesser in relations:
+        below.setdefault(greater, set()).add(lesser)
+        below.setdefault(lesser, set())
+    found: dict[str, int] = {}
+
+    def rank(kind: str, above: tuple[str, ...]) -> int:
+        if kind in above:
+            circle = " > ".join([*above[above.index(kind) :], kind])
+            raise ValueError(f"these alarms speak for each other: {circle}")
+        if kind not in found:
+            ranks_below = [rank(each, (*above, kind)) for each in sorted(below[kind])]
+            found[kind] = max(ranks_below, default=-1) + 1
+        return found[kind]
+
+    for kind in sorted(below):
+        rank(kind, ())
+    return found
+
+
+RANKS = ranks(RELATIONS)

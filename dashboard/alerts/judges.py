@@ -3,16 +3,21 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from dashboard.alerts import rules, targets
+from dashboard.alerts import rules, silences, targets
+from dashboard.alerts.hindsight import SlowFacts
 from dashboard.alerts.models import Incident, RuleKind
 from dashboard.alerts.rules import Limits, Verdict
 from dashboard.alerts.situation import Situation
 from dashboard.alerts.targets import Target
+from dashboard.lib import histogram
 from dashboard.probes.kinds import CHEAP
 from dashboard.probes.models import Probe, ProbeKind
 from dashboard.probes.queries import BreakerView
+from dashboard.probes.services import deadline_s, period_now_s
+from dashboard.probes.taxonomy import TIMED_OUT
+from dashboard.rollups.tally import Tally
 from dashboard.teams.models import CreditReading, Gateway, Team
-from dashboard.teams.queries import Burn, burns
+from dashboard.teams.queries import Burn
 
 _TELL_CREDITS = frozenset({ProbeKind.TEAM_STATUS, ProbeKind.BALANCE})
 _STALE_AFTER_RUNS = 3
@@ -40,20 +45,79 @@ def cases(known: Situation) -> Iterator[Case]:
             teams.setdefault(probe.team.pk, (probe.team, []))[1].append(probe)
     for team, probes in teams.values():
         yield _team_state(known, team, probes)
+        yield _auth_failed(known, team, probes)
         yield _credits(known, team, probes)
+        yield _credits_unknown(known, team, probes)
     gateways = {probe.gateway.pk: probe.gateway for probe in known.probes}
     for gateway in gateways.values():
         yield _certificate(known, gateway)
     yield from _breakers(known)
 
 
-def slow_cases(known: Situation) -> Iterator[Case]:
-    """Yield what looks at a whole day and changes slowly."""
+def slow_cases(known: Situation, facts: SlowFacts) -> Iterator[Case]:
+    """Yield what looks far back and changes slowly."""
+    for probe in known.probes:
+        if probe.pk in facts.windows_s:
+            yield _latency(known, facts, probe)
+        if probe.pk in facts.counts:
+            yield _burn_rate(known, facts, probe)
     teams = {p.team.pk: p for p in known.probes if p.team is not None}
-    paces = burns(teams, known.now)
     for pk, probe in teams.items():
         assert probe.team is not None
-        yield _forecast(known, probe.team, probe.gateway, paces.get(pk))
+        yield _forecast(known, probe.team, probe.gateway, facts.paces.get(pk))
+        yield _credits_spike(known, facts, probe.team, probe.gateway)
+
+
+def _latency(known: Situation, facts: SlowFacts, probe: Probe) -> Case:
+    def judge(limits: Limits, incident: Incident | None) -> Verdict:
+        # Half of its deadline where the rule names no limit.
+        limit_ms = limits.warn_at or limits.critical_at or deadline_s(probe) * 500
+        return rules.latency(
+            slowness(facts.tallies[probe.pk], limit_ms),
+            limit_ms,
+            limits,
+            known.now,
+            window_s=facts.windows_s[probe.pk],
+            is_open=incident is not None,
+        )
+
+    return Case(targets.of_probe(RuleKind.LATENCY, probe), judge)
+
+
+def slowness(seen: Tally, limit_ms: float) -> rules.Slowness:
+    """Count what was slow in a tally: what timed out is, whatever its limit was."""
+    timed_out = sum(seen.classes[name] for name in TIMED_OUT)
+    good = seen.ok_histogram
+    p50, p95, p99 = (histogram.quantile(good, q) for q in (0.5, 0.95, 0.99))
+    return rules.Slowness(
+        samples=histogram.count(good) + timed_out,
+        slow=histogram.above(good, limit_ms * 1000) + timed_out,
+        nearly=histogram.above(good, limit_ms * 1000 * rules.CLEARS_AT) + timed_out,
+        timed_out=timed_out,
+        p50_ms=p50 and p50 / 1000,
+        p95_ms=p95 and p95 / 1000,
+        p99_ms=p99 and p99 / 1000,
+    )
+
+
+def _burn_rate(known: Situation, facts: SlowFacts, probe: Probe) -> Case:
+    def judge(limits: Limits, incident: Incident | None) -> Verdict:
+        return rules.burn_rate(facts.counts[probe.pk], limits, known.now)
+
+    return Case(targets.of_probe(RuleKind.BURN_RATE, probe), judge)
+
+
+def _credits_spike(
+    known: Situation, facts: SlowFacts, team: Team, gateway: Gateway
+) -> Case:
+    def judge(limits: Limits, incident: Incident | None) -> Verdict:
+        if team.pk not in facts.paces:
+            return rules.HOLD
+        spending = facts.spending.get(team.pk)
+        is_open = incident is not None
+        return rules.credits_spike(spending, limits, known.now, is_open=is_open)
+
+    return Case(targets.of_team(RuleKind.CREDITS_SPIKE, team, gateway), judge)
 
 
 def _forecast(
@@ -76,7 +140,10 @@ def _forecast(
 
 def _no_data(known: Situation, probe: Probe) -> Case:
     def judge(limits: Limits, incident: Incident | None) -> Verdict:
-        silence = rules.Silence(probe.last_at, probe.late_since, probe.period_s)
+        if silences.in_maintenance(known.silences, probe):
+            return rules.HOLD
+        period_s = period_now_s(probe)
+        silence = rules.Silence(probe.last_at, probe.late_since, period_s)
         return rules.no_data(silence, known.now)
 
     return Case(targets.of_probe(RuleKind.NO_DATA, probe), judge)
@@ -91,8 +158,13 @@ def _certificate(known: Situation, gateway: Gateway) -> Case:
 
 def _error_rate(known: Situation, probe: Probe) -> Case:
     def judge(limits: Limits, incident: Incident | None) -> Verdict:
-        window_s = known.windows_s[probe.pk]
-        return rules.error_rate(known.samples[probe.pk], limits, window_s, known.now)
+        return rules.error_rate(
+            known.samples[probe.pk],
+            limits,
+            known.windows_s[probe.pk],
+            known.now,
+            known.past.get(probe.pk),
+        )
 
     return Case(targets.of_probe(RuleKind.ERROR_RATE, probe), judge)
 
@@ -116,19 +188,54 @@ def _team_state(known: Situation, team: Team, probes: list[Probe]) -> Case:
     return Case(target, judge)
 
 
+def _auth_failed(known: Situation, team: Team, probes: list[Probe]) -> Case:
+    def judge(limits: Limits, incident: Incident | None) -> Verdict:
+        outcomes = [known.samples[probe.pk] for probe in probes]
+        return rules.auth_failed(outcomes, team.key_set_at, limits, known.now)
+
+    target = targets.of_team(RuleKind.AUTH_FAILED, team, probes[0].gateway)
+    return Case(target, judge)
+
+
 def _credits(known: Situation, team: Team, probes: list[Probe]) -> Case:
     def judge(limits: Limits, incident: Incident | None) -> Verdict:
         reading = known.readings.get(team.pk)
-        periods = [p.period_s for p in probes if p.kind in _TELL_CREDITS]
         return rules.credits_left(
             _reading(reading) if reading else None,
             limits,
             _epoch(incident) if incident else None,
             known.now,
-            stale_after_s=_STALE_AFTER_RUNS * max(periods, default=0),
+            stale_after_s=_stale_after_s(probes),
         )
 
     return Case(targets.of_team(RuleKind.CREDITS, team, probes[0].gateway), judge)
+
+
+def _credits_unknown(known: Situation, team: Team, probes: list[Probe]) -> Case:
+    def judge(limits: Limits, incident: Incident | None) -> Verdict:
+        reading = known.readings.get(team.pk)
+        answers = 0
+        if reading is not None:
+            answers = sum(
+                not sample.bad and sample.at > reading.read_at
+                for probe in probes
+                if probe.kind in _TELL_CREDITS
+                for sample in known.samples[probe.pk]
+            )
+        return rules.credits_unknown(
+            _reading(reading) if reading else None,
+            answers,
+            _stale_after_s(probes),
+            known.now,
+        )
+
+    target = targets.of_team(RuleKind.CREDITS_UNKNOWN, team, probes[0].gateway)
+    return Case(target, judge)
+
+
+def _stale_after_s(probes: list[Probe]) -> int:
+    periods = [probe.period_s for probe in probes if probe.kind in _TELL_CREDITS]
+    return _STALE_AFTER_RUNS * max(periods, default=0)
 
 
 def _reading(reading: CreditReading) -> rules.Credits:
@@ -156,6 +263,7 @@ def _breakers(known: Situation) -> Iterator[Case]:
 
 
 def _breaker(known: Situation, view: BreakerView) -> Case:
+    target = targets.of_breaker(view)
     sight = rules.BreakerSight(
         state=view.state,
         endpoint=view.endpoint,
@@ -163,9 +271,10 @@ def _breaker(known: Situation, view: BreakerView) -> Case:
         opened_at=view.opened_at,
         next_try_at=view.next_try_at,
         reason=view.reason,
+        openings=known.openings.get((view.gateway.pk, view.key), 1),
     )
 
     def judge(limits: Limits, incident: Incident | None) -> Verdict:
         return rules.breaker_open(sight, limits, known.now)
 
-    return Case(targets.of_breaker(view), judge)
+    return Case(target, judge)

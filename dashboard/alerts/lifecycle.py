@@ -10,10 +10,11 @@ from datetime import datetime, timedelta
 
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
+from django.db.models import Q
 
 from dashboard.alerts import outbox
-from dashboard.alerts.models import Event, EventKind, Incident, Rule, RuleKind
-from dashboard.alerts.rules import Evidence, Verdict, is_worse
+from dashboard.alerts.models import Event, EventKind, Incident, Pending, Rule, RuleKind
+from dashboard.alerts.rules import CALM, MOST_CHANGES, Evidence, Verdict, is_worse
 from dashboard.alerts.targets import Target
 
 # How often the numbers of a firing incident are written anew.
@@ -21,13 +22,20 @@ _REFRESH = timedelta(seconds=10)
 _SUMMARY_LENGTH = 300
 _TEXT_LENGTH = 1000
 # While such an incident eases, the worst numbers stay.
-_TOLD_AT_WORST = (RuleKind.ERROR_RATE, RuleKind.GATEWAY_DOWN)
+_TOLD_AT_WORST = (
+    RuleKind.ERROR_RATE,
+    RuleKind.GATEWAY_DOWN,
+    RuleKind.LATENCY,
+    RuleKind.BURN_RATE,
+)
+_FLAPS = "; it comes and goes, and is quiet until it is calm for 30 min"
 
 
 def open_incident(
     target: Target, rule: Rule, verdict: Verdict, now: datetime
 ) -> Incident | None:
     """Open an incident; None when another evaluator opened it first."""
+    flapping_since = now if _flaps(target.identity, now) else None
     try:
         with transaction.atomic():
             incident = Incident.objects.create(
@@ -40,12 +48,76 @@ def open_incident(
                 severity=verdict.severity,
                 level=verdict.level,
                 opened_at=now,
-                **_numbers(target, verdict, now),
+                flapping_since=flapping_since,
+                **_numbers(target, verdict, now, flaps=flapping_since is not None),
             )
             note(incident, EventKind.OPENED, now, verdict.text)
+            if flapping_since:
+                note(incident, EventKind.FLAPPING, now)
+            forget(target.identity)
             return incident
     except IntegrityError:
         return None
+
+
+def _flaps(identity: str, now: datetime) -> bool:
+    """Say whether one more opening is too much of a change for the last half hour."""
+    recent = now - CALM
+    before = Incident.objects.filter(
+        Q(opened_at__gt=recent) | Q(resolved_at__gt=recent), identity=identity
+    ).values_list("opened_at", "resolved_at")
+    changes = sum(
+        at is not None and at > recent for moments in before for at in moments
+    )
+    return changes + 1 > MOST_CHANGES
+
+
+def wait(identity: str, now: datetime) -> None:
+    """Note that a rule holds from now on, for a target that is not firing yet."""
+    Pending.objects.get_or_create(identity=identity, defaults={"since": now})
+
+
+def forget(identity: str) -> None:
+    """Note that a rule holds no longer, or has held long enough."""
+    Pending.objects.filter(identity=identity).delete()
+
+
+def ease(incident: Incident, now: datetime) -> None:
+    """Note that an open incident has been good since now."""
+    _change(incident, {"clear_since": now, **_flapped(incident, now)})
+
+
+def worsen(incident: Incident, now: datetime) -> None:
+    """Note that an open incident is good no longer."""
+    _change(incident, {"clear_since": None, **_flapped(incident, now)})
+
+
+def fire_on(incident: Incident, now: datetime) -> None:
+    """Note that an open incident fires; one that came and went may be steady by now.
+
+    After half an hour of firing its quiet ends, and whoever knows of it is told so.
+    """
+    since = incident.flapping_since
+    if incident.clear_since is not None:
+        worsen(incident, now)
+    elif since is not None and now - since >= CALM:
+        _steady(incident, now)
+
+
+def _steady(incident: Incident, now: datetime) -> None:
+    _change(incident, {"flapping_since": None})
+    note(incident, EventKind.STEADY, now)
+    outbox.queue_reminder(incident, outbox.next_number(incident), now)
+
+
+def _flapped(incident: Incident, now: datetime) -> dict[str, object]:
+    return {"flapping_since": now} if incident.flapping_since else {}
+
+
+def _change(incident: Incident, fields: Mapping[str, object]) -> None:
+    Incident.objects.filter(pk=incident.pk, resolved_at=None).update(**fields)
+    for name, value in fields.items():
+        setattr(incident, name, value)
 
 
 @transaction.atomic
@@ -86,10 +158,11 @@ def _refreshed(
     eases = before is not None and verdict.value is not None and verdict.value < before
     if eases and incident.kind in _TOLD_AT_WORST and incident.level == verdict.level:
         return {"evaluated_at": now}
-    numbers = _numbers(target, verdict, now)
+    flaps = incident.flapping_since is not None
+    numbers = _numbers(target, verdict, now, flaps=flaps)
     since = incident.evidence.get("since")
     if since:
-        numbers["evidence"] = {**_evidence(verdict), "since": since}
+        numbers["evidence"] = {**_evidence(verdict, flaps=flaps), "since": since}
     return numbers
 
 
@@ -126,6 +199,7 @@ def remind(incidents: Iterable[Incident], now: datetime) -> None:
         incident
         for incident in incidents
         if incident.acknowledged_at is None
+        and incident.flapping_since is None
         and incident.inhibited_by_id is None
         and incident.silence_id is None
     ]
@@ -148,20 +222,23 @@ def note(
     )
 
 
-def _numbers(target: Target, verdict: Verdict, now: datetime) -> dict[str, object]:
+def _numbers(
+    target: Target, verdict: Verdict, now: datetime, *, flaps: bool
+) -> dict[str, object]:
     return {
         "summary": f"{target.name}: {verdict.text}"[:_SUMMARY_LENGTH],
         "value": verdict.value,
         "limit": verdict.limit,
         "samples": verdict.samples,
         "error_class": verdict.error_class,
-        "evidence": _evidence(verdict),
+        "evidence": _evidence(verdict, flaps=flaps),
         "evaluated_at": now,
     }
 
 
-def _evidence(verdict: Verdict) -> dict[str, object]:
-    return {"text": verdict.text, **as_json(verdict.evidence)}
+def _evidence(verdict: Verdict, *, flaps: bool) -> dict[str, object]:
+    text = f"{verdict.text}{_FLAPS}" if flaps else verdict.text
+    return {"text": text, **as_json(verdict.evidence)}
 
 
 def as_json(evidence: Evidence) -> dict[str, object]:

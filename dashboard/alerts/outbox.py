@@ -97,6 +97,12 @@ def due_reminders(incidents: Iterable[Incident], now: datetime) -> dict[int, int
     }
 
 
+def next_number(incident: Incident) -> int:
+    """Return the number of the incident's next reminder."""
+    before = Notification.objects.filter(incident=incident).aggregate(n=Max("number"))
+    return (before["n"] or 0) + 1
+
+
 def queue_reminder(incident: Incident, number: int, now: datetime) -> None:
     """Tell those who know of the incident that it still lasts."""
     _queue(incident, Change.REPEATED, _knowing(incident), now, number=number)

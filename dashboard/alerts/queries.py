@@ -1,4 +1,4 @@
-"""Read the outbox."""
+"""Read the outbox, and which rules fail."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -6,7 +6,7 @@ from datetime import datetime
 from django.conf import settings
 from django.db.models import Count, Min
 
-from dashboard.alerts.models import Channel, Delivery, Notification, Recipient
+from dashboard.alerts.models import Channel, Delivery, Notification, Recipient, Rule
 from dashboard.alerts.recipients import first_administrator
 
 
@@ -36,3 +36,8 @@ def outbox_state(now: datetime) -> OutboxState:
         and not first_administrator()
         and not Channel.objects.filter(enabled=True).exists(),
     )
+
+
+def broken_rules() -> list[Rule]:
+    """Return the rules that could not be judged the last time, and so tell nothing."""
+    return list(Rule.objects.filter(enabled=True, failed_at__isnull=False))

@@ -1,6 +1,6 @@
 """Which rule judges what, and the rules that a new installation begins with."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 
 from django.conf import settings
 
@@ -19,7 +19,7 @@ DEFAULTS: Mapping[str, dict[str, object]] = {
     "Team suspended or paused": {"kind": RuleKind.TEAM_STATE},
     # One step only: a second mail of an outage that is already known helps nobody.
     "Error-rate spike": {"kind": RuleKind.ERROR_RATE, "critical_at": 0.2},
-    "Breaker open": {"kind": RuleKind.BREAKER_OPEN, "for_s": 60},
+    "Breaker open": {"kind": RuleKind.BREAKER_OPEN, "for_s": 60, "keep_s": 300},
     "Gateway down": {
         "kind": RuleKind.GATEWAY_DOWN,
         "min_bad": 3,
@@ -36,11 +36,41 @@ DEFAULTS: Mapping[str, dict[str, object]] = {
         "critical_at": 7,
     },
     "No data": {"kind": RuleKind.NO_DATA},
+    "Key refused": {"kind": RuleKind.AUTH_FAILED},
+    # Judged once a minute: above twice in a row, below three times.
+    "Slow answers": {
+        "kind": RuleKind.LATENCY,
+        "window_s": 1800,
+        "min_samples": 20,
+        "for_s": 45,
+        "keep_s": 100,
+    },
+    "Credits spent fast": {"kind": RuleKind.CREDITS_SPIKE, "warn_at": 3},
+    "Credits unknown": {"kind": RuleKind.CREDITS_UNKNOWN},
+    # Only who has an objective can want it: one run in a hundred may fail.
+    "Error budget burns": {
+        "kind": RuleKind.BURN_RATE,
+        "enabled": False,
+        "objective": 0.99,
+        "min_samples": 30,
+    },
 }
+# What looks far back is judged once a minute, the others with each flush.
+SLOW_KINDS = frozenset(
+    {
+        RuleKind.CREDITS_FORECAST,
+        RuleKind.LATENCY,
+        RuleKind.BURN_RATE,
+        RuleKind.CREDITS_SPIKE,
+    }
+)
+# These rules know for themselves since when they have held.
+SELF_TIMED = frozenset({RuleKind.BREAKER_OPEN})
 # Probes of the demo run every few seconds, and its faults last a minute or two.
 _DEMO: Mapping[str, dict[str, object]] = {
     "Error-rate spike": {"window_s": 60},
-    "Breaker open": {"for_s": 15},
+    "Breaker open": {"for_s": 15, "keep_s": 0},
+    "Slow answers": {"window_s": 300},
 }
 
 
@@ -61,6 +91,8 @@ def limits_of(rule: Rule) -> Limits:
         min_bad=rule.min_bad,
         for_s=rule.for_s,
         clear_after=rule.clear_after,
+        of_last=rule.of_last,
+        objective=rule.objective,
     )
 
 
@@ -76,6 +108,29 @@ class RuleBook:
         """Return the rule that judges `target`; None when it is not watched."""
         rules = self._rules.get(target.kind, [])
         return next((rule for rule in rules if _covers(rule, target)), None)
+
+    def has(self, kind: RuleKind) -> bool:
+        return kind in self._rules
+
+    def forgive(self, kinds: Container[str], but: Container[int]) -> None:
+        """Note that the rules of these kinds were judged without an error."""
+        mended = [
+            rule.pk
+            for kind, rules in self._rules.items()
+            for rule in rules
+            if kind in kinds and rule.failed_at is not None and rule.pk not in but
+        ]
+        if mended:
+            Rule.objects.filter(pk__in=mended).update(failed_at=None, failure="")
+
+    def waits(self, *, but: Container[str]) -> bool:
+        """Say whether some rule must hold for a time, of other kinds than `but`."""
+        return any(
+            rule.for_s > 0
+            for kind, rules in self._rules.items()
+            if kind not in but and kind not in SELF_TIMED
+            for rule in rules
+        )
 
 
 def enabled_rules() -> RuleBook:

@@ -1,21 +1,44 @@
 """Judge what is known, and write what changed: incidents and their notifications."""
 
 import logging
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from django.db import InterfaceError, OperationalError, transaction
 
 from dashboard.alerts import lifecycle, outbox, silences
+from dashboard.alerts.hindsight import slow_facts
 from dashboard.alerts.inhibition import Open, inhibitor
 from dashboard.alerts.judges import Case, cases, slow_cases
-from dashboard.alerts.models import EventKind, Incident, Rule, RuleKind, Silence
-from dashboard.alerts.rulebook import install_default_rules, limits_of
-from dashboard.alerts.rules import Step, Verdict, is_late, is_worse
-from dashboard.alerts.situation import Situation, load
+from dashboard.alerts.models import (
+    EventKind,
+    Incident,
+    Pending,
+    Rule,
+    RuleKind,
+    Silence,
+)
+from dashboard.alerts.rulebook import (
+    SELF_TIMED,
+    SLOW_KINDS,
+    install_default_rules,
+    limits_of,
+)
+from dashboard.alerts.rules import (
+    CALM,
+    Act,
+    Phase,
+    Step,
+    Verdict,
+    act,
+    is_late,
+    is_worse,
+)
+from dashboard.alerts.situation import Situation, load, load_all
 from dashboard.probes import services as probes
 from dashboard.probes.kinds import KINDS
-from dashboard.probes.models import Probe, ProbeKind
+from dashboard.probes.models import Heartbeat, Probe, ProbeKind
 
 logger = logging.getLogger(__name__)
 
@@ -23,7 +46,17 @@ logger = logging.getLogger(__name__)
 _CLOCK_SLACK = timedelta(seconds=5)
 # Three times what the tick leaves between two evaluations.
 _PAUSED_AFTER = timedelta(seconds=45)
-SLOW_KINDS = frozenset({RuleKind.CREDITS_FORECAST})
+_FAILURE_LENGTH = 200
+_FAST_KINDS = frozenset(RuleKind) - SLOW_KINDS
+
+
+@dataclass(slots=True)
+class Round:
+    """What one round judged: identities, what fires, and the rules that raised."""
+
+    watched: set[str] = field(default_factory=set)
+    firing: dict[str, Verdict] = field(default_factory=dict)
+    failures: dict[int, str] = field(default_factory=dict)
 
 
 @transaction.atomic
@@ -33,82 +66,197 @@ def evaluate(probe_ids: Collection[int], now: datetime) -> None:
     Called in the transaction that stored the probes' outcomes, after it brought their
     `last_at` and `last_error`, the readings and the breakers up to date.
     """
-    if probe_ids:
-        _judge(load(probe_ids, now), cases)
+    if not probe_ids:
+        return
+    known = load(probe_ids, now)
+    waits = known.pending or any(incident.clear_since for incident in known.incidents)
+    if waits and _paused(_last_beat(), now):
+        _count_anew(known, now)
+    if _is_credible(known):
+        _judge(known, cases(known))
 
 
 @transaction.atomic
 def evaluate_all(now: datetime) -> None:
     """Judge everything, and end the incidents of what is no longer watched."""
-    _find_late(now)
+    before = probes.beat("evaluate", now)
+    if before is not None and now < before - _CLOCK_SLACK:
+        logger.warning("evaluate.clock_went_back", extra={"now": now, "before": before})
+        Incident.objects.filter(resolved_at=None, evaluated_at__gt=now).update(
+            evaluated_at=now
+        )
+        _restart_waits(now)
+        return
+    paused = _paused(before, now)
+    _find_late(now, paused=paused)
     known = load(None, now)
-    _end_unwatched(known, _judge(known, cases), SLOW_KINDS)
+    if paused:
+        _count_anew(known, now)
+    if not _is_credible(known):
+        return
+    _finish(known, _judge(known, cases(known)), _FAST_KINDS)
     lifecycle.remind(Incident.objects.filter(resolved_at=None), now)
 
 
 @transaction.atomic
 def evaluate_slow(now: datetime) -> None:
-    """Judge what looks at a whole day; every few minutes is enough."""
-    known = load(None, now)
-    others = [kind for kind in RuleKind if kind not in SLOW_KINDS]
-    _end_unwatched(known, _judge(known, slow_cases), others)
+    """Judge what looks far back; once a minute is enough."""
+    known = load_all(now)
+    if _is_credible(known):
+        facts = slow_facts(known.book, known.probes, now)
+        _finish(known, _judge(known, slow_cases(known, facts)), SLOW_KINDS)
 
 
-def _find_late(now: datetime) -> None:
+def _last_beat() -> datetime | None:
+    beats = Heartbeat.objects.filter(name="evaluate")
+    return beats.values_list("beat_at", flat=True).first()
+
+
+def _paused(before: datetime | None, now: datetime) -> bool:
+    return before is None or now - before > _PAUSED_AFTER
+
+
+def _count_anew(known: Situation, now: datetime) -> None:
+    """Let what is pending, or easing, wait again in full: a pause is no evidence."""
+    _restart_waits(now)
+    for waiting in known.pending.values():
+        waiting.since = now
+    for incident in known.incidents:
+        incident.clear_since = incident.clear_since and now
+
+
+def _restart_waits(now: datetime) -> None:
+    Pending.objects.update(since=now)
+    Incident.objects.filter(resolved_at=None, clear_since__isnull=False).update(
+        clear_since=now
+    )
+
+
+def _find_late(now: datetime, *, paused: bool) -> None:
     """Note which results are late; time in which nothing ran is no evidence."""
-    before = probes.beat("evaluate", now)
-    if before is None or now - before > _PAUSED_AFTER:
+    if paused:
         probes.forgive_late(now)
-    rows = Probe.objects.filter(enabled=True, late_since=None)
+    rows = Probe.objects.filter(enabled=True, late_since=None).select_related("team")
     late = [
-        pk
-        for pk, last_at, period_s in rows.values_list("pk", "last_at", "period_s")
-        if is_late(last_at, period_s, now)
+        probe.pk
+        for probe in rows
+        if is_late(probe.last_at, probes.period_now_s(probe), now)
     ]
     if late:
         probes.note_late(late, now)
 
 
-def _judge(known: Situation, found: Callable[[Situation], Iterator[Case]]) -> set[str]:
-    """Return the identities that some rule watches."""
+def _is_credible(known: Situation) -> bool:
+    """Say whether the clock has not gone back; if it has, this round decides nothing."""
     ahead = known.now + _CLOCK_SLACK
-    if any(incident.evaluated_at > ahead for incident in known.incidents):
-        logger.warning("evaluate.clock_went_back", extra={"now": known.now})
-        return {incident.identity for incident in known.incidents}
+    if all(incident.evaluated_at <= ahead for incident in known.incidents):
+        return True
+    logger.warning("evaluate.clock_went_back", extra={"now": known.now})
+    return False
+
+
+def _judge(known: Situation, found: Iterator[Case]) -> Round:
     by_identity = known.by_identity
-    firing: dict[str, Verdict] = {}
-    watched = set()
-    for case in found(known):
+    done = Round()
+    for case in found:
         identity = case.target.identity
         rule = known.book.rule_for(case.target)
         if rule is None:
             continue
-        watched.add(identity)
+        done.watched.add(identity)
+        incident = by_identity.get(identity)
         try:
-            verdict = _apply(case, rule, by_identity.get(identity), known.now)
+            verdict = case.judge(limits_of(rule), incident)
+            _apply(case, rule, verdict, incident, known)
         except (OperationalError, InterfaceError):
             raise
-        except Exception:
+        except Exception as error:
             # One broken rule must not stop the others; the next round tries again.
             logger.exception(
                 "rule_error", extra={"rule": rule.name, "identity": identity}
             )
+            # Only its name: its text may hold anything.
+            done.failures[rule.pk] = f"{type(error).__name__} judging {identity}"
             continue
         if verdict.step is Step.FIRE:
-            firing[identity] = verdict
-    _speak(known, firing)
-    return watched
+            done.firing[identity] = verdict
+    _note_failures(known, done.failures)
+    _speak(known, done.firing)
+    return done
 
 
-def _apply(case: Case, rule: Rule, incident: Incident | None, now: datetime) -> Verdict:
-    verdict = case.judge(limits_of(rule), incident)
-    if verdict.step is Step.FIRE and incident is None:
-        lifecycle.open_incident(case.target, rule, verdict, now)
-    elif verdict.step is Step.FIRE and incident is not None:
-        lifecycle.keep(incident, case.target, verdict, now)
-    elif verdict.step is Step.CLEAR and incident is not None:
-        lifecycle.resolve(incident, now)
-    return verdict
+def _apply(
+    case: Case,
+    rule: Rule,
+    verdict: Verdict,
+    incident: Incident | None,
+    known: Situation,
+) -> None:
+    """Do what the verdict does to the target's incident, or to what is pending."""
+    if incident is None:
+        _apply_closed(case, rule, verdict, known)
+    else:
+        _apply_open(case, rule, verdict, incident, known.now)
+
+
+def _apply_closed(case: Case, rule: Rule, verdict: Verdict, known: Situation) -> None:
+    identity, now = case.target.identity, known.now
+    waiting = known.pending.get(identity)
+    phase = Phase(since=waiting.since if waiting else None)
+    match act(verdict.step, phase, 0 if rule.kind in SELF_TIMED else rule.for_s, now):
+        case Act.OPEN:
+            lifecycle.open_incident(case.target, rule, verdict, now)
+        case Act.WAIT if phase.since is None:
+            lifecycle.wait(identity, now)
+        case Act.FORGET:
+            lifecycle.forget(identity)
+        case _:
+            pass
+
+
+def _apply_open(
+    case: Case, rule: Rule, verdict: Verdict, incident: Incident, now: datetime
+) -> None:
+    phase = Phase(is_open=True, since=incident.clear_since)
+    calm_s = CALM.total_seconds() if incident.flapping_since else 0
+    match act(verdict.step, phase, max(rule.keep_s, calm_s), now):
+        case Act.KEEP:
+            lifecycle.fire_on(incident, now)
+            lifecycle.keep(incident, case.target, verdict, now)
+        case Act.EASE if phase.since is None:
+            lifecycle.ease(incident, now)
+        case Act.FORGET:
+            lifecycle.worsen(incident, now)
+        case Act.RESOLVE:
+            lifecycle.resolve(incident, now)
+        case _:
+            pass
+
+
+def _note_failures(known: Situation, failures: Mapping[int, str]) -> None:
+    """Keep which rules could not be judged, for the pages to show."""
+    for rule_id, failure in failures.items():
+        Rule.objects.filter(pk=rule_id).update(
+            failed_at=known.now, failure=failure[:_FAILURE_LENGTH]
+        )
+
+
+def _finish(known: Situation, done: Round, kinds: Collection[str]) -> None:
+    """End what no rule of these kinds judges any more, and forget what needs no memory.
+
+    The probe, the team or the rule of such an incident was taken away.
+    """
+    for incident in known.incidents:
+        if incident.kind in kinds and incident.identity not in done.watched:
+            lifecycle.resolve(incident, known.now)
+    needless = [
+        identity
+        for identity in known.pending
+        if identity.split(":")[0] in kinds and identity not in done.watched
+    ]
+    if needless:
+        Pending.objects.filter(identity__in=needless).delete()
+    known.book.forgive(kinds, but=done.failures)
 
 
 def _speak(known: Situation, firing: Mapping[str, Verdict]) -> None:
@@ -125,9 +273,9 @@ def _speak(known: Situation, firing: Mapping[str, Verdict]) -> None:
             resolved_at=None, gateway__in=gateway_ids
         ).select_related("probe", "team", "gateway", "inhibited_by")
     )
+    silenced = silences.active(known.now)
     told = outbox.told(incidents)
     waiting = outbox.queued_or_dead(incidents)
-    silenced = silences.active(known.now)
     views = [_open(incident, told=incident.pk in told) for incident in incidents]
     for incident, view in zip(incidents, views, strict=True):
         greater = inhibitor(view, views)
@@ -190,6 +338,7 @@ def _open(incident: Incident, *, told: bool) -> Open:
         level=incident.level,
         gateway_id=incident.gateway_id,
         team_id=incident.team_id,
+        probe_id=incident.probe_id,
         endpoints=_endpoints(incident),
         told=told,
     )
@@ -201,18 +350,6 @@ def _endpoints(incident: Incident) -> frozenset[str]:
     if incident.kind == RuleKind.BREAKER_OPEN:
         return frozenset({incident.evidence.get("endpoint", "")})
     return frozenset(KINDS[ProbeKind(incident.probe.kind)].endpoints)
-
-
-def _end_unwatched(
-    known: Situation, watched: Collection[str], but: Collection[str]
-) -> None:
-    """End what no rule judges any more: its probe, its team or its rule was taken away.
-
-    Incidents of the kinds in `but` are judged at other times.
-    """
-    for incident in known.incidents:
-        if incident.identity not in watched and incident.kind not in but:
-            lifecycle.resolve(incident, known.now)
 
 
 __all__ = ["evaluate", "evaluate_all", "evaluate_slow", "install_default_rules"]

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from dashboard.alerts.models import Incident, Silence
+from dashboard.probes.models import Probe
 
 
 def active(now: datetime) -> list[Silence]:
@@ -15,6 +16,29 @@ def covering(silences: Iterable[Silence], incident: Incident) -> Silence | None:
     """Return the silence that covers an incident, the one that lasts longest."""
     found = [each for each in silences if _matches(each, incident)]
     return max(found, key=lambda each: each.ends_at, default=None)
+
+
+def maintenances(since: datetime, until: datetime) -> list[Silence]:
+    """Return the maintenances that hold at some moment between; one small query."""
+    return list(
+        Silence.objects.filter(
+            maintenance=True, starts_at__lte=until, ends_at__gt=since
+        )
+    )
+
+
+def in_maintenance(
+    silences: Iterable[Silence], probe: Probe, at: datetime | None = None
+) -> bool:
+    """Say whether one of these is a maintenance of the probe, at a moment or at all."""
+    return any(
+        silence.maintenance
+        and silence.gateway_id in {None, probe.gateway_id}
+        and silence.team_id in {None, probe.team_id}
+        and silence.probe_id in {None, probe.pk}
+        and (at is None or silence.starts_at <= at < silence.ends_at)
+        for silence in silences
+    )
 
 
 def _matches(silence: Silence, incident: Incident) -> bool:

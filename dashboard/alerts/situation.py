@@ -1,22 +1,21 @@
 """Load what the rules need to know, in a constant number of queries."""
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from django.db.models import Q
 
-from dashboard.alerts import targets
-from dashboard.alerts.models import Incident, RuleKind
-from dashboard.alerts.rulebook import RuleBook, enabled_rules
-from dashboard.alerts.rules import Sample
+from dashboard.alerts import silences
+from dashboard.alerts.hindsight import past, window_s
+from dashboard.alerts.models import Incident, Pending, Silence
+from dashboard.alerts.rulebook import SLOW_KINDS, RuleBook, enabled_rules
+from dashboard.alerts.rules import OPENINGS_WITHIN, Past, Sample
 from dashboard.probes.models import Breaker, Outcome, Probe
-from dashboard.probes.queries import BreakerView, breakers
+from dashboard.probes.queries import BreakerView, breakers, openings
+from dashboard.probes.services import CLOCK_SLACK
 from dashboard.teams.models import CreditReading
 from dashboard.teams.queries import latest_readings
-
-# A probe that runs seldom gets a window that its least samples fit into, up to this.
-_LONGEST_WINDOW_S = 6 * 3600
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,18 +23,25 @@ class Situation:
     """Everything about some gateways' probes and teams at one moment.
 
     `probes` are the enabled ones to judge: those asked for, and all others of their
-    teams. `latest` has each gateway's enabled probes, only where some health fails.
+    teams. `latest` has each gateway's enabled probes, only where some health fails;
+    `past` the probes whose rule asks for more than its window; `silences` the active ones
+    where some result is late. `openings` counts by gateway and key how often each breaker
+    opened lately; `pending` is by identity.
     """
 
     now: datetime
     book: RuleBook
     probes: tuple[Probe, ...]
-    samples: Mapping[int, list[Sample]]
-    windows_s: Mapping[int, int]
-    latest: Mapping[int, list[Sample]]
-    readings: Mapping[int, CreditReading]
-    breakers: tuple[BreakerView, ...]
     incidents: tuple[Incident, ...]
+    pending: Mapping[str, Pending]
+    samples: Mapping[int, list[Sample]] = field(default_factory=dict)
+    windows_s: Mapping[int, int] = field(default_factory=dict)
+    past: Mapping[int, Past] = field(default_factory=dict)
+    latest: Mapping[int, list[Sample]] = field(default_factory=dict)
+    readings: Mapping[int, CreditReading] = field(default_factory=dict)
+    breakers: tuple[BreakerView, ...] = ()
+    openings: Mapping[tuple[int, str], int] = field(default_factory=dict)
+    silences: tuple[Silence, ...] = ()
 
     @property
     def by_identity(self) -> dict[str, Incident]:
@@ -47,22 +53,37 @@ def load(probe_ids: Collection[int] | None, now: datetime) -> Situation:
     book = enabled_rules()
     probes = _probes(probe_ids)
     gateway_ids = {probe.gateway_id for probe in probes}
-    windows_s = {probe.pk: _window_s(book, probe) for probe in probes}
-    incidents = Incident.objects.filter(resolved_at=None).select_related(
-        "gateway", "team", "probe__gateway", "probe__team"
-    )
-    if probe_ids is not None:
-        incidents = incidents.filter(gateway__in=gateway_ids)
+    windows_s = {probe.pk: window_s(book, probe) for probe in probes}
+    incidents = _incidents(None if probe_ids is None else gateway_ids)
+    found = _breakers(gateway_ids, now)
+    late = any(probe.late_since for probe in probes)
     return Situation(
         now=now,
         book=book,
         probes=probes,
+        incidents=incidents,
+        pending=_pending() if book.waits(but=SLOW_KINDS) else {},
         samples=_samples(windows_s, now),
         windows_s=windows_s,
+        past=past(book, probes, now),
         latest=_latest(probes),
-        readings=latest_readings({p.team_id for p in probes if p.team_id is not None}),
-        breakers=_breakers(gateway_ids, now),
-        incidents=tuple(incidents),
+        readings=latest_readings(
+            {p.team_id for p in probes if p.team_id is not None}, now + CLOCK_SLACK
+        ),
+        breakers=found,
+        openings=openings(gateway_ids, now - OPENINGS_WITHIN, now) if found else {},
+        silences=tuple(silences.active(now)) if late else (),
+    )
+
+
+def load_all(now: datetime) -> Situation:
+    """Load what is watched and what is open, for the rules that look far back."""
+    return Situation(
+        now=now,
+        book=enabled_rules(),
+        probes=_probes(None),
+        incidents=_incidents(None),
+        pending=_pending(),
     )
 
 
@@ -75,25 +96,31 @@ def _probes(probe_ids: Collection[int] | None) -> tuple[Probe, ...]:
     return tuple(probes)
 
 
-def _window_s(book: RuleBook, probe: Probe) -> int:
-    rule = book.rule_for(targets.of_probe(RuleKind.ERROR_RATE, probe))
-    if rule is None:
-        # A team's state is judged by its latest answers all the same.
-        return min(3 * probe.period_s, _LONGEST_WINDOW_S)
-    needed_s = min(probe.period_s * rule.min_samples, _LONGEST_WINDOW_S)
-    return max(rule.window_s, needed_s)
+def _incidents(gateway_ids: Collection[int] | None) -> tuple[Incident, ...]:
+    incidents = Incident.objects.filter(resolved_at=None).select_related(
+        "gateway", "team", "probe__gateway", "probe__team"
+    )
+    if gateway_ids is not None:
+        incidents = incidents.filter(gateway__in=gateway_ids)
+    return tuple(incidents)
+
+
+def _pending() -> dict[str, Pending]:
+    return {each.identity: each for each in Pending.objects.all()}
 
 
 def _samples(windows_s: Mapping[int, int], now: datetime) -> dict[int, list[Sample]]:
     samples: dict[int, list[Sample]] = {probe_id: [] for probe_id in windows_s}
     by_window: dict[int, list[int]] = {}
-    for probe_id, window_s in windows_s.items():
-        by_window.setdefault(window_s, []).append(probe_id)
+    for probe_id, length in windows_s.items():
+        by_window.setdefault(length, []).append(probe_id)
     wanted = Q(pk__in=[])
-    for window_s, probe_ids in by_window.items():
-        start = now - timedelta(seconds=window_s)
+    for length, probe_ids in by_window.items():
+        start = now - timedelta(seconds=length)
         wanted |= Q(probe__in=probe_ids, started_at__gt=start, started_at__lte=now)
-    rows = Outcome.objects.filter(wanted, misdated=False).order_by("started_at")
+    rows = Outcome.objects.filter(wanted, misdated=False, maintenance=False).order_by(
+        "started_at"
+    )
     for probe_id, at, error_class, detail in rows.values_list(
         "probe", "started_at", "error_class", "detail"
     ):

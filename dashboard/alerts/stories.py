@@ -18,6 +18,10 @@ LIMIT_UNITS = {
     RuleKind.CREDITS_FORECAST: "h",
     RuleKind.CERTIFICATE: "days",
     RuleKind.NO_DATA: "s",
+    RuleKind.CREDITS_UNKNOWN: "s",
+    RuleKind.LATENCY: "ms",
+    RuleKind.BURN_RATE: "times",
+    RuleKind.CREDITS_SPIKE: "times",
 }
 # A mail is read on a phone.
 _MOST_COVERED = 10
@@ -32,6 +36,15 @@ _STEPS = {
     RuleKind.ERROR_RATE: "Look at the failing runs.",
     RuleKind.CREDITS_FORECAST: "Add credits to the team, or slow down what uses them.",
     RuleKind.CERTIFICATE: "Renew the certificate of the gateway, or of its proxy.",
+    RuleKind.AUTH_FAILED: (
+        "Set the team's new key. Until then it is tried every 15 minutes only."
+    ),
+    RuleKind.LATENCY: "Look at the slow runs: which phase takes the time?",
+    RuleKind.BURN_RATE: "Look at the failing runs of the window.",
+    RuleKind.CREDITS_SPIKE: "Find out which jobs spend them; pause those nobody wants.",
+    RuleKind.CREDITS_UNKNOWN: (
+        "Look the balance up at the gateway: its answers no longer tell it."
+    ),
     RuleKind.NO_DATA: (
         "Look at Gatewatch itself (manage.py status): the probe should run, and does not."
     ),

@@ -91,6 +91,20 @@ def count(blob: bytes) -> int:
     return _header(blob)[1] if blob else 0
 
 
+def above(blob: bytes, value_us: float) -> int:
+    """Return how many latencies are longer than `value_us`, to within its own bucket.
+
+    Those in the bucket that `value_us` is in do not count: within ALPHA of it they are
+    not longer for sure.
+    """
+    if not blob:
+        return 0
+    offset, _ = _header(blob)
+    first = max(0, bisect_right(_INNER, value_us) + 1 - offset)
+    lanes = memoryview(blob)[_HEADER.size + first * _LANE_BYTES :]
+    return sum(number for (number,) in struct.iter_unpack("<I", lanes))
+
+
 def quantile(blob: bytes, q: float) -> float | None:
     """Return one nearest-rank quantile; see `quantiles`."""
     found = quantiles(blob, (q,))

@@ -64,6 +64,7 @@ class Run(NamedTuple):
     connect_us: int | None = None
     tls_us: int | None = None
     first_byte_us: int | None = None
+    maintenance: bool = False
 
 
 class Credits(NamedTuple):
@@ -104,7 +105,6 @@ _TIMES: Mapping[ProbeKind, tuple[int, float]] = {
     ProbeKind.BALANCE: (27_000, 0.25),
     ProbeKind.KEY_CHECK: (68_000, 0.25),
     ProbeKind.DEEP_JOB: (1_200_000, 0.45),
-    ProbeKind.STREAM_JOB: (1_100_000, 0.45),
 }
 
 

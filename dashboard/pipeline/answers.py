@@ -36,7 +36,6 @@ class Ask:
     model: str
     deadline_s: float
     problem: str = ""
-    capped: bool = False
 
 
 @dataclass(frozen=True, slots=True)

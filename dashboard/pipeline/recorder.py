@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.db import (
     DatabaseError,
@@ -16,11 +16,13 @@ from django.db import (
 )
 
 from dashboard.alerts import services as alerts
+from dashboard.alerts import silences
+from dashboard.alerts.models import Silence
 from dashboard.pipeline.answers import Answer
 from dashboard.probes import services as probes
 from dashboard.probes.breaker_events import record_events
 from dashboard.probes.breaker_store import TickBreakers
-from dashboard.probes.models import Breaker
+from dashboard.probes.models import Breaker, Probe
 from dashboard.rollups import services as rollups
 from dashboard.teams import services as teams
 
@@ -33,6 +35,8 @@ _MOST_BUFFERED = 6000
 _REFRESH_AFTER_S = 1.0
 # Judging is half of a flush: a failure is judged at once, successes this often.
 JUDGE_EVERY_S = 5.0
+# Outcomes are stored by the end of their run, the longest of which is a deep one's.
+_LONGEST_RUN = timedelta(minutes=5)
 
 
 class Recorder:
@@ -52,6 +56,8 @@ class Recorder:
         self._unjudged: set[int] = set()
         self._certificates: dict[int, datetime] = {}
         self._judge_at = self._monotonic()
+        self._maintenances: list[Silence] = []
+        self._ask_maintenances_at = self._monotonic()
 
     def add(self, answer: Answer) -> None:
         if self._flush_at is None:
@@ -137,6 +143,7 @@ class Recorder:
 
     def _store(self, answers: list[Answer], now: datetime) -> int:
         with transaction.atomic():
+            self._mark_maintenance(answers, now)
             stored = probes.record(
                 [answer.outcome for answer in answers],
                 now,
@@ -171,6 +178,26 @@ class Recorder:
             if failed or self._monotonic() >= self._judge_at:
                 self._evaluate(now)
         return len(stored)
+
+    def _mark_maintenance(self, answers: list[Answer], now: datetime) -> None:
+        """Note which outcomes were seen in an announced maintenance.
+
+        One that is announced is known within seconds; what was stored before stays.
+        """
+        if self._monotonic() >= self._ask_maintenances_at:
+            self._ask_maintenances_at = self._monotonic() + JUDGE_EVERY_S
+            self._maintenances = silences.maintenances(
+                now - _LONGEST_RUN, now + _LONGEST_RUN
+            )
+        if not self._maintenances:
+            return
+        found = Probe.objects.in_bulk({answer.ask.probe_id for answer in answers})
+        for answer in answers:
+            probe, outcome = found.get(answer.ask.probe_id), answer.outcome
+            if probe is not None:
+                outcome.maintenance = silences.in_maintenance(
+                    self._maintenances, probe, outcome.started_at
+                )
 
     def _new_certificates(self, answers: list[Answer]) -> dict[int, datetime]:
         """Return the expiries that are not known to be stored, by gateway id."""

@@ -13,7 +13,6 @@ class ProbeKind(models.TextChoices):
     BALANCE = "balance", "Balance"
     KEY_CHECK = "key_check", "Job, uncharged"
     DEEP_JOB = "deep_job", "Job with LLM call"
-    STREAM_JOB = "stream_job", "Job with streamed reply"
 
 
 class Probe(models.Model):
@@ -30,8 +29,6 @@ class Probe(models.Model):
     # Deep probes only: which model they call, and how many credits a UTC day may cost.
     model = models.CharField(max_length=120, blank=True)
     daily_credit_cap = models.PositiveIntegerField(null=True, blank=True)
-    # The UTC day on which a cap stopped it; it runs again on the next.
-    capped_on = models.DateField(null=True, editable=False)
     cost_accepted_at = models.DateTimeField(null=True, blank=True, editable=False)
     cost_accepted_by = models.ForeignKey(
         settings.AUTH_USER_MODEL,
@@ -104,6 +101,8 @@ class Outcome(models.Model):
     # apiclient.ErrorClass; empty for a success.
     error_class = models.CharField(max_length=30, blank=True)
     status_code = models.PositiveSmallIntegerField(null=True)
+    # Seen in an announced maintenance: stored and shown, and no part of any rate.
+    maintenance = models.BooleanField(default=False)
     attempts = models.PositiveSmallIntegerField()
     # Started more than a minute ahead of the clock of whoever stored it: a clock was
     # wrong, so that it is kept and shown but is part of no number and no rule.

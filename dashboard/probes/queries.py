@@ -24,26 +24,11 @@ from dashboard.teams.models import Gateway
 _Owners: TypeAlias = dict[tuple[int, str], tuple[Probe | None, str]]
 
 
-def spent_by_team(team_ids: Collection[int], now: datetime) -> dict[int, float]:
-    """Return the credits that each team's probes cost since midnight UTC."""
-    rows = (
-        Outcome.objects.filter(
-            probe__team__in=team_ids, started_at__gte=_midnight(now), credits__gt=0
-        )
-        .values_list("probe__team")
-        .annotate(total=Sum("credits"))
-    )
-    return {team_id: total for team_id, total in rows if team_id is not None}
-
-
-def _midnight(now: datetime) -> datetime:
-    return now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-
-
 def spent_today(probe_ids: Collection[int], now: datetime) -> dict[int, float]:
     """Return the credits that each probe's runs cost since midnight UTC."""
+    midnight = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     rows = (
-        Outcome.objects.filter(probe__in=probe_ids, started_at__gte=_midnight(now))
+        Outcome.objects.filter(probe__in=probe_ids, started_at__gte=midnight)
         .values("probe")
         .annotate(total=Sum("credits", default=0.0))
     )
@@ -75,6 +60,7 @@ class BreakerView:
     """One breaker as people see it; `probe` is None for a whole host's."""
 
     pk: int
+    key: str
     gateway: Gateway
     probe: Probe | None
     endpoint: str
@@ -144,6 +130,21 @@ def breaker_changes(
     ]
 
 
+def openings(
+    gateway_ids: Collection[int], since: datetime, now: datetime
+) -> dict[tuple[int, str], int]:
+    """Return how often breakers went from closed to open, by gateway and key."""
+    rows = BreakerEvent.objects.filter(
+        gateway__in=gateway_ids,
+        at__gt=since,
+        at__lte=now,
+        before=BreakerState.CLOSED,
+        after=BreakerState.OPEN,
+    )
+    counted = rows.order_by().values_list("gateway", "key").annotate(times=Count("pk"))
+    return {(gateway_id, key): times for gateway_id, key, times in counted}
+
+
 def _views(owners: _Owners, now: datetime) -> list[BreakerView]:
     gateways = {gateway_id for gateway_id, _ in owners}
     rows = Breaker.objects.filter(gateway__in=gateways).select_related("gateway")
@@ -183,6 +184,7 @@ def _view(
     is_open = row.open_until > 0
     return BreakerView(
         pk=row.pk,
+        key=row.key,
         gateway=row.gateway,
         probe=probe,
         endpoint=endpoint,

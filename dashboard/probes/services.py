@@ -1,8 +1,7 @@
 """Write probes and what they saw: default probes, claims, outcomes, leases."""
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.conf import settings
@@ -12,7 +11,6 @@ from django.db.models import Q, QuerySet
 
 from dashboard.probes.kinds import KINDS, NEED_KEY, TEAM_KINDS
 from dashboard.probes.models import Heartbeat, Outcome, Probe, ProbeKind
-from dashboard.probes.queries import spent_by_team, spent_today
 from dashboard.probes.taxonomy import counted
 from dashboard.teams.models import Gateway, Team
 from dashboard.teams.rows import save_fields
@@ -21,6 +19,9 @@ from dashboard.teams.rows import save_fields
 LEASE_MARGIN = timedelta(seconds=20)
 # How far apart the clocks of two machines may be.
 CLOCK_SLACK = timedelta(seconds=60)
+# How often a key is tried that was refused twice.
+REFUSED_PERIOD_S = 900
+_REFUSED = "auth_failed"
 # How long a queued job may take to begin before another one is queued.
 QUEUE_PATIENCE = timedelta(seconds=10)
 
@@ -70,48 +71,6 @@ def accept_cost(
     probe.save()
 
 
-@dataclass(frozen=True, slots=True)
-class Spent:
-    """Credits since midnight UTC: a probe's own, and those of all its team's probes."""
-
-    own: float = 0.0
-    team: float = 0.0
-
-
-def spent(probes: Collection[Probe], now: datetime) -> dict[int, Spent]:
-    """Return what each of these probes, and its team, have spent today; two queries."""
-    own = spent_today([probe.pk for probe in probes], now)
-    teams = spent_by_team({p.team_id for p in probes if p.team_id is not None}, now)
-    return {
-        probe.pk: Spent(own.get(probe.pk, 0.0), teams.get(probe.team_id or 0, 0.0))
-        for probe in probes
-    }
-
-
-def why_capped(probe: Probe, spent: Spent) -> str:
-    """Return which cap keeps the probe from running today, "" when none does.
-
-    Asked before anything is sent: a run that could go beyond a cap is not begun.
-    """
-    cost = KINDS[ProbeKind(probe.kind)].credits_per_run
-    if not cost:
-        return ""
-    own = probe.daily_credit_cap or 0
-    team = probe.team.daily_credit_cap if probe.team else None
-    for cap, used, whose in ((own, spent.own, ""), (team, spent.team, "the team's ")):
-        if cap is not None and used + cost > cap:
-            return (
-                f"{whose}cap of {cap} credits a day is reached: "
-                f"{used:g} spent since midnight UTC"
-            )
-    return ""
-
-
-def note_capped(probe_ids: Collection[int], now: datetime) -> None:
-    """Note that a cap stopped these probes for today."""
-    Probe.objects.filter(pk__in=probe_ids).update(capped_on=now.astimezone(UTC).date())
-
-
 def switch_off(probe: Probe) -> None:
     Probe.objects.filter(pk=probe.pk).update(enabled=False)
 
@@ -121,6 +80,19 @@ def deadline_s(probe: Probe) -> float:
     if KINDS[ProbeKind(probe.kind)].paid:
         return float(settings.DEEP_DEADLINE_S)
     return float(min(probe.period_s, settings.PROBE_DEADLINE_S))
+
+
+def period_now_s(probe: Probe) -> int:
+    """Return the seconds between two runs: the probe's period, or longer.
+
+    A refused key is tried every 15 minutes only, until it is replaced: a gateway may
+    lock out who insists, and nobody learns anything new.
+    """
+    team = probe.team
+    if team is None or probe.kind not in NEED_KEY or probe.last_error != _REFUSED:
+        return probe.period_s
+    replaced = team.key_set_at and probe.last_at and team.key_set_at > probe.last_at
+    return probe.period_s if replaced else max(probe.period_s, REFUSED_PERIOD_S)
 
 
 def claim_due(
@@ -186,13 +158,15 @@ def _after(due: datetime, period_s: int, now: datetime) -> datetime:
 def follow_clock(now: datetime) -> int:
     """Make due what is further ahead than its period can put it; return how many.
 
-    After the clock went back by an hour nobody would be watched for an hour.
+    After the clock went back by an hour nobody would be watched for an hour. So is a
+    probe whose refused key was replaced.
     """
     rows = Probe.objects.filter(enabled=True, next_run__gt=now + CLOCK_SLACK)
     stuck = [
-        pk
-        for pk, next_run, period_s in rows.values_list("pk", "next_run", "period_s")
-        if next_run > now + timedelta(seconds=2 * period_s) + CLOCK_SLACK
+        probe.pk
+        for probe in rows.select_related("team")
+        if probe.next_run
+        > now + timedelta(seconds=2 * period_now_s(probe)) + CLOCK_SLACK
     ]
     found = Probe.objects.filter(pk__in=stuck)
     return found.update(next_run=now, leased_until=None) if stuck else 0
@@ -231,6 +205,7 @@ def record(
             "last_latency_us",
             "failing_since",
             "late_since",
+            "next_run",
         ],
     )
     return kept
@@ -247,6 +222,10 @@ def _without_stored(outcomes: Iterable[Outcome]) -> list[Outcome]:
 
 
 def _note_latest(probe: Probe, outcome: Outcome, now: datetime) -> None:
+    again = outcome.error_class == probe.last_error == _REFUSED
+    if again and probe.kind in NEED_KEY:
+        slowly = outcome.started_at + timedelta(seconds=REFUSED_PERIOD_S)
+        probe.next_run = max(probe.next_run, slowly)
     probe.leased_until = probe.late_since = None
     # A latest one that is ahead of the clock was noted before the clock went back.
     is_overtaken = (

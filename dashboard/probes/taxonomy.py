@@ -2,9 +2,19 @@
 
 from apiclient.taxonomy import TABLE, ErrorClass, Fault, Meaning
 
-__all__ = ["ErrorClass", "Fault", "counted", "in_words", "meaning"]
+__all__ = ["TIMED_OUT", "ErrorClass", "Fault", "counted", "in_words", "meaning"]
 
 _CLASSES = frozenset(ErrorClass)
+# Calls that were given up: nobody knows how long they would have taken.
+TIMED_OUT = frozenset(
+    {
+        ErrorClass.TIMEOUT,
+        ErrorClass.CONNECT_TIMEOUT,
+        ErrorClass.PROVIDER_TIMEOUT,
+        ErrorClass.STREAM_STALLED,
+        ErrorClass.STREAM_TIMEOUT,
+    }
+)
 
 
 def meaning(error_class: str) -> Meaning:

@@ -30,6 +30,7 @@ _COLUMNS = (
     "first_byte_us",
     "error_class",
     "attempts",
+    "maintenance",
 )
 
 

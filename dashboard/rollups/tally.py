@@ -39,6 +39,8 @@ class Sample(Protocol):
     def error_class(self) -> str: ...
     @property
     def attempts(self) -> int: ...
+    @property
+    def maintenance(self) -> bool: ...
 
 
 @dataclass(slots=True)
@@ -46,9 +48,10 @@ class Tally:
     """The counts of one bucket, or of several put together.
 
     `samples` are the outcomes in the error rate and `bad` the failed ones among them;
-    `attempts` and the latencies are theirs alone. `classes` has everything that failed.
-    `phased` counts the successes whose phases are known; their sums are the latency of
-    those (`phased_sum_us`) and its parts, of which the body is the rest.
+    `attempts` and the latencies are theirs alone. `classes` has everything that failed
+    but in a maintenance: all of that is only in `excluded`. `phased` counts the successes
+    whose phases are known; their sums are the latency of those (`phased_sum_us`) and its
+    parts, of which the body is the rest.
     """
 
     samples: int = 0
@@ -77,6 +80,9 @@ def tally(samples: Iterable[Sample]) -> Tally:
     bad_us: list[int] = []
     for sample in samples:
         error_class = sample.error_class
+        if sample.maintenance:
+            result.excluded += 1
+            continue
         if error_class:
             result.classes[error_class] += 1
         if not counted(error_class):

@@ -48,6 +48,23 @@ def _unfolded_until() -> datetime | None:
     return buckets.floor(latest, HOUR_S) + _HOUR if latest else None
 
 
+def spent_lately(
+    team_ids: Collection[int], now: datetime
+) -> dict[int, tuple[float, float | None]]:
+    """Return what teams spent in this hour and the one before, and what they have.
+
+    One small query; teams without readings in them lack.
+    """
+    rows = CreditHour.objects.filter(
+        team__in=team_ids, hour__gte=buckets.floor(now, HOUR_S) - _HOUR, hour__lte=now
+    ).order_by("hour")
+    found: dict[int, tuple[float, float | None]] = {}
+    for row in rows:
+        before, _ = found.get(row.team_id, (0.0, None))
+        found[row.team_id] = before + row.spent, row.allocated
+    return found
+
+
 def fold_between(team_ids: Collection[int], start: datetime, end: datetime) -> int:
     """Write the hours from `start`, a whole one, until `end`."""
     rows = (

@@ -23,11 +23,18 @@ BASELINE_WINDOW = timedelta(days=7)
 _HOUR = timedelta(hours=1)
 
 
-def latest_readings(team_ids: Collection[int]) -> dict[int, CreditReading]:
-    """Return each team's latest reading that told how many credits remain."""
+def latest_readings(
+    team_ids: Collection[int], until: datetime | None = None
+) -> dict[int, CreditReading]:
+    """Return each team's latest reading that told how many credits remain.
+
+    Those after `until` do not count: after the clock went back they are from the future.
+    """
     told = CreditReading.objects.filter(
         team=OuterRef("pk"), remaining__isnull=False
     ).order_by("-read_at")
+    if until is not None:
+        told = told.filter(read_at__lte=until)
     # One seek for each team; MAX(read_at) by team walks the whole history.
     latest = Team.objects.filter(pk__in=team_ids).values(
         latest=Subquery(told.values("pk")[:1])

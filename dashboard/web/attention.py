@@ -6,7 +6,7 @@ from datetime import datetime
 
 from django.urls import reverse
 
-from dashboard.alerts.models import Incident, RuleKind, Severity
+from dashboard.alerts.models import Incident, Rule, RuleKind, Severity
 from dashboard.probes.models import Probe
 from dashboard.probes.queries import BreakerView
 from dashboard.probes.taxonomy import in_words, meaning
@@ -19,8 +19,8 @@ URGENCY = {Tone.BAD: 0, Tone.WARN: 1, Tone.UNKNOWN: 2}
 _WORRYING = {State.FAILING, State.OVERDUE, State.OWN_FAULT}
 # So many probes that fail alike are one thing: probably their gateway.
 _TOGETHER = 3
-_TEAM_WORDS = {"key_refused": "key refused", "unknown": "team status unknown"}
-_TEAM_KINDS = {RuleKind.TEAM_STATE, RuleKind.GATEWAY_DOWN}
+_TEAM_WORDS = {"unknown": "team status unknown"}
+_TEAM_KINDS = {RuleKind.TEAM_STATE, RuleKind.AUTH_FAILED, RuleKind.GATEWAY_DOWN}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +34,7 @@ class Facts:
     incidents: Sequence[Incident]
     breakers: Sequence[BreakerView]
     readings: Mapping[int, CreditReading]
+    broken_rules: Sequence[Rule] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,7 @@ def items(facts: Facts) -> list[Item]:
     """Return what needs attention; a fact that an incident tells is told once."""
     found = [
         *_incidents(facts),
+        *_broken_rules(facts),
         *_failing_probes(facts),
         *_open_breakers(facts),
         *_stopped_teams(facts),
@@ -77,6 +79,21 @@ def _incidents(facts: Facts) -> list[Item]:
         )
         for incident in facts.incidents
         if incident.inhibited_by_id is None
+    ]
+
+
+def _broken_rules(facts: Facts) -> list[Item]:
+    return [
+        Item(
+            tone=Tone.UNKNOWN,
+            kind="rule error",
+            title=f"The rule {rule} cannot be judged",
+            why=rule.failure,
+            since=rule.failed_at,
+            url=reverse("admin:alerts_rule_change", args=[rule.pk]),
+            advice="All other rules go on; the log has the error.",
+        )
+        for rule in facts.broken_rules
     ]
 
 

@@ -20,7 +20,7 @@ from dashboard.alerts.models import (
     Recipient,
 )
 from dashboard.alerts.services import evaluate, evaluate_all, install_default_rules
-from dashboard.probes.models import Outcome, Probe, ProbeKind
+from dashboard.probes.models import Heartbeat, Outcome, Probe, ProbeKind
 from dashboard.teams.models import Gateway
 from tests.factories import NOW, make_gateway, make_probe, make_reading, make_team
 
@@ -47,6 +47,7 @@ class World:
 
     def __init__(self) -> None:
         Gateway.objects.all().delete()
+        Heartbeat.objects.all().delete()
         mail.outbox.clear()
         self.crashes = 0
         self.now = NOW

@@ -11,6 +11,7 @@ from pytest_django import Settings
 
 from dashboard.alerts.delivery import deliver
 from dashboard.alerts.models import Incident, Notification, Rule, RuleKind
+from dashboard.alerts.rulebook import DEFAULTS
 from dashboard.alerts.services import evaluate, evaluate_all, install_default_rules
 from dashboard.probes.models import Breaker, Probe, ProbeKind
 from dashboard.probes.queries import breaker_keys
@@ -56,7 +57,7 @@ def test_default_rules_are_installed_once_and_kept_as_changed() -> None:
 
     install_default_rules()
 
-    assert Rule.objects.count() == 8
+    assert Rule.objects.count() == len(DEFAULTS)
     assert not Rule.objects.get(name="Gateway down").enabled
 
 
@@ -170,6 +171,7 @@ def test_an_open_breaker_speaks_for_the_errors_of_its_endpoint() -> None:
 
 
 def test_errors_that_were_told_first_speak_for_their_breaker() -> None:
+    """A-57; and A-30: a breaker's alarm ends when it has been closed for 5 minutes."""
     make_recipient()
     probe = make_probe(make_team())
     fail(probe)
@@ -189,8 +191,12 @@ def test_errors_that_were_told_first_speak_for_their_breaker() -> None:
     assert len(mail.outbox) == 1
     assert Incident.objects.get(kind="breaker_open").inhibited_by is not None
 
+    Probe.objects.filter(pk=probe.pk).update(last_at=after(390))
     Breaker.objects.filter(pk=breaker.pk).update(open_until=0, opened_at=0)
-    evaluate({probe.pk}, after(90))
+    for seconds in range(90, 390, 15):
+        evaluate_all(after(seconds))
+        assert open_kinds() == ["breaker_open", "error_rate"]
+    evaluate_all(after(390))
     assert open_kinds() == ["error_rate"]
 
 

@@ -10,6 +10,7 @@ from dashboard.alerts.rules import (
     Sample,
     Step,
     TeamSight,
+    auth_failed,
     breaker_open,
     gateway_down,
     team_state,
@@ -50,13 +51,9 @@ def samples(tape: str) -> list[Sample]:
         ("", "os", Step.HOLD, ""),
         ("", "oss", Step.FIRE, "suspended"),
         ("", "pp", Step.FIRE, "paused"),
-        ("active", "aa", Step.FIRE, "key_refused"),
-        ("active", "oa", Step.HOLD, ""),
-        ("active", "aao", Step.CLEAR, ""),
-        # The gateway's own failure says nothing about the team.
-        ("active", "aax", Step.FIRE, "key_refused"),
-        ("active", "axa", Step.FIRE, "key_refused"),
-        ("paused", "aa", Step.FIRE, "key_refused"),
+        # The gateway's own failure says nothing about the team, nor does its key.
+        ("", "sxs", Step.FIRE, "suspended"),
+        ("active", "aa", Step.CLEAR, ""),
         ("suspended", "aa", Step.FIRE, "suspended"),
         # Nothing is known yet.
         ("", "", Step.HOLD, ""),
@@ -64,6 +61,7 @@ def samples(tape: str) -> list[Sample]:
     ],
 )
 def test_a_teams_state(status: str, tape: str, step: Step, level: str) -> None:
+    """A-32: believed at once; A-33: a status that is not known is told, too."""
     told_at = NOW - timedelta(hours=1) if status else None
 
     verdict = team_state(TeamSight(status, told_at, [samples(tape)]), Limits(), NOW)
@@ -80,11 +78,54 @@ def test_active_after_the_refusals_ends_them() -> None:
     assert team_state(before, Limits(), NOW).step is Step.FIRE
 
 
+MINUTE = timedelta(minutes=1)
+
+
+@pytest.mark.parametrize(
+    ("tapes", "key_age", "step"),
+    [
+        (["ooa"], None, Step.HOLD),
+        (["oaa"], None, Step.FIRE),
+        (["aao"], None, Step.CLEAR),
+        # The gateway's own failure says nothing about the key.
+        (["aax"], None, Step.FIRE),
+        (["axa"], None, Step.FIRE),
+        (["xx"], None, Step.HOLD),
+        # Any other answer proves that the key was accepted.
+        (["aar"], None, Step.CLEAR),
+        # Of two probes one is refused: a key of no use to it.
+        (["oo", "aa"], None, Step.FIRE),
+        (["oo", "ao"], None, Step.CLEAR),
+        (["oo", "oa"], None, Step.HOLD),
+        # The first answers to a new key: one refusal proves it.
+        (["aaaa"], 0.5 * MINUTE, Step.FIRE),
+        (["aaao"], 0.5 * MINUTE, Step.CLEAR),
+        (["aaoa"], 1.5 * MINUTE, Step.HOLD),
+        (["aaax"], 0.5 * MINUTE, Step.HOLD),
+        # Refusals of the old key say nothing of the new one.
+        (["aaaa"], -0.5 * MINUTE, Step.HOLD),
+        ([""], None, Step.HOLD),
+        ([], None, Step.HOLD),
+    ],
+)
+def test_a_key(tapes: list[str], key_age: timedelta | None, step: Step) -> None:
+    """A-31."""
+    set_at = None if key_age is None else NOW - key_age
+    outcomes = [samples(tape) for tape in tapes]
+
+    verdict = auth_failed(outcomes, set_at, Limits(), NOW)
+
+    assert verdict.step is step
+    if step is Step.FIRE:
+        assert (verdict.severity, verdict.error_class) == ("critical", "auth_failed")
+
+
 @pytest.mark.parametrize(
     ("state", "step"),
     [("open", Step.FIRE), ("half_open", Step.HOLD), ("closed", Step.CLEAR)],
 )
 def test_a_breaker(state: str, step: Step) -> None:
+    """A-30."""
     sight = BreakerSight(state, "GET /x", 5, NOW, reason="server_error")
 
     assert breaker_open(sight, Limits(), NOW).step is step
@@ -94,7 +135,23 @@ def test_a_breaker_that_is_not_stored_is_closed() -> None:
     assert breaker_open(None, Limits(), NOW).step is Step.CLEAR
 
 
+@pytest.mark.parametrize(("openings", "step"), [(2, Step.HOLD), (3, Step.FIRE)])
+def test_a_breaker_that_opens_again_and_again_is_told(
+    openings: int, step: Step
+) -> None:
+    """A-30: three openings in half an hour, however short."""
+    opened_at = NOW - timedelta(seconds=5)
+    sight = BreakerSight("open", "GET /x", 5, opened_at, openings=openings)
+
+    verdict = breaker_open(sight, Limits(for_s=60), NOW)
+
+    assert verdict.step is step
+    if step is Step.FIRE:
+        assert verdict.text.endswith("in a row, opened 3 times in 30 min")
+
+
 def test_a_breaker_counts_from_its_first_opening() -> None:
+    """A-30: for more than a minute."""
     limits = Limits(for_s=60)
     young = BreakerSight("open", "GET /x", 5, NOW - timedelta(seconds=59))
     old = BreakerSight("open", "GET /x", 5, NOW - timedelta(seconds=60))
@@ -130,6 +187,7 @@ def test_a_breaker_tells_its_reason_where_it_is_an_error_class() -> None:
     ],
 )
 def test_a_gateway(health: str, latest: str, step: Step) -> None:
+    """A-34; A-01: a team's own trouble is no fault of the gateway."""
     now_all = [Sample(NOW, sample.error_class) for sample in samples(latest)]
 
     assert gateway_down(samples(health), now_all, LIMITS, NOW).step is step

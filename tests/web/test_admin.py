@@ -68,6 +68,8 @@ def test_a_rule_that_could_never_fire_is_refused(
         "min_samples": 5,
         "min_bad": 3,
         "for_s": 0,
+        "keep_s": 0,
+        "long_window_s": 0,
         "clear_after": 3,
     }
 

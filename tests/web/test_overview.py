@@ -124,7 +124,7 @@ def test_an_incident_speaks_for_its_probe(admin_page: Client) -> None:
         (RuleKind.CREDITS, "critical", "credits critical"),
         (RuleKind.CREDITS, "exhausted", "credits exhausted"),
         (RuleKind.TEAM_STATE, "paused", "team paused"),
-        (RuleKind.TEAM_STATE, "key_refused", "key refused"),
+        (RuleKind.AUTH_FAILED, "", "key refused"),
         (RuleKind.GATEWAY_DOWN, "", "gateway down"),
     ],
 )

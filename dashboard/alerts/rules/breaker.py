@@ -14,13 +14,19 @@ from dashboard.alerts.rules.verdict import (
 )
 from dashboard.probes.taxonomy import meaning
 
+# A breaker that opened as often in half an hour is told, however short it was open.
+_MOST_OPENINGS = 3
+OPENINGS_WITHIN = timedelta(minutes=30)
 # The longest that one failure opens a breaker for: ten minutes and its jitter.
 _LONGEST_OPEN = timedelta(seconds=660)
 
 
 @dataclass(frozen=True, slots=True)
 class BreakerSight:
-    """One breaker now; `state` is "closed", "open" or "half_open"."""
+    """One breaker now; `state` is "closed", "open" or "half_open".
+
+    `openings` counts how often it opened in the last half hour.
+    """
 
     state: str
     endpoint: str = ""
@@ -28,6 +34,7 @@ class BreakerSight:
     opened_at: datetime | None = None
     next_try_at: datetime | None = None
     reason: str = ""
+    openings: int = 1
 
 
 def breaker_open(
@@ -35,25 +42,28 @@ def breaker_open(
 ) -> Verdict:
     """Judge a breaker; None is one that is no longer stored, and so closed.
 
-    Half open decides nothing: the trial will. `for_s` counts from the first opening, not
-    from the latest failed trial.
+    Half open decides nothing: the trial will. Fires when it has been open for `for_s`,
+    from the first opening and not from the latest failed trial, or opened three times in
+    half an hour.
     """
     if breaker is None or breaker.state.endswith("closed"):
         return CLEAR
     if breaker.state != "open":
         return HOLD
     since = breaker.opened_at or now
-    if (now - since).total_seconds() < limits.for_s:
+    often = breaker.openings >= _MOST_OPENINGS
+    if (now - since).total_seconds() < limits.for_s and not often:
         return HOLD
     error_class = _class_of(breaker.reason)
     why = f": {meaning(error_class).title.lower()}" if error_class else ""
     times = (
         f" after {breaker.failures} failures in a row" if breaker.failures > 1 else ""
     )
+    again = f", opened {breaker.openings} times in 30 min" if often else ""
     return Verdict(
         Step.FIRE,
         Severity.WARNING,
-        text=f"breaker of {breaker.endpoint} is open{times}{why}",
+        text=f"breaker of {breaker.endpoint} is open{times}{again}{why}",
         value=float(breaker.failures),
         error_class=error_class,
         evidence=Evidence(

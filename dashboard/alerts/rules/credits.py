@@ -17,6 +17,8 @@ from dashboard.alerts.rules.verdict import (
 
 # An alarm clears above its limit times this, so that small refunds do not make it flap.
 _HYSTERESIS = 1.1
+# A reading may be dated this little ahead of the clock that judges it.
+_MOST_AHEAD_S = -60.0
 # A rise by this share of the allocated credits is a refill; less is a refund.
 _REFILL = 0.05
 
@@ -58,11 +60,12 @@ def credits_left(
 ) -> Verdict:
     """Judge a team's credits; `epoch` is the open incident's, None while there is none.
 
-    An unknown or a stale reading decides nothing.
+    An unknown or a stale reading decides nothing, nor one that is dated in the future.
     """
     if reading is None or reading.remaining is None or not reading.is_known:
         return HOLD
-    if (now - reading.read_at).total_seconds() > stale_after_s:
+    age_s = (now - reading.read_at).total_seconds()
+    if not _MOST_AHEAD_S <= age_s <= stale_after_s:
         return HOLD
     if epoch is not None and _is_refilled(reading, epoch):
         return CLEAR

@@ -43,8 +43,7 @@ def gateway_down(
     since = asked[-streak].at
     ran = in_rate([sample for sample in latest if sample.at >= since])
     failed = [sample for sample in ran if is_gateways_fault(sample.error_class)]
-    lasted_s = (now - since).total_seconds()
-    if len(failed) < _SHARE * len(ran) or not failed or lasted_s < limits.for_s:
+    if len(failed) < _SHARE * len(ran) or not failed:
         return HOLD
     classes = class_counts(failed)
     return Verdict(

@@ -1,4 +1,4 @@
-"""A team that cannot work: suspended, paused, its key refused, or in an unknown state."""
+"""A team that cannot work: suspended, paused, or in an unknown state."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,7 +23,6 @@ _IN_A_ROW = 2
 _BY_CLASS = {
     "team_suspended": Level.SUSPENDED,
     "team_paused": Level.PAUSED,
-    "auth_failed": Level.KEY_REFUSED,
 }
 _BY_STATUS = {
     "suspended": Level.SUSPENDED,
@@ -34,10 +33,9 @@ _CLASSES = {level: name for name, level in _BY_CLASS.items()}
 _TEXTS = {
     Level.SUSPENDED: "the team is suspended",
     Level.PAUSED: "the team is paused",
-    Level.KEY_REFUSED: "the team's key is refused",
     Level.UNKNOWN: "the gateway tells a team status that is not known",
 }
-_ORDER = [Level.SUSPENDED, Level.KEY_REFUSED, Level.PAUSED, Level.UNKNOWN]
+_ORDER = [Level.SUSPENDED, Level.PAUSED, Level.UNKNOWN]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +48,7 @@ class TeamSight:
 
 
 def team_state(team: TeamSight, limits: Limits, now: datetime) -> Verdict:
-    """Judge whether a team may work; clears when it is told active, or its key works.
+    """Judge whether a team may work; clears when it is told active, or is let in.
 
     The status is believed at once, and for as long as no other is told. A refusal with
     the explicit text counts after two in a row of one probe, unless the gateway has told
@@ -76,7 +74,7 @@ def _refused(team: TeamSight) -> dict[Level, Evidence]:
         last = _answers(samples)[-_IN_A_ROW:]
         levels = {_BY_CLASS.get(sample.error_class) for sample in last}
         level = levels.pop() if len(levels) == 1 else None
-        if level is None or len(last) < _IN_A_ROW or _is_outdated(level, last, team):
+        if level is None or len(last) < _IN_A_ROW or _is_outdated(last, team):
             continue
         found[level] = Evidence(
             since=last[0].at,
@@ -91,12 +89,9 @@ def _answers(samples: Sequence[Sample]) -> list[Sample]:
     return [s for s in in_rate(samples) if not is_gateways_fault(s.error_class)]
 
 
-def _is_outdated(level: Level, refusals: Sequence[Sample], team: TeamSight) -> bool:
-    """Say whether the gateway told the team active after these refusals.
-
-    A status says nothing about the key.
-    """
-    if level is Level.KEY_REFUSED or team.status != "active" or team.status_at is None:
+def _is_outdated(refusals: Sequence[Sample], team: TeamSight) -> bool:
+    """Say whether the gateway told the team active after these refusals."""
+    if team.status != "active" or team.status_at is None:
         return False
     return team.status_at > refusals[-1].at
 
@@ -108,16 +103,15 @@ def _undecided(team: TeamSight) -> bool:
     for samples in team.outcomes:
         last = _answers(samples)[-1:]
         level = _BY_CLASS.get(last[0].error_class) if last else None
-        if level is not None and not _is_outdated(level, last, team):
+        if level is not None and not _is_outdated(last, team):
             return True
     return False
 
 
 def _fire(level: Level, evidence: Evidence) -> Verdict:
-    grave = level in {Level.SUSPENDED, Level.KEY_REFUSED}
     return Verdict(
         Step.FIRE,
-        Severity.CRITICAL if grave else Severity.WARNING,
+        Severity.CRITICAL if level is Level.SUSPENDED else Severity.WARNING,
         level,
         _TEXTS[level],
         error_class=_CLASSES.get(level, ""),

@@ -64,6 +64,8 @@ class Limits:
     min_bad: int = 3
     for_s: int = 0
     clear_after: int = 3
+    of_last: int | None = None
+    objective: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

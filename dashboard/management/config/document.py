@@ -15,6 +15,8 @@ from dashboard.management.config.lines import line_of
 from dashboard.management.edge import UsageError
 
 Rate = Annotated[float, Meta(ge=0, le=1)]
+Limit = Annotated[float, Meta(ge=0)]
+Window = Annotated[int, Meta(ge=5, le=6 * 3600)]
 Count = Annotated[int, Meta(ge=0, le=2_000_000_000)]
 Period = Annotated[int, Meta(ge=5, le=7 * 24 * 3600)]
 
@@ -49,14 +51,20 @@ class RuleEntry(Struct, frozen=True, forbid_unknown_fields=True):
     gateway: str = ""
     team: str = ""
     probe: str = ""
-    warn_at: Rate | UnsetType = UNSET
-    critical_at: Rate | UnsetType = UNSET
+    # Rates for most kinds; hours, days, milliseconds or times for the others.
+    warn_at: Limit | UnsetType = UNSET
+    critical_at: Limit | UnsetType = UNSET
     floor: float | UnsetType = UNSET
-    window_s: Annotated[int, Meta(ge=5, le=3600)] | UnsetType = UNSET
+    objective: Rate | UnsetType = UNSET
+    window_s: Window | UnsetType = UNSET
+    long_window_s: Count | UnsetType = UNSET
+    against_baseline: bool | UnsetType = UNSET
+    of_last: Count | UnsetType = UNSET
     min_samples: Count | UnsetType = UNSET
     min_bad: Count | UnsetType = UNSET
     for_s: Count | UnsetType = UNSET
     clear_after: Annotated[int, Meta(ge=1, le=1000)] | UnsetType = UNSET
+    keep_s: Count | UnsetType = UNSET
 
 
 class RecipientEntry(Struct, frozen=True, forbid_unknown_fields=True):

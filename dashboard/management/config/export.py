@@ -12,8 +12,9 @@ from dashboard.teams.models import Gateway, Team
 Table = dict[str, object]
 
 _LIMITS = (
-    *("enabled", "warn_at", "critical_at", "floor", "window_s"),
-    *("min_samples", "min_bad", "for_s", "clear_after"),
+    *("enabled", "warn_at", "critical_at", "floor", "objective", "window_s"),
+    *("long_window_s", "against_baseline", "of_last"),
+    *("min_samples", "min_bad", "for_s", "clear_after", "keep_s"),
 )
 
 

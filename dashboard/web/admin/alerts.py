@@ -11,7 +11,8 @@ from dashboard.web.admin.readonly import ReadOnlyAdmin
 @admin.register(Rule)
 class RuleAdmin(AuditedAdmin):
     audit_action = AuditAction.RULE
-    list_display = ["name", "kind", "enabled", "gateway", "team", "probe"]
+    list_display = ["name", "kind", "enabled", "gateway", "team", "probe", "failure"]
+    readonly_fields = ["failed_at", "failure"]
     list_filter = ["kind", "enabled", "gateway", "team"]
     list_select_related = ["gateway", "team", "probe__gateway", "probe__team"]
     search_fields = ["name"]
@@ -29,8 +30,16 @@ class RecipientAdmin(AuditedAdmin):
 @admin.register(Silence)
 class SilenceAdmin(AuditedAdmin):
     audit_action = AuditAction.SILENCE
-    list_display = ["reason", "kind", "gateway", "team", "starts_at", "ends_at"]
-    list_filter = ["kind", "gateway", "team"]
+    list_display = [
+        "reason",
+        "kind",
+        "maintenance",
+        "gateway",
+        "team",
+        "starts_at",
+        "ends_at",
+    ]
+    list_filter = ["maintenance", "kind", "gateway", "team"]
     list_select_related = ["gateway", "team"]
     search_fields = ["reason"]
 

@@ -1,0 +1,175 @@
+"""What rules look far back for: long windows, baselines, and what teams usually spend."""
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.db.models import Q
+
+from dashboard.alerts import targets
+from dashboard.alerts.models import Incident, Rule, RuleKind
+from dashboard.alerts.rulebook import RuleBook
+from dashboard.alerts.rules import WINDOWS_S, Count, Past, Spending, is_notable
+from dashboard.probes.models import Probe
+from dashboard.probes.services import period_now_s
+from dashboard.rollups import windows
+from dashboard.rollups.tally import Tally
+from dashboard.rollups.windows import Hour
+from dashboard.teams import credit_hours
+from dashboard.teams.queries import Burn, baselines, burns
+
+# A probe that runs seldom gets a window that its least samples fit into, up to this.
+_LONGEST_WINDOW_S = 6 * 3600
+_HOUR = timedelta(hours=1)
+_DAY = timedelta(days=1)
+_Span = tuple[datetime, datetime]
+
+
+@dataclass(frozen=True, slots=True)
+class SlowFacts:
+    """What looks far back: by probe what its window holds, and by team its credits."""
+
+    windows_s: Mapping[int, int]
+    tallies: Mapping[int, Tally]
+    counts: Mapping[int, Mapping[int, Count]]
+    paces: Mapping[int, Burn]
+    spending: Mapping[int, Spending]
+
+
+def window_s(book: RuleBook, probe: Probe) -> int:
+    """Return how far back a probe's outcomes are looked at, in seconds."""
+    period_s = period_now_s(probe)
+    rule = book.rule_for(targets.of_probe(RuleKind.ERROR_RATE, probe))
+    if rule is None:
+        # A team's state is judged by its latest answers all the same.
+        return min(3 * period_s, _LONGEST_WINDOW_S)
+    runs = max(rule.min_samples, rule.of_last or 0)
+    return max(rule.window_s, min(period_s * runs, _LONGEST_WINDOW_S))
+
+
+def _latency_window_s(book: RuleBook, probe: Probe) -> int | None:
+    rule = book.rule_for(targets.of_probe(RuleKind.LATENCY, probe))
+    if rule is None:
+        return None
+    # One more, since the least samples must fit into it wherever it begins.
+    needed_s = probe.period_s * (rule.min_samples + 1)
+    return max(rule.window_s, min(needed_s, _LONGEST_WINDOW_S))
+
+
+def slow_facts(book: RuleBook, probes: Collection[Probe], now: datetime) -> SlowFacts:
+    """Load what looks far back, for the rules that there are."""
+    lengths = {
+        probe.pk: length
+        for probe in probes
+        if (length := _latency_window_s(book, probe)) is not None
+    }
+    team_ids = {probe.team_id for probe in probes if probe.team_id is not None}
+    return SlowFacts(
+        windows_s=lengths,
+        tallies=windows.tallies(lengths, now),
+        counts=_counts(book, probes, now),
+        paces=burns(team_ids, now),
+        spending=_spending(team_ids, now) if book.has(RuleKind.CREDITS_SPIKE) else {},
+    )
+
+
+def past(book: RuleBook, probes: Iterable[Probe], now: datetime) -> dict[int, Past]:
+    """Return what the error-rate rules that ask for more than their window are told."""
+    asking: dict[int, Rule] = {}
+    lengths_s: dict[int, int] = {}
+    for probe in probes:
+        rule = book.rule_for(targets.of_probe(RuleKind.ERROR_RATE, probe))
+        if rule is not None and (rule.long_window_s or rule.against_baseline):
+            asking[probe.pk] = rule
+            lengths_s[probe.pk] = window_s(book, probe)
+    if not asking:
+        return {}
+    long_s = {rule.long_window_s for rule in asking.values()} - {0}
+    long_ = windows.counts(asking, long_s, now)
+    usual = _usual_hours(
+        {pk for pk, rule in asking.items() if rule.against_baseline}, lengths_s, now
+    )
+    found = {}
+    for pk, rule in asking.items():
+        whole = long_[pk].get(rule.long_window_s)
+        hours = usual.get(pk, [])
+        found[pk] = Past(
+            long_samples=whole.samples if whole else 0,
+            long_bad=whole.bad if whole else 0,
+            usual_samples=sum(hour.samples for hour in hours),
+            usual_bad=sum(hour.bad for hour in hours),
+        )
+    return found
+
+
+def _usual_hours(
+    probe_ids: Collection[int], lengths_s: Mapping[int, int], now: datetime
+) -> dict[int, list[Hour]]:
+    """Return each probe's hours of the day before its window, but those that fired."""
+    if not probe_ids:
+        return {}
+    since = now - _DAY - timedelta(seconds=max(lengths_s.values()))
+    fired = _fired(probe_ids, since)
+    return {
+        probe_id: [
+            hour
+            for hour in hours
+            if hour.start + _HOUR <= now - timedelta(seconds=lengths_s[probe_id])
+            and not any(
+                start < hour.start + _HOUR and hour.start < until
+                for start, until in fired.get(probe_id, ())
+            )
+        ]
+        for probe_id, hours in windows.hours(probe_ids, since, now).items()
+    }
+
+
+def _fired(probe_ids: Collection[int], since: datetime) -> dict[int, list[_Span]]:
+    """Return when the probes' error rates fired, from their first failures on."""
+    rows = Incident.objects.filter(
+        Q(resolved_at=None) | Q(resolved_at__gt=since),
+        kind=RuleKind.ERROR_RATE,
+        probe__in=probe_ids,
+    )
+    found: dict[int, list[_Span]] = {}
+    for incident in rows:
+        told = incident.evidence.get("since")
+        start = datetime.fromisoformat(told) if told else incident.opened_at
+        until = incident.resolved_at or incident.evaluated_at
+        span = (min(start, incident.opened_at), until)
+        found.setdefault(incident.probe_id or 0, []).append(span)
+    return found
+
+
+def _counts(
+    book: RuleBook, probes: Iterable[Probe], now: datetime
+) -> dict[int, dict[int, Count]]:
+    asking = [
+        probe.pk
+        for probe in probes
+        if book.rule_for(targets.of_probe(RuleKind.BURN_RATE, probe)) is not None
+    ]
+    if not asking:
+        return {}
+    return {
+        probe_id: {length: Count(*told) for length, told in found.items()}
+        for probe_id, found in windows.counts(asking, WINDOWS_S, now).items()
+    }
+
+
+def _spending(team_ids: Collection[int], now: datetime) -> dict[int, Spending]:
+    """Return what the teams spent that spent much; only their week is read."""
+    lately = credit_hours.spent_lately(team_ids, now)
+    notable = {pk: told for pk, told in lately.items() if is_notable(*told)}
+    if not notable:
+        return {}
+    return {
+        team_id: Spending(
+            last_hour=usual.last_hour,
+            typical=usual.typical,
+            highest=usual.highest,
+            hours=usual.hours,
+            allocated=notable[team_id][1],
+        )
+        for team_id, usual in baselines(notable, now).items()
+    }

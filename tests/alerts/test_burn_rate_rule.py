@@ -1,0 +1,71 @@
+"""The error budget: two windows at once, and a guard against few samples."""
+
+import pytest
+
+from dashboard.alerts.rules import WINDOWS_S, Count, Limits, Step, burn_rate
+from tests.factories import NOW
+
+LIMITS = Limits(objective=0.99, min_samples=30, min_bad=3)
+HOUR, SHORT = 3600, 300
+SIX_HOURS, HALF_HOUR, THREE_DAYS = 6 * 3600, 1800, 3 * 86_400
+
+
+def counts(**told: tuple[int, int]) -> dict[int, Count]:
+    lengths = {
+        "five_minutes": SHORT,
+        "half_hour": HALF_HOUR,
+        "hour": HOUR,
+        "six_hours": SIX_HOURS,
+        "three_days": THREE_DAYS,
+    }
+    return {lengths[name]: Count(*count) for name, count in told.items()}
+
+
+@pytest.mark.parametrize(
+    ("found", "step", "severity"),
+    [
+        # 9 of 60 burn at 15; one of the last five still fails.
+        (counts(hour=(60, 9), five_minutes=(5, 1)), Step.FIRE, "critical"),
+        (counts(hour=(60, 8), five_minutes=(5, 5)), Step.CLEAR, ""),
+        (counts(hour=(60, 9), five_minutes=(5, 0)), Step.CLEAR, ""),
+        # 14.4 exactly.
+        (counts(hour=(1000, 144), five_minutes=(1000, 144)), Step.FIRE, "critical"),
+        (counts(hour=(1000, 143), five_minutes=(1000, 144)), Step.CLEAR, ""),
+        # A slower fire.
+        (counts(six_hours=(360, 22), half_hour=(30, 2)), Step.FIRE, "critical"),
+        (counts(three_days=(4320, 44), six_hours=(360, 4)), Step.FIRE, "warning"),
+        # Low traffic: all of 29 runs is not yet a matter of budgets.
+        (counts(hour=(29, 29), five_minutes=(5, 5)), Step.CLEAR, ""),
+        (counts(hour=(30, 2), five_minutes=(5, 2)), Step.CLEAR, ""),
+        (counts(hour=(30, 5), five_minutes=(0, 0)), Step.CLEAR, ""),
+        ({}, Step.HOLD, ""),
+        (counts(hour=(0, 0)), Step.HOLD, ""),
+    ],
+)
+def test_both_windows_must_burn(
+    found: dict[int, Count], step: Step, severity: str
+) -> None:
+    """A-12: the workbook's three steps, each over a window and a twelfth of it."""
+    verdict = burn_rate(found, LIMITS, NOW)
+
+    assert verdict.step is step
+    if step is Step.FIRE:
+        assert verdict.severity == severity
+
+
+def test_the_windows_are_those_of_the_steps() -> None:
+    assert WINDOWS_S == (SHORT, HALF_HOUR, HOUR, SIX_HOURS, THREE_DAYS)
+
+
+def test_the_verdict_says_how_fast_it_burns() -> None:
+    verdict = burn_rate(counts(hour=(60, 9), five_minutes=(5, 1)), LIMITS, NOW)
+
+    assert verdict.text == (
+        "9 of 60 runs failed in 60 min: the error budget of 99 % burns 15 times too "
+        "fast (limit 14.4)"
+    )
+    assert (verdict.value, verdict.limit, verdict.samples) == (15.0, 14.4, 60)
+
+
+def test_without_an_objective_nothing_is_judged() -> None:
+    assert burn_rate(counts(hour=(60, 60)), Limits(), NOW).step is Step.HOLD

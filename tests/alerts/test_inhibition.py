@@ -1,0 +1,119 @@
+"""Which alarm speaks for which, as a table; and that none is ever lost in a circle."""
+
+from itertools import product
+
+import pytest
+
+from dashboard.alerts.inhibition import RANKS, RELATIONS, Open, inhibitor, ranks
+from dashboard.alerts.models import RuleKind
+
+ENDPOINT = frozenset({"GET /x"})
+OF_A_PROBE = ["error_rate", "latency", "burn_rate", "breaker_open"]
+
+
+def one(pk: int, kind: str, **fields: object) -> Open:
+    own: dict[str, object] = {
+        "level": "",
+        "gateway_id": 1,
+        "team_id": 1,
+        "probe_id": 1,
+        "endpoints": ENDPOINT,
+    }
+    if kind == "gateway_down":
+        own |= {"team_id": None, "probe_id": None, "endpoints": frozenset()}
+    return Open(pk=pk, kind=kind, **{**own, **fields})  # type: ignore[arg-type]
+
+
+SPEAKS = [
+    *[("gateway_down", "", kind) for kind in [*OF_A_PROBE, "credits_unknown"]],
+    *[
+        ("team_state", level, kind)
+        for level in ("suspended", "paused")
+        for kind in [*OF_A_PROBE, "credits_unknown", "auth_failed"]
+    ],
+    *[("auth_failed", "", kind) for kind in [*OF_A_PROBE, "credits_unknown"]],
+    *[("breaker_open", "", kind) for kind in ("error_rate", "latency", "burn_rate")],
+    *[("error_rate", "", kind) for kind in ("latency", "burn_rate")],
+    ("credits", "exhausted", "credits_forecast"),
+    ("credits", "exhausted", "credits_spike"),
+]
+EVERY_LEVEL = ["", "low", "critical", "exhausted", "unknown", "paused", "suspended"]
+
+
+def test_the_table_is_this_one() -> None:
+    """A-57: each pair of kinds and each level, of one team and one endpoint."""
+    spoken = {
+        (greater, level, lesser)
+        for greater in RuleKind.values
+        for lesser in RuleKind.values
+        for level in EVERY_LEVEL
+        if inhibitor(one(2, lesser), [one(1, greater, level=level)])
+    }
+
+    expected = set()
+    for greater, level, lesser in SPEAKS:
+        levels = [level] if level else EVERY_LEVEL
+        expected |= {(greater, each, lesser) for each in levels}
+    assert spoken == expected
+
+
+@pytest.mark.parametrize(("greater", "level", "lesser"), SPEAKS)
+def test_it_speaks_for_its_own_only(greater: str, level: str, lesser: str) -> None:
+    """A-57: of another gateway never; of another team only where the gateway is down."""
+    first = one(1, greater, level=level)
+    elsewhere = one(2, lesser, gateway_id=2, team_id=2, probe_id=2)
+    other_team = one(2, lesser, team_id=2, probe_id=2)
+
+    assert inhibitor(elsewhere, [first]) is None
+    spoken = inhibitor(other_team, [first]) is not None
+    assert spoken == (greater == "gateway_down")
+
+
+def test_no_alarm_speaks_for_itself() -> None:
+    for kind in RuleKind.values:
+        alarm = one(1, kind, level="suspended")
+        assert inhibitor(alarm, [alarm]) is None
+
+
+def test_circles_are_refused() -> None:
+    """A-57: with one, nobody would be told of either."""
+    with pytest.raises(ValueError, match="a > b > c > a"):
+        ranks([("a", "b"), ("b", "c"), ("c", "a")])
+    with pytest.raises(ValueError, match="a > a"):
+        ranks([("a", "a")])
+    assert ranks([("a", "b"), ("b", "c"), ("a", "c")]) == {"a": 2, "b": 1, "c": 0}
+    assert all(RANKS[greater] > RANKS[lesser] for greater, lesser in RELATIONS)
+
+
+TOLD = list(product([True, False], repeat=2))
+
+
+@pytest.mark.parametrize("told", TOLD)
+def test_who_was_told_first_speaks_of_a_breaker_and_its_errors(
+    told: tuple[bool, bool],
+) -> None:
+    """A-57, and no outage is told twice."""
+    breaker = one(1, "breaker_open", told=told[0])
+    errors = one(2, "error_rate", told=told[1])
+    both = [breaker, errors]
+    spoken = {inhibitor(errors, both), inhibitor(breaker, both)}
+
+    assert spoken == {None, errors if told == (False, True) else breaker}
+
+
+@pytest.mark.parametrize("told", TOLD)
+def test_some_alarm_always_speaks(told: tuple[bool, bool]) -> None:
+    """A-57: whatever is open together, every chain ends with one that is told."""
+    levels = {"team_state": "suspended", "credits": "exhausted"}
+    known = dict(zip(("breaker_open", "error_rate"), told, strict=True))
+    every = [
+        one(place, kind, level=levels.get(kind, ""), told=known.get(kind, False))
+        for place, kind in enumerate(RuleKind.values)
+    ]
+    for left_out in [None, *every]:
+        alarms = [alarm for alarm in every if alarm is not left_out]
+        for alarm in alarms:
+            chain = [alarm]
+            while greater := inhibitor(chain[-1], alarms):
+                assert greater not in chain
+                chain.append(greater)
