@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import secrets
 import tempfile
 from pathlib import Path
@@ -11,6 +12,8 @@ from urllib.parse import urlsplit
 import dj_database_url
 import dj_email_url
 from cryptography.fernet import Fernet
+
+from dashboard.lib.web_addresses import is_web_address
 
 
 class EnvError(Exception):
@@ -74,6 +77,26 @@ def web_address(name: str) -> str:
             f"{name} is not a web address without path and log-in; write https://HOST."
         )
     return value
+
+
+def address(name: str) -> str:
+    """Return an http or https address with its path, or "" where it is unset.
+
+    Its path is a secret as a rule: the message does not repeat it.
+    """
+    value = text(name)
+    if value and not is_web_address(value):
+        raise EnvError(f"{name} is no web address; write https://HOST/PATH.")
+    return value
+
+
+def addresses(name: str) -> list[str]:
+    """Return mail addresses that are separated by commas."""
+    found = [each.strip() for each in text(name).split(",") if each.strip()]
+    for each in found:
+        if not re.fullmatch(r"[^\s@,]+@[^\s@,]+", each):
+            raise EnvError(f"{name}: {each!r} is no mail address.")
+    return found
 
 
 def database(address: str) -> dict[str, Any]:

@@ -240,6 +240,10 @@ MAIL_GROUP_INTERVAL_S = env.number(
 # So many mails of incidents somebody gets in an hour at most; the rest is told together
 # in the last four of them. 0: without end.
 MAIL_CAP = env.number("GATEWATCH_MAIL_CAP", 20, least=0)
+# Asked after each good cycle, so that an outside watcher hears when there is none.
+PING_URL = env.address("GATEWATCH_PING_URL")
+# Whom manage.py watchdog mails; empty for the recipients of everything.
+WATCHDOG_TO = env.addresses("GATEWATCH_WATCHDOG_TO")
 
 RETENTION_DAYS = {
     "raw": env.number("RETENTION_RAW_DAYS", 30),

@@ -2,6 +2,8 @@
 
 import re
 import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from email.utils import parseaddr
 from urllib.parse import urlsplit
@@ -11,7 +13,7 @@ from django.core.mail import EmailMultiAlternatives
 from django.template.loader import render_to_string
 
 from dashboard.alerts.batches import Batch, Kind
-from dashboard.alerts.letters import Letter, home, letter_of
+from dashboard.alerts.letters import home, letter_of
 from dashboard.alerts.models import TOLD, Change, Notification
 from dashboard.alerts.stories import SUBJECT_LENGTH
 
@@ -20,27 +22,48 @@ def compose(batch: Batch, now: datetime) -> EmailMultiAlternatives:
     """Write the mail of a batch; its Message-ID is the same whenever it is written."""
     letter = letter_of(batch, now)
     headers = {"Message-ID": message_id(batch.id), **_thread(batch)}
-    return _message(letter.kind, letter, batch.recipient, headers)
+    context = {"letter": letter, "cap": settings.MAIL_CAP}
+    return _message(letter.kind, context, batch.recipient, headers)
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A mail of Gatewatch itself: a headline, a few sentences, what to do next."""
+
+    subject: str
+    title: str
+    texts: tuple[str, ...]
+    why: str
+    next_step: str = ""
+    is_bad: bool = False
+    home: str = field(default_factory=home)
+
+
+def compose_note(
+    note: Note, to: str, headers: Mapping[str, str] | None = None
+) -> EmailMultiAlternatives:
+    own = {"Message-ID": message_id(uuid.uuid4())}
+    return _message(
+        "note", {"note": note, "letter": note}, to, {**own, **(headers or {})}
+    )
 
 
 def compose_test(to: str, now: datetime) -> EmailMultiAlternatives:
-    letter = Letter(
-        kind=Kind.REGULAR,
+    note = Note(
         subject="[Gatewatch] Test mail: mails arrive",
-        reminder=False,
-        gateway="",
-        stories=(),
-        link=home(),
-        home=home(),
-        sent_at=now,
+        title="Mails arrive",
+        texts=(
+            f"This is the test mail of Gatewatch, sent {now:%Y-%m-%d %H:%M} UTC.",
+            "That you read it means that alarms reach you here.",
+        ),
+        why="Somebody pressed “Send test mail”.",
     )
-    return _message("test", letter, to, {"Message-ID": message_id(uuid.uuid4())})
+    return compose_note(note, to)
 
 
 def _message(
-    kind: str, letter: Letter, to: str, headers: dict[str, str]
+    kind: str, context: Mapping[str, object], to: str, headers: Mapping[str, str]
 ) -> EmailMultiAlternatives:
-    context = {"letter": letter, "cap": settings.MAIL_CAP}
     subject = clean_subject(render_to_string(f"email/{kind}.subject.txt", context))
     message = EmailMultiAlternatives(
         subject=subject,

@@ -499,6 +499,12 @@ class Notification(models.Model):
                 condition=Q(state="queued"),
                 name="notification_waiting",
             ),
+            # Whether every page has to say that mails were given up.
+            models.Index(
+                fields=["created_at"],
+                condition=Q(state="dead"),
+                name="notification_dead",
+            ),
             # How many mails somebody got in the last hour.
             models.Index(
                 fields=["recipient", "sent_at"], name="notification_by_recipient"

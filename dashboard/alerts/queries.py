@@ -1,13 +1,46 @@
 """Read the outbox, and which rules fail."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db.models import Count, Min
+from django.db.models import Count, Min, Q
 
 from dashboard.alerts.models import Channel, Delivery, Notification, Recipient, Rule
 from dashboard.alerts.recipients import first_administrator
+
+# What waits longer than this was tried in vain, or nobody tries.
+_PATIENCE = timedelta(minutes=10)
+# So long every page says that something was given up.
+_DEAD_SHOWN = timedelta(days=3)
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxTrouble:
+    """What does not get through: how many wait in vain, how many were given up."""
+
+    stuck: int
+    stuck_for_s: float
+    dead: int
+
+
+def outbox_trouble(now: datetime) -> OutboxTrouble | None:
+    """Return what cannot be mailed because it is about mail; None while all is well.
+
+    One query, by the indexes of what is queued and of what is dead.
+    """
+    late = Q(attempts__gt=0) | Q(due_at__lte=now - _PATIENCE)
+    stuck = late & Q(state=Delivery.QUEUED, created_at__lte=now - _PATIENCE)
+    dead = Q(state=Delivery.DEAD, created_at__gt=now - _DEAD_SHOWN)
+    found = Notification.objects.filter(stuck | dead).aggregate(
+        stuck=Count("pk", filter=stuck),
+        oldest=Min("created_at", filter=stuck),
+        dead=Count("pk", filter=dead),
+    )
+    if not found["stuck"] and not found["dead"]:
+        return None
+    oldest = found["oldest"] or now
+    return OutboxTrouble(found["stuck"], (now - oldest).total_seconds(), found["dead"])
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from dashboard.alerts import services as alerts
 from dashboard.pipeline import posting
 from dashboard.pipeline.answers import Answer
 from dashboard.pipeline.asks import prepare, put
+from dashboard.pipeline.dead_mans_ping import ping_when_due
 from dashboard.pipeline.prober import Prober
 from dashboard.pipeline.recorder import Recorder
 from dashboard.pipeline.shift import Shift, revive
@@ -70,6 +71,7 @@ def _tick(shift: Shift, seconds: float) -> int:
                         credit_hours.fold(looked_slowly_at)
                         alerts.evaluate_slow(looked_slowly_at)
                     revive("deliver", "dashboard.pipeline.deliver", timezone.now())
+                    ping_when_due(timezone.now())
                 wait_s = prober.seconds_to_next()
             except DatabaseError:
                 # What is buffered is kept; a fresh connection tries again.

@@ -15,7 +15,7 @@ import httpx
 from apiclient import address_check
 from apiclient.exchange import Exchange
 from apiclient.options import default_ssl_context
-from apiclient.taxonomy import ErrorClass
+from apiclient.taxonomy import TABLE, ErrorClass
 from apiclient.transport import FAULTS, WireTransport, fault_of, timeouts
 from dashboard.alerts.channels import Answer, Parcel
 from dashboard.alerts.models import ChannelKind
@@ -76,7 +76,10 @@ def _exchange(
             return _answer(transport.handle_request(request))
     except FAULTS as error:
         fault = fault_of(error)
-        return Answer(unsure=fault.error not in _NEVER_SENT, error=fault.detail)
+        # Of nonsense its text quotes what was answered, and that may be our address.
+        quotes = fault.error in {ErrorClass.PROTOCOL, ErrorClass.DECODE}
+        said = TABLE[fault.error].title if quotes else fault.detail
+        return Answer(unsure=fault.error not in _NEVER_SENT, error=said)
 
 
 @cache

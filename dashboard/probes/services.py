@@ -273,6 +273,15 @@ def beat(name: str, now: datetime) -> datetime | None:
     return row.beat_at
 
 
+def take_turn(name: str, now: datetime, every: timedelta) -> bool:
+    """Say whether `name` is due again, and note that it is done now; one caller wins."""
+    Heartbeat.objects.get_or_create(name=name)
+    due = Q(beat_at=None) | Q(beat_at__lte=now - every)
+    # One that lies ahead was noted before the clock went back.
+    due |= Q(beat_at__gt=now + CLOCK_SLACK)
+    return bool(Heartbeat.objects.filter(due, name=name).update(beat_at=now))
+
+
 def note_late(probe_ids: Collection[int], now: datetime) -> None:
     """Note since when results are late; what is noted already stays."""
     Probe.objects.filter(pk__in=probe_ids, late_since=None).update(late_since=now)

@@ -5,6 +5,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.functional import SimpleLazyObject
 
+from dashboard.alerts.queries import outbox_trouble
 from dashboard.web import access, words
 from dashboard.web.prober import prober
 
@@ -27,8 +28,26 @@ def site(request: HttpRequest) -> dict[str, object]:
             lambda: not request.is_secure() and not _is_local(request)
         ),
         "site_admin": SimpleLazyObject(lambda: access.is_site_admin(request.user)),
+        "mail_trouble": SimpleLazyObject(lambda: _mail_trouble(request)),
         "prober": SimpleLazyObject(lambda: prober(timezone.now())),
     }
+
+
+def _mail_trouble(request: HttpRequest) -> str:
+    """Return what is wrong with the outbox, for those who can mend it."""
+    if not settings.EMAIL_CONFIGURED or not access.is_site_admin(request.user):
+        return ""
+    trouble = outbox_trouble(timezone.now())
+    if trouble is None:
+        return ""
+    stuck = words.count(trouble.stuck, "message waits", "messages wait")
+    told = [
+        f"{stuck}, the oldest for {words.duration(trouble.stuck_for_s)}"
+        if trouble.stuck
+        else "",
+        f"{words.count(trouble.dead, 'was', 'were')} given up" if trouble.dead else "",
+    ]
+    return "; ".join(filter(None, told))
 
 
 def _is_local(request: HttpRequest) -> bool:

@@ -140,7 +140,7 @@ def test_slack_gets_its_own_form_and_no_markup_of_ours(
         (b"HTTP/1.1 404 X\r\nContent-Length: 0\r\n\r\n", "queued", "HTTP 404"),
         (b"HTTP/1.1 410 X\r\nContent-Length: 0\r\n\r\n", "dead", "HTTP 410"),
         (b"HTTP/1.1 503 X\r\nContent-Length: 0\r\n\r\n", "queued", "HTTP 503"),
-        (b"nonsense\r\n\r\n", "queued", "illegal status line"),
+        (b"nonsense\r\n\r\n", "queued", "Broken HTTP"),
         (b"", "queued", "Server disconnected without sending a response."),
         (
             b"HTTP/1.1 200 OK\r\nContent-Length: 10000000\r\n\r\n" + b"x" * 300_000,

@@ -85,7 +85,7 @@ def request_of(connection: socket.socket) -> bytes:
     length = re.search(rb"(?i)\r\ncontent-length: *(\d+)", head)
     while length is not None and len(body) < int(length[1]):
         body += _more(connection)
-    return received
+    return head + b"\r\n\r\n" + body
 
 
 def _more(connection: socket.socket) -> bytes:

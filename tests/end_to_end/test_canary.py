@@ -32,13 +32,16 @@ from django_q.worker import worker
 from pytest_django import Settings
 
 from dashboard import pipeline
+from dashboard.alerts.channels import seal_into
 from dashboard.alerts.delivery import send_test_mail
-from dashboard.alerts.models import Incident, Notification
+from dashboard.alerts.models import Channel, ChannelKind, Incident, Notification
 from dashboard.alerts.services import install_default_rules
+from dashboard.pipeline.dead_mans_ping import ping_when_due
 from dashboard.probes.models import Outcome, Probe, ProbeKind
 from dashboard.probes.services import watch_gateway, watch_team
 from dashboard.teams.keys import resolve, set_key
 from dashboard.teams.models import Gateway, Team
+from tests.alerts.conftest import make_recipient
 from tests.apiclient.rogue import request_of, rogue
 from tests.factories import make_gateway, make_team
 
@@ -51,6 +54,9 @@ BODY_KEY = "sk-CANARY3-of-a-body"
 PROMPT = "CANARY4 in a prompt"
 MAIL_PASSWORD = "CANARY5 password"
 DATABASE_PASSWORD = "CANARY6-of-database"
+CHANNEL_TOKEN = "CANARY7-of-a-channel"
+WEBHOOK_SECRET = "CANARY8 signs a webhook"
+PING_TOKEN = "CANARY9-of-a-ping"
 MARKERS = (
     VIRTUAL_KEY,
     PROVIDER_KEY,
@@ -58,6 +64,9 @@ MARKERS = (
     PROMPT,
     MAIL_PASSWORD,
     DATABASE_PASSWORD,
+    CHANNEL_TOKEN,
+    WEBHOOK_SECRET,
+    PING_TOKEN,
 )
 
 PROVIDER = (
@@ -132,6 +141,26 @@ def leaky_mail_server(connection: socket.socket) -> None:
             connection.sendall(b"250-x\r\n250 AUTH PLAIN\r\n")
 
 
+def leaky_receiver(connection: socket.socket) -> None:
+    """Take down the body of what is posted, and answer with its address."""
+    head, _, body = request_of(connection).partition(b"\r\n\r\n")
+    if body:
+        posted.append(body)
+    path = head.split(b" ")[1]
+    connection.sendall(b"HTTP/1.1 404 %s\r\nX: %s\r\n\r\n%s" % (path, path, path))
+
+
+posted: list[bytes] = []
+
+
+def add_channels(url: str) -> None:
+    for kind in (ChannelKind.WEBHOOK, ChannelKind.SLACK):
+        channel = Channel(name=kind.value, kind=kind, allow_private=True)
+        secret = WEBHOOK_SECRET if kind == ChannelKind.WEBHOOK else ""
+        seal_into(channel, f"{url}/{CHANNEL_TOKEN}", secret)
+        channel.save()
+
+
 @pytest.fixture
 def admin(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Client:
     settings.EMAIL_HOST_USER, settings.EMAIL_HOST_PASSWORD = "user", MAIL_PASSWORD
@@ -159,8 +188,16 @@ def test_no_secret_comes_out_anywhere(
 ) -> None:
     caplog.set_level(logging.DEBUG)
     printed = []
-    with rogue(leaky) as gateway, rogue(leaky_mail_server) as post:
+    with (
+        rogue(leaky) as gateway,
+        rogue(leaky_mail_server) as post,
+        rogue(leaky_receiver) as receiver,
+    ):
         team = watch(gateway.url)
+        make_recipient("ops@example.com")
+        add_channels(receiver.url)
+        settings.PING_URL = f"{receiver.url}/{PING_TOKEN}"
+        ping = ping_when_due(timezone.now())
         for _ in range(ROUNDS):
             Probe.objects.update(next_run=timezone.now() - timedelta(seconds=1))
             pipeline.tick(seconds=0.1)
@@ -170,6 +207,12 @@ def test_no_secret_comes_out_anywhere(
         settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", post.port
         printed.append(send_test_mail("root@example.com", timezone.now()))
         pipeline.deliver_due()
+        assert ping is not None
+        ping.join(5)
+        tests = [f"/channels/{each.pk}/test/" for each in Channel.objects.all()]
+        printed += [
+            admin.post(address, follow=True).content.decode() for address in tests
+        ]
     settings.EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
     Notification.objects.update(due_at=timezone.now(), leased_until=None, batch=None)
     pipeline.deliver(seconds=0)
@@ -182,6 +225,8 @@ def test_no_secret_comes_out_anywhere(
     assert Incident.objects.exists()
     assert mail.outbox
     assert "535" in str(printed)
+    assert "HTTP 404" in str(printed)
+    assert len(posted) > len(tests)
     assert Failure.objects.exists()
     assert any("call.failed" in record.getMessage() for record in caplog.records)
     key = resolve(team)
@@ -191,6 +236,7 @@ def test_no_secret_comes_out_anywhere(
         ("database", "\n".join(stored())),
         ("printed", "\n".join(printed)),
         ("mails", "\n".join(m.message().as_string() for m in mail.outbox)),
+        ("posted", "\n".join(map(repr, posted))),
         ("mail bodies", "\n".join(f"{m.body}{vars(m)}" for m in mail.outbox)),
         ("logs", "\n".join(repr(vars(record)) for record in caplog.records)),
     ):
@@ -256,6 +302,7 @@ def stored() -> Iterator[str]:
 def pages(admin: Client, team: Team) -> list[str]:
     """Return every page that an administrator can open, the admin's own too."""
     addresses = ["overview", "teams", "incidents", "mail", "start", "password"]
+    addresses += ["channels", "silences"]
     found = [reverse(name) for name in [*addresses, "healthz", "healthz_prober"]]
     found.append(reverse("team", args=[team.pk]))
     found += [reverse("probe", args=[probe.pk]) for probe in Probe.objects.all()]

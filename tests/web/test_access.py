@@ -11,8 +11,11 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 
+from dashboard.alerts.channels import seal_into
 from dashboard.alerts.models import (
     Change,
+    Channel,
+    ChannelKind,
     Delivery,
     Incident,
     Notification,
@@ -56,6 +59,10 @@ PLACES = {
     "mail": ("get", "admin"),
     "test_mail": ("post", "admin"),
     "retry": ("post", "admin"),
+    "channels": ("form", "admin"),
+    "test_channel": ("post", "admin"),
+    "switch_channel": ("post", "admin"),
+    "delete_channel": ("post", "admin"),
     "status": ("get", "admin"),
     "start": ("form", "admin"),
     "watch": ("post", "admin"),
@@ -96,6 +103,14 @@ FIXED = {
     "public": "/public/open/",
     "badge": "/public/open/badge.svg",
 }
+_OWN_OBJECTS = ("team", "incident", "outcome", "retry", "end_silence", "force")
+# What each view with a number in its address shows or changes.
+_OF_OBJECTS = {
+    **dict.fromkeys(["probe", "run", "accept", "stop"], "probe"),
+    **{name: name for name in _OWN_OBJECTS},
+    **dict.fromkeys(["acknowledge", "note"], "incident"),
+    **dict.fromkeys(["test_channel", "switch_channel", "delete_channel"], "channel"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,12 +121,8 @@ class Site:
     def address(self, name: str) -> str:
         if name in FIXED:
             return FIXED[name]
-        if name in {"probe", "run", "accept", "stop"}:
-            return reverse(name, args=[self.pks["probe"]])
-        if name in {"team", "incident", "outcome", "retry", "end_silence", "force"}:
-            return reverse(name, args=[self.pks[name]])
-        if name in {"acknowledge", "note"}:
-            return reverse(name, args=[self.pks["incident"]])
+        if name in _OF_OBJECTS:
+            return reverse(name, args=[self.pks[_OF_OBJECTS[name]]])
         return reverse(name)
 
 
@@ -147,6 +158,10 @@ def site(admin: User) -> Site:
     PublicPage.objects.create(
         title="Open", slug="open", gateway=gateway, is_open=True, has_badge=True
     )
+    channel = Channel(name="a program", kind=ChannelKind.WEBHOOK, enabled=False)
+    # Nobody listens there.
+    seal_into(channel, "http://127.0.0.1:9/", "a long enough secret")
+    channel.save()
     root = Client()
     root.force_login(admin)
     return Site(
@@ -162,6 +177,7 @@ def site(admin: User) -> Site:
         },
         pks={
             "probe": probe.pk,
+            "channel": channel.pk,
             "team": team.pk,
             "end_silence": silence.pk,
             "force": breaker.pk,

@@ -139,5 +139,5 @@ def test_it_asks_a_constant_number_of_queries(
             actor=admin,
         )
 
-    with django_assert_num_queries(7):
+    with django_assert_num_queries(8):
         page(admin_page)

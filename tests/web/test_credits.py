@@ -203,5 +203,5 @@ def test_it_asks_a_constant_number_of_queries(
     for place in range(number):
         make_probe(burning(f"Team {place}", 1.0, left=100.0, gateway=gateway))
 
-    with django_assert_num_queries(7):
+    with django_assert_num_queries(8):
         page(admin_page)

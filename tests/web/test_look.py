@@ -112,5 +112,5 @@ class TestSearch:
         for _ in range(number):
             make_probe(team=make_team(name="acme"))
 
-        with django_assert_max_num_queries(6):
+        with django_assert_max_num_queries(7):
             page(admin_page, "/search/?q=acme")

@@ -9,7 +9,7 @@ from django.db.models import Count, Min
 from django.urls import reverse
 from django.utils.safestring import SafeString
 
-from dashboard.alerts.models import Delivery, Notification
+from dashboard.alerts.models import ChannelKind, Delivery, Notification
 from dashboard.alerts.queries import outbox_state
 from dashboard.web import words
 from dashboard.web.pages.incidents import DELIVERY_TONES
@@ -26,6 +26,7 @@ class MailRow:
     key: int
     badge: Badge
     recipient: str
+    channel: str
     subject: str
     body: str
     at: SafeString
@@ -88,6 +89,9 @@ def _row(together: Sequence[Notification], now: datetime) -> MailRow:
         key=first.pk,
         badge=_badge(first),
         recipient=first.recipient,
+        channel=""
+        if first.channel == ChannelKind.EMAIL
+        else first.get_channel_display(),
         subject=first.subject or _planned(first),
         body=first.body,
         at=words.time(first.sent_at or first.created_at, now),
