@@ -39,6 +39,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("incidents/", incidents.incidents, name="incidents"),
     path("incidents/<int:pk>/", incidents.incident, name="incident"),
     path("incidents/<int:pk>/acknowledge/", incidents.acknowledge, name="acknowledge"),
+    path("incidents/<int:pk>/export/", incidents.export, name="export_incident"),
     path("incidents/<int:pk>/note/", incidents.note, name="note"),
     path("breakers/", breakers.breakers, name="breakers"),
     path("breakers/<int:pk>/force/", breakers.force, name="force"),

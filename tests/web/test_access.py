@@ -48,6 +48,7 @@ PLACES = {
     "team": ("get", "team"),
     "incidents": ("get", "all"),
     "incident": ("get", "team"),
+    "export_incident": ("get", "team"),
     "acknowledge": ("post", "operators"),
     "note": ("post", "operators"),
     "silences": ("form", "all"),
@@ -108,7 +109,7 @@ _OWN_OBJECTS = ("team", "incident", "outcome", "retry", "end_silence", "force")
 _OF_OBJECTS = {
     **dict.fromkeys(["probe", "run", "accept", "stop"], "probe"),
     **{name: name for name in _OWN_OBJECTS},
-    **dict.fromkeys(["acknowledge", "note"], "incident"),
+    **dict.fromkeys(["acknowledge", "note", "export_incident"], "incident"),
     **dict.fromkeys(["test_channel", "switch_channel", "delete_channel"], "channel"),
 }
 

@@ -20,6 +20,9 @@ from dashboard.alerts.models import (
 from dashboard.alerts.stories import LIMIT_UNITS
 from dashboard.probes.taxonomy import meaning
 from dashboard.web import words
+from dashboard.web.charts import ChartTable
+from dashboard.web.pages import evidence
+from dashboard.web.pages.outcomes import OutcomeRow, outcome_row
 from dashboard.web.pages.parts import Badge, Link
 from dashboard.web.ranges import Tab
 from dashboard.web.states import Tone
@@ -125,6 +128,7 @@ class Told:
     badge: Badge
     change: str
     recipient: str
+    subject: str
     at: SafeString
     note: str
 
@@ -155,6 +159,8 @@ class IncidentPage:
     advice: str
     classes: list[ClassCount]
     details: list[str]
+    chart: ChartTable | None
+    failed: list[OutcomeRow]
     inhibitor: Link | None
     speaks_for: list[Link]
     silenced: SafeString | None
@@ -166,6 +172,7 @@ class IncidentPage:
     may_note: bool
     acknowledge_url: str
     note_url: str
+    export_url: str
 
 
 def incident(
@@ -175,6 +182,7 @@ def incident(
     *,
     may_operate: bool,
 ) -> IncidentPage:
+    notifications = readable(notifications, may_operate=may_operate)
     ended = shown.resolved_at
     lasted = ((ended or now) - shown.opened_at).total_seconds()
     greater = shown.inhibited_by
@@ -193,6 +201,8 @@ def incident(
         advice=meaning(shown.error_class).advice if shown.error_class else "",
         classes=class_counts(shown.evidence.get("classes", {})),
         details=shown.evidence.get("details", []),
+        chart=evidence.chart(shown, now),
+        failed=[outcome_row(each, now) for each in evidence.samples(shown, now)],
         inhibitor=Link(greater.summary, reverse("incident", args=[greater.pk]))
         if greater
         else None,
@@ -209,6 +219,30 @@ def incident(
         may_note=may_operate,
         acknowledge_url=reverse("acknowledge", args=[shown.pk]),
         note_url=reverse("note", args=[shown.pk]),
+        export_url=reverse("export_incident", args=[shown.pk]),
+    )
+
+
+def readable(
+    notifications: Sequence[Notification], *, may_operate: bool
+) -> Sequence[Notification]:
+    """Return what the visitor may know of who was told."""
+    if may_operate:
+        return notifications
+    return [_masked(each) for each in notifications]
+
+
+def _masked(each: Notification) -> Notification:
+    """Return a copy without the address: others than its team's may look at it."""
+    name, at, host = each.recipient.partition("@")
+    return Notification(
+        change=each.change,
+        channel=each.channel,
+        state=each.state,
+        recipient=f"{name[:1]}…{at}{host}" if at else each.get_channel_display(),
+        subject=each.subject,
+        created_at=each.created_at,
+        sent_at=each.sent_at,
     )
 
 
@@ -301,6 +335,7 @@ def _told(each: Notification, now: datetime) -> Told:
         badge=Badge(DELIVERY_TONES[Delivery(each.state)], each.state),
         change=each.change,
         recipient=each.recipient,
+        subject=each.subject,
         at=words.time(each.sent_at or each.created_at, now),
         note=each.last_error,
     )

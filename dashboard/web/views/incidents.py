@@ -11,7 +11,9 @@ from dashboard.alerts import lifecycle
 from dashboard.alerts.models import EventKind
 from dashboard.web import access
 from dashboard.web.live import template_of
+from dashboard.web.pages import evidence
 from dashboard.web.pages import incidents as page
+from dashboard.web.pages.post_mortem import markdown
 
 _LAST_PAGE = 1000
 
@@ -37,6 +39,28 @@ def incident(request: HttpRequest, pk: int) -> HttpResponse:
         may_operate=access.may_operate(request.user, found.team),
     )
     return render(request, template_of(request, "incident"), {"page": shown})
+
+
+@require_safe
+def export(request: HttpRequest, pk: int) -> HttpResponse:
+    """Return the incident as a Markdown file, to begin a post-mortem with."""
+    found = access.incident_or_404(request.user, pk)
+    now = timezone.now()
+    text = markdown(
+        found,
+        page.readable(
+            list(found.notifications.order_by("created_at", "recipient")),
+            may_operate=access.may_operate(request.user, found.team),
+        ),
+        evidence.samples(found, now),
+        now,
+    )
+    name = f"incident-{pk}-{found.opened_at:%Y%m%d}.md"
+    return HttpResponse(
+        text,
+        content_type="text/markdown; charset=utf-8",
+        headers={"Content-Disposition": f'attachment; filename="{name}"'},
+    )
 
 
 @require_POST

@@ -1,0 +1,98 @@
+"""What an incident's page shows of the time around it: a chart, and results that failed."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from dashboard.alerts.models import Incident, RuleKind, Severity
+from dashboard.probes.models import Outcome, Probe
+from dashboard.rollups.queries import series
+from dashboard.teams.models import CreditReading
+from dashboard.web import charts
+from dashboard.web.charts import ChartTable, Mark, Setting
+from dashboard.web.states import Tone
+
+MOST_SAMPLES = 10
+# How much is shown before and after, so that the difference can be seen.
+_LEAST_AROUND = timedelta(minutes=20)
+_PIECES = 60
+_OF_CREDITS = (RuleKind.CREDITS, RuleKind.CREDITS_FORECAST)
+# Credits go slowly: a day shows their way down.
+_CREDITS_AROUND = timedelta(hours=24)
+_MOST_READINGS = 500
+
+
+def begun(incident: Incident) -> datetime:
+    """Return since when it lasts: its first failure, else its opening."""
+    stored = incident.evidence.get("since")
+    since = datetime.fromisoformat(stored) if stored else incident.opened_at
+    return min(since, incident.opened_at)
+
+
+def chart(incident: Incident, now: datetime) -> ChartTable | None:
+    """Return the incident's time and some around it, with its own time shaded.
+
+    None where a chart would show nothing of it: a certificate, a team's state.
+    """
+    mark = Mark(
+        kind="incident",
+        label=incident.summary,
+        start=begun(incident),
+        end=incident.resolved_at,
+        tone=Tone.BAD if incident.severity == Severity.CRITICAL else Tone.WARN,
+    )
+    if incident.kind in _OF_CREDITS:
+        return _credits(incident, mark, now)
+    if incident.kind in {RuleKind.CERTIFICATE, RuleKind.TEAM_STATE}:
+        return None
+    start, end = _around(incident, now)
+    pieces = series(_probe_ids(incident), start, end, _PIECES, now)
+    return charts.errors(pieces, name="evidence", setting=Setting(marks=[mark]))
+
+
+def samples(incident: Incident, now: datetime) -> list[Outcome]:
+    """Return the latest results that failed while it lasted; one query."""
+    found = Outcome.objects.filter(
+        probe__in=_probe_ids(incident),
+        started_at__gte=begun(incident),
+        started_at__lte=incident.resolved_at or now,
+    ).exclude(error_class="")
+    found = found.select_related("probe__team", "probe__gateway")
+    return list(found.order_by("-started_at")[:MOST_SAMPLES])
+
+
+def _probe_ids(incident: Incident) -> Sequence[int]:
+    if incident.probe_id is not None:
+        return [incident.probe_id]
+    probes = Probe.objects.filter(gateway=incident.gateway_id)
+    if incident.team_id is not None:
+        probes = probes.filter(team=incident.team_id)
+    return list(probes.values_list("pk", flat=True))
+
+
+def _around(incident: Incident, now: datetime) -> tuple[datetime, datetime]:
+    since, until = begun(incident), incident.resolved_at or now
+    around = max(_LEAST_AROUND, (until - since) / 2)
+    return since - around, min(now, until + around)
+
+
+def _credits(incident: Incident, mark: Mark, now: datetime) -> ChartTable:
+    end = min(now, (incident.resolved_at or now) + _CREDITS_AROUND / 4)
+    readings = CreditReading.objects.filter(
+        team=incident.team_id,
+        read_at__gte=begun(incident) - _CREDITS_AROUND,
+        read_at__lte=end,
+        remaining__isnull=False,
+    )
+    told = list(
+        readings.order_by("-read_at").values_list("read_at", "remaining")[
+            :_MOST_READINGS
+        ]
+    )
+    points = [(at, left) for at, left in reversed(told) if left is not None]
+    table = charts.credits_left(points)
+    return replace(
+        table,
+        name="evidence",
+        chart={**table.chart, "marks": [charts.band(mark, end)]},
+    )

@@ -1,0 +1,167 @@
+"""One incident: its chart and failed results, who was told, and the Markdown file."""
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+from pytest_django import DjangoAssertNumQueries
+
+from dashboard.alerts.lifecycle import note
+from dashboard.alerts.models import (
+    Change,
+    Delivery,
+    EventKind,
+    Incident,
+    Notification,
+    RuleKind,
+)
+from dashboard.probes.models import Outcome, Probe
+from dashboard.rollups.services import fold
+from dashboard.teams.models import Role
+from tests.alerts.conftest import make_incident
+from tests.factories import NOW, make_outcome, make_probe, make_reading, make_team
+from tests.web.people import person
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def probe() -> Probe:
+    return make_probe(make_team(name="Acme | <b>bold</b>"))
+
+
+def fail(probe: Probe, number: int) -> None:
+    found = [
+        make_outcome(
+            probe, -30 * place, error_class="server_error", detail="HTTP 500: | # boom"
+        )
+        for place in range(number)
+    ]
+    fold(found)
+
+
+@pytest.fixture
+def incident(probe: Probe, admin: User) -> Incident:
+    fail(probe, 12)
+    Outcome.objects.filter(started_at=NOW).update(status_code=500)
+    made = make_incident(
+        probe.gateway,
+        probe.team,
+        probe,
+        summary="Team status of Acme: 3 of 5 runs failed",
+        evidence={
+            "since": "2026-03-02T11:54:00+00:00",
+            "classes": {"server_error": 3},
+            "text": "3 of 5 runs failed",
+        },
+    )
+    note(made, EventKind.OPENED, NOW)
+    note(made, EventKind.NOTE, NOW, "restarted | the gateway", admin)
+    Notification.objects.create(
+        incident=made,
+        change=Change.OPENED,
+        recipient="oncall@example.org",
+        state=Delivery.SENT,
+        subject="[Gatewatch] CRITICAL it fails",
+        created_at=NOW,
+        due_at=NOW,
+        sent_at=NOW,
+        last_error="450 oncall@example.org is busy",
+    )
+    return made
+
+
+def text(client: Client, path: str) -> str:
+    answer = client.get(path)
+    assert answer.status_code == 200
+    return answer.content.decode()
+
+
+def test_it_shows_the_chart_with_its_time_marked_and_what_failed(
+    admin_page: Client, incident: Incident
+) -> None:
+    answer = admin_page.get(f"/incidents/{incident.pk}/")
+
+    page = answer.context["page"]
+    (mark,) = page.chart.chart["marks"]
+    assert mark["start"] == 1772452440000
+    assert page.chart.has_data
+    assert len(page.failed) == 10
+    shown = answer.content.decode()
+    assert 'id="data-evidence"' in shown
+    assert "HTTP 500: | # boom" in shown
+    assert "[Gatewatch] CRITICAL it fails" in shown
+
+
+def test_credits_show_their_way_down(admin_page: Client) -> None:
+    team = make_team()
+    for hour in range(5):
+        make_reading(team, -3600 * hour, remaining=100.0 + hour)
+    incident = make_incident(
+        team.gateway, team, kind=RuleKind.CREDITS, error_class="", evidence={}
+    )
+
+    page = admin_page.get(f"/incidents/{incident.pk}/").context["page"]
+
+    assert page.chart.title == "Credits left"
+    assert len(page.chart.rows) == 5
+    assert page.chart.chart["marks"][0]["label"] == incident.summary
+
+
+def test_a_certificate_has_no_chart(admin_page: Client) -> None:
+    incident = make_incident(kind=RuleKind.CERTIFICATE, error_class="", evidence={})
+
+    assert admin_page.get(f"/incidents/{incident.pk}/").context["page"].chart is None
+
+
+def test_a_viewer_reads_no_addresses(incident: Incident) -> None:
+    """Neither on the page nor in the file, nor in what a mail server said of them."""
+    vera = person("vera", incident.team, Role.VIEWER).client
+    olga = person("olga", incident.team, Role.OPERATOR).client
+
+    for path in (f"/incidents/{incident.pk}/", f"/incidents/{incident.pk}/export/"):
+        assert "oncall@example.org" in text(olga, path)
+        assert "oncall@" not in text(vera, path)
+        assert "o…@example.org" in text(vera, path)
+
+
+def test_the_file_begins_a_post_mortem(admin_page: Client, incident: Incident) -> None:
+    """Remote text is no markup in it: no table cell, no heading, no HTML."""
+    answer = admin_page.get(f"/incidents/{incident.pk}/export/")
+
+    name = f"incident-{incident.pk}-20260302.md"
+    assert answer["Content-Disposition"] == f'attachment; filename="{name}"'
+    assert answer["Content-Type"].startswith("text/markdown")
+    lines = answer.content.decode().splitlines()
+    assert lines[0] == "# Team status of Acme: 3 of 5 runs failed"
+    assert "| Since | 2026-03-02 11:54:00 UTC |" in lines
+    assert "| Lasted | 6 min |" in lines
+    assert r"| Team | Acme \| \<b\>bold\</b\> |" in lines
+    at = "2026-03-02 12:00:00 UTC"
+    assert f"| {at} | Note | root | restarted \\| the gateway |" in lines
+    assert f"| {at} | Told | oncall@example.org | Opened |" in lines
+    assert f"| oncall@example.org | Mail | Opened | Sent | {at} |" in lines
+    (first, *_) = [line for line in lines if "boom" in line]
+    assert first.endswith(r"| Server error | 500 |  | HTTP 500: \| \# boom |")
+    assert sum("boom" in line for line in lines) == 10
+    assert "## What we change" in lines
+
+
+def test_it_asks_a_constant_number_of_queries(
+    admin_page: Client,
+    incident: Incident,
+    probe: Probe,
+    django_assert_max_num_queries: DjangoAssertNumQueries,
+) -> None:
+    for place in range(30):
+        Notification.objects.create(
+            incident=incident,
+            change=Change.REPEATED,
+            number=place,
+            recipient="oncall@example.org",
+            created_at=NOW,
+            due_at=NOW,
+        )
+        note(incident, EventKind.NOTE, NOW, f"note {place}")
+
+    with django_assert_max_num_queries(17):
+        text(admin_page, f"/incidents/{incident.pk}/")
