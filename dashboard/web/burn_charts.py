@@ -1,8 +1,10 @@
 """Credits drawn: what was left, what is forecast, and the small line of a table's row."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime, timedelta
+
+from django.utils import timezone
 
 from dashboard.lib import buckets
 from dashboard.lib.buckets import DAY_S, HOUR_S
@@ -10,7 +12,8 @@ from dashboard.teams.credit_hours import refills, spent
 from dashboard.teams.models import CreditHour
 from dashboard.teams.queries import Burn
 from dashboard.web import words
-from dashboard.web.charts import Chart, ChartTable, Line
+from dashboard.web.charts import Chart, ChartTable, Line, offset_ms
+from dashboard.web.ranges import stamp
 
 PAST = timedelta(days=14)
 _AHEAD = timedelta(days=10)
@@ -35,14 +38,11 @@ def burn_down(
     grid = [start + n * _STEP for n in range((end - start) // _STEP + 1)]
     lines = [
         Line("Left", "chart-1", _points(grid, left)),
-        Line("Refilled", "ok", _points(grid, {at: left[at] for at in filled})),
+        Line("Refilled", "ok", _points(grid, _at(filled, left)), is_dots=True),
         *(
-            Line(label, "chart-3", _points(grid, dict(line)), dash)
-            for label, dash, line in zip(
-                ("Forecast, faster pace", "Forecast, slower pace"),
-                ([6, 3], [2, 3]),
-                ahead,
-                strict=False,
+            Line(label, "chart-3", _points(grid, dict(line)), dash, fills=place > 0)
+            for place, (label, dash, line) in enumerate(
+                zip(_FORECASTS, ([6, 3], [2, 3]), ahead, strict=False)
             )
         ),
     ]
@@ -53,11 +53,33 @@ def burn_down(
         name="credits",
         title="Credits left",
         summary=_summary(known),
-        chart=asdict(Chart("line", "", _ms(start), _ms(end), _STEP_S * 1000, used)),
+        chart=asdict(
+            Chart(
+                kind="line",
+                unit="",
+                start=_ms(start),
+                end=_ms(end),
+                step=_STEP_S * 1000,
+                lines=used,
+                zooms=False,
+                zone=timezone.get_current_timezone_name(),
+                offset=offset_ms(now),
+            )
+        ),
+        sheet=[_COLUMNS, *(_record(row) for row in known)],
         columns=["Day (UTC)", "Least left", "Used", "Refilled", "Readings"],
         rows=_days(known),
         has_data=len(left) > 1,
     )
+
+
+_FORECASTS = ("Forecast, faster pace", "Forecast, slower pace")
+
+
+def _at(
+    places: Collection[datetime], values: Mapping[datetime, float]
+) -> dict[datetime, float]:
+    return {at: values[at] for at in places}
 
 
 def _forecast(burn: Burn | None, now: datetime) -> list[list[tuple[datetime, float]]]:
@@ -104,6 +126,14 @@ def _summary(hours: Sequence[CreditHour]) -> str:
 
 def _span_s(hours: Sequence[CreditHour]) -> float:
     return (hours[-1].hour - hours[0].hour).total_seconds() + HOUR_S
+
+
+_COLUMNS: list[object] = ["hour", "left", "least", "spent", "refilled", "readings"]
+
+
+def _record(row: CreditHour) -> list[object]:
+    told = (row.last, row.least, row.spent, row.refilled, row.readings)
+    return [stamp(row.hour), *told]
 
 
 def _days(hours: Sequence[CreditHour]) -> list[list[str]]:

@@ -20,7 +20,8 @@ MOST_CLASSES = 5
 class Line:
     """One row of points [epoch ms, value or None]; `colour` names a CSS token.
 
-    An `is_echo` is the period before, drawn faintly under the present one.
+    An `is_echo` is the period before, drawn faintly under the present one. An `is_dots`
+    has no line, only its points; one that `fills` shades the way to the line before it.
     """
 
     label: str
@@ -28,6 +29,8 @@ class Line:
     points: list[tuple[int, float | None]]
     dash: list[int] = field(default_factory=list)
     is_echo: bool = False
+    is_dots: bool = False
+    fills: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -403,7 +406,7 @@ def _chart(
             drill=setting.drill,
             marks=[band(mark, end) for mark in setting.marks],
             zone=timezone.get_current_timezone_name(),
-            offset=_offset_ms(end),
+            offset=offset_ms(end),
         )
     )
 
@@ -419,7 +422,7 @@ def band(mark: Mark, end: datetime) -> dict[str, object]:
     }
 
 
-def _offset_ms(at: datetime) -> int:
+def offset_ms(at: datetime) -> int:
     """Return how far the visitor's zone is ahead of UTC, for where the ticks go."""
     offset = timezone.localtime(at).utcoffset()
     return int(offset.total_seconds() * 1000) if offset else 0

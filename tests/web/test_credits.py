@@ -182,6 +182,18 @@ def test_a_team_names_who_is_mailed_about_it(admin_page: Client) -> None:
     assert "others@example.com" not in text
 
 
+@pytest.mark.parametrize("kind", ["csv", "json"])
+def test_what_is_on_the_screen_is_a_file_as_well(admin_page: Client, kind: str) -> None:
+    team = burning("=Fast", 10.0, left=200.0, gateway=make_gateway())
+
+    for address, said in (("/credits/", "200.0"), (f"/teams/{team.pk}/", "210.0")):
+        response = admin_page.get(address, {"format": kind})
+        assert response["Content-Disposition"].endswith(f'.{kind}"')
+        told = response.content.decode()
+        assert said in told
+        assert "\n=Fast" not in told
+
+
 def test_nobody_learns_of_other_teams_credits() -> None:
     own, other = make_team(name="Own"), make_team(name="Other")
     for team in (own, other):

@@ -19,6 +19,7 @@ from dashboard.rollups.services import fold
 from dashboard.teams.keys import set_key
 from dashboard.web.badges import badge
 from dashboard.web.models import PublicPage
+from dashboard.web.pages.public import NAMES
 from dashboard.web.states import Tone
 from tests.factories import (
     NOW,
@@ -202,6 +203,10 @@ def test_what_a_visitor_is_does_not_get_into_it(admin: User) -> None:
     assert "root" not in client.get(PAGE).content.decode()
     assert 'data-theme="dark"' not in text()
     assert "12:00:00 UTC" in text()
+
+
+def test_every_kind_of_probe_has_a_name_for_everybody() -> None:
+    assert set(NAMES) >= set(ProbeKind)
 
 
 def test_it_is_of_a_gateway_or_of_a_team() -> None:

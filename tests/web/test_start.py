@@ -11,7 +11,7 @@ from dashboard.probes.models import Probe
 from dashboard.simulator.faults import Fault, FaultKind
 from dashboard.simulator.running import RunningGateway, running_gateway
 from dashboard.teams.keys import hint, unseal
-from dashboard.teams.models import CreditReading, Gateway, Team
+from dashboard.teams.models import AuditEntry, CreditReading, Gateway, Team
 from tests.factories import make_gateway
 
 pytestmark = pytest.mark.django_db
@@ -66,6 +66,8 @@ def test_ten_teams_are_watched_in_two_forms(
         "ops@example.com",
         "me@b.co",
     }
+    entry = AuditEntry.objects.get(action="gateway")
+    assert (entry.actor, entry.detail) == ("root", "watched, with 10 teams")
     # Their credits are known at once, from the list.
     assert CreditReading.objects.count() == 10
 

@@ -16,12 +16,13 @@ from dashboard.web.states import State, Tone, state_of
 DAYS = 90
 _CELL, _GAP, _HEIGHT = 6, 2, 28
 # What a kind of probe proves, told without a word of how it is probed.
-_NAMES: Mapping[str, str] = {
+NAMES: Mapping[str, str] = {
     ProbeKind.HEALTH: "Gateway",
     ProbeKind.TEAM_STATUS: "Database and teams",
     ProbeKind.BALANCE: "Keys and credits",
     ProbeKind.KEY_CHECK: "Jobs",
     ProbeKind.DEEP_JOB: "Jobs with LLM calls",
+    "stream_job": "Jobs with streamed replies",
 }
 # A team that is stopped, or has a wrong key, is no fault of its gateway.
 _OF_GATEWAY = (ProbeKind.HEALTH, ProbeKind.TEAM_STATUS)
@@ -73,7 +74,7 @@ def public(shown: PublicPage, now: datetime) -> Public:
     components = [
         _component(kind, [p for p in probes if p.kind == kind], ids, at_work, now)
         for kind, ids in sorted(
-            kinds.items(), key=lambda pair: list(_NAMES).index(pair[0])
+            kinds.items(), key=lambda pair: list(NAMES).index(pair[0])
         )
     ]
     tone = _overall([component.badge.tone for component in components])
@@ -117,7 +118,7 @@ def _component(
     up_s = sum(day.up_s for day in days)
     known_s = up_s + sum(day.down_s for day in days)
     return Component(
-        name=_NAMES[kind],
+        name=NAMES[kind],
         badge=Badge(tone, _WORDS[tone][0]),
         bars=_bars(days),
         availability=words.percent(up_s / known_s if known_s else None),

@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.contrib import messages
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
@@ -13,8 +14,9 @@ from dashboard.alerts.recipients import first_administrator
 from dashboard.pipeline.roster import ask_roster
 from dashboard.pipeline.trial import Trial, try_gateway
 from dashboard.teams.keys import seal
-from dashboard.teams.models import Gateway, Team
+from dashboard.teams.models import AuditAction, Gateway, Team
 from dashboard.web import access, words
+from dashboard.web.audited import noted
 from dashboard.web.forms import StartForm, WatchForm
 from dashboard.web.pages import start as page
 from dashboard.web.watching import Wanted, start_watching
@@ -69,10 +71,12 @@ def watch(request: HttpRequest) -> HttpResponse:
         keyed=team,
         recipients=form.cleaned_data["recipients"],
     )
-    teams = start_watching(wanted, timezone.now())
-    number = words.count(len(teams), "team")
+    with transaction.atomic():
+        teams = start_watching(wanted, timezone.now())
+        told = words.count(len(teams), "team")
+        noted(request, AuditAction.GATEWAY, gateway, detail=f"watched, with {told}")
     messages.success(
-        request, f"{gateway} is watched from now on, with {number}: results come soon."
+        request, f"{gateway} is watched from now on, with {told}: results come soon."
     )
     return redirect("overview")
 

@@ -5,7 +5,7 @@ from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
-from dashboard.web import access
+from dashboard.web import access, exports
 from dashboard.web.live import template_of
 from dashboard.web.pages import credits as credits_page
 from dashboard.web.pages import teams as page
@@ -20,12 +20,20 @@ def teams(request: HttpRequest) -> HttpResponse:
 @require_safe
 def team(request: HttpRequest, pk: int) -> HttpResponse:
     found = access.team_or_404(request.user, pk)
-    shown = page.team(request.user, found, timezone.now())
+    now = timezone.now()
+    shown = page.team(request.user, found, now)
+    if kind := exports.wanted(request):
+        told = exports.sheets([shown.chart])
+        return exports.answer(kind, f"gatewatch credits {found}", told, now)
     return render(request, template_of(request, "team"), {"page": shown})
 
 
 @require_safe
 def credits(request: HttpRequest) -> HttpResponse:  # noqa: A001 (the page's own name)
     """Show the credits of all teams, soonest to run out first."""
-    shown = credits_page.page(request.user, timezone.now())
+    now = timezone.now()
+    shown = credits_page.page(request.user, now)
+    if kind := exports.wanted(request):
+        told = [exports.Sheet("credits", shown.sheet)]
+        return exports.answer(kind, "gatewatch credits", told, now)
     return render(request, template_of(request, "credits"), {"page": shown})
