@@ -8,6 +8,7 @@ queries, whatever the number of probes.
     grouped     together by whatever the caller says: by_kind, by_team, by_gateway
     compared    a window beside the equally long one before it
     series      about so many pieces of time, also whole days of a time zone
+    course      a window as a whole and in pieces, also with the one before it
 """
 
 from bisect import bisect_right
@@ -130,22 +131,75 @@ def series(
     Pieces of a day or more are days of `zone`, of 23 and 25 hours where its clocks
     change, as long as hours are kept of all of them and not too many: else days of UTC.
     """
-    level = _series_level(len(probe_ids), start, end, pieces, now)
+    return course(probe_ids, start, end, pieces, now, zone=zone).pieces
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """A window as a whole, and in the pieces that `series` cuts it into.
+
+    `before` is the equally long one before it, in as many pieces, where it was asked for.
+    """
+
+    whole: Summary
+    pieces: list[Summary]
+    before: "Course | None" = None
+
+
+def course(
+    probe_ids: Collection[int],
+    start: datetime,
+    end: datetime,
+    pieces: int,
+    now: datetime,
+    *,
+    zone: tzinfo = UTC,
+    with_before: bool = False,
+) -> Course:
+    """Return a window's numbers and its pieces, of the same rows: two queries."""
+    first = start - (end - start) if with_before else start
+    level = _series_level(len(probe_ids), first, end, pieces, now)
     ranges = list(buckets.split(start, end, pieces, level=level))
     if not ranges:
-        return []
+        return Course(_summary([], start, end, now), [])
     if level == DAY_S and zone is not UTC:
-        hours = len(probe_ids) * (end - start) // timedelta(hours=1)
-        if is_kept(HOUR_S, start - timedelta(days=1), now) and hours <= _MOST_ROWS:
+        hours = len(probe_ids) * (end - first) // timedelta(hours=1)
+        if is_kept(HOUR_S, first - timedelta(days=1), now) and hours <= _MOST_ROWS:
             days = buckets.width_s(start, end, pieces, level) // DAY_S
             ranges = list(buckets.local_days(start, end, zone, width=days))
             level = HOUR_S
-    whole = [Stretch(level, ranges[0][0], ranges[-1][1])]
-    cut = [_cut(found, ranges) for found in _seen(probe_ids, whole).values()]
-    return [
-        _summary([found[number] for found in cut], *piece, now)
-        for number, piece in enumerate(ranges)
+    length = ranges[-1][1] - ranges[0][0]
+    earlier = [(one - length, other - length) for one, other in ranges]
+    read_from = earlier[0][0] if with_before else ranges[0][0]
+    seen = _seen(probe_ids, [Stretch(level, read_from, ranges[-1][1])])
+    # Found once and of all rows: a probe does not begin anew in the middle of them.
+    parts = [
+        _cut(found, [(read_from, ranges[0][0]), *ranges]) for found in seen.values()
     ]
+    told = _course([part[1:] for part in parts], ranges, now)
+    if not with_before:
+        return told
+    old = [_cut(part[0], earlier) for part in parts]
+    return replace(told, before=_course(old, earlier, now))
+
+
+def _course(
+    cut: Sequence[Sequence[_Seen]],
+    ranges: Sequence[tuple[datetime, datetime]],
+    now: datetime,
+) -> Course:
+    """Return the numbers of some probes, whose rows are cut into these ranges."""
+    together = [
+        replace(found[0], rows={k: r for part in found for k, r in part.rows.items()})
+        for found in cut
+    ]
+    return Course(
+        whole=_summary(together, ranges[0][0], ranges[-1][1], now),
+        pieces=[
+            _summary([found[number] for found in cut], *piece, now)
+            for number, piece in enumerate(ranges)
+        ],
+    )
 
 
 def _stretches(

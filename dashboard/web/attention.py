@@ -25,7 +25,10 @@ _TEAM_KINDS = {RuleKind.TEAM_STATE, RuleKind.AUTH_FAILED, RuleKind.GATEWAY_DOWN}
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What is known right now of everything that the visitor may see."""
+    """What is known right now of everything that the visitor may see.
+
+    `incidents` are open, `ended` those that ended lately, the latest first.
+    """
 
     now: datetime
     prober: Prober
@@ -35,6 +38,7 @@ class Facts:
     breakers: Sequence[BreakerView]
     readings: Mapping[int, CreditReading]
     broken_rules: Sequence[Rule] = ()
+    ended: Sequence[Incident] = ()
 
 
 @dataclass(frozen=True, slots=True)

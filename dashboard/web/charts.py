@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 from django.utils import timezone
 
 from dashboard.probes.taxonomy import meaning
-from dashboard.rollups.numbers import LEAST_FOR_P95, Summary
+from dashboard.rollups.numbers import LEAST_FOR_P95, PhaseMeans, Summary
 from dashboard.web import words
 from dashboard.web.ranges import stamp
 
@@ -71,7 +71,7 @@ class Chart:
     counts: list[int] = field(default_factory=list)
     thin: int = 0
     drill: str = ""
-    zooms: bool = True
+    zooms: bool = False
     marks: list[dict[str, object]] = field(default_factory=list)
     zone: str = "UTC"
     offset: int = 0
@@ -110,10 +110,12 @@ class ChartTable:
 class Setting:
     """What charts of one page share: where points lead, what is shaded behind them.
 
-    `before` are the pieces of the period before, where the page compares with it.
+    `before` are the pieces of the period before, where the page compares with it;
+    `zooms` says that the page shows whatever time its address names.
     """
 
     drill: str = ""
+    zooms: bool = False
     marks: Sequence[Mark] = ()
     before: Sequence[Summary] = ()
 
@@ -274,6 +276,70 @@ def volume(
     )
 
 
+_PHASES: dict[str, tuple[str, Callable[[PhaseMeans], float]]] = {
+    "connect": ("chart-3", lambda means: means.connect_ms),
+    "TLS": ("chart-2", lambda means: means.tls_ms),
+    "first byte": ("chart-1", lambda means: means.first_byte_ms),
+    "body": ("cell-ok", lambda means: means.body_ms),
+}
+
+
+def phases(
+    pieces: Sequence[Summary], name: str = "phases", *, setting: Setting = PLAIN
+) -> ChartTable:
+    """Return the mean time of each phase of successes, stacked."""
+    known = [piece.phases for piece in pieces if piece.phases]
+    used = {
+        phase: told
+        for phase, told in _PHASES.items()
+        if any(told[1](means) > 0 for means in known)
+    }
+    rows = [
+        [
+            words.minute(piece.start),
+            *(
+                words.milliseconds(value(piece.phases) if piece.phases else None)
+                for _, value in used.values()
+            ),
+            f"{piece.phases.samples if piece.phases else 0:,}",
+        ]
+        for piece in pieces
+    ]
+    return ChartTable(
+        name=name,
+        title="Phases of successes",
+        summary="mean of each phase" if known else "no data",
+        chart=_chart(
+            *("bar", " ms", pieces),
+            [
+                _line(phase, colour, pieces, _phase_of(value))
+                for phase, (colour, value) in used.items()
+            ],
+            setting,
+            counts=[piece.phases.samples if piece.phases else 0 for piece in pieces],
+        ),
+        columns=[f"From ({words.zone()})", *used, "n"],
+        rows=rows,
+        has_data=bool(known),
+        urls=_urls(pieces, setting),
+        marks=setting.marks,
+        sheet=_sheet(
+            ["from", *(f"{phase.replace(' ', '_').lower()}_ms" for phase in used)],
+            pieces,
+            lambda piece: [
+                value(piece.phases) if piece.phases else None
+                for _, value in used.values()
+            ],
+        ),
+    )
+
+
+def _phase_of(
+    value: Callable[[PhaseMeans], float],
+) -> Callable[[Summary], float | None]:
+    return lambda piece: value(piece.phases) if piece.phases else None
+
+
 def credits_left(readings: Sequence[tuple[datetime, float]]) -> ChartTable:
     """Return the credits that were left at each hour."""
     points = [(_ms(at), float(left)) for at, left in readings]
@@ -286,7 +352,7 @@ def credits_left(readings: Sequence[tuple[datetime, float]]) -> ChartTable:
         f"{words.number(readings[-1][1])}"
         if len(readings) > 1
         else "too few readings",
-        chart=asdict(Chart("line", "", *bounds, 3_600_000, [line], zooms=False)),
+        chart=asdict(Chart("line", "", *bounds, 3_600_000, [line])),
         columns=[f"Hour ({words.zone()})", "Lowest"],
         rows=[[words.minute(at), words.number(left)] for at, left in readings],
         has_data=len(readings) > 1,
@@ -404,6 +470,7 @@ def _chart(
             counts=counts or [],
             thin=thin,
             drill=setting.drill,
+            zooms=setting.zooms,
             marks=[band(mark, end) for mark in setting.marks],
             zone=timezone.get_current_timezone_name(),
             offset=offset_ms(end),

@@ -22,6 +22,7 @@ def site(request: HttpRequest) -> dict[str, object]:
         # Empty follows the system; js/look.js writes the cookie.
         "theme": theme if theme in _THEMES else "",
         "zone": words.zone(),
+        "zone_key": timezone.get_current_timezone_name(),
         "demo": settings.DEMO,
         "email_configured": settings.EMAIL_CONFIGURED,
         "plain_http": SimpleLazyObject(

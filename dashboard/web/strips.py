@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from dashboard.probes.taxonomy import meaning
 from dashboard.rollups.tally import Tally
 from dashboard.web import words
 
@@ -27,17 +28,37 @@ _MOSTLY = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Strip:
-    """An SVG of the given width, a path for each kind of cell, and it all in words."""
+    """An SVG of the given width, a path for each kind of cell, and it all in words.
+
+    `cells` tell js/strips.js of each hour from `start` on (epoch ms) "samples/failed/most
+    frequent class", parted by "|"; `url` is where an hour's results are listed.
+    """
 
     width: int
     height: int
     paths: list[tuple[str, str]]
     summary: str
+    name: str = ""
+    url: str = ""
+    start: int = 0
+    last: int = 0
+    cells: str = ""
 
 
-def strip(hours: Sequence[datetime], seen: Mapping[datetime, Tally]) -> Strip:
+def strip(
+    hours: Sequence[datetime],
+    seen: Mapping[datetime, Tally],
+    *,
+    name: str = "",
+    url: str = "",
+) -> Strip:
     cells = [_cell(seen.get(hour)) for hour in hours]
     return Strip(
+        name=name,
+        url=url,
+        start=int(hours[0].timestamp() * 1000) if hours else 0,
+        last=len(hours) - 1,
+        cells="|".join(_told(seen.get(hour)) for hour in hours),
         width=len(hours) * CELL - GAP,
         height=HEIGHT,
         paths=[
@@ -45,6 +66,15 @@ def strip(hours: Sequence[datetime], seen: Mapping[datetime, Tally]) -> Strip:
         ],
         summary=_summary(cells, list(seen.values())),
     )
+
+
+def _told(seen: Tally | None) -> str:
+    if seen is None or not seen.samples:
+        return ""
+    if not seen.bad:
+        return f"{seen.samples}"
+    most = max(seen.classes, key=lambda each: seen.classes[each], default="")
+    return f"{seen.samples}/{seen.bad}/{meaning(most).title if most else ''}"
 
 
 def _cell(seen: Tally | None) -> Cell:

@@ -3,7 +3,7 @@
  * with a letter goes to a page. Nothing happens while somebody types, or with a modifier.
  */
 
-const ROWS = ".alarm a.title, tbody th[scope=row] a, tbody th[scope=row] summary, .jump";
+const ROWS = "a.title, tbody th[scope=row] a, tbody th[scope=row] summary, .jump";
 let pending = "";
 
 function isTyping(target) {

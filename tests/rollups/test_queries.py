@@ -16,6 +16,7 @@ from dashboard.rollups.queries import (
     by_kind,
     by_team,
     compared,
+    course,
     grouped,
     series,
     summaries,
@@ -394,3 +395,47 @@ def test_a_window_seeks_its_probes_instead_of_walking_the_history() -> None:
 
     assert "(probe_id=? AND level=? AND start>" in rows.explain()
     assert "(probe_id=? AND started_at>" in outcomes.explain()
+
+
+class TestCourse:
+    def test_it_is_a_window_its_pieces_and_the_one_before_in_two_queries(self) -> None:
+        probe = seen_probe([-9000, -8000, -5000, -3000, -60], error_class="timeout")
+
+        with CaptureQueriesContext(connection) as asked:
+            found = course([probe.pk], NOW - HOUR, NOW, 4, NOW, with_before=True)
+
+        assert len(asked) == 2
+        assert found.before is not None
+        assert (found.whole.bad, found.before.whole.bad) == (2, 1)
+        assert [piece.bad for piece in found.pieces] == [1, 0, 0, 1]
+        assert [piece.bad for piece in found.before.pieces] == [0, 0, 1, 0]
+        assert found.before.whole.end == found.whole.start
+
+    @pytest.mark.parametrize(
+        ("span", "pieces"), [(HOUR, 60), (DAY, 48), (30 * DAY, 60)]
+    )
+    def test_its_pieces_are_those_of_the_series(
+        self, span: timedelta, pieces: int
+    ) -> None:
+        probe = seen_probe([-60.0 * n for n in range(1, 300)])
+
+        found = course([probe.pk], NOW - span, NOW, pieces, NOW)
+
+        assert found.pieces == series([probe.pk], NOW - span, NOW, pieces, NOW)
+        assert found.whole.samples == sum(piece.samples for piece in found.pieces)
+        assert found.whole.expected == pytest.approx(
+            sum(piece.expected for piece in found.pieces), abs=len(found.pieces)
+        )
+        assert found.before is None
+
+    def test_days_of_a_zone_stay_whole(self) -> None:
+        probe = seen_probe([-3600.0 * n for n in range(1, 24 * 12)])
+        zone = ZoneInfo("Europe/Berlin")
+
+        found = course(
+            [probe.pk], NOW - 4 * DAY, NOW, 4, NOW, zone=zone, with_before=True
+        )
+
+        assert found.before is not None
+        assert {p.start.astimezone(zone).hour for p in found.pieces} == {0}
+        assert found.before.whole.samples == 24 * len(found.before.pieces)

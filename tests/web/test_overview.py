@@ -9,7 +9,9 @@ from pytest_django import DjangoAssertNumQueries
 
 from dashboard.alerts.models import Incident, RuleKind, Severity
 from dashboard.probes.models import Heartbeat, ProbeKind
+from dashboard.probes.taxonomy import meaning
 from dashboard.rollups.services import fold
+from dashboard.teams.credit_hours import fold as fold_credits
 from dashboard.teams.models import TeamStatus
 from tests.factories import (
     NOW,
@@ -234,3 +236,105 @@ def test_a_page_that_is_renewed_stays_small(admin_page: Client) -> None:
         fold([make_outcome(probe, -3600 * n) for n in range(24)])
 
     assert len(gzip.compress(page(admin_page, part=True).encode())) < 20_000
+
+
+def test_many_probes_show_the_worst_and_lead_to_the_others(admin_page: Client) -> None:
+    beat()
+    gateway = make_gateway()
+    for number in range(45):
+        make_probe(
+            team=make_team(gateway),
+            last_at=NOW,
+            last_error="server_error" if number == 44 else "",
+        )
+
+    short, whole = page(admin_page), admin_page.get("/?all=1").content.decode()
+
+    assert 'href="?all=1">Show 5 more' in short
+    assert short.count('class="strip-cell"><div') == 40
+    assert short.index("Server error") < short.index('class="strip-cell"><div')
+    assert whole.count('class="strip-cell"><div') == 45
+
+
+def test_it_names_the_team_that_runs_out_first(admin_page: Client) -> None:
+    beat()
+    gateway = make_gateway()
+    slow, quick = make_team(gateway, name="Slow"), make_team(gateway, name="Quick")
+    for team, spent in ((slow, 1.0), (quick, 40.0)):
+        make_probe(team=team, last_at=NOW)
+        for hours in range(7):
+            make_reading(team, -3600 * hours - 60, remaining=500 + spent * hours)
+            make_reading(
+                team, -3600 * hours - 1800, remaining=500 + spent * (hours + 0.5)
+            )
+    fold_credits(NOW)
+
+    shown = admin_page.get("/").context["page"]
+
+    assert [line.team.word for line in shown.teams] == ["Quick", "Slow"]
+    assert shown.teams[0].runway.startswith("13 h")
+
+
+def test_an_incident_that_ended_is_still_told_for_some_days(admin_page: Client) -> None:
+    beat()
+    make_probe(last_at=NOW)
+    for days, summary in ((1, "It broke yesterday"), (9, "It broke last week")):
+        Incident.objects.create(
+            kind=RuleKind.ERROR_RATE,
+            identity=f"error_rate:probe:{days}",
+            gateway=make_gateway(),
+            severity=Severity.CRITICAL,
+            summary=summary,
+            opened_at=NOW - timedelta(days=days, hours=2),
+            resolved_at=NOW - timedelta(days=days),
+            evaluated_at=NOW,
+        )
+
+    text = page(admin_page)
+
+    assert "It broke yesterday" in text
+    assert "lasted 2 h" in text
+    assert "It broke last week" not in text
+    assert "All clear" in text
+
+
+def test_the_number_of_problems_is_there_for_the_icon(admin_page: Client) -> None:
+    beat()
+    make_probe(last_at=NOW, last_error="server_error", failing_since=NOW)
+
+    assert 'data-problems="1"' in page(admin_page)
+
+
+def test_numbers_lead_to_the_results_that_they_count(admin_page: Client) -> None:
+    beat()
+    probe = make_probe(last_at=NOW)
+    fold([make_outcome(probe, -60), make_outcome(probe, -30, error_class="timeout")])
+
+    text = page(admin_page)
+
+    assert f"/outcomes/?probe={probe.pk}&amp;range=1h&amp;state=failed" in text
+    assert "/outcomes/?range=1h&amp;state=failed" in text
+    assert 'data-strip="' in text
+    assert f"2/1/{meaning('timeout').title}" in text
+
+
+@pytest.mark.parametrize("kind", ["csv", "json"])
+def test_what_is_shown_can_be_saved(admin_page: Client, kind: str) -> None:
+    beat()
+    probe = make_probe(last_at=NOW)
+    fold([make_outcome(probe, -60)])
+
+    response = admin_page.get(f"/?format={kind}")
+
+    assert f'.{kind}"' in response["Content-Disposition"]
+    assert "Health" in response.content.decode()
+
+
+def test_old_numbers_are_grey_and_tell_their_age(admin_page: Client) -> None:
+    beat(seconds_ago=200)
+    probe = make_probe(last_at=NOW - timedelta(seconds=200))
+
+    assert 'class="tiles is-stale"' in page(admin_page)
+    detail = admin_page.get(f"/probes/{probe.pk}/").content.decode()
+    assert 'class="card is-stale"' in detail
+    assert "3 min ago" in detail

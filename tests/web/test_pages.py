@@ -16,8 +16,16 @@ from dashboard.alerts.models import (
     Notification,
     RuleKind,
     Severity,
+    Silence,
 )
-from dashboard.probes.models import Breaker, Heartbeat, Outcome, Probe, ProbeKind
+from dashboard.probes.models import (
+    Breaker,
+    BreakerEvent,
+    Heartbeat,
+    Outcome,
+    Probe,
+    ProbeKind,
+)
 from dashboard.probes.queries import breaker_keys
 from dashboard.rollups.services import fold
 from dashboard.teams.keys import set_key
@@ -103,6 +111,92 @@ class TestProbe:
         text = page(admin_page, "probe", probe.pk, query=f"?range={asked}")
 
         assert f'href="?range={current}" aria-current="true"' in text
+
+    @pytest.mark.parametrize("query", ["", "?compare=1", "?range=30d&state=failed"])
+    @pytest.mark.parametrize("number", [3, 30])
+    def test_it_asks_twelve_queries_at_most(
+        self,
+        admin_page: Client,
+        number: int,
+        query: str,
+        django_assert_max_num_queries: DjangoAssertNumQueries,
+    ) -> None:
+        probe = make_probe(team=make_team())
+        seen(probe, *(make_outcome(probe, -60 * n) for n in range(number, 0, -1)))
+        for _ in range(number):
+            make_incident(probe.team, probe=probe)
+
+        with django_assert_max_num_queries(12):
+            page(admin_page, "probe", probe.pk, query=query)
+
+    def test_it_compares_with_the_time_before(self, admin_page: Client) -> None:
+        probe = make_probe()
+        old = [make_outcome(probe, -5400 + n, error_class="timeout") for n in range(2)]
+        new = [make_outcome(probe, -60 + n) for n in range(4)]
+        seen(probe, *old, *new)
+
+        text = page(admin_page, "probe", probe.pk, query="?range=1h&compare=1")
+
+        assert "0 of 4 failed; before: 100 %" in text
+        assert "the time before 2 of 2" in text
+
+    def test_what_happened_is_shaded_in_the_charts_and_listed(
+        self, admin_page: Client
+    ) -> None:
+        probe = make_probe(team=make_team())
+        seen(probe, make_outcome(probe, -60))
+        incident = make_incident(probe.team, probe=probe, summary="Half of it fails")
+        make_incident(make_team(), summary="Somebody else's")
+        Silence.objects.create(
+            team=probe.team,
+            starts_at=NOW - timedelta(hours=1),
+            ends_at=NOW + timedelta(hours=1),
+            reason="We move the database",
+            maintenance=True,
+        )
+
+        response = admin_page.get(reverse("probe", args=[probe.pk]))
+
+        chart = response.context["page"].charts[0]
+        drawn = [(mark["kind"], mark["label"]) for mark in chart.chart["marks"]]
+        assert drawn == [
+            ("maintenance", "We move the database"),
+            ("incident", "Half of it fails"),
+        ]
+        text = response.content.decode()
+        assert f'href="{reverse("incident", args=[incident.pk])}"' in text
+        assert "We move the database" in text
+
+    def test_a_breaker_is_reset_from_the_page_and_it_is_kept_who_did(
+        self, admin_page: Client, admin: User
+    ) -> None:
+        probe = make_probe(team=make_team())
+        key = next(iter(breaker_keys(probe).values()))
+        breaker = Breaker.objects.create(
+            key=key,
+            gateway=probe.gateway,
+            failures=5,
+            opened_at=NOW.timestamp() - 10,
+            open_until=NOW.timestamp() + 50,
+        )
+        sent = {"to": "", "probe": probe.pk}
+
+        response = admin_page.post(reverse("force", args=[breaker.pk]), sent)
+        text = page(admin_page, "probe", probe.pk)
+
+        assert response["Location"] == reverse("probe", args=[probe.pk])
+        assert BreakerEvent.objects.get().actor == admin
+        assert "not closed once" in text
+
+    def test_missing_results_are_a_gap_in_the_chart(self, admin_page: Client) -> None:
+        probe = make_probe()
+        seen(probe, make_outcome(probe, -3500), make_outcome(probe, -60))
+
+        response = admin_page.get(reverse("probe", args=[probe.pk]) + "?range=1h")
+
+        lines = response.context["page"].charts[0].chart["lines"]
+        values = [value for _, value in lines[-1]["points"]]
+        assert values.count(None) == len(values) - 2
 
     def test_an_open_breaker_tells_why_and_when_it_tries_again(
         self, admin_page: Client

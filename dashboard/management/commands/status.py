@@ -12,7 +12,7 @@ from dashboard.rollups.recent import recent
 from dashboard.web import attention, words
 from dashboard.web.attention import Facts, Item
 from dashboard.web.pages.facts import facts
-from dashboard.web.pages.tiles import Tile, tiles
+from dashboard.web.pages.tiles import Tile, credit_hours, tiles
 from dashboard.web.states import state_of
 from dashboard.web.verdict import Verdict, verdict
 
@@ -40,7 +40,10 @@ def _text(known: Facts, found: Verdict, items: list[Item], now: datetime) -> str
     lines += [_line(item, now) for item in items]
     if known.probes:
         seen = recent(known.probes, now)
-        lines += ["", *(_tile_line(tile) for tile in tiles(known, seen))]
+        lines += [
+            "",
+            *(_tile_line(tile) for tile in tiles(known, seen, credit_hours(known))),
+        ]
         lines += ["", _probe_table(known, now)]
     return "\n".join(lines)
 

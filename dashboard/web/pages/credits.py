@@ -187,7 +187,7 @@ def page(user: access.Visitor, now: datetime) -> CreditsPage:
             pace=pace(burn),
             refill=next_refill(team, reading, own, burn, now),
             is_stale=_is_stale(reading, patience_s.get(team.pk), now),
-            hours_left=_hours_left(reading, burn),
+            hours_left=hours_left(reading, burn),
         )
         rows.append(row)
         sheet.append((row, _record(team, reading, burn)))
@@ -263,7 +263,7 @@ def _is_stale(
     return patience_s is None or age_s > patience_s
 
 
-def _hours_left(reading: CreditReading | None, burn: Burn | None) -> float:
+def hours_left(reading: CreditReading | None, burn: Burn | None) -> float:
     """Return a number to sort by: none left, then the soonest, then who uses none."""
     if reading is not None and reading.remaining is not None and reading.remaining <= 0:
         return -1.0

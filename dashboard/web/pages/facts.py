@@ -1,6 +1,8 @@
 """Gather what is known right now of everything that a visitor may see."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
+
+from django.db.models import Q
 
 from dashboard.alerts.queries import broken_rules
 from dashboard.probes.queries import breakers_of
@@ -9,18 +11,26 @@ from dashboard.web import access
 from dashboard.web.attention import Facts
 from dashboard.web.prober import prober
 
+LATELY = timedelta(days=3)
+
 
 def facts(user: access.Visitor, now: datetime) -> Facts:
     """Return the facts in seven queries; teams are those that have a probe."""
     probes = list(access.probes(user))
+    for probe in probes:
+        if probe.team:
+            # The same row, already here: otherwise each team would ask for its own.
+            probe.team.gateway = probe.gateway
     teams = list({probe.team.pk: probe.team for probe in probes if probe.team}.values())
-    incidents = access.incidents(user).filter(resolved_at__isnull=True)
+    recent = Q(resolved_at=None) | Q(resolved_at__gte=now - LATELY)
+    incidents = list(access.incidents(user).filter(recent).order_by("-opened_at"))
     return Facts(
         now=now,
         prober=prober(now),
         probes=probes,
         teams=teams,
-        incidents=list(incidents),
+        incidents=[each for each in incidents if each.is_open],
+        ended=[each for each in incidents if not each.is_open],
         breakers=breakers_of(probes, now),
         readings=latest_readings([team.pk for team in teams]),
         broken_rules=broken_rules() if access.is_site_admin(user) else [],

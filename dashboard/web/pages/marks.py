@@ -50,7 +50,7 @@ def _silences(user: access.Visitor, probe: Probe, chosen: Range) -> list[Mark]:
     )
     return [
         Mark(
-            kind="silence",
+            kind="maintenance" if silence.maintenance else "silence",
             label=silence.reason,
             start=silence.starts_at,
             end=silence.ends_at,

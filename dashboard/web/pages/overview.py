@@ -3,47 +3,80 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.urls import reverse
+
 from dashboard.rollups.recent import recent
 from dashboard.web import access, attention, charts
-from dashboard.web.charts import ChartTable
+from dashboard.web.charts import ChartTable, Setting
+from dashboard.web.exports import Sheet, sheets
 from dashboard.web.pages.breakers import BreakerRow, breaker_row
 from dashboard.web.pages.facts import facts
+from dashboard.web.pages.incidents import IncidentRow, incident_row
 from dashboard.web.pages.parts import Alarm, Link, alarm
 from dashboard.web.pages.probe_rows import ProbeRow, off_links, probe_rows
-from dashboard.web.pages.tiles import WITHOUT_PAID, Tile, tiles
+from dashboard.web.pages.team_lines import TeamLine, team_lines
+from dashboard.web.pages.tiles import WITHOUT_PAID, Tile, credit_hours, tiles
+from dashboard.web.prober import Prober, ProberState
 from dashboard.web.verdict import Verdict, verdict
+
+# More rows than this are asked for by a link: a renewal must stay small.
+MOST_ROWS = 40
+_MOST_TEAMS = 5
+_MOST_INCIDENTS = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Overview:
     title: str
     verdict: Verdict
+    prober: Prober
+    is_stale: bool
     alarms: list[Alarm]
     tiles: list[Tile]
     rows: list[ProbeRow]
+    more_rows: int
     off: list[Link]
+    teams: list[TeamLine]
+    more_teams: int
+    incidents: list[IncidentRow]
     charts: list[ChartTable]
     breakers: list[BreakerRow]
     is_empty: bool
 
 
-def overview(user: access.Visitor, now: datetime) -> Overview:
-    """Return the overview of everything that the user may see; eleven queries."""
+def overview(user: access.Visitor, now: datetime, *, whole: bool = False) -> Overview:
+    """Return the overview of everything that the user may see; twelve queries.
+
+    `whole` shows every probe, not only the worst ones.
+    """
     known = facts(user, now)
     items = attention.items(known)
     said = verdict(known, items)
     seen = recent(known.probes, now)
+    spent = credit_hours(known)
+    rows = probe_rows(known.probes, known.prober, seen, now)
+    shown = rows if whole else rows[:MOST_ROWS]
+    teams = team_lines(known.teams, known.readings, spent, now)
+    setting = Setting(drill=reverse("outcomes"))
     return Overview(
         title=f"{said.problems} failing" if said.problems else "Overview",
         verdict=said,
+        prober=known.prober,
+        is_stale=known.prober.state is ProberState.STOPPED,
         alarms=[alarm(item, now) for item in items],
-        tiles=tiles(known, seen) if known.probes else [],
-        rows=probe_rows(known.probes, known.prober, seen, now),
+        tiles=tiles(known, seen, spent) if known.probes else [],
+        rows=shown,
+        more_rows=len(rows) - len(shown),
         off=off_links(known.probes),
+        teams=teams[:_MOST_TEAMS],
+        more_teams=max(0, len(teams) - _MOST_TEAMS),
+        incidents=[incident_row(each, now) for each in known.ended[:_MOST_INCIDENTS]],
         charts=[
-            charts.errors(seen.every.day),
+            charts.errors(seen.every.day, setting=setting),
             charts.latency(
-                seen.quick.day, note=WITHOUT_PAID if seen.leaves_out_paid else ""
+                seen.quick.day,
+                note=WITHOUT_PAID if seen.leaves_out_paid else "",
+                setting=setting,
             ),
         ],
         breakers=[
@@ -53,3 +86,16 @@ def overview(user: access.Visitor, now: datetime) -> Overview:
         ],
         is_empty=not known.probes,
     )
+
+
+def overview_sheets(shown: Overview) -> list[Sheet]:
+    """Return what the overview shows, to be saved: its probes and its charts."""
+    names = ["probe", "of", "state", "reason", "error_rate_1h", "p95_1h", "samples_1h"]
+    rows: list[list[object]] = [
+        [
+            *(row.link.word, row.place, row.badge.word, row.badge.reason),
+            *(row.error_rate, row.p95, row.samples),
+        ]
+        for row in shown.rows
+    ]
+    return [Sheet("probes", [names, *rows]), *sheets(shown.charts)]

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.safestring import SafeString
 
 from dashboard.probes.kinds import KINDS
@@ -12,7 +13,7 @@ from dashboard.probes.models import Outcome, Probe, ProbeKind
 from dashboard.probes.queries import BreakerView, breaker_changes, breakers_of
 from dashboard.probes.taxonomy import meaning
 from dashboard.rollups.numbers import Summary
-from dashboard.rollups.queries import series, total
+from dashboard.rollups.queries import Course, course
 from dashboard.web import access, charts, ranges, words
 from dashboard.web.charts import ChartTable, Setting
 from dashboard.web.exports import Sheet, sheets
@@ -107,8 +108,7 @@ def probe(
     chosen = asked.range
     state = asked.state if asked.state in STATES else ""
     works = prober(now)
-    seen = total([shown.pk], chosen.start, chosen.end, now)
-    before = _before(shown, chosen, now)
+    seen = _course(shown, chosen, now)
     breakers = [each for each in breakers_of([shown], now) if _guards(each, shown)]
     outcomes = _latest(shown, chosen, state)
     full = Range(
@@ -133,11 +133,15 @@ def probe(
         else "",
         is_stale=works.state is ProberState.STOPPED,
         range=ranges.bar(chosen, state=state),
-        facts=_facts(seen, before, _list_url(shown, chosen)),
-        charts=probe_charts(user, shown, chosen, now),
+        facts=_facts(
+            seen.whole,
+            seen.before.whole if seen.before else None,
+            _list_url(shown, chosen),
+        ),
+        charts=_charts(user, shown, chosen, seen),
         times=_times(shown, breakers, chosen),
-        phases=phases(shown, chosen),
-        classes=class_counts(dict(seen.classes), _list_url(shown, chosen)),
+        phases=phases(seen.whole.phases, outcomes),
+        classes=class_counts(dict(seen.whole.classes), _list_url(shown, chosen)),
         breakers=[breaker_line(each, now, may_force=may_operate) for each in breakers],
         states=state_tabs(full, state),
         outcomes=[outcome_row(each, now, with_probe=False) for each in outcomes],
@@ -156,30 +160,36 @@ def probe(
     )
 
 
-def probe_charts(
-    user: access.Visitor, shown: Probe, chosen: Range, now: datetime
-) -> list[ChartTable]:
-    def pieces(of: Range) -> list[Summary]:
-        return series([shown.pk], of.start, of.end, of.buckets, now)
-
-    setting = Setting(
-        drill=_list_url(shown, None),
-        marks=marks(user, shown, chosen),
-        before=pieces(chosen.before()) if chosen.compares else (),
-    )
-    present = pieces(chosen)
-    return [
-        charts.latency(present, setting=setting),
-        charts.errors(present, setting=setting),
-        charts.volume(present, setting=setting),
-    ]
-
-
 def probe_sheets(
     user: access.Visitor, shown: Probe, chosen: Range, now: datetime
 ) -> list[Sheet]:
     """Return what the page's charts show, to be saved."""
-    return sheets(probe_charts(user, shown, chosen, now))
+    return sheets(_charts(user, shown, chosen, _course(shown, chosen, now)))
+
+
+def _course(shown: Probe, chosen: Range, now: datetime) -> Course:
+    return course(
+        *([shown.pk], chosen.start, chosen.end, chosen.buckets, now),
+        zone=timezone.get_current_timezone(),
+        with_before=chosen.compares,
+    )
+
+
+def _charts(
+    user: access.Visitor, shown: Probe, chosen: Range, seen: Course
+) -> list[ChartTable]:
+    setting = Setting(
+        drill=_list_url(shown, None),
+        zooms=True,
+        marks=marks(user, shown, chosen),
+        before=seen.before.pieces if seen.before else (),
+    )
+    return [
+        charts.latency(seen.pieces, setting=setting),
+        charts.errors(seen.pieces, setting=setting),
+        charts.volume(seen.pieces, setting=setting),
+        charts.phases(seen.pieces, setting=setting),
+    ]
 
 
 def _run(shown: Probe, asked_at: datetime, now: datetime) -> Run:
@@ -190,13 +200,6 @@ def _run(shown: Probe, asked_at: datetime, now: datetime) -> Run:
         asked=words.time(asked_at, now),
         result=outcome_row(first, now, with_probe=False) if first else None,
     )
-
-
-def _before(shown: Probe, chosen: Range, now: datetime) -> Summary | None:
-    if not chosen.compares:
-        return None
-    then = chosen.before()
-    return total([shown.pk], then.start, then.end, now)
 
 
 def _guards(breaker: BreakerView, shown: Probe) -> bool:
@@ -266,6 +269,17 @@ def _facts(seen: Summary, before: Summary | None, list_url: str) -> list[Fact]:
                 words.milliseconds(before.p99_ms) if before else "",
             ),
             url=ok_url,
+        ),
+        Fact(
+            "Availability",
+            words.percent(seen.availability),
+            _against(
+                f"down {words.duration(seen.down_s)} of known time"
+                if seen.availability is not None
+                else _NONE,
+                words.percent(before.availability) if before else "",
+            ),
+            is_bad=bool(seen.down_s),
         ),
         Fact("Right at first try", words.percent(seen.first_try_rate), samples),
         Fact(

@@ -30,6 +30,8 @@ class ProbeRow:
     samples: str
     latest: SafeString
     strip: Strip
+    failed_url: str
+    all_url: str
 
 
 def probe_rows(
@@ -57,6 +59,7 @@ def off_links(probes: Iterable[Probe]) -> list[Link]:
 
 def _row(probe: Probe, badge: Badge, seen: Recent, now: datetime) -> ProbeRow:
     hour = seen.by_probe[probe.pk]
+    results = f"{reverse('outcomes')}?probe={probe.pk}"
     return ProbeRow(
         link=probe_link(probe),
         place=str(probe.team or probe.gateway),
@@ -65,8 +68,10 @@ def _row(probe: Probe, badge: Badge, seen: Recent, now: datetime) -> ProbeRow:
         is_bad=bool(hour.bad),
         p95=_p95(hour),
         samples=f"{hour.samples:,}",
+        failed_url=f"{results}&range=1h&state=failed" if hour.bad else "",
+        all_url=f"{results}&range=1h" if hour.samples else "",
         latest=words.time(probe.last_at, now),
-        strip=strip(seen.hours, seen.by_hour[probe.pk]),
+        strip=strip(seen.hours, seen.by_hour[probe.pk], name=str(probe), url=results),
     )
 
 

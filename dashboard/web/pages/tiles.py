@@ -1,17 +1,21 @@
 """The four tiles of the overview: each number with its samples, window, age and change."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TypeAlias
 
 from django.urls import reverse
 
+from dashboard.alerts.models import Incident, RuleKind
 from dashboard.rollups.numbers import Summary
 from dashboard.rollups.recent import Recent
-from dashboard.teams.models import CreditReading, Team
-from dashboard.teams.queries import burn
+from dashboard.teams.credit_hours import hours_of, pace
+from dashboard.teams.models import CreditHour, CreditReading, Team
 from dashboard.web import credit_levels, words
 from dashboard.web.attention import Facts
 from dashboard.web.pages.credits import runway
+from dashboard.web.sparks import Spark, spark
 from dashboard.web.states import Tone
 
 # A job's seconds would hide the milliseconds of everything else.
@@ -19,6 +23,7 @@ WITHOUT_PAID = ", without paid probes"
 _POINTS = 100
 _NOISE = 0.05
 _MANY_TIMES = 2
+_DAY = timedelta(hours=24)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,14 +36,24 @@ class Tile:
     change: str
     tone: Tone
     url: str = ""
+    spark: Spark | None = None
 
 
-def tiles(facts: Facts, seen: Recent) -> list[Tile]:
+CreditHours: TypeAlias = Mapping[int, Sequence[CreditHour]]
+
+
+def credit_hours(facts: Facts) -> CreditHours:
+    """Return the last day of each team's credits, by the hour; one query."""
+    teams = [team.pk for team in facts.teams]
+    return hours_of(teams, facts.now - _DAY, facts.now)
+
+
+def tiles(facts: Facts, seen: Recent, spent: CreditHours) -> list[Tile]:
     return [
         _error_rate(facts, seen),
         _p95(facts, seen),
-        _breakers(facts),
-        _credits(facts),
+        _breakers(facts, seen.hours),
+        _credits(facts, seen.hours, spent),
     ]
 
 
@@ -51,7 +66,20 @@ def _error_rate(facts: Facts, seen: Recent) -> Tile:
         fine=_basis(facts, current.samples),
         change=_rate_change(current, previous),
         tone=Tone.BAD if rate else Tone.OK,
+        url=f"{reverse('outcomes')}?range=1h{'&state=failed' if rate else ''}"
+        if current.samples
+        else "",
+        spark=spark(
+            [hour.error_rate for hour in seen.every.day],
+            _went("error rate", [hour.error_rate for hour in seen.every.day]),
+        ),
     )
+
+
+def _went(name: str, rates: Sequence[float | None]) -> str:
+    known = [rate for rate in rates if rate is not None]
+    least, most = min(known, default=None), max(known, default=None)
+    return f"By the hour, 24 h: {name} {words.percent(least)} to {words.percent(most)}"
 
 
 def _rate_change(now: Summary, before: Summary) -> str:
@@ -67,6 +95,7 @@ def _rate_change(now: Summary, before: Summary) -> str:
 def _p95(facts: Facts, seen: Recent) -> Tile:
     current = seen.quick.current
     p95 = current.p95_ms
+    hourly = [hour.p95_ms for hour in seen.quick.day]
     note = WITHOUT_PAID if seen.leaves_out_paid else ""
     if p95 is not None and current.p95_is_thin:
         note += ", too few to be sure"
@@ -76,6 +105,17 @@ def _p95(facts: Facts, seen: Recent) -> Tile:
         fine=_basis(facts, current.good, note),
         change=_latency_change(p95, seen.quick.previous.p95_ms),
         tone=Tone.OK,
+        url=f"{reverse('outcomes')}?range=1h&state=ok" if current.good else "",
+        spark=spark(hourly, _took(hourly)),
+    )
+
+
+def _took(hourly: Sequence[float | None]) -> str:
+    known = [value for value in hourly if value is not None]
+    least, most = min(known, default=None), max(known, default=None)
+    return (
+        "By the hour, 24 h: p95 "
+        f"{words.milliseconds(least)} to {words.milliseconds(most)}"
     )
 
 
@@ -99,26 +139,52 @@ def _basis(facts: Facts, samples: int, note: str = "") -> str:
     return f"n = {samples:,}{note}, newest result {words.ago(latest, facts.now)}"
 
 
-def _breakers(facts: Facts) -> Tile:
-    opened = sum(1 for each in facts.breakers if each.state != "closed")
-    latest = max(
-        (b.opened_at for b in facts.breakers if b.opened_at and b.state != "closed"),
-        default=None,
-    )
+def _breakers(facts: Facts, hours: Sequence[datetime]) -> Tile:
+    opened = sum(1 for each in facts.breakers if not each.state.endswith("closed"))
     endpoints = words.count(len(facts.probes), "probe")
+    alarms = [
+        each
+        for each in (*facts.incidents, *facts.ended)
+        if each.kind == RuleKind.BREAKER_OPEN and _ends(each, facts) >= hours[0]
+    ]
     return Tile(
         title="Breakers open, now",
         value=f"{opened}" if facts.probes else None,
         fine=f"guarding {endpoints}" if facts.probes else "no probes",
-        change=f"the last opened {words.ago(latest, facts.now)}"
-        if latest
-        else "all closed",
+        change=_latest_alarm(alarms, facts.now),
         tone=Tone.WARN if opened else Tone.OK,
-        url="#breakers" if opened else "",
+        url="#breakers" if opened else reverse("breakers"),
+        spark=spark(
+            [_open_in(alarms, hour, facts) for hour in hours],
+            "By the hour, 24 h: how many were open for long enough to be an alarm",
+        )
+        if facts.probes
+        else None,
     )
 
 
-def _credits(facts: Facts) -> Tile:
+def _ends(incident: Incident, facts: Facts) -> datetime:
+    return incident.resolved_at or facts.now
+
+
+def _open_in(alarms: Sequence[Incident], hour: datetime, facts: Facts) -> float:
+    end = hour + timedelta(hours=1)
+    return sum(1 for a in alarms if a.opened_at < end and _ends(a, facts) >= hour)
+
+
+def _latest_alarm(alarms: Sequence[Incident], now: datetime) -> str:
+    if not alarms:
+        return "no alarm of one in 24 h"
+    latest = max(each.opened_at for each in alarms)
+    number = words.count(len(alarms), "alarm")
+    return f"{number} in 24 h, the last {words.ago(latest, now)}"
+
+
+def _credits(
+    facts: Facts,
+    hours: Sequence[datetime],
+    spent: CreditHours,
+) -> Tile:
     lowest = _lowest(facts.teams, facts.readings.values())
     if lowest is None:
         return Tile("Credits, lowest team", None, "no reading yet", "", Tone.UNKNOWN)
@@ -126,13 +192,21 @@ def _credits(facts: Facts) -> Tile:
     share = credit_levels.share_left(reading)
     tone, _ = credit_levels.level(reading)
     left = words.number(reading.remaining or 0)
+    of_team = spent.get(team.pk, ())
+    by_hour = {row.hour: row.last for row in of_team}
+    burn = pace(of_team, facts.now)
+    daily = f", {words.number(round(burn.per_day))} a day" if burn else ""
     return Tile(
         title=f"Credits, lowest of {words.count(len(facts.readings), 'team')}",
         value=f"{left} left" if share is None else words.percent(max(0.0, share)),
         fine=f"{team}: {left} left, read {words.ago(reading.read_at, facts.now)}",
-        change=f"lasts: {runway(burn(team, facts.now))}",
+        change=f"lasts: {runway(burn)}{daily}",
         tone=tone,
         url=reverse("team", args=[team.pk]),
+        spark=spark(
+            [by_hour.get(hour) for hour in hours],
+            f"By the hour, 24 h: credits of {team}",
+        ),
     )
 
 

@@ -1,0 +1,63 @@
+"""Teams by who runs out of credits first, in a line each."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.urls import reverse
+
+from dashboard.teams.credit_hours import pace
+from dashboard.teams.models import CreditHour, CreditReading, Team
+from dashboard.web.pages.credits import (
+    Credits,
+    credits_of,
+    hours_left,
+    runs_out,
+    runway,
+)
+from dashboard.web.pages.parts import Link
+
+
+@dataclass(frozen=True, slots=True)
+class TeamLine:
+    """A team and how long its credits last; `rank` sorts: the smaller, the sooner."""
+
+    team: Link
+    gateway: str
+    credits: Credits
+    runway: str
+    runs_out: str
+    rank: tuple[float, float, str]
+
+
+def team_lines(
+    teams: Iterable[Team],
+    readings: Mapping[int, CreditReading],
+    hours: Mapping[int, Sequence[CreditHour]],
+    now: datetime,
+) -> list[TeamLine]:
+    """Return all teams, the one that runs out first at the top."""
+    lines = [
+        _line(team, readings.get(team.pk), hours.get(team.pk, ()), now)
+        for team in teams
+    ]
+    return sorted(lines, key=lambda line: line.rank)
+
+
+def _line(
+    team: Team,
+    reading: CreditReading | None,
+    hours: Sequence[CreditHour],
+    now: datetime,
+) -> TeamLine:
+    burn = pace(hours, now)
+    shown = credits_of(reading, now)
+    share = 101.0 if shown.bar is None else shown.bar
+    return TeamLine(
+        team=Link(str(team), reverse("team", args=[team.pk])),
+        gateway=str(team.gateway),
+        credits=shown,
+        runway=runway(burn),
+        runs_out=runs_out(burn, now),
+        rank=(hours_left(reading, burn), share, str(team)),
+    )
