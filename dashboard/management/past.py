@@ -105,6 +105,7 @@ _TIMES: Mapping[ProbeKind, tuple[int, float]] = {
     ProbeKind.BALANCE: (27_000, 0.25),
     ProbeKind.KEY_CHECK: (68_000, 0.25),
     ProbeKind.DEEP_JOB: (1_200_000, 0.45),
+    ProbeKind.STREAM_JOB: (1_100_000, 0.45),
 }
 
 

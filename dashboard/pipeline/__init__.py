@@ -27,10 +27,10 @@ from dashboard.pipeline.dead_mans_ping import ping_when_due
 from dashboard.pipeline.prober import Prober
 from dashboard.pipeline.recorder import Recorder
 from dashboard.pipeline.shift import Shift, revive
+from dashboard.probes import services as probes
 from dashboard.probes.breaker_events import forget_events
 from dashboard.probes.kinds import CHEAP, PAID
 from dashboard.probes.models import Probe
-from dashboard.probes.queries import spent_today
 from dashboard.probes.services import LEASE_MARGIN, follow_clock
 from dashboard.rollups import services as rollups
 from dashboard.rollups.retention import kept_from
@@ -128,11 +128,11 @@ def deliver_due() -> int:
 def probe_now(wanted: Sequence[Probe], now: datetime) -> list[Answer]:
     """Run these probes at once, whatever is due or open, and record what they saw."""
     recorder = Recorder()
-    spent = spent_today([probe.pk for probe in wanted], now)
+    spent = probes.spent(wanted, now)
     answers = []
     for probe in wanted:
         breakers = recorder.breakers(probe.gateway_id)
-        answer = put(prepare(probe, spent.get(probe.pk, 0.0)), breakers)
+        answer = put(prepare(probe, spent[probe.pk]), breakers)
         recorder.add(answer)
         answers.append(answer)
     recorder.flush(timezone.now())

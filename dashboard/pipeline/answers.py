@@ -36,6 +36,7 @@ class Ask:
     model: str
     deadline_s: float
     problem: str = ""
+    capped: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from apiclient import (
     Client,
     ErrorClass,
     Hooks,
+    StreamLimits,
     Transition,
     operations,
 )
@@ -24,7 +25,7 @@ from dashboard.pipeline.answers import Answer, Ask, answer, own_fault
 from dashboard.probes.breaker_events import event_of
 from dashboard.probes.kinds import KINDS
 from dashboard.probes.models import BreakerEvent, Probe, ProbeKind
-from dashboard.probes.services import deadline_s
+from dashboard.probes.services import Spent, deadline_s, why_capped
 from dashboard.teams.keys import KeyUnavailableError, resolve
 
 T = TypeVar("T")
@@ -32,10 +33,11 @@ T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
 _JOB_TYPE = "gatewatch-probe"
+_ANSWER_TOKENS = 16
 _QUESTION = [{"role": "user", "content": "Reply with the word OK."}]
 
 
-def prepare(probe: Probe, spent_today: float) -> Ask:
+def prepare(probe: Probe, spent: Spent) -> Ask:
     """Return the run of a probe, its key resolved and its cap checked."""
     kind = ProbeKind(probe.kind)
     key, problem = None, ""
@@ -46,12 +48,7 @@ def prepare(probe: Probe, spent_today: float) -> Ask:
         problem = str(error)
     if KINDS[kind].needs_key and key is None and not problem:
         problem = "the team has no virtual key"
-    cost = KINDS[kind].credits_per_run
-    if cost and spent_today + cost > (probe.daily_credit_cap or 0):
-        problem = (
-            f"the cap of {probe.daily_credit_cap or 0} credits a day is reached: "
-            f"{spent_today:g} spent since midnight UTC"
-        )
+    capped = why_capped(probe, spent)
     return Ask(
         probe_id=probe.pk,
         kind=kind,
@@ -63,7 +60,8 @@ def prepare(probe: Probe, spent_today: float) -> Ask:
         key=key,
         model=probe.model,
         deadline_s=deadline_s(probe),
-        problem=problem,
+        problem=capped or problem,
+        capped=bool(capped),
     )
 
 
@@ -110,7 +108,7 @@ def _asked(ask: Ask, client: Client) -> Answer:
             return answer(ask, _cheap(ask, client, operations.get_team(ask.team_id)))
         case ProbeKind.BALANCE:
             return answer(ask, _cheap(ask, client, operations.balance(ask.team_id)))
-        case ProbeKind.KEY_CHECK | ProbeKind.DEEP_JOB:
+        case ProbeKind.KEY_CHECK | ProbeKind.DEEP_JOB | ProbeKind.STREAM_JOB:
             return _job(ask, client)
 
 
@@ -152,14 +150,10 @@ def _job(ask: Ask, client: Client) -> Answer:
         return answer(ask, created)
     job_id = created.value.job_id
     main: CallReport[object] = created
-    if ask.kind is ProbeKind.DEEP_JOB:
-        main = client.report(
-            operations.llm_call(job_id, model=ask.model, messages=_QUESTION),
-            max_retries=0,
-            # Enough is left for the completion, which always has to be tried.
-            deadline_s=left_s(spare_s=10.0),
-        )
-    succeeded = ask.kind is ProbeKind.DEEP_JOB and main.ok
+    if KINDS[ask.kind].credits_per_run:
+        # Enough is left for the completion, which always has to be tried.
+        main = _called(ask, client, job_id, left_s(spare_s=10.0))
+    succeeded = main is not created and main.ok
     completed = client.report(
         operations.complete_job(
             job_id,
@@ -172,6 +166,29 @@ def _job(ask: Ask, client: Client) -> Answer:
     if main.ok and not completed.ok:
         main = completed
     return answer(ask, main, credits=_charged(completed) if succeeded else 0.0)
+
+
+def _called(
+    ask: Ask, client: Client, job_id: str, within_s: float
+) -> CallReport[object]:
+    """Put the question inside a job: once, and its answer may have a few tokens only."""
+    if ask.kind is ProbeKind.STREAM_JOB:
+        return client.report_stream(
+            operations.llm_call_stream(
+                job_id, model=ask.model, messages=_QUESTION, max_tokens=_ANSWER_TOKENS
+            ),
+            # This gateway sends a whole reply at once, however long that took.
+            limits=StreamLimits(overall_s=within_s),
+            max_retries=0,
+            deadline_s=within_s,
+        )
+    return client.report(
+        operations.llm_call(
+            job_id, model=ask.model, messages=_QUESTION, max_tokens=_ANSWER_TOKENS
+        ),
+        max_retries=0,
+        deadline_s=within_s,
+    )
 
 
 def _charged(completed: CallReport[CompletedJob]) -> float:

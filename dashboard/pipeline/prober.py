@@ -19,7 +19,7 @@ from dashboard.pipeline.recorder import Recorder
 from dashboard.probes import services as probes
 from dashboard.probes.kinds import PAID
 from dashboard.probes.models import Probe, ProbeKind
-from dashboard.probes.queries import spent_today
+from dashboard.probes.services import Spent
 
 # One look claims what falls due until the next, so that many probes share one
 # transaction; new and changed probes are seen this soon.
@@ -96,11 +96,13 @@ class Prober:
         self._crowded = True
 
     def _prepare(self, claimed: Sequence[Probe], now: datetime, now_s: float) -> None:
-        paid = [probe.pk for probe in claimed if probe.kind in PAID]
-        spent = spent_today(paid, now) if paid else {}
+        paid = [probe for probe in claimed if probe.kind in PAID]
+        spent = probes.spent(paid, now) if paid else {}
         for probe in claimed:
             start_s = now_s + (probes.starts_at(probe) - now).total_seconds()
-            ask = prepare(probe, spent.get(probe.pk, 0.0))
+            ask = prepare(probe, spent.get(probe.pk, Spent()))
+            if ask.capped:
+                probes.note_capped([probe.pk], now)
             heappush(self._claimed, (start_s, probe.pk, ask))
             self._running[probe.gateway_id] += 1
 

@@ -22,6 +22,8 @@ class Kind:
     paid: bool = False
     for_team: bool = True
     credits_per_run: float = 0.0
+    # At most: the question, and the few tokens that its answer may have.
+    tokens_per_run: int = 0
 
     @property
     def retries(self) -> int:
@@ -64,6 +66,17 @@ KINDS: Mapping[ProbeKind, Kind] = MappingProxyType(
             needs_key=True,
             paid=True,
             credits_per_run=1.0,
+            tokens_per_run=50,
+        ),
+        ProbeKind.STREAM_JOB: Kind(
+            "A reply comes as a stream, whole; tells the time to its first token. Each "
+            "run costs a credit and tokens. Some gateways' streams inside jobs fail.",
+            period_s=900,
+            endpoints=("POST /api/jobs/{job_id}/llm-call-stream", _CREATE, _COMPLETE),
+            needs_key=True,
+            paid=True,
+            credits_per_run=1.0,
+            tokens_per_run=50,
         ),
     }
 )

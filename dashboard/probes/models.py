@@ -13,6 +13,7 @@ class ProbeKind(models.TextChoices):
     BALANCE = "balance", "Balance"
     KEY_CHECK = "key_check", "Job, uncharged"
     DEEP_JOB = "deep_job", "Job with LLM call"
+    STREAM_JOB = "stream_job", "Job with streamed reply"
 
 
 class Probe(models.Model):
@@ -29,6 +30,8 @@ class Probe(models.Model):
     # Deep probes only: which model they call, and how many credits a UTC day may cost.
     model = models.CharField(max_length=120, blank=True)
     daily_credit_cap = models.PositiveIntegerField(null=True, blank=True)
+    # The UTC day on which a cap stopped it; it runs again on the next.
+    capped_on = models.DateField(null=True, editable=False)
     cost_accepted_at = models.DateTimeField(null=True, blank=True, editable=False)
     cost_accepted_by = models.ForeignKey(
         settings.AUTH_USER_MODEL,

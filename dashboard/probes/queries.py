@@ -24,11 +24,26 @@ from dashboard.teams.models import Gateway
 _Owners: TypeAlias = dict[tuple[int, str], tuple[Probe | None, str]]
 
 
+def spent_by_team(team_ids: Collection[int], now: datetime) -> dict[int, float]:
+    """Return the credits that each team's probes cost since midnight UTC."""
+    rows = (
+        Outcome.objects.filter(
+            probe__team__in=team_ids, started_at__gte=_midnight(now), credits__gt=0
+        )
+        .values_list("probe__team")
+        .annotate(total=Sum("credits"))
+    )
+    return {team_id: total for team_id, total in rows if team_id is not None}
+
+
+def _midnight(now: datetime) -> datetime:
+    return now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+
+
 def spent_today(probe_ids: Collection[int], now: datetime) -> dict[int, float]:
     """Return the credits that each probe's runs cost since midnight UTC."""
-    midnight = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     rows = (
-        Outcome.objects.filter(probe__in=probe_ids, started_at__gte=midnight)
+        Outcome.objects.filter(probe__in=probe_ids, started_at__gte=_midnight(now))
         .values("probe")
         .annotate(total=Sum("credits", default=0.0))
     )

@@ -1,7 +1,8 @@
 """Write probes and what they saw: default probes, claims, outcomes, leases."""
 
 from collections.abc import Collection, Iterable, Sequence
-from datetime import datetime, timedelta
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from django.conf import settings
@@ -11,6 +12,7 @@ from django.db.models import Q, QuerySet
 
 from dashboard.probes.kinds import KINDS, NEED_KEY, TEAM_KINDS
 from dashboard.probes.models import Heartbeat, Outcome, Probe, ProbeKind
+from dashboard.probes.queries import spent_by_team, spent_today
 from dashboard.probes.taxonomy import counted
 from dashboard.teams.models import Gateway, Team
 from dashboard.teams.rows import save_fields
@@ -69,6 +71,48 @@ def accept_cost(
     probe.cost_accepted_at, probe.cost_accepted_by = now, user
     probe.enabled, probe.next_run = True, now
     probe.save()
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """Credits since midnight UTC: a probe's own, and those of all its team's probes."""
+
+    own: float = 0.0
+    team: float = 0.0
+
+
+def spent(probes: Collection[Probe], now: datetime) -> dict[int, Spent]:
+    """Return what each of these probes, and its team, have spent today; two queries."""
+    own = spent_today([probe.pk for probe in probes], now)
+    teams = spent_by_team({p.team_id for p in probes if p.team_id is not None}, now)
+    return {
+        probe.pk: Spent(own.get(probe.pk, 0.0), teams.get(probe.team_id or 0, 0.0))
+        for probe in probes
+    }
+
+
+def why_capped(probe: Probe, spent: Spent) -> str:
+    """Return which cap keeps the probe from running today, "" when none does.
+
+    Asked before anything is sent: a run that could go beyond a cap is not begun.
+    """
+    cost = KINDS[ProbeKind(probe.kind)].credits_per_run
+    if not cost:
+        return ""
+    own = probe.daily_credit_cap or 0
+    team = probe.team.daily_credit_cap if probe.team else None
+    for cap, used, whose in ((own, spent.own, ""), (team, spent.team, "the team's ")):
+        if cap is not None and used + cost > cap:
+            return (
+                f"{whose}cap of {cap} credits a day is reached: "
+                f"{used:g} spent since midnight UTC"
+            )
+    return ""
+
+
+def note_capped(probe_ids: Collection[int], now: datetime) -> None:
+    """Note that a cap stopped these probes for today."""
+    Probe.objects.filter(pk__in=probe_ids).update(capped_on=now.astimezone(UTC).date())
 
 
 def switch_off(probe: Probe) -> None:

@@ -55,6 +55,13 @@ class Team(models.Model):
     # while the team has no key. Only dashboard.teams.keys reads or writes it.
     key_sealed = models.TextField(blank=True, editable=False)
     key_set_at = models.DateTimeField(null=True, blank=True, editable=False)
+    daily_credit_cap = models.PositiveIntegerField(
+        "credits a day for probes",
+        null=True,
+        blank=True,
+        help_text="All paid probes of the team together stop for the day (UTC) when "
+        "they have spent this many. Empty: only each probe's own cap.",
+    )
     # As the gateway last told; empty until it has.
     status = models.CharField(
         max_length=12, choices=TeamStatus.choices, blank=True, editable=False

@@ -1,7 +1,7 @@
 """In which state a probe is, decided from its own row: one rule for all pages."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 from dashboard.probes.kinds import NEED_KEY
@@ -31,6 +31,7 @@ class State(StrEnum):
     OVERDUE = "no results"
     OWN_FAULT = "our fault"
     HELD = "held"
+    CAPPED = "cap reached"
     STALE = "stale"
     WAITING = "waiting"
     OK = "ok"
@@ -43,6 +44,7 @@ _TONES = {
     State.OVERDUE: Tone.WARN,
     State.OWN_FAULT: Tone.WARN,
     State.HELD: Tone.UNKNOWN,
+    State.CAPPED: Tone.OFF,
     State.STALE: Tone.UNKNOWN,
     State.WAITING: Tone.UNKNOWN,
     State.NO_KEY: Tone.OFF,
@@ -70,10 +72,8 @@ class ProbeState:
 
 
 def state_of(probe: Probe, prober: Prober, now: datetime) -> ProbeState:
-    if not probe.enabled:
-        return ProbeState(State.OFF)
-    if probe.team and probe.kind in NEED_KEY and not probe.team.has_key:
-        return ProbeState(State.NO_KEY, "waits for the team's key")
+    if still := _still_state(probe, now):
+        return still
     if prober.state is not ProberState.WORKING and probe.last_at:
         return ProbeState(State.STALE, f"last known: {_last_word(probe)}")
     if is_overdue(probe, prober, now):
@@ -83,6 +83,17 @@ def state_of(probe: Probe, prober: Prober, now: datetime) -> ProbeState:
             State.WAITING, f"for the first result, {_expected(probe, now)}"
         )
     return _last_state(probe)
+
+
+def _still_state(probe: Probe, now: datetime) -> ProbeState | None:
+    """Return the state of a probe that does not run, and is not meant to."""
+    if not probe.enabled:
+        return ProbeState(State.OFF)
+    if probe.team and probe.kind in NEED_KEY and not probe.team.has_key:
+        return ProbeState(State.NO_KEY, "waits for the team's key")
+    if probe.capped_on == now.astimezone(UTC).date():
+        return ProbeState(State.CAPPED, "spent its credits of today (UTC)")
+    return None
 
 
 def is_overdue(probe: Probe, prober: Prober, now: datetime) -> bool:

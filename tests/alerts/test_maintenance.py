@@ -13,6 +13,7 @@ from dashboard.pipeline.answers import answer as answer_of
 from dashboard.pipeline.asks import prepare
 from dashboard.pipeline.recorder import Recorder
 from dashboard.probes.models import Outcome, Probe
+from dashboard.probes.services import Spent
 from dashboard.probes.taxonomy import ErrorClass
 from dashboard.rollups.models import Level, Rollup
 from tests.alerts.conftest import after, make_recipient
@@ -32,7 +33,7 @@ def maintain(start_s: float, end_s: float, **fields: object) -> Silence:
 
 
 def failure(probe: Probe, seconds: float) -> Answer:
-    ask = prepare(probe, 0.0)
+    ask = prepare(probe, Spent())
     detail, at = "HTTP 500", after(seconds)
     return answer_of(ask, own_fault(ask, ErrorClass.SERVER_ERROR, detail, at))
 

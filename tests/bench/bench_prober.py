@@ -50,6 +50,7 @@ from dashboard.pipeline.answers import Answer, answer
 from dashboard.pipeline.asks import prepare, put
 from dashboard.pipeline.recorder import FLUSH_AT, Recorder
 from dashboard.probes.models import Outcome, Probe, ProbeKind
+from dashboard.probes.services import Spent
 from dashboard.teams.models import Gateway, Team
 
 DELAY_S = 0.05
@@ -248,7 +249,7 @@ def _print_flushes() -> None:
     recorder = Recorder()
     wall_s, cpu_s = [], []
     with ThreadPoolExecutor(8) as pool:
-        asks = [prepare(probe, 0.0) for probe in _probes()[:FLUSH_AT]]
+        asks = [prepare(probe, Spent()) for probe in _probes()[:FLUSH_AT]]
         put_ = [(ask, recorder.breakers(ask.gateway_id)) for ask in asks]
         answers = list(pool.map(lambda each: put(*each), put_))
     for number in range(FLUSHES):

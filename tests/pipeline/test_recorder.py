@@ -11,6 +11,7 @@ from dashboard.pipeline.answers import Answer, own_fault
 from dashboard.pipeline.asks import prepare
 from dashboard.pipeline.recorder import JUDGE_EVERY_S, Recorder
 from dashboard.probes.models import Outcome, Probe
+from dashboard.probes.services import Spent
 from dashboard.teams.services import Sighting
 from tests.factories import NOW, make_probe, make_team
 
@@ -39,7 +40,7 @@ class Tape:
             error_class=error,
         )
         assert self.probe.team_id is not None
-        ask = prepare(self.probe, 0.0)
+        ask = prepare(self.probe, Spent())
         report = own_fault(ask, ErrorClass.INTERNAL, "not looked at", at)
         sighting = Sighting(self.probe.team_id, at, status=status)
         self.recorder.add(Answer(ask, report, outcome, sighting))

@@ -1,10 +1,13 @@
 """The whole way of a probe, with the stand-in gateway and a real database."""
 
+import json
+import socket
 import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
 from datetime import timedelta
+from uuid import UUID
 
 import pytest
 from django.db import OperationalError, connection
@@ -16,7 +19,7 @@ from dashboard.alerts.services import install_default_rules
 from dashboard.pipeline.prober import Prober
 from dashboard.pipeline.recorder import Recorder
 from dashboard.probes import services
-from dashboard.probes.attempts import attempts_of
+from dashboard.probes.attempts import attempts_of, stream_of
 from dashboard.probes.kinds import CHEAP
 from dashboard.probes.models import (
     Breaker,
@@ -31,7 +34,10 @@ from dashboard.simulator.faults import Fault, FaultKind
 from dashboard.simulator.running import RunningGateway, running_gateway
 from dashboard.teams import keys
 from dashboard.teams.models import CreditReading, Gateway, Team
-from tests.factories import make_gateway, make_team
+from dashboard.web.prober import prober
+from dashboard.web.states import state_of
+from tests.apiclient.rogue import Script, request_of, rogue
+from tests.factories import make_gateway, make_outcome, make_team
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -176,6 +182,29 @@ def test_an_open_breaker_never_blinds_the_cheap_probes(
     ]
 
 
+def streaming(sent: list[str]) -> Script:
+    """Return a gateway whose streams inside jobs work, and note what it is asked."""
+    job = {"job_id": str(UUID(int=7)), "status": "PENDING"}
+    done = {**job, "status": "COMPLETED", "costs": {"credit_applied": True}}
+
+    def script(connection: socket.socket) -> None:
+        path = request_of(connection).decode().split(" ")[1]
+        sent.append(path)
+        kind, body = "application/json", json.dumps(job)
+        if path.endswith("stream"):
+            kind = "text/event-stream"
+            chunks = [{"choices": [{"delta": {"content": text}}]} for text in "OK"]
+            events = [*map(json.dumps, chunks), "[DONE]"]
+            body = "".join(f"data: {event}\n\n" for event in events)
+        elif path.endswith("complete"):
+            body = json.dumps(done)
+        head = f"HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\n"
+        said = f"{head}Content-Length: {len(body)}\r\n\r\n{body}"
+        connection.sendall(said.encode())
+
+    return script
+
+
 class TestDeepProbe:
     @pytest.fixture
     def probe(self, team: Team, admin_user: object) -> Probe:
@@ -216,6 +245,82 @@ class TestDeepProbe:
         assert outcome.error_class == "config_error"
         assert "cap of 1 credits a day is reached" in outcome.detail
         assert len(simulator.requests) == sent
+
+    def test_the_cap_of_its_team_counts_all_paid_probes_together(
+        self, simulator: RunningGateway, probe: Probe
+    ) -> None:
+        Team.objects.update(daily_credit_cap=1)
+        Probe.objects.filter(pk=probe.pk).update(daily_credit_cap=100)
+        streamed = Probe.objects.get(kind=ProbeKind.STREAM_JOB)
+        make_outcome(streamed, started_at=timezone.now(), credits=1)
+        sent = len(simulator.requests)
+
+        outcome = self.again(probe)
+
+        assert "the team's cap of 1 credits a day is reached: 1 spent" in outcome.detail
+        assert len(simulator.requests) == sent
+        probe.refresh_from_db()
+        assert probe.capped_on == outcome.started_at.date()
+        state = state_of(probe, prober(timezone.now()), timezone.now())
+        assert state.state.value == "cap reached"
+
+    @pytest.mark.parametrize("kind", [ProbeKind.DEEP_JOB, ProbeKind.STREAM_JOB])
+    @pytest.mark.parametrize(
+        "fault",
+        [
+            FaultKind.PROVIDER_AUTH,
+            FaultKind.ERROR_TEXT,
+            FaultKind.MALFORMED_JSON,
+            FaultKind.RESET,
+        ],
+    )
+    def test_no_job_is_left_open(
+        self, fault: FaultKind, kind: str, simulator: RunningGateway, probe: Probe
+    ) -> None:
+        simulator.set_fault(Fault(fault, route="*/llm-call*"))
+        Probe.objects.filter(kind=ProbeKind.STREAM_JOB).delete()
+        Probe.objects.filter(pk=probe.pk).update(kind=kind)
+
+        self.again(probe)
+
+        jobs = simulator.gateway.world.jobs.values()
+        assert [job.state.value.lower() for job in jobs] == ["failed"]
+        assert Outcome.objects.get().credits is None
+
+    def test_a_streamed_reply_tells_its_first_token_and_is_charged_once(
+        self, probe: Probe
+    ) -> None:
+        Probe.objects.filter(kind=ProbeKind.STREAM_JOB).delete()
+        Probe.objects.filter(pk=probe.pk).update(kind=ProbeKind.STREAM_JOB)
+        sent: list[str] = []
+        with rogue(streaming(sent)) as server:
+            Gateway.objects.update(base_url=server.url)
+            outcome = self.again(probe)
+
+        assert (outcome.error_class, outcome.credits) == ("", 1.0)
+        assert outcome.ttft_us is not None
+        streamed = stream_of(outcome)
+        assert streamed is not None
+        assert streamed.chunks == 2
+        assert [path.rpartition("/")[2] for path in sent] == [
+            "create",
+            "llm-call-stream",
+            "complete",
+        ]
+
+    def test_a_stream_that_the_gateway_cannot_make_fails_the_job(
+        self, simulator: RunningGateway, probe: Probe
+    ) -> None:
+        """The gateway answers 200 and one error event, always."""
+        Probe.objects.filter(kind=ProbeKind.STREAM_JOB).delete()
+        Probe.objects.filter(pk=probe.pk).update(kind=ProbeKind.STREAM_JOB)
+
+        outcome = self.again(probe)
+
+        assert outcome.error_class == "stream_error"
+        assert outcome.credits is None
+        jobs = simulator.gateway.world.jobs.values()
+        assert [job.state.value.lower() for job in jobs] == ["failed"]
 
     def test_a_failed_call_completes_the_job_as_failed_and_costs_nothing(
         self, simulator: RunningGateway, probe: Probe

@@ -132,8 +132,9 @@ def test_default_probes_are_made_once_and_paid_ones_are_off() -> None:
         ("balance", 300, True),
         ("key_check", 900, False),
         ("deep_job", 900, False),
+        ("stream_job", 900, False),
     }
-    assert Probe.objects.count() == 5
+    assert Probe.objects.count() == 6
 
 
 def test_teams_that_are_added_together_are_not_probed_together() -> None:

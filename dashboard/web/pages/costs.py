@@ -23,7 +23,8 @@ def cost(probe: Probe, now: datetime) -> Cost:
     every = words.duration(probe.period_s)
     if kind.credits_per_run:
         credit_words = words.number(runs * kind.credits_per_run)
-        price = f"{credit_words} credits a day at one each, and the tokens of its calls"
+        tokens = words.number(runs * kind.tokens_per_run)
+        price = f"{credit_words} credits a day at one each, and at most {tokens} tokens"
     else:
         price = "no credits; it leaves a failed job in the team's statistics"
     return Cost(
