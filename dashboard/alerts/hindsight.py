@@ -47,10 +47,8 @@ def window_s(book: RuleBook, probe: Probe) -> int:
     return max(rule.window_s, min(period_s * runs, _LONGEST_WINDOW_S))
 
 
-def _latency_window_s(book: RuleBook, probe: Probe) -> int | None:
-    rule = book.rule_for(targets.of_probe(RuleKind.LATENCY, probe))
-    if rule is None:
-        return None
+def latency_window_s(rule: Rule, probe: Probe) -> int:
+    """Return how far back a rule looks at a probe's latencies, in seconds."""
     # One more, since the least samples must fit into it wherever it begins.
     needed_s = probe.period_s * (rule.min_samples + 1)
     return max(rule.window_s, min(needed_s, _LONGEST_WINDOW_S))
@@ -59,9 +57,9 @@ def _latency_window_s(book: RuleBook, probe: Probe) -> int | None:
 def slow_facts(book: RuleBook, probes: Collection[Probe], now: datetime) -> SlowFacts:
     """Load what looks far back, for the rules that there are."""
     lengths = {
-        probe.pk: length
+        probe.pk: latency_window_s(rule, probe)
         for probe in probes
-        if (length := _latency_window_s(book, probe)) is not None
+        if (rule := book.rule_for(targets.of_probe(RuleKind.LATENCY, probe)))
     }
     team_ids = {probe.team_id for probe in probes if probe.team_id is not None}
     return SlowFacts(

@@ -15,7 +15,7 @@ from dashboard.teams.models import CreditReading, Team
 
 BURN_WINDOW = timedelta(hours=24)
 RECENT = timedelta(hours=6)
-_LEAST_READINGS = 3
+LEAST_READINGS = 3
 _LEAST_SPAN = timedelta(hours=1)
 # A rise by this share of the allocated credits is a refill; less is a refund.
 _REFILL_SHARE = 0.05
@@ -160,7 +160,7 @@ def _burn(readings: Sequence[Told], now: datetime) -> Burn | None:
 
 def _pace(readings: Sequence[Told]) -> float | None:
     """Return what is used in an hour, None for too few readings."""
-    if len(readings) < _LEAST_READINGS:
+    if len(readings) < LEAST_READINGS:
         return None
     span = readings[-1].at - readings[0].at
     if span < _LEAST_SPAN:

@@ -11,6 +11,7 @@ from pytest_django import Settings
 
 from dashboard.alerts.delivery import deliver
 from dashboard.alerts.models import Incident, Notification, Rule, RuleKind
+from dashboard.alerts.queries import broken_rules
 from dashboard.alerts.rulebook import DEFAULTS
 from dashboard.alerts.services import evaluate, evaluate_all, install_default_rules
 from dashboard.probes.models import Breaker, Probe, ProbeKind
@@ -137,15 +138,25 @@ def test_the_narrowest_rule_judges() -> None:
 
 
 def test_a_rule_that_raises_stops_no_other(caplog: pytest.LogCaptureFixture) -> None:
+    """A-84: logged and kept for the pages to show, until a round has no error."""
     team = make_team()
-    probe = make_probe(team)
-    make_outcome(probe, error_class="no such class")
+    probe = make_probe(team, last_at=NOW)
+    outcome = make_outcome(probe, error_class="no such class")
     make_reading(team, remaining=0)
 
     evaluate({probe.pk}, NOW)
 
     assert open_kinds() == ["credits"]
     assert "rule_error" in caplog.text
+    broken = Rule.objects.get(name="Error-rate spike")
+    assert broken.failure == f"ValueError judging error_rate:probe:{probe.pk}"
+    evaluate_all(after(15))
+    assert broken_rules()
+
+    outcome.error_class = "server_error"
+    outcome.save()
+    evaluate_all(after(30))
+    assert broken_rules() == []
 
 
 def test_an_open_breaker_speaks_for_the_errors_of_its_endpoint() -> None:
