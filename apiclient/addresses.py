@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
-from functools import partial
+from functools import lru_cache, partial
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
 AddressCheck = Callable[[str], str | None]
@@ -40,6 +40,7 @@ _MOST_LOOKUPS = 32  # a name server that hangs may hold so many threads, never m
 _POLL_S = 0.01
 
 
+@lru_cache(maxsize=1000)
 def check_address(text: str, *, allow_private: bool) -> str | None:
     """Return why the numeric address `text` is refused, or None when it is allowed.
 
@@ -148,6 +149,7 @@ def _settle(future: "Future[list[str]]", outcome: list[str] | Exception) -> None
         future.set_result(outcome)
 
 
+@lru_cache(maxsize=1000)
 def _literal(host: str) -> str | None:
     try:
         return str(ip_address(host))

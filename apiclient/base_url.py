@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
 from urllib.parse import SplitResult, urlsplit
 
@@ -32,6 +33,7 @@ class BaseURL:
         return f"{self.scheme}://{self.netloc}{self.prefix}"
 
 
+@lru_cache(maxsize=1000)
 def parse_base_url(text: str) -> BaseURL:
     """Return the address in `text`, with or without a trailing `/` or `/api`.
 

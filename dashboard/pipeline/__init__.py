@@ -66,6 +66,7 @@ def _tick(shift: Shift, seconds: float) -> int:
                 if shift.monotonic() >= evaluate_at:
                     evaluate_at += EVALUATE_EVERY_S
                     alerts.evaluate_all(timezone.now())
+                    recorder.all_judged()
                     if looked_slowly_at is None:
                         looked_slowly_at = timezone.now()
                         credit_hours.fold(looked_slowly_at)
@@ -93,7 +94,7 @@ def deep() -> int:
         if not shift.begun:
             return 0
         recorder = Recorder()
-        with Prober(recorder, PAID, most_per_gateway=1) as prober:
+        with Prober(recorder, PAID, most_per_gateway=1, most_ahead=0) as prober:
             prober.start_due(timezone.now())
             prober.drain()
         return recorder.stored

@@ -85,6 +85,11 @@ class Recorder:
         for gateway_id, breakers in self._breakers.items():
             breakers.refresh(rows.get(gateway_id, []))
 
+    def all_judged(self) -> None:
+        """Be told that everything stored so far has just been judged."""
+        self._judge_at = self._monotonic() + JUDGE_EVERY_S
+        self._unjudged = set()
+
     def seconds_to_flush(self) -> float:
         if self._flush_at is None:
             return FLUSH_AFTER_S

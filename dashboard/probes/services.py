@@ -1,8 +1,11 @@
 """Write probes and what they saw: default probes, claims, outcomes, leases."""
 
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import astuple, dataclass
 from datetime import UTC, datetime, timedelta
+from operator import attrgetter
+from types import MappingProxyType
 from uuid import UUID
 
 from django.conf import settings
@@ -15,7 +18,7 @@ from dashboard.probes.models import Heartbeat, Outcome, Probe, ProbeKind
 from dashboard.probes.queries import spent_by_team, spent_today
 from dashboard.probes.taxonomy import counted
 from dashboard.teams.models import Gateway, Team
-from dashboard.teams.rows import save_fields
+from dashboard.teams.rows import insert, locked, save_fields, update
 
 # How much longer than its deadline a run may take before another worker may start it.
 LEASE_MARGIN = timedelta(seconds=20)
@@ -145,15 +148,23 @@ def claim_due(
     *,
     most: int,
     until: datetime | None = None,
-    full_gateways: Collection[int] = (),
+    running: Mapping[int, int] = MappingProxyType({}),
+    most_per_gateway: int | None = None,
 ) -> list[Probe]:
     """Claim up to `most` probes for this worker and set when each is due again.
 
     They are due now, or fall due by `until`; the caller starts each when it `starts_at`.
+    With `most_per_gateway` no gateway gets more than that, together with those that are
+    `running` there, by its id.
     Two workers never get the same run: on PostgreSQL each skips the rows that the other
     has locked; SQLite ignores the row locks and takes its one write lock instead.
     Missed runs are not made up for: a gap in the outcomes is the truth.
     """
+    full = [
+        gateway_id
+        for gateway_id, count in running.items()
+        if most_per_gateway is not None and count >= most_per_gateway
+    ]
     with transaction.atomic():
         probes = list(
             _runnable(kinds)
@@ -163,15 +174,30 @@ def claim_due(
                 Q(leased_until=None) | Q(leased_until__lte=now),
                 next_run__lte=until or now,
             )
-            .exclude(gateway__in=full_gateways)
+            .exclude(gateway__in=full)
             .order_by("next_run")[:most]
         )
+        if most_per_gateway is not None:
+            probes = _fair(probes, running, most_per_gateway)
         for probe in probes:
             start = max(now, probe.next_run)
             probe.leased_until = start + _lease_length(probe)
             probe.next_run = _after(probe.next_run, probe.period_s, start)
         save_fields(probes, ["leased_until", "next_run"])
     return probes
+
+
+def _fair(
+    probes: Iterable[Probe], running: Mapping[int, int], most: int
+) -> list[Probe]:
+    """Leave out what would make more than `most` runs at one gateway."""
+    counts = Counter(running)
+    chosen = []
+    for probe in probes:
+        if counts[probe.gateway_id] < most:
+            counts[probe.gateway_id] += 1
+            chosen.append(probe)
+    return chosen
 
 
 def starts_at(claimed: Probe) -> datetime:
@@ -226,33 +252,56 @@ def record(
     have been `stored_before` (its commit was never confirmed), those that are there
     already.
     """
-    rows = Probe.objects.select_for_update().order_by("pk")
-    probes = {
-        probe.pk: probe for probe in rows.filter(pk__in={o.probe_id for o in outcomes})
-    }
-    kept = [outcome for outcome in outcomes if outcome.probe_id in probes]
+    probe_ids = {outcome.probe_id for outcome in outcomes}
+    rows = locked(Probe, _Latest.__slots__, probe_ids)
+    latest = {pk: _Latest(*columns) for pk, columns in rows.items()}
+    kept = [outcome for outcome in outcomes if outcome.probe_id in latest]
     if stored_before:
         kept = _without_stored(kept)
     for outcome in kept:
-        # A try that was rolled back left a number that another row may have by now.
-        outcome.pk = None
         outcome.misdated = outcome.started_at > now + CLOCK_SLACK
-    Outcome.objects.bulk_create(kept)
-    for outcome in sorted(kept, key=lambda outcome: outcome.started_at):
-        _note_latest(probes[outcome.probe_id], outcome, now)
-    save_fields(
-        probes.values(),
-        [
-            "leased_until",
-            "last_at",
-            "last_error",
-            "last_latency_us",
-            "failing_since",
-            "late_since",
-            "next_run",
-        ],
+    insert(kept)
+    for outcome in sorted(kept, key=attrgetter("started_at")):
+        latest[outcome.probe_id].note(outcome, now)
+    # A result also ends its run's lease, and any lateness.
+    update(
+        Probe,
+        (*_Latest.__slots__, "leased_until", "late_since"),
+        {pk: (*astuple(row), None, None) for pk, row in latest.items()},
     )
     return kept
+
+
+@dataclass(slots=True)
+class _Latest:
+    """What stands of the latest outcome on a probe's row."""
+
+    kind: str
+    next_run: datetime
+    last_at: datetime | None
+    last_error: str
+    last_latency_us: int | None
+    failing_since: datetime | None
+
+    def note(self, outcome: Outcome, now: datetime) -> None:
+        again = outcome.error_class == self.last_error == _REFUSED
+        if again and self.kind in NEED_KEY:
+            slowly = outcome.started_at + timedelta(seconds=REFUSED_PERIOD_S)
+            self.next_run = max(self.next_run, slowly)
+        # One that is ahead of the clock was noted before the clock went back.
+        is_overtaken = (
+            self.last_at is not None
+            and outcome.started_at < self.last_at <= now + CLOCK_SLACK
+        )
+        if outcome.misdated or is_overtaken:
+            return
+        self.last_at = outcome.started_at
+        self.last_error = outcome.error_class
+        self.last_latency_us = outcome.latency_us
+        if not outcome.error_class:
+            self.failing_since = None
+        elif counted(outcome.error_class):
+            self.failing_since = self.failing_since or outcome.started_at
 
 
 def _without_stored(outcomes: Iterable[Outcome]) -> list[Outcome]:
@@ -263,28 +312,6 @@ def _without_stored(outcomes: Iterable[Outcome]) -> list[Outcome]:
             probe=outcome.probe_id, started_at=outcome.started_at
         ).exists()
     ]
-
-
-def _note_latest(probe: Probe, outcome: Outcome, now: datetime) -> None:
-    again = outcome.error_class == probe.last_error == _REFUSED
-    if again and probe.kind in NEED_KEY:
-        slowly = outcome.started_at + timedelta(seconds=REFUSED_PERIOD_S)
-        probe.next_run = max(probe.next_run, slowly)
-    probe.leased_until = probe.late_since = None
-    # A latest one that is ahead of the clock was noted before the clock went back.
-    is_overtaken = (
-        probe.last_at is not None
-        and outcome.started_at < probe.last_at <= now + CLOCK_SLACK
-    )
-    if outcome.misdated or is_overtaken:
-        return
-    probe.last_at = outcome.started_at
-    probe.last_error = outcome.error_class
-    probe.last_latency_us = outcome.latency_us
-    if not outcome.error_class:
-        probe.failing_since = None
-    elif counted(outcome.error_class):
-        probe.failing_since = probe.failing_since or outcome.started_at
 
 
 def lease(name: str, holder: UUID, now: datetime, seconds: float) -> bool:

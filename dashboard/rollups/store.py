@@ -1,23 +1,20 @@
 """Rollup rows in and out of the database, past the ORM's conversions.
 
-A page reads thousands of rows and a flush writes hundreds: decoding each column and
-building a model for each row would cost most of their time. The SQL is the ORM's own
-where rows are read, and one upsert where they are written.
+A page reads thousands of rows and a flush writes hundreds: building the query, decoding
+each column and making a model for each row would cost most of their time.
 """
 
 import json
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from operator import attrgetter
 from typing import Any, TypeAlias
 
 from django.db import connection
-from django.db.models import Q, QuerySet
 
 from dashboard.lib.buckets import Stretch
-from dashboard.rollups.models import Rollup
 from dashboard.rollups.tally import Key, Tally
 
 # Each column with its type on PostgreSQL.
@@ -42,6 +39,7 @@ _COUNTS = {
     "bad_histogram": "bytea",
 }
 _COLUMNS = {**_KEY, "expected": "double precision", **_COUNTS}
+_NAMES = ", ".join(_COLUMNS)
 _TABLE = "rollups_rollup"
 _VALUES = f"VALUES ({', '.join(['%s'] * len(_COLUMNS))})"
 _ARRAYS = ", ".join(f"%s::{type_name}[]" for type_name in _COLUMNS.values())
@@ -73,12 +71,13 @@ def rows_of(keys: Collection[Key]) -> Rows:
     """Return the stored rows of these buckets, with one query."""
     if not keys:
         return {}
+    probe_ids = {key.probe_id for key in keys}
+    levels = {key.level for key in keys}
+    starts = {_stored(key.start) for key in keys}
     found = _read(
-        Rollup.objects.filter(
-            probe_id__in={key.probe_id for key in keys},
-            level__in={key.level for key in keys},
-            start__in={key.start for key in keys},
-        )
+        f"probe_id IN ({_places(probe_ids)}) AND level IN ({_places(levels)}) "
+        f"AND start IN ({_places(starts)})",
+        (*probe_ids, *levels, *starts),
     )
     # The filter names every pair of a level and a start, so it may find others too.
     return {key: row for key, row in found if key in keys}
@@ -88,11 +87,14 @@ def rows_in(probe_ids: Collection[int], stretches: Iterable[Stretch]) -> Rows:
     """Return all rows of some stretches of time, with one query a stretch."""
     rows: Rows = {}
     if probe_ids:
+        # IN seeks each probe's rows; a filter on time alone walks the history.
+        condition = (
+            f"probe_id IN ({_places(probe_ids)}) "
+            "AND level = %s AND start >= %s AND start < %s"
+        )
         for level, start, end in stretches:
-            inside = Q(level=level, start__gte=start, start__lt=end)
-            # IN seeks each probe's rows; a filter on time alone walks the history.
-            found = Rollup.objects.filter(inside, probe_id__in=probe_ids)
-            rows.update(_read(found))
+            inside = (level, _stored(start), _stored(end))
+            rows.update(_read(condition, (*probe_ids, *inside)))
     return rows
 
 
@@ -113,13 +115,11 @@ def write(rows: Mapping[Key, Row]) -> None:
 
 def _upsert(source: str) -> str:
     """Return the statement that takes its rows from `source`."""
-    quote = connection.ops.quote_name
-    columns = ", ".join(map(quote, _COLUMNS))
-    changed = ", ".join(f"{name} = excluded.{name}" for name in map(quote, _COUNTS))
-    # All names are the model's; values are parameters.
+    changed = ", ".join(f"{name} = excluded.{name}" for name in _COUNTS)
+    # All names are from above; values are parameters.
     return (
-        f"INSERT INTO {quote(_TABLE)} ({columns}) {source} "
-        f"ON CONFLICT ({', '.join(map(quote, _KEY))}) DO UPDATE SET {changed}"
+        f"INSERT INTO {_TABLE} ({_NAMES}) {source} "
+        f"ON CONFLICT ({', '.join(_KEY)}) DO UPDATE SET {changed}"
     )
 
 
@@ -131,10 +131,14 @@ def _encoded(key: Key, row: Row) -> tuple[Any, ...]:
     return (key.probe_id, key.level, _stored(key.start), expected, *counts)
 
 
-def _read(rows: QuerySet[Rollup]) -> Iterator[tuple[Key, Row]]:
-    sql, params = rows.values_list(*_COLUMNS).order_by().query.sql_with_params()
+def _places(values: Collection[object]) -> str:
+    return ", ".join(["%s"] * len(values))
+
+
+def _read(condition: str, params: Sequence[Any]) -> Iterator[tuple[Key, Row]]:
     with connection.cursor() as cursor:
-        cursor.execute(sql, params)
+        # All names are from above; values are parameters.
+        cursor.execute(f"SELECT {_NAMES} FROM {_TABLE} WHERE {condition}", params)  # noqa: S608
         for probe_id, level, start, expected, *counts in cursor.fetchall():
             counts[_CLASSES] = _classes(counts[_CLASSES])
             yield Key(probe_id, level, _moment(start)), (expected, Tally(*counts))

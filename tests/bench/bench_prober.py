@@ -257,8 +257,10 @@ def _print_flushes() -> None:
         recorder = Recorder()
         for each in answers:
             recorder.add(_again(each, number))
+        # As if it were then: what is dated ahead of the clock is counted nowhere.
+        now = timezone.now() + timedelta(seconds=5 * (number + 1))
         began_s, began_cpu_s = time.perf_counter(), time.process_time()
-        recorder.flush(timezone.now())
+        recorder.flush(now)
         wall_s.append(time.perf_counter() - began_s)
         cpu_s.append(time.process_time() - began_cpu_s)
     _line(f"\nflush of {len(answers)} outcomes", "p50 ms", "p95 ms", "CPU ms")

@@ -78,7 +78,19 @@ def test_a_full_gateway_waits_and_another_does_not() -> None:
     make_probe(gateway=dead)
     other = make_probe(gateway=alive)
 
-    assert claim(full_gateways=[dead.pk]) == [other]
+    assert claim(running={dead.pk: 3}, most_per_gateway=3) == [other]
+
+
+def test_one_claim_gives_a_gateway_no_more_than_its_share() -> None:
+    busy, calm = make_gateway(), make_gateway()
+    first, second = (make_probe(make_team(busy), next_run=NOW) for _ in range(2))
+    other = make_probe(gateway=calm, next_run=NOW)
+
+    claimed = claim(running={busy.pk: 2}, most_per_gateway=3)
+
+    assert sorted(probe.pk for probe in claimed) == [first.pk, other.pk]
+    second.refresh_from_db()
+    assert (second.next_run, second.leased_until) == (NOW, None)
 
 
 def test_probes_that_are_off_or_not_due_stay() -> None:
