@@ -21,6 +21,7 @@ from dashboard.web.views import (
     silences,
     start,
     status,
+    team_settings,
     teams,
 )
 
@@ -36,6 +37,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("teams/", teams.teams, name="teams"),
     path("teams/<int:pk>/", teams.team, name="team"),
     path("credits/", teams.credits, name="credits"),
+    path("teams/<int:pk>/settings/", team_settings.settings, name="team_settings"),
+    path("teams/<int:pk>/rules/<str:kind>/", team_settings.rule, name="team_rule"),
     path("incidents/", incidents.incidents, name="incidents"),
     path("incidents/<int:pk>/", incidents.incident, name="incident"),
     path("incidents/<int:pk>/acknowledge/", incidents.acknowledge, name="acknowledge"),

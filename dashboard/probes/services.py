@@ -76,6 +76,22 @@ def accept_cost(
     probe.save()
 
 
+def change(probe: Probe, *, period_s: int, enabled: bool, now: datetime) -> list[str]:
+    """Set how often a probe runs, and whether; return the names of what changed."""
+    changed = []
+    if probe.period_s != period_s:
+        changed.append("period")
+    if probe.enabled != enabled:
+        changed.append("switched on" if enabled else "switched off")
+    soon = now + timedelta(seconds=period_s)
+    next_run = now if enabled and not probe.enabled else min(probe.next_run, soon)
+    if changed:
+        Probe.objects.filter(pk=probe.pk).update(
+            period_s=period_s, enabled=enabled, next_run=next_run
+        )
+    return changed
+
+
 @dataclass(frozen=True, slots=True)
 class Spent:
     """Credits since midnight UTC: a probe's own, and those of all its team's probes."""

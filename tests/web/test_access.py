@@ -46,6 +46,8 @@ PLACES = {
     "outcome": ("get", "team"),
     "teams": ("get", "all"),
     "team": ("get", "team"),
+    "team_settings": ("form", "managers"),
+    "team_rule": ("form", "managers"),
     "incidents": ("get", "all"),
     "incident": ("get", "team"),
     "export_incident": ("get", "team"),
@@ -109,6 +111,7 @@ _OWN_OBJECTS = ("team", "incident", "outcome", "retry", "end_silence", "force")
 _OF_OBJECTS = {
     **dict.fromkeys(["probe", "run", "accept", "stop"], "probe"),
     **{name: name for name in _OWN_OBJECTS},
+    "team_settings": "team",
     **dict.fromkeys(["acknowledge", "note", "export_incident"], "incident"),
     **dict.fromkeys(["test_channel", "switch_channel", "delete_channel"], "channel"),
 }
@@ -124,6 +127,8 @@ class Site:
             return FIXED[name]
         if name in _OF_OBJECTS:
             return reverse(name, args=[self.pks[_OF_OBJECTS[name]]])
+        if name == "team_rule":
+            return reverse(name, args=[self.pks["team"], "credits"])
         return reverse(name)
 
 

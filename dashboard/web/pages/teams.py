@@ -70,6 +70,7 @@ class TeamPage:
     gateway: str
     gateway_settings_url: str
     settings_url: str
+    manage_url: str
     status: Badge
     status_at: SafeString
     credits: Credits
@@ -130,6 +131,9 @@ def team(user: access.Visitor, shown: Team, now: datetime) -> TeamPage:
             "admin:teams_gateway_change", args=[shown.gateway_id]
         ),
         settings_url=reverse("admin:teams_team_change", args=[shown.pk]),
+        manage_url=reverse("team_settings", args=[shown.pk])
+        if access.may_manage(user, shown)
+        else "",
         status=status_badge(shown),
         status_at=words.time(shown.status_at, now, "not yet"),
         credits=credits_of(reading, now),

@@ -1,0 +1,131 @@
+"""What the managers of a team see of its settings."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.urls import reverse
+from django.utils.safestring import SafeString
+
+from dashboard.alerts.models import Recipient, Rule, RuleKind
+from dashboard.alerts.rulebook import enabled_rules
+from dashboard.alerts.targets import of_team
+from dashboard.probes.kinds import KINDS
+from dashboard.probes.models import ProbeKind
+from dashboard.probes.queries import spent_by_team
+from dashboard.teams.keys import hint
+from dashboard.teams.models import Membership, Role, Team
+from dashboard.web import words
+from dashboard.web.pages.audit import Line, team_history
+from dashboard.web.pages.costs import cost
+from dashboard.web.pages.parts import Link, probe_link
+from dashboard.web.team_forms import OWN_RULES, ProbeForm
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeLine:
+    link: Link
+    form: ProbeForm
+    cost: str
+
+
+@dataclass(frozen=True, slots=True)
+class MemberLine:
+    pk: int
+    name: str
+    email: str
+    role: str
+    may_go: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RuleLine:
+    link: Link
+    limits: str
+    whose: str
+
+
+@dataclass(frozen=True, slots=True)
+class TeamSettings:
+    title: str
+    team_url: str
+    key: str
+    key_at: SafeString | None
+    spent: str
+    probes: list[ProbeLine]
+    members: list[MemberLine]
+    recipients: list[Recipient]
+    rules: list[RuleLine]
+    history: list[Line]
+
+
+def team_settings(
+    team: Team, forms: list[ProbeForm], now: datetime, *, for_admin: bool
+) -> TeamSettings:
+    spent = spent_by_team([team.pk], now).get(team.pk, 0.0)
+    return TeamSettings(
+        title=str(team),
+        team_url=reverse("team", args=[team.pk]),
+        key=hint(team),
+        key_at=words.time(team.key_set_at, now) if team.key_set_at else None,
+        spent=f"{words.number(spent)} credits spent by its probes today (UTC)",
+        probes=[
+            ProbeLine(
+                link=probe_link(form.probe),
+                form=form,
+                cost=cost(form.probe, now).sentence
+                if KINDS[ProbeKind(form.probe.kind)].paid
+                else "",
+            )
+            for form in forms
+        ],
+        members=_members(team, for_admin=for_admin),
+        recipients=list(Recipient.objects.filter(team=team)),
+        rules=[_rule(team, kind) for kind in OWN_RULES],
+        history=team_history(team, now),
+    )
+
+
+def _members(team: Team, *, for_admin: bool) -> list[MemberLine]:
+    found = list(
+        Membership.objects.filter(team=team)
+        .select_related("user")
+        .order_by("user__username")
+    )
+    managers = sum(1 for each in found if each.role == Role.MANAGER)
+    return [
+        MemberLine(
+            each.pk,
+            each.user.get_username(),
+            each.user.email,
+            each.get_role_display(),
+            # The last manager cannot lock himself out by accident.
+            may_go=for_admin or each.role != Role.MANAGER or managers > 1,
+        )
+        for each in found
+    ]
+
+
+def _rule(team: Team, kind: RuleKind) -> RuleLine:
+    rule = enabled_rules().rule_for(of_team(kind, team, team.gateway))
+    return RuleLine(
+        link=Link(kind.label, reverse("team_rule", args=[team.pk, kind.value])),
+        limits=_limits(rule) if rule else "off",
+        whose="the team's own" if rule and rule.team_id else "as for all teams",
+    )
+
+
+def _limits(rule: Rule) -> str:
+    told = [
+        f"{word} at {_limit(rule.kind, value)}"
+        for word, value in (("warning", rule.warn_at), ("critical", rule.critical_at))
+        if value is not None
+    ]
+    if rule.floor is not None:
+        told.append(f"warning at {words.number(rule.floor)} credits")
+    return ", ".join(told) or "no limits"
+
+
+def _limit(kind: str, value: float) -> str:
+    if kind == RuleKind.CREDITS_FORECAST:
+        return f"{words.number(value)} h"
+    return words.percent(value)

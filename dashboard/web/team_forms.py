@@ -1,0 +1,157 @@
+"""What the managers of a team may fill in about it."""
+
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from django import forms
+from django.contrib.auth.models import User
+from django.core.exceptions import ValidationError
+from django.db.models import Q
+from django.http import QueryDict
+
+from dashboard.alerts.models import Recipient, Rule, RuleKind
+from dashboard.probes.kinds import KINDS
+from dashboard.probes.models import Probe, ProbeKind
+from dashboard.teams.keys import check_typed_key
+from dashboard.teams.models import Role, Team
+from dashboard.web.forms import sentence
+
+if TYPE_CHECKING:
+    TeamModelForm: TypeAlias = forms.ModelForm[Team]
+    RuleModelForm: TypeAlias = forms.ModelForm[Rule]
+else:
+    TeamModelForm = RuleModelForm = forms.ModelForm
+
+_LONGEST_PERIOD_S = 7 * 24 * 3600
+# The kinds whose limits a team may have for itself.
+OWN_RULES = {
+    RuleKind.CREDITS: ("warn_at", "critical_at", "floor"),
+    RuleKind.CREDITS_FORECAST: ("warn_at", "critical_at"),
+    RuleKind.ERROR_RATE: (
+        *("warn_at", "critical_at", "window_s", "min_samples", "min_bad"),
+        *("for_s", "clear_after"),
+    ),
+}
+_UNITS = {
+    RuleKind.CREDITS: "0 to 1, the share of the allocated credits that is left: 0.2 is 20 %.",
+    RuleKind.CREDITS_FORECAST: "Hours until they are gone.",
+    RuleKind.ERROR_RATE: "0 to 1, the share of results that fail: 0.2 is 20 %.",
+}
+
+
+class DetailsForm(TeamModelForm):
+    """How the team is called here, and what its probes may cost together."""
+
+    class Meta:
+        model = Team
+        fields = ["name", "daily_credit_cap"]
+        help_texts = {"name": "Shown instead of the team id."}
+
+
+class KeyForm(forms.Form):
+    """The team's virtual key: written, and never shown again."""
+
+    key = forms.CharField(
+        label="New virtual key",
+        max_length=500,
+        strip=False,
+        widget=forms.PasswordInput(attrs={"autocomplete": "off"}),
+        help_text="It is stored encrypted, sent to this gateway only, and never shown.",
+    )
+
+    def __init__(self, *args: Any, any_reference: bool, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._any_reference = any_reference
+
+    def clean_key(self) -> str:
+        key: str = self.cleaned_data["key"].strip()
+        try:
+            return check_typed_key(key, any_reference=self._any_reference)
+        except ValueError as error:
+            raise ValidationError(sentence(error)) from None
+
+
+class ProbeForm(forms.Form):
+    """How often a probe runs, and whether; a paid one is switched on where its cost is."""
+
+    period_s = forms.IntegerField(
+        label="Every (s)", min_value=5, max_value=_LONGEST_PERIOD_S
+    )
+    enabled = forms.BooleanField(label="On", required=False)
+
+    def __init__(self, probe: Probe, sent: QueryDict | None = None) -> None:
+        told = {"period_s": probe.period_s, "enabled": probe.enabled}
+        super().__init__(sent, prefix=f"probe-{probe.pk}", initial=told)
+        self.probe = probe
+        if KINDS[ProbeKind(probe.kind)].paid:
+            # A shorter period costs more than was accepted.
+            self.fields["enabled"].disabled = True
+            self.fields["period_s"].disabled = probe.enabled
+
+
+class MemberForm(forms.Form):
+    """Who else sees the team, and what he may do."""
+
+    user = forms.CharField(label="User name or mail address", max_length=254)
+    role = forms.ChoiceField(
+        choices=Role.choices,
+        help_text="Viewers look, operators also acknowledge and silence, managers also "
+        "change what is on this page.",
+    )
+
+    def clean_user(self) -> User:
+        told: str = self.cleaned_data["user"]
+        named = Q(username=told) | (Q(email__iexact=told) & ~Q(email=""))
+        found = list(User.objects.filter(named, is_active=True)[:2])
+        if len(found) != 1:
+            raise ValidationError(
+                "No one user is called this: a site administrator makes accounts."
+            )
+        return found[0]
+
+
+class RecipientForm(forms.Form):
+    """Which member is mailed of the team's alarms.
+
+    Only addresses of members, which a site administrator has set: nobody can have
+    strangers mailed.
+    """
+
+    email = forms.ChoiceField(label="Mail to")
+
+    def __init__(self, team: Team, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        told = set(Recipient.objects.filter(team=team).values_list("email", flat=True))
+        members = User.objects.filter(memberships__team=team, is_active=True)
+        addresses = set(members.exclude(email="").values_list("email", flat=True))
+        field = self.fields["email"]
+        assert isinstance(field, forms.ChoiceField)
+        field.choices = [(each, each) for each in sorted(addresses - told)]
+
+    @property
+    def has_choice(self) -> bool:
+        field = self.fields["email"]
+        assert isinstance(field, forms.ChoiceField)
+        return bool(field.choices)
+
+
+class RuleForm(RuleModelForm):
+    """A team's own limits of one kind of alarm."""
+
+    class Meta:
+        model = Rule
+        fields = [
+            *("warn_at", "critical_at", "floor", "window_s"),
+            *("min_samples", "min_bad", "for_s", "clear_after"),
+        ]
+
+    def __init__(self, rule: Rule, sent: QueryDict | None = None) -> None:
+        super().__init__(sent, instance=rule)
+        kind = RuleKind(rule.kind)
+        for name in set(self.fields) - set(OWN_RULES[kind]):
+            del self.fields[name]
+        for name in ("warn_at", "critical_at"):
+            self.fields[name].help_text = _UNITS[kind]
+        if "window_s" in self.fields:
+            self.fields["window_s"] = forms.IntegerField(
+                label="Window (s)", min_value=5, max_value=3600
+            )

@@ -1,0 +1,237 @@
+"""A team's settings, for its managers: key, probes, members, recipients, limits."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from django.contrib import messages
+from django.db import transaction
+from django.http import Http404, HttpRequest, HttpResponse, QueryDict
+from django.shortcuts import redirect, render
+from django.utils import timezone
+from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.http import require_http_methods
+
+from dashboard.alerts.models import Recipient, Rule, RuleKind
+from dashboard.alerts.rulebook import enabled_rules
+from dashboard.alerts.targets import of_team
+from dashboard.probes.models import Probe
+from dashboard.probes.services import change
+from dashboard.teams.keys import clear_key, set_key
+from dashboard.teams.models import AuditAction, Membership, Role, Team
+from dashboard.web import access
+from dashboard.web.audited import noted
+from dashboard.web.pages import team_settings as page
+from dashboard.web.team_forms import (
+    OWN_RULES,
+    DetailsForm,
+    KeyForm,
+    MemberForm,
+    ProbeForm,
+    RecipientForm,
+    RuleForm,
+)
+
+
+@dataclass(slots=True)
+class Forms:
+    """The forms of the page; the one that was sent is bound, and tells its errors."""
+
+    details: DetailsForm
+    key: KeyForm
+    member: MemberForm
+    recipient: RecipientForm
+    probes: list[ProbeForm] = field(default_factory=list)
+
+
+def _forms(request: HttpRequest, team: Team, part: str = "") -> Forms:
+    def sent(name: str) -> QueryDict | None:
+        return request.POST if part == name else None
+
+    probes = Probe.objects.filter(team=team).select_related("gateway", "team")
+    return Forms(
+        # Its own row: a form that fails leaves its values in it.
+        details=DetailsForm(sent("details"), instance=Team.objects.get(pk=team.pk)),
+        key=KeyForm(sent("key"), any_reference=access.is_site_admin(request.user)),
+        member=MemberForm(sent("member")),
+        recipient=RecipientForm(team, sent("recipient")),
+        probes=[ProbeForm(probe, sent("probes")) for probe in probes.order_by("pk")],
+    )
+
+
+@sensitive_post_parameters("key")
+@require_http_methods(["GET", "HEAD", "POST"])
+def settings(request: HttpRequest, pk: int) -> HttpResponse:
+    """Show all settings; take one part of them back, named by the form's `part`."""
+    team = access.team_or_404(request.user, pk)
+    access.manage_or_404(request.user, team)
+    part = request.POST.get("part", "")
+    shown = _forms(request, team, part)
+    if request.method == "POST":
+        with transaction.atomic():
+            if _PARTS.get(part, _no_part)(request, team, shown):
+                return redirect("team_settings", pk)
+    context = {
+        "page": page.team_settings(
+            team,
+            shown.probes,
+            timezone.now(),
+            for_admin=access.is_site_admin(request.user),
+        ),
+        "forms": shown,
+    }
+    return render(request, "web/team_settings.html", context)
+
+
+def _no_part(request: HttpRequest, team: Team, shown: Forms) -> bool:
+    return False
+
+
+def _details(request: HttpRequest, team: Team, shown: Forms) -> bool:
+    if not shown.details.is_valid():
+        return False
+    shown.details.save()
+    changed = ", ".join(shown.details.changed_data)
+    noted(request, AuditAction.TEAM, team, detail=changed, team=team)
+    messages.success(request, "Saved.")
+    return True
+
+
+def _key(request: HttpRequest, team: Team, shown: Forms) -> bool:
+    if not shown.key.is_valid():
+        return False
+    set_key(team, shown.key.cleaned_data["key"], timezone.now())
+    noted(request, AuditAction.KEY_SET, team, team=team)
+    messages.success(request, "The key is set: the next probes send it.")
+    return True
+
+
+def _forget_key(request: HttpRequest, team: Team, shown: Forms) -> bool:
+    clear_key(team)
+    noted(request, AuditAction.KEY_FORGOTTEN, team, team=team)
+    messages.success(request, "The key is forgotten: balance and job probes wait.")
+    return True
+
+
+def _probes(request: HttpRequest, team: Team, shown: Forms) -> bool:
+    if not all([form.is_valid() for form in shown.probes]):  # noqa: C419 (all tell their errors)
+        return False
+    for form in shown.probes:
+        told = form.cleaned_data
+        changed = change(
+            form.probe,
+            period_s=told["period_s"],
+            enabled=told["enabled"],
+            now=timezone.now(),
+        )
+        if changed:
+            detail = ", ".join(changed)
+            noted(request, AuditAction.PROBE, form.probe, detail=detail, team=team)
+    messages.success(request, "The probes are as you set them.")
+    return True
+
+
+def _member(request: HttpRequest, team: Team, shown: Forms) -> bool:
+    if not shown.member.is_valid():
+        return False
+    user, role = shown.member.cleaned_data["user"], shown.member.cleaned_data["role"]
+    held = Membership.objects.filter(team=team, user=user).first()
+    if held and role != Role.MANAGER and not _may_go(request, held):
+        shown.member.add_error("role", "A team keeps one manager at least.")
+        return False
+    Membership.objects.update_or_create(team=team, user=user, defaults={"role": role})
+    noted(request, AuditAction.MEMBER, user, detail=f"now {role}", team=team)
+    messages.success(request, f"{user} is {Role(role).label.lower()} of {team} now.")
+    return True
+
+
+def _may_go(request: HttpRequest, held: Membership) -> bool:
+    """Say whether the team keeps a manager without this one."""
+    if held.role != Role.MANAGER or access.is_site_admin(request.user):
+        return True
+    others = Membership.objects.filter(team=held.team_id, role=Role.MANAGER)
+    return others.exclude(pk=held.pk).exists()
+
+
+def _drop_member(request: HttpRequest, team: Team, shown: Forms) -> bool:
+    held = Membership.objects.filter(team=team, pk=_number(request)).first()
+    if held is None:
+        raise Http404
+    if not _may_go(request, held):
+        messages.error(request, "A team keeps one manager at least.")
+        return True
+    noted(request, AuditAction.MEMBER, held.user, detail="not a member now", team=team)
+    held.delete()
+    messages.success(request, f"{held.user} does not see {team} any more.")
+    return True
+
+
+def _recipient(request: HttpRequest, team: Team, shown: Forms) -> bool:
+    if not shown.recipient.is_valid():
+        return False
+    email = shown.recipient.cleaned_data["email"]
+    Recipient.objects.get_or_create(email=email, gateway=team.gateway, team=team)
+    noted(request, AuditAction.RECIPIENT, email, detail="added", team=team)
+    messages.success(request, f"{email} is mailed of this team's alarms.")
+    return True
+
+
+def _drop_recipient(request: HttpRequest, team: Team, shown: Forms) -> bool:
+    told = Recipient.objects.filter(team=team, pk=_number(request)).first()
+    if told is None:
+        raise Http404
+    noted(request, AuditAction.RECIPIENT, told.email, detail="removed", team=team)
+    told.delete()
+    messages.success(request, f"{told.email} is not mailed of this team any more.")
+    return True
+
+
+_PARTS: dict[str, Callable[[HttpRequest, Team, Forms], bool]] = {
+    "details": _details,
+    "key": _key,
+    "forget_key": _forget_key,
+    "probes": _probes,
+    "member": _member,
+    "drop_member": _drop_member,
+    "recipient": _recipient,
+    "drop_recipient": _drop_recipient,
+}
+
+
+def _number(request: HttpRequest) -> int:
+    told = request.POST.get("pk", "")
+    return int(told) if told.isascii() and told.isdigit() and len(told) < 19 else 0
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def rule(request: HttpRequest, pk: int, kind: str) -> HttpResponse:
+    """Give the team limits of its own for one kind of alarm, or the general ones again."""
+    team = access.team_or_404(request.user, pk)
+    access.manage_or_404(request.user, team)
+    if kind not in OWN_RULES:
+        raise Http404
+    own = Rule.objects.filter(team=team, probe=None, kind=kind).first()
+    form = RuleForm(own or _begun(team, RuleKind(kind)), request.POST or None)
+    if "general" in request.POST:
+        Rule.objects.filter(team=team, probe=None, kind=kind).delete()
+        noted(request, AuditAction.RULE, form.instance, detail="removed", team=team)
+        messages.success(request, "The general limits hold for the team again.")
+        return redirect("team_settings", pk)
+    if request.method == "POST" and form.is_valid():
+        changed = ", ".join(form.changed_data)
+        noted(request, AuditAction.RULE, form.save(), detail=changed, team=team)
+        messages.success(request, "The team's own limits hold from the next look on.")
+        return redirect("team_settings", pk)
+    context = {"team": team, "form": form, "kind": RuleKind(kind).label, "own": own}
+    return render(request, "web/team_rule.html", context)
+
+
+def _begun(team: Team, kind: RuleKind) -> Rule:
+    """Return a rule of the team that is not stored, with the limits that hold now."""
+    general = enabled_rules().rule_for(of_team(kind, team, team.gateway))
+    begun = Rule(
+        kind=kind, name=f"{kind.label}: {team.pk} {team}"[:80], gateway=team.gateway
+    )
+    begun.team = team
+    for name in OWN_RULES[kind] if general else ():
+        setattr(begun, name, getattr(general, name))
+    return begun

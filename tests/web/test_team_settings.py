@@ -1,0 +1,308 @@
+"""Managers run their own team: key, probes, members, recipients, limits."""
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+from django.urls import reverse
+
+from dashboard.alerts.models import Recipient, Rule, RuleKind
+from dashboard.alerts.services import install_default_rules
+from dashboard.probes.models import Probe, ProbeKind
+from dashboard.probes.services import watch_team
+from dashboard.teams.keys import hint, resolve
+from dashboard.teams.models import AuditEntry, Membership, Role, Team
+from tests.factories import NOW, make_team
+from tests.web.people import person
+
+pytestmark = pytest.mark.django_db
+CANARY = "sk-canary-0123456789-tail"
+
+
+@pytest.fixture
+def team() -> Team:
+    team = make_team(team_id="acme", model_aliases=["chat-fast"])
+    watch_team(team, NOW)
+    install_default_rules()
+    return team
+
+
+@pytest.fixture
+def alice(team: Team) -> Client:
+    return person("alice", team, Role.MANAGER).client
+
+
+def send(client: Client, team: Team, part: str, **fields: object) -> str:
+    address = reverse("team_settings", args=[team.pk])
+    response = client.post(address, {"part": part, **fields}, follow=True)
+    assert response.status_code == 200
+    return response.content.decode()
+
+
+class TestKey:
+    def test_it_is_set_and_only_its_end_is_shown(
+        self, alice: Client, team: Team
+    ) -> None:
+        """C-02."""
+        text = send(alice, team, "key", key=CANARY)
+
+        team.refresh_from_db()
+        key = resolve(team)
+        assert key is not None
+        assert key.reveal() == CANARY
+        assert "••••tail" in text
+        assert CANARY not in text
+        assert AuditEntry.objects.get(action="key_set").actor == "alice"
+
+    def test_one_that_cannot_be_sent_is_refused_without_showing_it(
+        self, alice: Client, team: Team
+    ) -> None:
+        """C-02."""
+        text = send(alice, team, "key", key=f"{CANARY} x")
+
+        assert "not printable" in text
+        assert CANARY not in text
+
+    @pytest.mark.parametrize("typed", ["env:HOME", "file:/etc/passwd"])
+    def test_a_manager_may_not_refer_to_what_is_not_his(
+        self, typed: str, alice: Client, admin_page: Client, team: Team
+    ) -> None:
+        """C-08."""
+        assert "may not refer" in send(alice, team, "key", key=typed)
+        assert hint(Team.objects.get()) == ""
+
+        send(admin_page, team, "key", key=typed)
+        assert hint(Team.objects.get()) == typed
+
+    def test_it_is_forgotten(self, alice: Client, team: Team) -> None:
+        send(alice, team, "key", key=CANARY)
+        send(alice, team, "forget_key")
+
+        assert not Team.objects.get().has_key
+
+
+class TestProbes:
+    def fields(self, **changed: object) -> dict[str, object]:
+        told: dict[str, object] = {}
+        for probe in Probe.objects.all():
+            told[f"probe-{probe.pk}-period_s"] = probe.period_s
+            if probe.enabled:
+                told[f"probe-{probe.pk}-enabled"] = "on"
+        return {**told, **changed}
+
+    def test_a_period_and_a_switch_are_set_and_noted(
+        self, alice: Client, team: Team
+    ) -> None:
+        status = Probe.objects.get(kind=ProbeKind.TEAM_STATUS)
+        fields = self.fields(**{f"probe-{status.pk}-period_s": 30})
+        del fields[f"probe-{status.pk}-enabled"]
+
+        send(alice, team, "probes", **fields)
+
+        status.refresh_from_db()
+        assert (status.period_s, status.enabled) == (30, False)
+        entry = AuditEntry.objects.get(action="probe")
+        assert entry.detail == "period, switched off"
+
+    def test_a_period_too_short_changes_nothing(
+        self, alice: Client, team: Team
+    ) -> None:
+        """C-20."""
+        status = Probe.objects.get(kind=ProbeKind.TEAM_STATUS)
+
+        text = send(
+            alice, team, "probes", **self.fields(**{f"probe-{status.pk}-period_s": 1})
+        )
+
+        assert "greater than or equal to 5" in text
+        assert not AuditEntry.objects.filter(action="probe").exists()
+
+    def test_a_paid_one_is_neither_switched_on_nor_made_dearer_here(
+        self, alice: Client, team: Team
+    ) -> None:
+        """C-21: consent is given where the cost stands."""
+        deep = Probe.objects.get(kind=ProbeKind.DEEP_JOB)
+        streamed = Probe.objects.get(kind=ProbeKind.STREAM_JOB)
+        Probe.objects.filter(pk=streamed.pk).update(enabled=True)
+        forged = {
+            f"probe-{deep.pk}-enabled": "on",
+            f"probe-{streamed.pk}-period_s": 5,
+        }
+
+        send(alice, team, "probes", **self.fields(**forged))
+
+        deep.refresh_from_db()
+        streamed.refresh_from_db()
+        assert not deep.enabled
+        assert (streamed.enabled, streamed.period_s) == (True, 900)
+
+    def test_what_it_costs_a_day_is_said_before(
+        self, alice: Client, team: Team
+    ) -> None:
+        text = alice.get(reverse("team_settings", args=[team.pk])).content.decode()
+
+        assert "96 credits a day at one each, and at most 4,800 tokens" in text
+
+    def test_a_probe_of_another_team_is_out_of_reach(
+        self, alice: Client, team: Team
+    ) -> None:
+        """C-21."""
+        other = make_team(team.gateway)
+        watch_team(other, NOW)
+        theirs = Probe.objects.get(team=other, kind=ProbeKind.BALANCE)
+
+        send(alice, team, "probes", **self.fields(**{f"probe-{theirs.pk}-period_s": 7}))
+
+        theirs.refresh_from_db()
+        assert theirs.period_s == 300
+
+
+class TestPeople:
+    def test_a_member_is_added_by_name_and_by_address(
+        self, alice: Client, team: Team
+    ) -> None:
+        User.objects.create_user("bob", "bob@example.com")
+        send(alice, team, "member", user="bob", role=Role.VIEWER)
+        send(alice, team, "member", user="BOB@example.com", role=Role.OPERATOR)
+
+        assert Membership.objects.get(user__username="bob").role == Role.OPERATOR
+
+    @pytest.mark.parametrize("told", ["nobody", "shared@example.com", "gone"])
+    def test_who_is_nobody_or_two_or_switched_off_is_not_added(
+        self, told: str, alice: Client, team: Team
+    ) -> None:
+        User.objects.create_user("one", "shared@example.com")
+        User.objects.create_user("two", "shared@example.com")
+        User.objects.create_user("gone", is_active=False)
+
+        assert "No one user" in send(alice, team, "member", user=told, role="viewer")
+        assert Membership.objects.count() == 1
+
+    def test_the_last_manager_stays(self, alice: Client, team: Team) -> None:
+        own = Membership.objects.get()
+
+        gone = send(alice, team, "drop_member", pk=own.pk)
+        lowered = send(alice, team, "member", user="alice", role=Role.VIEWER)
+
+        assert "keeps one manager" in gone
+        assert "keeps one manager" in lowered
+        assert Membership.objects.get().role == Role.MANAGER
+
+    def test_a_member_of_another_team_is_out_of_reach(
+        self, alice: Client, team: Team
+    ) -> None:
+        """C-07."""
+        person("bob", make_team())
+        theirs = Membership.objects.get(user__username="bob")
+        address = reverse("team_settings", args=[team.pk])
+        forged = {"part": "drop_member", "pk": theirs.pk}
+
+        assert alice.post(address, forged).status_code == 404
+        assert Membership.objects.filter(pk=theirs.pk).exists()
+
+    def test_only_members_are_mailed(self, alice: Client, team: Team) -> None:
+        """C-17: nobody can have strangers mailed."""
+        refused = send(alice, team, "recipient", email="victim@example.com")
+        send(alice, team, "recipient", email="alice@example.com")
+
+        assert Recipient.objects.get().email == "alice@example.com"
+        assert Recipient.objects.get().team == team
+        assert "Select a valid choice" in refused
+
+    def test_a_recipient_goes_and_others_are_out_of_reach(
+        self, alice: Client, team: Team
+    ) -> None:
+        own = Recipient.objects.create(
+            email="alice@example.com", gateway=team.gateway, team=team
+        )
+        wide = Recipient.objects.create(email="root@example.com")
+        address = reverse("team_settings", args=[team.pk])
+
+        send(alice, team, "drop_recipient", pk=own.pk)
+        forged = {"part": "drop_recipient", "pk": wide.pk}
+
+        assert alice.post(address, forged).status_code == 404
+        assert Recipient.objects.get() == wide
+
+
+class TestLimits:
+    def test_they_begin_as_the_general_ones_and_become_the_teams_own(
+        self, alice: Client, team: Team
+    ) -> None:
+        address = reverse("team_rule", args=[team.pk, RuleKind.CREDITS])
+        assert 'value="0.2"' in alice.get(address).content.decode()
+
+        alice.post(address, {"warn_at": 0.5, "critical_at": 0.1, "floor": 30})
+
+        own = Rule.objects.get(team=team)
+        assert (own.kind, own.warn_at, own.floor) == ("credits", 0.5, 30)
+        page = alice.get(reverse("team_settings", args=[team.pk])).content.decode()
+        assert "warning at 50 %, critical at 10 %, warning at 30 credits" in page
+        alice.post(address, {"general": "1"})
+        assert not Rule.objects.filter(team=team).exists()
+        assert Rule.objects.filter(kind=RuleKind.CREDITS).exists()
+
+    def test_a_limit_that_is_none_is_refused(self, alice: Client, team: Team) -> None:
+        address = reverse("team_rule", args=[team.pk, RuleKind.CREDITS])
+
+        text = alice.post(address, {"warn_at": 20}).content.decode()
+
+        assert "20 is not between 0 and 1" in text
+        assert not Rule.objects.filter(team=team).exists()
+
+    def test_neither_its_kind_nor_its_team_can_be_set(
+        self, alice: Client, team: Team
+    ) -> None:
+        """C-21."""
+        other = make_team()
+        address = reverse("team_rule", args=[team.pk, RuleKind.CREDITS])
+        forged = {"team": other.pk, "kind": RuleKind.GATEWAY_DOWN, "probe": 1}
+
+        alice.post(address, {"critical_at": 0.1, "name": "Mine", **forged})
+
+        own = Rule.objects.get(team__isnull=False)
+        assert (own.team, own.kind, own.probe) == (team, "credits", None)
+
+    @pytest.mark.parametrize("kind", ["gateway_down", "nonsense"])
+    def test_other_kinds_are_no_teams(
+        self, kind: str, alice: Client, team: Team
+    ) -> None:
+        address = reverse("team_rule", args=[team.pk, kind])
+        assert alice.get(address).status_code == 404
+
+
+def test_a_team_cannot_be_moved_or_renamed_into_another(
+    alice: Client, team: Team
+) -> None:
+    """C-21: only its name here and its cap are its managers'."""
+    send(
+        alice,
+        team,
+        "details",
+        name="Acme",
+        daily_credit_cap=20,
+        team_id="globex",
+        gateway=99,
+        key_sealed="x",
+    )
+
+    team.refresh_from_db()
+    assert (team.name, team.daily_credit_cap) == ("Acme", 20)
+    assert (team.team_id, team.key_sealed) == ("acme", "")
+
+
+def test_an_unknown_part_changes_nothing(alice: Client, team: Team) -> None:
+    before = list(Team.objects.values())
+
+    send(alice, team, "__init__")
+
+    assert list(Team.objects.values()) == before
+
+
+def test_the_page_asks_the_same_for_many_members(
+    alice: Client, team: Team, django_assert_max_num_queries: object
+) -> None:
+    """C-20."""
+    for number in range(30):
+        person(f"user{number}", team, Role.VIEWER)
+    with django_assert_max_num_queries(40):  # type: ignore[operator]
+        alice.get(reverse("team_settings", args=[team.pk]))
