@@ -22,7 +22,7 @@ NAMES: Mapping[str, str] = {
     ProbeKind.BALANCE: "Keys and credits",
     ProbeKind.KEY_CHECK: "Jobs",
     ProbeKind.DEEP_JOB: "Jobs with LLM calls",
-    "stream_job": "Jobs with streamed replies",
+    ProbeKind.STREAM_JOB: "Jobs with streamed replies",
 }
 # A team that is stopped, or has a wrong key, is no fault of its gateway.
 _OF_GATEWAY = (ProbeKind.HEALTH, ProbeKind.TEAM_STATUS)
@@ -33,8 +33,8 @@ _WORDS = {
     Tone.UNKNOWN: ("unknown", "Its state is not known at the moment."),
 }
 _WORST_FIRST = (Tone.BAD, Tone.WARN, Tone.UNKNOWN, Tone.OK)
-# From this share of a day on, a day is drawn as a bad one.
-_MOSTLY = 0.05
+# A day is drawn as good from here on, and as bad from there down.
+_GOOD, _BAD = 0.995, 0.95
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +154,9 @@ def _bars(days: Sequence[Summary]) -> Bars:
             paths.append((kind, path))
     known = len(cells) - cells.count("none")
     bad = cells.count("some") + cells.count("bad")
-    summary = f"Failures on {bad} of {words.count(known, 'day')} with results"
+    good = words.percent(_GOOD)
+    days_known = words.count(known, "day")
+    summary = f"Below {good} on {bad} of {days_known} with results"
     return Bars(len(cells) * _CELL - _GAP, _HEIGHT, paths, summary)
 
 
@@ -165,6 +167,6 @@ _HEIGHTS = {"ok": 14, "some": 21, "bad": _HEIGHT, "none": 4}
 def _cell(day: Summary) -> str:
     if day.availability is None:
         return "none"
-    if day.availability == 1:
+    if day.availability >= _GOOD:
         return "ok"
-    return "bad" if 1 - day.availability >= _MOSTLY else "some"
+    return "bad" if day.availability <= _BAD else "some"
