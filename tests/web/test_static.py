@@ -13,13 +13,18 @@ TEMPLATES = sorted((Path(settings.BASE_DIR) / "templates").glob("**/*.html"))
 PAGES = [path for path in TEMPLATES if "email" not in path.parts]
 
 
-def test_vendored_files_are_the_ones_that_were_checked() -> None:
-    lines = (VENDOR / "checksums.txt").read_text(encoding="utf-8").splitlines()
+# Never served: what the browser tests run in each page.
+TOOLS = Path(settings.BASE_DIR) / "tests/browser/vendor"
+
+
+@pytest.mark.parametrize("folder", [VENDOR, TOOLS], ids=lambda path: path.parent.name)
+def test_vendored_files_are_the_ones_that_were_checked(folder: Path) -> None:
+    lines = (folder / "checksums.txt").read_text(encoding="utf-8").splitlines()
     expected = {name: checksum for checksum, name in map(str.split, lines)}
 
     found = {
         path.name: hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in VENDOR.glob("*.js")
+        for path in folder.glob("*.js")
     }
 
     assert found == expected
