@@ -64,6 +64,7 @@ class _Course(Generic[T]):
         self.begun = False
         self.streamed: Streamed | None = None
         self.certificate: datetime | None = None
+        self.server_request_id = ""
         self.base = 0
         self.may_refresh = call.can_refresh
 
@@ -218,6 +219,9 @@ class _Course(Generic[T]):
                 phases=sent.phases,
             )
         )
+        if verdict and sent.answer:
+            named = sent.answer.headers.get("x-request-id", "")
+            self.server_request_id = redact(named, *self.call.secrets, limit=100)
         if verdict and self.operation.method != "GET":
             self.ambiguous = self.ambiguous or is_ambiguous(verdict.error, status)
 
@@ -365,6 +369,7 @@ class _Course(Generic[T]):
             breaker_state=self.aftermath.state,
             streamed=self.streamed,
             certificate_expires_at=self.certificate,
+            server_request_id=self.server_request_id,
         )
 
 

@@ -82,6 +82,7 @@ def fields(report: CallReport[object], url: str, error_type: str) -> dict[str, o
         "endpoint": report.endpoint,
         "url": url,
         "request_id": report.request_id,
+        "server_request_id": report.server_request_id,
         "team_id": report.team_id,
         "job_id": report.job_id,
         "error": report.error and report.error.value,

@@ -74,6 +74,7 @@ class CallReport(Generic[T_co]):
     `host` is the one that was asked last. `certificate_expires_at` is that of its TLS
     certificate, in UTC; None for plain http, and when no connection came about.
     `streamed` is what a streaming call received, also when it failed half-way.
+    `server_request_id` is what the server called a request that failed, if it said so.
     """
 
     operation: str
@@ -97,6 +98,7 @@ class CallReport(Generic[T_co]):
     breaker_state: str = ""
     streamed: Streamed | None = None
     certificate_expires_at: datetime | None = None
+    server_request_id: str = ""
 
     @property
     def ok(self) -> bool:

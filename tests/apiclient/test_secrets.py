@@ -91,6 +91,21 @@ def test_log_fields_are_the_guides_and_collide_with_none_of_loggings(
     assert failed["endpoint"] == "/api/credits/teams/{team_id}/check"
 
 
+@pytest.mark.parametrize(
+    ("sent", "logged"),
+    [("srv-77", "srv-77"), (f"{KEY}\r\n\x1b[31m", "[hidden]"), ("", "")],
+)
+def test_the_servers_own_id_is_logged_beside_ours(
+    rig_of: RigOf, sent: str, logged: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """S-120: by it the gateway's people find the call in their log."""
+    headers = {"x-request-id": sent} if sent else {}
+    report = rig_of([says(404, {}, headers=headers)]).report(BALANCE)
+
+    assert report.server_request_id == logged
+    assert vars(caplog.records[-1])["server_request_id"] == logged
+
+
 def test_a_secret_hides_itself() -> None:
     secret = Secret(KEY)
     shown = f"{secret} {secret!r} {secret!s:>20} %s" % secret  # on purpose
