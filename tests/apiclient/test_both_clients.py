@@ -205,11 +205,12 @@ def test_a_refusal_is_not_repeated(rig_of: RigOf) -> None:
 def test_the_same_bytes_are_sent_each_time(rig_of: RigOf) -> None:
     """B-20, B-21, S-120."""
     rig = rig_of([detail(500, "x"), says(200, JOB_BODY)])
-    rig.run(CREATE)
+    report = rig.report(CREATE)
     first, second = rig.gateway.requests
 
     assert first.content == second.content == b'{"team_id":"acme","job_type":"chat"}'
-    assert first.headers["x-request-id"] == second.headers["x-request-id"]
+    assert first.headers["x-request-id"] == report.request_id
+    assert second.headers["x-request-id"] == report.request_id
     assert first.headers["idempotency-key"] == second.headers["idempotency-key"]
     assert first.headers["accept-encoding"] == "identity"
     assert first.headers["authorization"].startswith("Bearer sk-")

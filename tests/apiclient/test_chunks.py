@@ -33,6 +33,7 @@ def gemini(text: str, **fields: object) -> dict[str, object]:
     [
         (openai(delta={"content": "Hi"}), "Hi", False),
         (openai(delta={"content": None}), "", False),
+        (openai(delta={"content": ["H", "i"]}), "", False),
         (openai(delta={}, finish_reason="stop"), "", False),
         (openai(), "", False),
         ({"choices": []}, "", False),

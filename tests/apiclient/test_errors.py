@@ -3,7 +3,15 @@ from datetime import UTC, datetime
 import pytest
 
 import apiclient
-from apiclient import APIError, CallReport, ErrorClass, ServerError, errors
+from apiclient import (
+    TABLE,
+    APIError,
+    CallReport,
+    Category,
+    ErrorClass,
+    ServerError,
+    errors,
+)
 from apiclient.errors import EXCEPTIONS, error_for
 from apiclient.retry import Repeat
 
@@ -29,6 +37,49 @@ def test_every_class_has_an_exception() -> None:
     """S-05."""
     assert set(EXCEPTIONS) == set(ErrorClass)
     assert all(issubclass(each, APIError) for each in EXCEPTIONS.values())
+
+
+def test_each_class_has_one_of_the_guides_categories_or_ours() -> None:
+    """S-04: and what is our own doing is in no error rate."""
+    by_category = {
+        category: {
+            error.value for error in ErrorClass if TABLE[error].category is category
+        }
+        for category in Category
+    }
+
+    assert by_category == {
+        Category.AUTH: {
+            "auth_failed", "team_suspended", "team_paused", "credits_exhausted",
+            "model_denied", "wrong_team", "wrong_job", "forbidden",
+        },
+        Category.CLIENT: {
+            "bad_request", "not_found", "conflict", "validation", "client_error",
+            "redirect",
+        },
+        Category.RATE_LIMIT: {"rate_limited"},
+        Category.SERVER: {
+            "server_error", "unavailable", "bad_gateway", "not_supported",
+            "provider_auth", "provider_config", "provider_rate_limited",
+            "provider_timeout", "provider_unreachable", "provider_error", "decode",
+            "too_large",
+        },
+        Category.NETWORK: {
+            "connect_failed", "connect_timeout", "tls_failed", "timeout",
+            "connection_lost", "protocol",
+        },
+        Category.STREAMING: {
+            "stream_error", "stream_interrupted", "stream_stalled", "stream_timeout",
+        },
+        Category.OWN: {
+            "breaker_held", "pool_exhausted", "cancelled", "config_error",
+            "internal_error",
+        },
+    }  # fmt: skip
+    assert all(
+        TABLE[error].counts == (TABLE[error].category is not Category.OWN)
+        for error in ErrorClass
+    )
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from apiclient import CallReport, ErrorClass
+from apiclient import CallReport, ErrorClass, default_ssl_context
 from tests.apiclient.rogue import OK, Script, over_tls, request_of, rogue, sends
 from tests.apiclient.test_hostile import ask_async, ask_sync
 
@@ -116,6 +116,21 @@ class TestTLS:
         assert report.certificate_expires_at is not None
         left = report.certificate_expires_at - report.started_at
         assert timedelta(hours=23) < left < timedelta(hours=25)
+
+    def test_the_environments_certificates_are_not_trusted(
+        self,
+        ask: Callable[..., CallReport[object]],
+        certificate: Path,
+        serving: ssl.SSLContext,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        """B-43: whoever may set SSL_CERT_FILE must not read the key."""
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+        default_ssl_context.cache_clear()
+        with rogue(over_tls(serving, sends(OK))) as server:
+            report = ask(server.url.replace("http:", "https:"))
+
+        assert report.error is ErrorClass.TLS_FAILED
 
     def test_an_untrusted_certificate_is_not_retried(
         self, ask: Callable[..., CallReport[object]], serving: ssl.SSLContext
