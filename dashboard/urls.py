@@ -23,6 +23,7 @@ from dashboard.web.views import (
     status,
     team_settings,
     teams,
+    trends,
 )
 
 urlpatterns: list[URLPattern | URLResolver] = [
@@ -33,6 +34,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("probes/<int:pk>/stop/", probes.stop, name="stop"),
     path("outcomes/", outcomes.outcomes, name="outcomes"),
     path("outcomes/<int:pk>/", outcomes.outcome, name="outcome"),
+    path("trends/", trends.trends, name="trends"),
     path("search/", search.search, name="search"),
     path("teams/", teams.teams, name="teams"),
     path("teams/<int:pk>/", teams.team, name="team"),

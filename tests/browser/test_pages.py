@@ -63,7 +63,15 @@ class Site:
 
     def addresses(self) -> list[str]:
         names = (
-            *("overview", "teams", "credits", "incidents", "silences", "breakers"),
+            *(
+                "overview",
+                "trends",
+                "teams",
+                "credits",
+                "incidents",
+                "silences",
+                "breakers",
+            ),
             *("outcomes", "audit", "mail", "channels", "status", "start", "password"),
         )
         return [

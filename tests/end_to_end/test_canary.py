@@ -309,7 +309,7 @@ def pages(admin: Client, team: Team) -> list[str]:
     results = [reverse("outcome", args=[row.pk]) for row in Outcome.objects.all()]
     found += [*results, reverse("outcomes"), f"{reverse('search')}?q=acme"]
     found += [f"{address}?format=csv" for address in (*results, reverse("outcomes"))]
-    found.append(f"{reverse('outcomes')}?format=json")
+    found += [f"{reverse('outcomes')}?format=json", reverse("trends")]
     found += [reverse("incident", args=[row.pk]) for row in Incident.objects.all()]
     index = admin.get("/admin/").content.decode()
     lists = sorted(set(re.findall(r'href="(/admin/\w+/\w+/)"', index)))

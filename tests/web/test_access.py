@@ -42,6 +42,7 @@ PLACES = {
     "accept": ("post", "managers"),
     "stop": ("post", "managers"),
     "search": ("get", "all"),
+    "trends": ("get", "all"),
     "outcomes": ("get", "all"),
     "outcome": ("get", "team"),
     "teams": ("get", "all"),

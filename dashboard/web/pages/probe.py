@@ -133,7 +133,7 @@ def probe(
         else "",
         is_stale=works.state is ProberState.STOPPED,
         range=ranges.bar(chosen, state=state),
-        facts=_facts(
+        facts=range_facts(
             seen.whole,
             seen.before.whole if seen.before else None,
             _list_url(shown, chosen),
@@ -228,7 +228,7 @@ def _place(shown: Probe) -> Link:
     return Link(f"{shown.team} at {shown.gateway}", page)
 
 
-def _facts(seen: Summary, before: Summary | None, list_url: str) -> list[Fact]:
+def range_facts(seen: Summary, before: Summary | None, list_url: str) -> list[Fact]:
     """Return the numbers of the range, each with a link to what it counts."""
     if not seen.samples + seen.excluded:
         list_url = ""

@@ -1,0 +1,191 @@
+"""Trends over any time: all that somebody sees together, and who stands out of it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db.models import Sum
+from django.urls import reverse
+from django.utils import timezone
+
+from dashboard.probes.kinds import PAID
+from dashboard.probes.models import Probe, ProbeKind
+from dashboard.rollups.numbers import Summary
+from dashboard.rollups.queries import Course, by_kind, by_team, course, grouped
+from dashboard.teams.models import CreditHour, Team
+from dashboard.web import access, charts, ranges, words
+from dashboard.web.charts import ChartTable, Setting
+from dashboard.web.exports import Sheet, sheets
+from dashboard.web.pages.incidents import ClassCount, class_counts
+from dashboard.web.pages.parts import Fact, Link
+from dashboard.web.pages.probe import range_facts
+from dashboard.web.prober import Prober, prober
+from dashboard.web.ranges import Range, RangeBar
+
+_WITH_PAID = ", paid probes among them"
+
+
+@dataclass(frozen=True, slots=True)
+class TrendRow:
+    """One team, or one kind of probe; `url` lists the failures that it counts."""
+
+    link: Link
+    place: str
+    error_rate: str
+    is_bad: bool
+    failed_url: str
+    p95: str
+    availability: str
+    samples: str
+    credits: str
+    rank: tuple[bool, float, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Trends:
+    is_empty: bool
+    prober: Prober
+    range: RangeBar
+    facts: list[Fact]
+    charts: list[ChartTable]
+    classes: list[ClassCount]
+    teams: list[TrendRow]
+    kinds: list[TrendRow]
+    sheets: list[Sheet]
+    csv_url: str
+    json_url: str
+
+
+def trends(user: access.Visitor, chosen: Range, now: datetime) -> Trends:
+    """Return the trends of everything that the user may see; twelve queries at most."""
+    probes = list(access.probes(user))
+    seen = _course([probe.pk for probe in probes], chosen, now)
+    teams = {probe.team.pk: probe for probe in probes if probe.team}
+    found = _grouped(probes, chosen, now)
+    spent = _spent(teams, chosen)
+    team_rows = [
+        _team_row(probe.team, probe, found[f"team {pk}"], spent.get(pk), chosen)
+        for pk, probe in teams.items()
+        if probe.team
+    ]
+    kind_rows = [
+        _row(Link(kind.label, ""), "", found[f"kind {kind}"], "", "")
+        for kind in ProbeKind
+        if f"kind {kind}" in found
+    ]
+    drawn = _charts(seen, probes)
+    list_url = f"{reverse('outcomes')}?{chosen.link()}"
+    return Trends(
+        is_empty=not probes,
+        prober=prober(now),
+        range=ranges.bar(chosen),
+        facts=range_facts(
+            seen.whole, seen.before.whole if seen.before else None, list_url
+        ),
+        charts=drawn,
+        classes=class_counts(dict(seen.whole.classes), list_url),
+        teams=sorted(team_rows, key=_rank),
+        kinds=sorted(kind_rows, key=_rank),
+        sheets=[_sheet(team_rows), *sheets(drawn)],
+        csv_url=chosen.url(format="csv"),
+        json_url=chosen.url(format="json"),
+    )
+
+
+def _course(probe_ids: Sequence[int], chosen: Range, now: datetime) -> Course:
+    return course(
+        *(probe_ids, chosen.start, chosen.end, chosen.buckets, now),
+        zone=timezone.get_current_timezone(),
+        with_before=chosen.compares,
+    )
+
+
+def _grouped(
+    probes: Sequence[Probe], chosen: Range, now: datetime
+) -> Mapping[str, Summary]:
+    members = {f"team {pk}": ids for pk, ids in by_team(probes).items()}
+    members |= {f"kind {kind}": ids for kind, ids in by_kind(probes).items()}
+    return grouped(members, chosen.start, chosen.end, now)
+
+
+def _spent(teams: Mapping[int, object], chosen: Range) -> dict[int, float]:
+    """Return the credits that each team used, as far as its readings tell."""
+    rows = (
+        CreditHour.objects.filter(
+            team__in=teams, hour__gte=chosen.start, hour__lt=chosen.end
+        )
+        .order_by()
+        .values_list("team")
+        .annotate(spent=Sum("spent"))
+    )
+    return dict(rows)
+
+
+def _charts(seen: Course, probes: Sequence[Probe]) -> list[ChartTable]:
+    setting = Setting(
+        drill=reverse("outcomes"),
+        zooms=True,
+        before=seen.before.pieces if seen.before else (),
+    )
+    has_paid = any(probe.kind in PAID and probe.enabled for probe in probes)
+    return [
+        charts.errors(seen.pieces, setting=setting),
+        charts.latency(
+            seen.pieces,
+            note=_WITH_PAID if has_paid else "",
+            setting=setting,
+        ),
+        charts.volume(seen.pieces, setting=setting),
+    ]
+
+
+def _team_row(
+    team: Team, probe: Probe, seen: Summary, spent: float | None, chosen: Range
+) -> TrendRow:
+    failed = f"{reverse('outcomes')}?team={team.pk}&state=failed&{chosen.link()}"
+    return _row(
+        Link(str(team), reverse("team", args=[team.pk])),
+        str(probe.gateway),
+        seen,
+        failed if seen.bad else "",
+        words.NO_DATA if spent is None else words.number(round(spent, 1)),
+    )
+
+
+def _row(
+    link: Link, place: str, seen: Summary, failed_url: str, credits_used: str
+) -> TrendRow:
+    return TrendRow(
+        link=link,
+        place=place,
+        error_rate=words.percent(seen.error_rate),
+        is_bad=bool(seen.bad),
+        failed_url=failed_url,
+        p95=words.milliseconds(seen.p95_ms),
+        availability=words.percent(seen.availability),
+        samples=f"{seen.samples:,}",
+        credits=credits_used,
+        # The worst first; what is not known comes last.
+        rank=(seen.error_rate is None, -(seen.error_rate or 0.0), link.word),
+    )
+
+
+def _rank(row: TrendRow) -> tuple[bool, float, str]:
+    return row.rank
+
+
+def _sheet(rows: Sequence[TrendRow]) -> Sheet:
+    names = ["team", "gateway", "error_rate", "p95", "availability", "n", "credits"]
+    return Sheet(
+        "teams",
+        [
+            names,
+            *(
+                [
+                    *(row.link.word, row.place, row.error_rate, row.p95),
+                    *(row.availability, row.samples, row.credits),
+                ]
+                for row in rows
+            ),
+        ],
+    )

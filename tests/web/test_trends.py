@@ -1,0 +1,101 @@
+"""Trends: everything together over any time, and who stands out."""
+
+import json
+from datetime import timedelta
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+from pytest_django import DjangoAssertNumQueries
+
+from dashboard.probes.models import Heartbeat
+from dashboard.rollups.services import fold
+from dashboard.teams.credit_hours import fold as fold_credits
+from tests.factories import (
+    NOW,
+    make_gateway,
+    make_outcome,
+    make_probe,
+    make_reading,
+    make_team,
+)
+from tests.web.people import person
+
+pytestmark = pytest.mark.django_db
+
+
+def test_the_team_that_fails_most_comes_first_with_what_it_spent(
+    admin_page: Client,
+) -> None:
+    gateway = make_gateway()
+    good, bad = make_team(gateway, name="Good"), make_team(gateway, name="Bad")
+    for team, error_class in ((good, ""), (bad, "server_error")):
+        probe = make_probe(team=team)
+        fold([make_outcome(probe, -60 * n, error_class=error_class) for n in (1, 2)])
+    make_reading(good, -1800, remaining=500.0)
+    make_reading(good, -600, remaining=460.0)
+    fold_credits(NOW)
+
+    shown = admin_page.get(reverse("trends") + "?range=24h").context["page"]
+
+    assert [row.link.word for row in shown.teams] == ["Bad", "Good"]
+    assert (shown.teams[0].error_rate, shown.teams[0].credits) == ("100 %", "no data")
+    assert shown.teams[1].credits == "40"
+    assert f"team={bad.pk}&state=failed&range=24h" in shown.teams[0].failed_url
+
+
+def test_it_is_a_week_unless_something_else_is_asked_for(admin_page: Client) -> None:
+    make_probe()
+
+    week = admin_page.get(reverse("trends")).content.decode()
+    hour = admin_page.get(reverse("trends") + "?range=1h").content.decode()
+
+    assert 'href="?range=7d" aria-current="true"' in week
+    assert 'href="?range=1h" aria-current="true"' in hour
+
+
+def test_it_compares_with_the_week_before(admin_page: Client) -> None:
+    probe = make_probe()
+    week = timedelta(days=7).total_seconds()
+    fold([make_outcome(probe, -week - 3600 * 5, error_class="timeout")])
+    fold([make_outcome(probe, -3600)])
+
+    text = admin_page.get(reverse("trends") + "?compare=1").content.decode()
+
+    assert "before: 100 %" in text
+
+
+def test_it_can_be_saved(admin_page: Client) -> None:
+    probe = make_probe(team=make_team(name="Acme"))
+    fold([make_outcome(probe, -60)])
+
+    told = json.loads(admin_page.get(reverse("trends") + "?format=json").content)
+
+    assert told["sheets"]["teams"][0]["team"] == "Acme"
+    assert set(told["sheets"]) == {"teams", "errors", "latency", "volume"}
+
+
+def test_others_see_nothing_of_it(admin_page: Client) -> None:
+    fold([make_outcome(make_probe(team=make_team(name="Acme")), -60)])
+
+    text = person("charlie").client.get(reverse("trends")).content.decode()
+
+    assert "Acme" not in text
+    assert "Nothing is watched yet" in text
+
+
+@pytest.mark.parametrize("query", ["?range=1h", "?range=90d&compare=1"])
+@pytest.mark.parametrize("number", [3, 30])
+def test_it_asks_twelve_queries_at_most(
+    admin_page: Client,
+    number: int,
+    query: str,
+    django_assert_max_num_queries: DjangoAssertNumQueries,
+) -> None:
+    Heartbeat.objects.create(name="tick-0", beat_at=NOW)
+    gateway = make_gateway()
+    for _ in range(number):
+        fold([make_outcome(make_probe(team=make_team(gateway)), -60)])
+
+    with django_assert_max_num_queries(12):
+        admin_page.get(reverse("trends") + query)
