@@ -14,7 +14,7 @@ from dashboard.alerts.rulebook import DEFAULTS, install_default_rules
 from dashboard.management.edge import UsageError
 from dashboard.probes.models import Probe
 from dashboard.teams.keys import hint, set_key
-from dashboard.teams.models import Gateway, Team
+from dashboard.teams.models import AuditEntry, Gateway, Team
 from tests.factories import NOW, make_gateway, make_team
 
 pytestmark = pytest.mark.django_db
@@ -240,3 +240,18 @@ def test_a_mistake_is_refused_whole(
     assert KEY not in str(refused.value)
     assert not Gateway.objects.exists()
     assert not Rule.objects.exists()
+
+
+def test_each_change_leaves_a_line_in_the_audit_log_without_its_value(
+    load: Load, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """C-18."""
+    monkeypatch.setenv("ACME_KEY", KEY)
+    load(GATEWAY + TEAM + 'key = "env:ACME_KEY"\ndaily_credit_cap = 20\n')
+    load(GATEWAY + TEAM + "daily_credit_cap = 30\n")
+
+    told = [f"{e.subject}: {e.detail}" for e in AuditEntry.objects.order_by("pk")]
+    assert "team Production/acme: load_config: added" in told
+    assert told[-1] == "team Production/acme: load_config: changed daily_credit_cap"
+    assert "ACME_KEY" not in str(told)
+    assert "daily_credit_cap = 30" in exported()

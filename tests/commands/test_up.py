@@ -85,6 +85,7 @@ def test_a_signal_stops_it_within_seconds_and_leaves_nothing(up: Up) -> None:
 
 
 def test_what_it_writes_is_nobody_elses(up: Up) -> None:
+    """C-23."""
     folder = up.database.parent
 
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700

@@ -16,6 +16,7 @@ def ids(found: checks.Found) -> list[str | None]:
 
 
 def test_missing_secrets_are_errors(settings: Settings) -> None:
+    """C-04."""
     settings.SECRETS_GIVEN, settings.FIELD_KEYS = False, []
 
     found = checks.secrets_given(None)

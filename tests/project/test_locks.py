@@ -1,4 +1,4 @@
-"""The lock files match pyproject.toml and name no index."""
+"""C-24: the lock files match pyproject.toml and name no index."""
 
 import re
 import tomllib

@@ -27,6 +27,7 @@ def addresses() -> list[str]:
 def test_every_page_is_kept_out_of_caches_frames_and_foreign_hands(
     admin_page: Client,
 ) -> None:
+    """C-13, C-14."""
     for address in addresses():
         headers = admin_page.get(address).headers
         policy = headers["Content-Security-Policy"]

@@ -19,6 +19,7 @@ TOOLS = Path(settings.BASE_DIR) / "tests/browser/vendor"
 
 @pytest.mark.parametrize("folder", [VENDOR, TOOLS], ids=lambda path: path.parent.name)
 def test_vendored_files_are_the_ones_that_were_checked(folder: Path) -> None:
+    """C-24."""
     lines = (folder / "checksums.txt").read_text(encoding="utf-8").splitlines()
     expected = {name: checksum for checksum, name in map(str.split, lines)}
 

@@ -9,6 +9,8 @@ from django.utils import timezone
 from dashboard.management.config.changes import Changes
 from dashboard.management.config.document import Document
 from dashboard.management.config.load import load
+from dashboard.teams import audit
+from dashboard.teams.models import AuditAction
 
 
 class Command(BaseCommand):
@@ -32,10 +34,20 @@ class Command(BaseCommand):
         with transaction.atomic():
             changes = load(document, timezone.now(), prune=prune)
             self._show(changes)
+            self._note(changes)
             transaction.set_rollback(dry_run)
         if changes.lines:
             end = "Nothing was written (--dry-run)." if dry_run else "Done."
             self.stdout.write(end)
+
+    def _note(self, changes: Changes) -> None:
+        """Leave one line for each change in the audit log: what, not from and to."""
+        now = timezone.now()
+        for line in changes.lines:
+            what, _, field = line[2:].partition(": ")
+            verb = {"+": "added", "~": "changed", "-": "deleted"}[line[0]]
+            detail = f"load_config: {verb} {field.partition(' ')[0]}".rstrip()
+            audit.note(AuditAction.OTHER, what, now=now, detail=detail)
 
     def _show(self, changes: Changes) -> None:
         for line in (*changes.lines, *changes.notes):

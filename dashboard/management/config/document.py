@@ -32,6 +32,7 @@ class ProbeEntry(Struct, frozen=True, forbid_unknown_fields=True):
 class TeamEntry(Struct, frozen=True, forbid_unknown_fields=True):
     team_id: str
     name: str | UnsetType = UNSET
+    daily_credit_cap: Count | UnsetType = UNSET
     key: str | UnsetType = UNSET
     probes: list[ProbeEntry] = []
 

@@ -48,6 +48,7 @@ def _team(team: Team) -> Table:
     return _filled(
         team_id=team.team_id,
         name=team.name or None,
+        daily_credit_cap=team.daily_credit_cap,
         key=placeholder(team) if team.has_key else None,
         probes=_probes(team.probes.all()),
     )

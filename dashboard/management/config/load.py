@@ -88,7 +88,7 @@ class _Loader:
         found = Team.objects.filter(gateway=gateway, team_id=entry.team_id).first()
         team = found or Team(gateway=gateway, team_id=entry.team_id)
         what = f"team {gateway.name}/{entry.team_id}"
-        self._store(team, _given(entry, "name"), what, place)
+        self._store(team, _given(entry, "name", "daily_credit_cap"), what, place)
         if entry.key is not UNSET:
             try:
                 load_key(team, entry.key, what, self.changes, self._now)
