@@ -80,7 +80,10 @@ def _gone(left: Open, one: Open) -> bool:
 
 
 _ERRORS_AND_BREAKER = ("error_rate", "breaker_open")
-_OF_A_PROBE = ("error_rate", "latency", "burn_rate", "breaker_open")
+_OF_A_PROBE = (
+    *("error_rate", "latency", "burn_rate", "breaker_open"),
+    "stream_failures",
+)
 # (what speaks, for what) -> when it does. The levels of one kind, credits low, critical
 # and exhausted, are one incident, so that they need no line here.
 RELATIONS: Mapping[tuple[str, str], Relation] = {
@@ -96,6 +99,7 @@ RELATIONS: Mapping[tuple[str, str], Relation] = {
     ("breaker_open", "burn_rate"): _same_endpoint,
     ("error_rate", "latency"): _same_probe,
     ("error_rate", "burn_rate"): _same_probe,
+    ("error_rate", "stream_failures"): _same_probe,
     ("credits", "credits_forecast"): _gone,
     ("credits", "credits_spike"): _gone,
 }

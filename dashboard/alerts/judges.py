@@ -10,7 +10,7 @@ from dashboard.alerts.rules import Limits, Verdict
 from dashboard.alerts.situation import Situation
 from dashboard.alerts.targets import Target
 from dashboard.lib import histogram
-from dashboard.probes.kinds import CHEAP
+from dashboard.probes.kinds import CHEAP, STREAMED
 from dashboard.probes.models import Probe, ProbeKind
 from dashboard.probes.queries import BreakerView
 from dashboard.probes.services import deadline_s, period_now_s
@@ -34,11 +34,7 @@ class Case:
 def cases(known: Situation) -> Iterator[Case]:
     """Yield everything that can be judged of a situation."""
     for probe in known.probes:
-        yield _error_rate(known, probe)
-        if probe.kind == ProbeKind.HEALTH:
-            yield _gateway_down(known, probe)
-        if probe.kind in CHEAP:
-            yield _no_data(known, probe)
+        yield from _of_probe(known, probe)
     teams: dict[int, tuple[Team, list[Probe]]] = {}
     for probe in known.probes:
         if probe.team is not None:
@@ -52,6 +48,16 @@ def cases(known: Situation) -> Iterator[Case]:
     for gateway in gateways.values():
         yield _certificate(known, gateway)
     yield from _breakers(known)
+
+
+def _of_probe(known: Situation, probe: Probe) -> Iterator[Case]:
+    yield _error_rate(known, probe)
+    if probe.kind in STREAMED:
+        yield _stream_failures(known, probe)
+    if probe.kind == ProbeKind.HEALTH:
+        yield _gateway_down(known, probe)
+    if probe.kind in CHEAP:
+        yield _no_data(known, probe)
 
 
 def slow_cases(known: Situation, facts: SlowFacts) -> Iterator[Case]:
@@ -167,6 +173,15 @@ def _error_rate(known: Situation, probe: Probe) -> Case:
         )
 
     return Case(targets.of_probe(RuleKind.ERROR_RATE, probe), judge)
+
+
+def _stream_failures(known: Situation, probe: Probe) -> Case:
+    def judge(limits: Limits, incident: Incident | None) -> Verdict:
+        return rules.stream_failures(
+            known.samples[probe.pk], limits, known.windows_s[probe.pk], known.now
+        )
+
+    return Case(targets.of_probe(RuleKind.STREAM_FAILURES, probe), judge)
 
 
 def _gateway_down(known: Situation, probe: Probe) -> Case:

@@ -24,6 +24,7 @@ class RuleKind(models.TextChoices):
     BURN_RATE = "burn_rate", "Error budget burns"
     CREDITS_SPIKE = "credits_spike", "Credits spent fast"
     CREDITS_UNKNOWN = "credits_unknown", "Credits unknown"
+    STREAM_FAILURES = "stream_failures", "Broken streams"
 
 
 class Severity(models.TextChoices):

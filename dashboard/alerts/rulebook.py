@@ -47,6 +47,12 @@ DEFAULTS: Mapping[str, dict[str, object]] = {
     },
     "Credits spent fast": {"kind": RuleKind.CREDITS_SPIKE, "warn_at": 3},
     "Credits unknown": {"kind": RuleKind.CREDITS_UNKNOWN},
+    "Broken streams": {
+        "kind": RuleKind.STREAM_FAILURES,
+        "min_bad": 2,
+        "of_last": 4,
+        "clear_after": 1,
+    },
     # Only who has an objective can want it: one run in a hundred may fail.
     "Error budget burns": {
         "kind": RuleKind.BURN_RATE,

@@ -41,6 +41,9 @@ _STEPS = {
     ),
     RuleKind.LATENCY: "Look at the slow runs: which phase takes the time?",
     RuleKind.BURN_RATE: "Look at the failing runs of the window.",
+    RuleKind.STREAM_FAILURES: (
+        "Look at the broken replies: do calls without a stream work?"
+    ),
     RuleKind.CREDITS_SPIKE: "Find out which jobs spend them; pause those nobody wants.",
     RuleKind.CREDITS_UNKNOWN: (
         "Look the balance up at the gateway: its answers no longer tell it."

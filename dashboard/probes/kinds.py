@@ -82,6 +82,8 @@ KINDS: Mapping[ProbeKind, Kind] = MappingProxyType(
 )
 
 PAID = tuple(kind for kind, row in KINDS.items() if row.paid)
+# Those whose reply is a stream of events.
+STREAMED = (ProbeKind.STREAM_JOB,)
 CHEAP = tuple(kind for kind, row in KINDS.items() if not row.paid)
 NEED_KEY = tuple(kind for kind, row in KINDS.items() if row.needs_key)
 TEAM_KINDS = tuple(kind for kind, row in KINDS.items() if row.for_team)

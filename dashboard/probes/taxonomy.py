@@ -1,8 +1,16 @@
 """The error table, for the layers that may not import the client."""
 
-from apiclient.taxonomy import TABLE, ErrorClass, Fault, Meaning
+from apiclient.taxonomy import TABLE, Category, ErrorClass, Fault, Meaning
 
-__all__ = ["TIMED_OUT", "ErrorClass", "Fault", "counted", "in_words", "meaning"]
+__all__ = [
+    "TIMED_OUT",
+    "Category",
+    "ErrorClass",
+    "Fault",
+    "counted",
+    "in_words",
+    "meaning",
+]
 
 _CLASSES = frozenset(ErrorClass)
 # Calls that were given up: nobody knows how long they would have taken.

@@ -234,6 +234,12 @@ class SilenceForm(forms.Form):
     hours = forms.TypedChoiceField(
         label="For", coerce=int, choices=list(SILENCE_HOURS.items()), initial=4
     )
+    maintenance = forms.BooleanField(
+        label="It is a maintenance",
+        required=False,
+        help_text="Results of this time are stored and shown, and left out of all "
+        "rates. A maintenance is of all kinds of alarms.",
+    )
     reason = forms.CharField(
         max_length=200,
         validators=[printable],
@@ -250,6 +256,12 @@ class SilenceForm(forms.Form):
         field.required = not for_all
         if not for_all:
             field.empty_label = None
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = self.cleaned_data
+        if cleaned.get("maintenance") and cleaned.get("kind"):
+            self.add_error("kind", "A maintenance is of all kinds of alarms.")
+        return cleaned
 
 
 class AuditForm(forms.Form):

@@ -75,9 +75,12 @@ def test_unknown_is_never_zero(remaining: float | None) -> None:
 
 
 def test_a_stale_reading_decides_nothing() -> None:
+    """A-44; A-03: nor does one from the future."""
     old = Credits(0, 1000, NOW - timedelta(seconds=901))
+    early = Credits(0, 1000, NOW + timedelta(seconds=61))
 
     assert credits_left(old, LIMITS, None, NOW, STALE_S).step is Step.HOLD
+    assert credits_left(early, LIMITS, None, NOW, STALE_S).step is Step.HOLD
 
 
 @pytest.mark.parametrize(
@@ -100,10 +103,12 @@ def test_a_stale_reading_decides_nothing() -> None:
 def test_each_level_is_told_once_an_epoch(
     tape: tuple[float, ...], told: list[str]
 ) -> None:
+    """A-41, A-42."""
     assert notices(*tape) == told
 
 
 def test_more_allocated_credits_end_the_epoch() -> None:
+    """A-42."""
     verdict = credits_left(reading(150, 1500), LIMITS, Epoch(1000, 150), NOW, STALE_S)
 
     assert verdict.step is Step.CLEAR

@@ -8,7 +8,7 @@ from dashboard.alerts.inhibition import RANKS, RELATIONS, Open, inhibitor, ranks
 from dashboard.alerts.models import RuleKind
 
 ENDPOINT = frozenset({"GET /x"})
-OF_A_PROBE = ["error_rate", "latency", "burn_rate", "breaker_open"]
+OF_A_PROBE = ["error_rate", "latency", "burn_rate", "breaker_open", "stream_failures"]
 
 
 def one(pk: int, kind: str, **fields: object) -> Open:
@@ -33,7 +33,7 @@ SPEAKS = [
     ],
     *[("auth_failed", "", kind) for kind in [*OF_A_PROBE, "credits_unknown"]],
     *[("breaker_open", "", kind) for kind in ("error_rate", "latency", "burn_rate")],
-    *[("error_rate", "", kind) for kind in ("latency", "burn_rate")],
+    *[("error_rate", "", kind) for kind in ("latency", "burn_rate", "stream_failures")],
     ("credits", "exhausted", "credits_forecast"),
     ("credits", "exhausted", "credits_spike"),
 ]

@@ -58,6 +58,7 @@ def html(message: EmailMultiAlternatives) -> str:
 def test_an_alarm_says_what_where_since_when_and_what_to_do(
     team: Team, settings: Settings
 ) -> None:
+    """A-60."""
     settings.PUBLIC_URL = "https://watch.example"
     spike(team)
     deliver(after(40))

@@ -24,6 +24,7 @@ def states() -> list[str]:
 
 
 def test_a_mail_waits_for_others_and_arrives_once(mailbox: Mailbox) -> None:
+    """A-56."""
     make_recipient()
     tell(make_incident())
 

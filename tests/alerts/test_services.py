@@ -104,6 +104,7 @@ def test_two_evaluators_at_once_open_one_incident_and_write_one_mail() -> None:
 
 
 def test_nothing_is_left_when_the_callers_transaction_fails() -> None:
+    """A-70."""
     make_recipient()
     probe = make_probe(make_team())
     fail(probe)

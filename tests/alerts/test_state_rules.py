@@ -13,6 +13,7 @@ from dashboard.alerts.rules import (
     auth_failed,
     breaker_open,
     gateway_down,
+    stream_failures,
     team_state,
 )
 from tests.factories import NOW
@@ -26,6 +27,7 @@ _CLASSES = {
     "p": "team_paused",
     "r": "rate_limited",
     "h": "breaker_held",
+    "i": "stream_interrupted",
 }
 
 
@@ -76,6 +78,30 @@ def test_active_after_the_refusals_ends_them() -> None:
 
     assert team_state(later, Limits(), NOW).step is Step.CLEAR
     assert team_state(before, Limits(), NOW).step is Step.FIRE
+
+
+@pytest.mark.parametrize(
+    ("tape", "step"),
+    [
+        ("oooi", Step.HOLD),
+        ("oioi", Step.FIRE),
+        ("iiio", Step.HOLD),
+        ("iooo", Step.CLEAR),
+        # What else fails says nothing of streams.
+        ("oxxxx", Step.CLEAR),
+        ("ixtri", Step.FIRE),
+        ("", Step.HOLD),
+    ],
+)
+def test_streams(tape: str, step: Step) -> None:
+    limits = Limits(min_bad=2, of_last=4, clear_after=1)
+
+    verdict = stream_failures(samples(tape), limits, 3600, NOW)
+
+    assert verdict.step is step
+    if step is Step.FIRE:
+        assert verdict.severity == "warning"
+        assert verdict.text.endswith("limit 50 %): stream interrupted")
 
 
 MINUTE = timedelta(minutes=1)

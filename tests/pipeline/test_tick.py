@@ -15,6 +15,7 @@ from django.utils import timezone
 from django_q.models import OrmQ
 
 from dashboard import pipeline
+from dashboard.alerts.models import Incident
 from dashboard.alerts.services import install_default_rules
 from dashboard.pipeline.prober import Prober
 from dashboard.pipeline.recorder import Recorder
@@ -182,10 +183,10 @@ def test_an_open_breaker_never_blinds_the_cheap_probes(
     ]
 
 
-def streaming(sent: list[str]) -> Script:
+def streaming(sent: list[str], *, charged: bool = True) -> Script:
     """Return a gateway whose streams inside jobs work, and note what it is asked."""
     job = {"job_id": str(UUID(int=7)), "status": "PENDING"}
-    done = {**job, "status": "COMPLETED", "costs": {"credit_applied": True}}
+    done = {**job, "status": "COMPLETED", "costs": {"credit_applied": charged}}
 
     def script(connection: socket.socket) -> None:
         path = request_of(connection).decode().split(" ")[1]
@@ -286,6 +287,18 @@ class TestDeepProbe:
         jobs = simulator.gateway.world.jobs.values()
         assert [job.state.value.lower() for job in jobs] == ["failed"]
         assert Outcome.objects.get().credits is None
+
+    def test_a_completion_that_charged_nothing_is_a_success(self, probe: Probe) -> None:
+        """A-45: and no alarm."""
+        install_default_rules()
+        Probe.objects.filter(kind=ProbeKind.STREAM_JOB).delete()
+        Probe.objects.filter(pk=probe.pk).update(kind=ProbeKind.STREAM_JOB)
+        with rogue(streaming([], charged=False)) as server:
+            Gateway.objects.update(base_url=server.url)
+            outcome = self.again(probe)
+
+        assert (outcome.error_class, outcome.credits) == ("", None)
+        assert not Incident.objects.exists()
 
     def test_a_streamed_reply_tells_its_first_token_and_is_charged_once(
         self, probe: Probe

@@ -38,6 +38,19 @@ def test_an_operator_silences_his_team(client: Client) -> None:
     assert "moving" in olga.get(ADDRESS).content.decode()
 
 
+def test_an_operator_announces_a_maintenance_of_his_team() -> None:
+    """A-59."""
+    team = make_team()
+    olga = person("olga", team, Role.OPERATOR).client
+
+    assert ask(olga, team=team.pk, maintenance="on", kind=RuleKind.CREDITS) == 200
+    assert not Silence.objects.exists()
+    assert ask(olga, team=team.pk, maintenance="on") == 302
+
+    assert Silence.objects.get().maintenance
+    assert f"Maintenance of {team}" in olga.get(ADDRESS).content.decode()
+
+
 def test_an_operator_silences_no_other_team_and_not_all() -> None:
     team, other = make_team(), make_team()
     olga = person("olga", team, Role.OPERATOR).client

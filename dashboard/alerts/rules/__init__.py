@@ -21,6 +21,7 @@ from dashboard.alerts.rules.spending import (
     credits_unknown,
     is_notable,
 )
+from dashboard.alerts.rules.streams import stream_failures
 from dashboard.alerts.rules.team import TeamSight, team_state
 from dashboard.alerts.rules.verdict import (
     CLEAR,
@@ -78,6 +79,7 @@ __all__ = [
     "is_worse",
     "latency",
     "no_data",
+    "stream_failures",
     "team_state",
     "wilson_lower",
 ]

@@ -66,5 +66,7 @@ def _row(silence: Silence, now: datetime, *, may_end: bool) -> SilenceRow:
 
 def _what(silence: Silence) -> str:
     kind = RuleKind(silence.kind).label if silence.kind else "All alarms"
+    if silence.maintenance:
+        kind = "Maintenance"
     place = silence.probe or silence.team or silence.gateway
     return f"{kind} of {place}" if place else f"{kind} of everything"

@@ -1,5 +1,6 @@
 """Silences: the list, a new one, and the end of one."""
 
+from collections.abc import Mapping
 from datetime import timedelta
 
 from django.contrib import messages
@@ -50,6 +51,7 @@ def _add(request: HttpRequest, form: SilenceForm) -> None:
     Silence.objects.create(
         team=told["team"],
         kind=told["kind"],
+        maintenance=told["maintenance"],
         starts_at=now,
         ends_at=now + timedelta(hours=told["hours"]),
         reason=told["reason"],
@@ -59,10 +61,14 @@ def _add(request: HttpRequest, form: SilenceForm) -> None:
         request,
         AuditAction.SILENCE,
         told["team"] or "all teams",
-        detail=f"{told['kind'] or 'all alarms'} for {told['hours']} h",
+        detail=f"{_what(told)} for {told['hours']} h",
         team=told["team"],
     )
     messages.success(request, "Silenced: incidents still open, and nobody is mailed.")
+
+
+def _what(told: Mapping[str, object]) -> str:
+    return "maintenance" if told["maintenance"] else str(told["kind"] or "all alarms")
 
 
 @require_POST
