@@ -244,6 +244,10 @@ MAIL_CAP = env.number("GATEWATCH_MAIL_CAP", 20, least=0)
 PING_URL = env.address("GATEWATCH_PING_URL")
 # Whom manage.py watchdog mails; empty for the recipients of everything.
 WATCHDOG_TO = env.addresses("GATEWATCH_WATCHDOG_TO")
+# A made-up alarm goes through rule, outbox and mail once a day; empty: to the first
+# administrator.
+SELF_TEST = env.flag("GATEWATCH_SELF_TEST", default=not DEMO)
+SELF_TEST_TO = env.addresses("GATEWATCH_SELF_TEST_TO")
 
 RETENTION_DAYS = {
     "raw": env.number("RETENTION_RAW_DAYS", 30),

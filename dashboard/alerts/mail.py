@@ -12,18 +12,60 @@ from django.conf import settings
 from django.core.mail import EmailMultiAlternatives
 from django.template.loader import render_to_string
 
+from dashboard.alerts import regular
 from dashboard.alerts.batches import Batch, Kind
 from dashboard.alerts.letters import home, letter_of
-from dashboard.alerts.models import TOLD, Change, Notification
+from dashboard.alerts.models import TOLD, Change, Notification, Subscription
+from dashboard.alerts.reports import report
 from dashboard.alerts.stories import SUBJECT_LENGTH
+from dashboard.lib.spans import duration
 
 
 def compose(batch: Batch, now: datetime) -> EmailMultiAlternatives:
     """Write the mail of a batch; its Message-ID is the same whenever it is written."""
+    if batch.kind is Kind.REGULAR:
+        return _compose_regular(batch.rows[0], batch.id, now)
     letter = letter_of(batch, now)
     headers = {"Message-ID": message_id(batch.id), **_thread(batch)}
     context = {"letter": letter, "cap": settings.MAIL_CAP}
     return _message(letter.kind, context, batch.recipient, headers)
+
+
+def _compose_regular(
+    row: Notification, batch: uuid.UUID, now: datetime
+) -> EmailMultiAlternatives:
+    headers = {"Message-ID": message_id(batch)}
+    if row.change == Change.SELF_TEST:
+        return compose_note(_self_test(row, now), row.recipient, headers)
+    assert row.user is not None
+    wanted, _ = Subscription.objects.get_or_create(user=row.user)
+    # As of its due moment: a mail that is late tells of the day that it was to tell of.
+    told = report(row.user, wanted, row.change, home(), row.created_at)
+    token = regular.unsubscribe_token(row.user, row.change)
+    address = f"{home()}/unsubscribe/{token}/"
+    context = {"report": told, "letter": told, "home": home(), "unsubscribe": address}
+    # RFC 8058: a mail program may end it by one POST of its own.
+    headers |= {
+        "List-Unsubscribe": f"<{address}>",
+        "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
+    }
+    return _message("report", context, row.recipient, headers)
+
+
+def _self_test(row: Notification, now: datetime) -> "Note":
+    took = duration((now - row.created_at).total_seconds())
+    return Note(
+        subject="[Gatewatch] Self-test: an alarm would reach you",
+        title="An alarm would reach you",
+        texts=(
+            f"The error-rate rule found a made-up outage at {row.created_at:%H:%M:%S} UTC.",
+            f"Its mail went out {took} later.",
+            "Nothing is wrong: this mail proves the whole chain.",
+            "When it stays away, something is.",
+        ),
+        why="The daily self-test of Gatewatch, or somebody pressed “Test the chain”. "
+        "GATEWATCH_SELF_TEST=0 switches the daily one off.",
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from django.conf import settings
 from django.db import DatabaseError, connection
 from django.utils import timezone
 
-from dashboard.alerts import delivery
+from dashboard.alerts import delivery, regular
 from dashboard.alerts import services as alerts
 from dashboard.pipeline import posting
 from dashboard.pipeline.answers import Answer
@@ -71,6 +71,7 @@ def _tick(shift: Shift, seconds: float) -> int:
                         looked_slowly_at = timezone.now()
                         credit_hours.fold(looked_slowly_at)
                         alerts.evaluate_slow(looked_slowly_at)
+                        regular.queue_due(looked_slowly_at)
                     revive("deliver", "dashboard.pipeline.deliver", timezone.now())
                     ping_when_due(timezone.now())
                 wait_s = prober.seconds_to_next()

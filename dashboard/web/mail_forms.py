@@ -1,24 +1,54 @@
 """What people may fill in about how they are told."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import urlsplit
+from zoneinfo import available_timezones
 
 from django import forms
 from django.core.exceptions import ValidationError
 
 from dashboard.alerts.channels import LEAST_SECRET, seal_into
-from dashboard.alerts.models import Channel, ChannelKind
+from dashboard.alerts.models import Channel, ChannelKind, Subscription
 from dashboard.lib.web_addresses import is_web_address
 from dashboard.pipeline.apprise_posting import NOT_INSTALLED, is_installed
 from dashboard.probes.addresses import why_refused
 from dashboard.teams.models import Gateway, Team, printable
 from dashboard.web.forms import sentence_of
 
+if TYPE_CHECKING:
+    PreferencesModelForm: TypeAlias = forms.ModelForm[Subscription]
+else:
+    PreferencesModelForm = forms.ModelForm
+
 _KINDS = [
     (ChannelKind.WEBHOOK, "Signed webhook: JSON for a program of yours"),
     (ChannelKind.SLACK, "Slack, or what takes Slack's messages"),
     (ChannelKind.APPRISE, "Apprise: a hundred other services"),
 ]
+
+
+class PreferencesForm(PreferencesModelForm):
+    """Which regular mails somebody gets, and when his day begins."""
+
+    time_zone = forms.ChoiceField(
+        choices=[
+            (each, each.replace("_", " ")) for each in sorted(available_timezones())
+        ],
+        help_text="Days and hours of these mails are in this zone.",
+    )
+    hour = forms.TypedChoiceField(
+        label="Not before",
+        coerce=int,
+        choices=[(hour, f"{hour:02}:00") for hour in range(24)],
+    )
+
+    class Meta:
+        model = Subscription
+        fields = ["daily", "weekly", "time_zone", "hour"]
+        labels = {
+            "daily": "Each day a digest of the day before",
+            "weekly": "Each Monday a report of the week before",
+        }
 
 
 class ChannelForm(forms.Form):

@@ -16,7 +16,12 @@ MOST_SAMPLES = 10
 # How much is shown before and after, so that the difference can be seen.
 _LEAST_AROUND = timedelta(minutes=20)
 _PIECES = 60
-_OF_CREDITS = (RuleKind.CREDITS, RuleKind.CREDITS_FORECAST)
+_OF_CREDITS = (
+    RuleKind.CREDITS,
+    RuleKind.CREDITS_FORECAST,
+    RuleKind.CREDITS_SPIKE,
+    RuleKind.CREDITS_UNKNOWN,
+)
 # Credits go slowly: a day shows their way down.
 _CREDITS_AROUND = timedelta(hours=24)
 _MOST_READINGS = 500
@@ -47,7 +52,8 @@ def chart(incident: Incident, now: datetime) -> ChartTable | None:
         return None
     start, end = _around(incident, now)
     pieces = series(_probe_ids(incident), start, end, _PIECES, now)
-    return charts.errors(pieces, name="evidence", setting=Setting(marks=[mark]))
+    draw = charts.latency if incident.kind == RuleKind.LATENCY else charts.errors
+    return draw(pieces, name="evidence", setting=Setting(marks=[mark]))
 
 
 def samples(incident: Incident, now: datetime) -> list[Outcome]:

@@ -2,14 +2,14 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import groupby
 
 from django.db.models import Count, Min
 from django.urls import reverse
 from django.utils.safestring import SafeString
 
-from dashboard.alerts.models import ChannelKind, Delivery, Notification
+from dashboard.alerts.models import Change, ChannelKind, Delivery, Notification
 from dashboard.alerts.queries import outbox_state
 from dashboard.web import words
 from dashboard.web.pages.incidents import DELIVERY_TONES
@@ -19,6 +19,8 @@ from dashboard.web.states import Tone
 
 # Enough to see what happened lately; the incidents tell the whole story.
 MOST = 100
+# It runs once a day.
+_SELF_TEST_AGES = timedelta(hours=26)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,15 @@ class MailRow:
 
 
 @dataclass(frozen=True, slots=True)
+class SelfTest:
+    """How the latest made-up alarm fared on its way from the rule to the mail server."""
+
+    badge: Badge
+    at: SafeString
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Mail:
     is_configured: bool
     is_demo: bool
@@ -44,6 +55,7 @@ class Mail:
     queued: str
     dead: str
     oldest: SafeString
+    self_test: SelfTest
     tabs: list[Tab]
     rows: list[MailRow]
 
@@ -67,10 +79,31 @@ def mail(state: str, now: datetime, *, is_configured: bool, is_demo: bool) -> Ma
         queued=f"{queued.get('number', 0):,}",
         dead=f"{counts.get(Delivery.DEAD, {}).get('number', 0):,}",
         oldest=words.time(queued.get("oldest"), now, ""),
+        self_test=_self_test(now),
         tabs=[Tab("All", "?", not state)]
         + [Tab(each.label, f"?state={each}", each == state) for each in Delivery],
         rows=_rows(list(chosen.order_by("-created_at", "-pk")[:MOST]), now),
     )
+
+
+def _self_test(now: datetime) -> SelfTest:
+    latest = (
+        Notification.objects.filter(change=Change.SELF_TEST)
+        .order_by("-created_at")
+        .first()
+    )
+    if latest is None:
+        return SelfTest(Badge(Tone.UNKNOWN, "never ran"), SafeString(), "")
+    at = words.time(latest.sent_at or latest.created_at, now)
+    if latest.sent_at is not None:
+        took = (latest.sent_at - latest.created_at).total_seconds()
+        text = f"from the rule to the mail server in {words.duration(took)}"
+        is_old = now - latest.sent_at > _SELF_TEST_AGES
+        badge = Badge(Tone.WARN, "old") if is_old else Badge(Tone.OK, "arrived")
+        return SelfTest(badge, at, text)
+    if latest.state == Delivery.DEAD:
+        return SelfTest(Badge(Tone.BAD, "given up"), at, latest.last_error)
+    return SelfTest(Badge(Tone.UNKNOWN, "on its way"), at, latest.last_error)
 
 
 def _rows(notifications: Iterable[Notification], now: datetime) -> list[MailRow]:

@@ -10,6 +10,7 @@ from django.views.decorators.http import require_POST, require_safe
 from dashboard.alerts.delivery import send_test_mail
 from dashboard.alerts.models import Notification
 from dashboard.alerts.outbox import retry_dead
+from dashboard.alerts.regular import queue_self_test, self_test_recipients
 from dashboard.web import access
 from dashboard.web.forms import TestMailForm
 from dashboard.web.live import template_of
@@ -34,6 +35,19 @@ def mail(request: HttpRequest) -> HttpResponse:
 def retry(request: HttpRequest, pk: int) -> HttpResponse:
     if retry_dead(get_object_or_404(Notification, pk=pk), timezone.now()):
         messages.success(request, "Queued again.")
+    return redirect("mail")
+
+
+@require_POST
+@access.site_admin_only
+def self_test(request: HttpRequest) -> HttpResponse:
+    """Put a made-up alarm through rule, outbox and mail; the page shows its arrival."""
+    if queue_self_test(timezone.now()):
+        messages.success(request, "On its way: this page shows when it has arrived.")
+    elif not self_test_recipients():
+        messages.error(request, "No administrator has a mail address to send it to.")
+    else:
+        messages.error(request, "The error-rate rule said nothing of a made-up outage.")
     return redirect("mail")
 
 

@@ -1,0 +1,277 @@
+"""The daily digest and the weekly report: what one reader's teams and gateways did."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+from django.contrib.auth.models import User
+from django.db.models import Q, QuerySet
+
+from dashboard.alerts.models import Change, Incident, Subscription
+from dashboard.lib.spans import duration, roughly
+from dashboard.probes.models import Probe
+from dashboard.probes.taxonomy import meaning
+from dashboard.rollups.numbers import Comparison
+from dashboard.rollups.queries import grouped
+from dashboard.teams.models import Team
+from dashboard.teams.queries import burns, latest_readings
+
+_MOST_INCIDENTS = 10
+_MOST_CLASSES = 5
+_MOST_TEAMS = 30
+_DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """What a report tells of: [start, end), whole days in the reader's zone."""
+
+    start: datetime
+    end: datetime
+    words: str
+
+    @property
+    def before(self) -> str:
+        """What it is compared with."""
+        return "day before" if self.end - self.start < 2 * _DAY else "week before"
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceLine:
+    """How a gateway or a team did; a change is empty where there are too few samples."""
+
+    name: str
+    samples: int
+    availability: str
+    availability_change: str
+    p95: str
+    p95_change: str
+    is_worse: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ClassLine:
+    title: str
+    number: int
+    advice: str
+
+
+@dataclass(frozen=True, slots=True)
+class IncidentLine:
+    summary: str
+    since: datetime
+    lasted: str
+    is_open: bool
+    link: str
+
+
+@dataclass(frozen=True, slots=True)
+class CreditLine:
+    name: str
+    left: str
+    runway: str
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A finished report; `places` holds the gateways, then the teams, the worst first."""
+
+    title: str
+    subject: str
+    period: Period
+    zone: str
+    places: tuple[PlaceLine, ...]
+    more_places: int
+    classes: tuple[ClassLine, ...]
+    incidents: tuple[IncidentLine, ...]
+    opened: int
+    still_open: int
+    credits: tuple[CreditLine, ...]
+
+
+def period_of(change: str, subscription: Subscription, now: datetime) -> Period:
+    """Return yesterday, or the last whole Monday to Sunday, in the reader's zone."""
+    zone = ZoneInfo(subscription.time_zone)
+    today = now.astimezone(zone).date()
+    first, last = today - _DAY, today
+    if change == Change.WEEKLY:
+        last = today - timedelta(days=today.weekday())
+        first = last - timedelta(days=7)
+    words = f"{first:%A}, {first.day} {first:%B %Y}"
+    if change == Change.WEEKLY:
+        end = last - _DAY
+        words = f"{first.day} {first:%B} to {end.day} {end:%B %Y}"
+    midnight = time(tzinfo=zone)
+    return Period(
+        datetime.combine(first, midnight), datetime.combine(last, midnight), words
+    )
+
+
+def report(
+    user: User, subscription: Subscription, change: str, home: str, now: datetime
+) -> Report:
+    """Return what a user's report says now; a dozen queries, whatever the number."""
+    period = period_of(change, subscription, now)
+    is_weekly = change == Change.WEEKLY
+    probes = list(_probes(user).select_related("gateway", "team"))
+    compared = _compared(probes, period, now)
+    whole = compared[_ALL]
+    incidents = _incidents(user, period)
+    opened = [i for i in incidents if i.opened_at >= period.start]
+    still_open = sum(1 for i in incidents if i.is_open)
+    places = sorted(
+        (_place(name, each) for name, each in compared.items() if name != _ALL),
+        key=lambda line: not line.is_worse,
+    )
+    return Report(
+        title="Weekly report" if is_weekly else "Daily digest",
+        subject=_subject(whole, len(opened), still_open, is_weekly=is_weekly),
+        period=period,
+        zone=subscription.time_zone,
+        places=tuple(places[:_MOST_TEAMS]),
+        more_places=max(0, len(places) - _MOST_TEAMS),
+        classes=_classes(whole),
+        incidents=tuple(_incident(i, home, now) for i in incidents[:_MOST_INCIDENTS]),
+        opened=len(opened),
+        still_open=still_open,
+        credits=_credits(_teams(user), now),
+    )
+
+
+_ALL = ""
+
+
+def _teams(user: User) -> QuerySet[Team]:
+    """Return what the pages would show this user, too: dashboard.web.access decides it."""
+    teams = Team.objects.select_related("gateway")
+    if user.is_superuser or user.is_staff:
+        return teams
+    return teams.filter(memberships__user=user)
+
+
+def _is_own(user: User) -> Q:
+    if user.is_superuser or user.is_staff:
+        return Q()
+    own = Team.objects.filter(memberships__user=user)
+    return Q(team__in=own.values("pk")) | Q(
+        team=None, gateway__in=own.values("gateway")
+    )
+
+
+def _probes(user: User) -> QuerySet[Probe]:
+    return Probe.objects.filter(_is_own(user))
+
+
+def _incidents(user: User, period: Period) -> list[Incident]:
+    """Return the incidents of the period that another did not speak for, open first."""
+    then = Q(resolved_at=None) | Q(resolved_at__gte=period.start)
+    found = Incident.objects.filter(
+        _is_own(user), then, opened_at__lt=period.end, inhibited_by=None
+    )
+    return sorted(
+        found.order_by("-opened_at"), key=lambda incident: not incident.is_open
+    )
+
+
+def _compared(
+    probes: Collection[Probe], period: Period, now: datetime
+) -> Mapping[str, Comparison]:
+    """Return each place's numbers beside those of the period before; "" is all of them."""
+    members: dict[str, list[int]] = {_ALL: [probe.pk for probe in probes]}
+    for probe in probes:
+        own = f"Team {probe.team}" if probe.team else f"Gateway {probe.gateway}"
+        members.setdefault(own, []).append(probe.pk)
+    length = period.end - period.start
+    current = grouped(members, period.start, period.end, now)
+    previous = grouped(members, period.start - length, period.start, now)
+    return {name: Comparison(current[name], previous[name]) for name in members}
+
+
+def _place(name: str, compared: Comparison) -> PlaceLine:
+    seen = compared.current
+    change = compared.availability_change
+    slower = compared.p95_change
+    return PlaceLine(
+        name=name,
+        samples=seen.samples,
+        availability=_percent(seen.availability),
+        availability_change=f"{change * 100:+.2f} points" if change else "",
+        p95=_milliseconds(seen.p95_ms),
+        p95_change=f"{slower * 100:+.0f} %" if slower is not None else "",
+        is_worse=bool(change and change < 0),
+    )
+
+
+def _classes(whole: Comparison) -> tuple[ClassLine, ...]:
+    counted = [
+        (name, number)
+        for name, number in whole.current.classes.items()
+        if meaning(name).counts
+    ]
+    return tuple(
+        ClassLine(meaning(name).title, number, meaning(name).advice)
+        for name, number in counted[:_MOST_CLASSES]
+    )
+
+
+def _incident(incident: Incident, home: str, now: datetime) -> IncidentLine:
+    ended = incident.resolved_at
+    lasted = ((ended or now) - incident.opened_at).total_seconds()
+    return IncidentLine(
+        summary=incident.summary,
+        since=incident.opened_at,
+        lasted=duration(lasted),
+        is_open=incident.is_open,
+        link=f"{home}/incidents/{incident.pk}/",
+    )
+
+
+def _credits(
+    teams: Sequence[Team] | QuerySet[Team], now: datetime
+) -> tuple[CreditLine, ...]:
+    """Return the teams' credits, those that run out first before the others."""
+    by_pk = {team.pk: team for team in teams}
+    readings, paces = latest_readings(by_pk), burns(by_pk, now)
+    lines: list[tuple[float, CreditLine]] = []
+    for pk, reading in readings.items():
+        pace = paces.get(pk)
+        hours = pace.hours_left if pace else None
+        allocated = f" of {reading.allocated:,.0f}" if reading.allocated else ""
+        line = CreditLine(
+            name=str(by_pk[pk]),
+            left=f"{reading.remaining or 0:,.0f}{allocated}",
+            runway=f"about {roughly(hours * 3600)} at the last 24 h's pace"
+            if hours is not None
+            else "no use in the last 24 h, or too few readings",
+        )
+        lines.append((hours if hours is not None else float("inf"), line))
+    lines.sort(key=lambda each: (each[0], each[1].name))
+    return tuple(line for _, line in lines[:_MOST_TEAMS])
+
+
+def _subject(
+    whole: Comparison, opened: int, still_open: int, *, is_weekly: bool
+) -> str:
+    when = "Last week" if is_weekly else "Yesterday"
+    available = _percent(whole.current.availability)
+    told = [
+        f"{available} available" if whole.current.samples else "no results",
+        f"{opened} incident{'' if opened == 1 else 's'}",
+        f"{still_open} still open" if still_open else "",
+    ]
+    return f"[Gatewatch] {when}: {', '.join(filter(None, told))}"
+
+
+def _percent(rate: float | None) -> str:
+    if rate is None:
+        return "no data"
+    # 99.996 % is not 100 %.
+    text = f"{rate * 100:.2f}"
+    return f"{'>99.99' if text == '100.00' and rate < 1 else text} %"
+
+
+def _milliseconds(value: float | None) -> str:
+    if value is None:
+        return "no data"
+    return f"{value:.0f} ms" if value < 1000 else f"{value / 1000:.2f} s"

@@ -1,0 +1,269 @@
+"""Digests, reports and the self-test: when they are due, and what they say."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.contrib.auth.models import User
+from django.core import mail
+from django.core.mail import EmailMultiAlternatives
+from pytest_django import DjangoAssertNumQueries, Settings
+
+from dashboard.alerts import regular
+from dashboard.alerts.delivery import deliver
+from dashboard.alerts.models import (
+    Change,
+    Incident,
+    Notification,
+    Rule,
+    RuleKind,
+    Subscription,
+)
+from dashboard.alerts.regular import queue_due
+from dashboard.alerts.reports import period_of, report
+from dashboard.alerts.services import install_default_rules
+from dashboard.rollups.services import fold
+from dashboard.teams.models import Membership, Team
+from tests.alerts.conftest import make_incident, make_recipient, tell
+from tests.alerts.mailbox import Mailbox
+from tests.factories import (
+    make_gateway,
+    make_outcome,
+    make_probe,
+    make_reading,
+    make_team,
+)
+
+pytestmark = pytest.mark.django_db
+
+# Monday 2 March 2026, 12:00 UTC.
+NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
+HOME = "https://watch.example"
+
+
+@pytest.fixture(autouse=True)
+def _quiet(settings: Settings) -> None:
+    settings.SELF_TEST = False
+    settings.PUBLIC_URL = HOME
+
+
+def reader(name: str = "rita", **fields: object) -> Subscription:
+    user = User.objects.create_user(name, f"{name}@example.org")
+    return Subscription.objects.create(user=user, **{"daily": True, **fields})
+
+
+def queued() -> list[tuple[str, str]]:
+    rows = Notification.objects.filter(incident=None).order_by("pk")
+    return list(rows.values_list("change", "level"))
+
+
+def letter() -> EmailMultiAlternatives:
+    message = mail.outbox[-1]
+    assert isinstance(message, EmailMultiAlternatives)
+    return message
+
+
+def at(text: str) -> datetime:
+    return datetime.fromisoformat(text)
+
+
+@pytest.mark.parametrize(
+    ("zone", "moment", "due"),
+    [
+        ("UTC", "2026-03-03T07:59+00:00", 0),
+        ("UTC", "2026-03-03T08:00+00:00", 1),
+        ("Asia/Tokyo", "2026-03-02T22:59+00:00", 0),
+        ("Asia/Tokyo", "2026-03-02T23:00+00:00", 1),
+        # Clocks go forward on this Sunday.
+        ("Europe/Berlin", "2026-03-29T05:59+00:00", 0),
+        ("Europe/Berlin", "2026-03-29T06:00+00:00", 1),
+    ],
+)
+def test_a_digest_is_due_at_the_readers_own_hour(
+    zone: str, moment: str, due: int
+) -> None:
+    reader(time_zone=zone)
+
+    assert queue_due(at(moment)) == due
+
+
+def test_each_comes_once_for_its_period_and_a_report_on_mondays() -> None:
+    reader(weekly=True)
+
+    counts = [queue_due(NOON + timedelta(hours=12 * half)) for half in range(15)]
+
+    assert sum(counts) == 10
+    changes = [change for change, _ in queued()]
+    assert (changes.count("daily"), changes.count("weekly")) == (8, 2)
+    assert ("weekly", "2026-W10") in queued()
+
+
+def test_nobody_gets_what_he_did_not_ask_for(settings: Settings) -> None:
+    reader("off", daily=False)
+    reader("gone").user.delete()
+    without = reader("without")
+    User.objects.filter(pk=without.user.pk).update(email="")
+    inactive = reader("inactive")
+    User.objects.filter(pk=inactive.user.pk).update(is_active=False)
+    assert queue_due(NOON) == 0
+
+    reader("rita")
+    settings.EMAIL_CONFIGURED = False
+    assert queue_due(NOON) == 0
+
+
+def test_a_period_is_whole_days_of_the_readers_zone() -> None:
+    wanted = reader(time_zone="Europe/Berlin")
+
+    day = period_of(Change.DAILY, wanted, at("2026-03-30T07:00+00:00"))
+    # The day on which the clocks went forward has 23 hours.
+    assert (day.start, day.end) == (
+        at("2026-03-29T00:00+01:00"),
+        at("2026-03-30T00:00+02:00"),
+    )
+    assert day.words == "Sunday, 29 March 2026"
+    week = period_of(Change.WEEKLY, wanted, at("2026-03-30T07:00+00:00"))
+    assert week.start == at("2026-03-23T00:00+01:00")
+    assert week.words == "23 March to 29 March 2026"
+
+
+def live_through_a_day(team: Team) -> None:
+    """Store a Sunday with four failures of forty, and a Saturday without any."""
+    probe = make_probe(team)
+    for day, bad in ((-2, 0), (-1, 4)):
+        fold(
+            [
+                make_outcome(
+                    probe,
+                    day * 86_400 + 60 * place,
+                    error_class="server_error" if place < bad else "",
+                    latency_us=100_000 * -day,
+                )
+                for place in range(40)
+            ]
+        )
+
+
+def test_a_digest_tells_of_the_day_of_the_readers_teams_only() -> None:
+    team, strange = make_team(name="Acme"), make_team(name="Strange")
+    wanted = reader()
+    Membership.objects.create(user=wanted.user, team=team)
+    live_through_a_day(team)
+    make_reading(team, remaining=120.0)
+    make_reading(strange)
+    yesterday = NOON - timedelta(days=1)
+    make_incident(team.gateway, team, opened_at=yesterday, summary="Acme fails")
+    make_incident(strange.gateway, strange, opened_at=yesterday, summary="Secret")
+    queue_due(NOON)
+
+    assert deliver(NOON) == 1
+
+    message = letter()
+    assert message.subject == (
+        "[Gatewatch] Yesterday: 90.00 % available, 1 incident, 1 still open"
+    )
+    ((html, _),) = message.alternatives
+    for text in (str(message.body), str(html)):
+        assert "Sunday, 1 March 2026 (UTC)" in text
+        assert "Acme fails" in text
+        assert "90.00 % available" in text
+        assert "-10.00 points" in text
+        assert "-50 %" in text
+        assert "Server error. Look at the gateway" in text or ">4" in text
+        assert "120 of 1,000" in text
+        assert "Secret" not in text
+        assert "Strange" not in text
+
+
+def test_a_mail_that_is_late_tells_of_the_day_that_it_was_to_tell_of() -> None:
+    reader()
+    queue_due(NOON)
+    deliver(NOON + timedelta(hours=20))
+
+    assert "Sunday, 1 March 2026" in str(letter().body)
+
+
+def test_one_click_ends_it(settings: Settings) -> None:
+    """RFC 8058: the headers name an address to which one POST is enough."""
+    wanted = reader()
+    queue_due(NOON)
+    deliver(NOON)
+
+    headers = letter().extra_headers
+    assert headers["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+    address = headers["List-Unsubscribe"].strip("<>")
+    token = address.removeprefix(f"{HOME}/unsubscribe/").rstrip("/")
+    assert regular.subscription_of(token) == (wanted, Change.DAILY)
+    assert regular.subscription_of(token[:-1] + "x") is None
+    assert address in str(letter().body)
+
+    settings.SECRET_KEY_FALLBACKS = [settings.SECRET_KEY]
+    settings.SECRET_KEY = "another one since then"
+    assert regular.subscription_of(token) == (wanted, Change.DAILY)
+
+
+def test_alarms_have_no_such_link() -> None:
+    make_recipient()
+    tell(make_incident())
+    deliver(NOON + timedelta(minutes=1))
+
+    assert "List-Unsubscribe" not in letter().extra_headers
+
+
+def test_a_report_asks_a_constant_number_of_queries(
+    django_assert_max_num_queries: DjangoAssertNumQueries,
+) -> None:
+    gateway = make_gateway()
+    for _ in range(12):
+        live_through_a_day(make_team(gateway))
+        make_reading(Team.objects.latest("pk"))
+    wanted = reader()
+    User.objects.filter(pk=wanted.user.pk).update(is_superuser=True)
+    user = User.objects.get(pk=wanted.user.pk)
+
+    with django_assert_max_num_queries(20):
+        told = report(user, wanted, Change.DAILY, HOME, NOON)
+
+    assert len(told.places) == 12
+    assert len(told.credits) == 12
+
+
+def test_a_made_up_alarm_goes_through_the_whole_chain(
+    mailbox: Mailbox, settings: Settings
+) -> None:
+    """A-82: the rule fires, the outbox takes it, the mail arrives; its time is kept."""
+    settings.SELF_TEST = True
+    User.objects.create_superuser("root", "root@example.org", "x")
+    install_default_rules()
+
+    assert queue_due(NOON.replace(hour=6)) == 0
+    assert queue_due(NOON) == 1
+    assert queue_due(NOON + timedelta(hours=3)) == 0
+    assert deliver(NOON + timedelta(seconds=4), monotonic=lambda: 0.0) == 1
+
+    row = Notification.objects.get()
+    assert row.sent_at == NOON + timedelta(seconds=4)
+    (message,) = mailbox.messages
+    assert message["To"] == "root@example.org"
+    assert "an alarm would reach you" in message["Subject"]
+    assert not Incident.objects.exists()
+    assert queue_due(NOON + timedelta(days=1)) == 1
+
+
+def test_a_rule_that_says_nothing_sends_no_self_test(
+    settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A mail in spite of it would prove a chain that is broken."""
+    settings.SELF_TEST_TO = ["ops@example.org"]
+    install_default_rules()
+    Rule.objects.filter(kind=RuleKind.ERROR_RATE).update(min_samples=1000)
+
+    assert regular.queue_self_test(NOON) == 0
+    assert "self_test.rule_is_silent" in caplog.text
+
+
+def test_the_self_test_can_be_asked_for_again_and_again(settings: Settings) -> None:
+    settings.SELF_TEST_TO = ["ops@example.org"]
+
+    assert regular.queue_self_test(NOON) == 1
+    assert regular.queue_self_test(NOON + timedelta(seconds=1)) == 1
+    assert deliver(NOON + timedelta(seconds=2)) == 2

@@ -1,0 +1,81 @@
+"""Each one's own regular mails, and the link that ends them."""
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+from django.urls import reverse
+from pytest_django import Settings
+
+from dashboard.alerts.delivery import deliver
+from dashboard.alerts.models import Change, Notification, Subscription
+from dashboard.alerts.regular import unsubscribe_token
+from tests.factories import NOW
+from tests.web.people import person
+
+pytestmark = pytest.mark.django_db
+
+
+def test_each_one_chooses_for_himself() -> None:
+    bob = person("bob").client
+    person("carol")
+    told = {"weekly": "on", "time_zone": "Europe/Berlin", "hour": "6"}
+
+    shown = bob.post("/preferences/", told, follow=True).content.decode()
+
+    kept = Subscription.objects.get()
+    assert (kept.user.username, kept.daily, kept.weekly) == ("bob", False, True)
+    assert (kept.time_zone, kept.hour) == ("Europe/Berlin", 6)
+    assert "bob@example.com" in shown
+
+
+@pytest.mark.parametrize(
+    "told",
+    [{"time_zone": "Mars/Olympus", "hour": "6"}, {"time_zone": "UTC", "hour": "24"}],
+)
+def test_a_zone_or_an_hour_that_is_none_is_refused(told: dict[str, str]) -> None:
+    assert person("bob").client.post("/preferences/", told).status_code == 200
+    assert not Subscription.objects.exists()
+
+
+def link(change: Change = Change.DAILY) -> str:
+    user = User.objects.create_user("rita", "rita@example.org")
+    Subscription.objects.create(user=user, daily=True, weekly=True)
+    return reverse("unsubscribe", args=[unsubscribe_token(user, change)])
+
+
+def test_looking_at_the_link_changes_nothing_and_a_post_ends_it() -> None:
+    """Programs look at links before people do; a mail program posts without a form."""
+    address = link()
+    stranger = Client(enforce_csrf_checks=True)
+
+    assert b"No more daily digest?" in stranger.get(address).content
+    assert Subscription.objects.get().daily
+
+    told = {"List-Unsubscribe": "One-Click"}
+    assert b"You get it no more" in stranger.post(address, told).content
+    kept = Subscription.objects.get()
+    assert (kept.daily, kept.weekly) == (False, True)
+
+
+def test_a_link_that_was_changed_leads_nowhere(client: Client) -> None:
+    address = link(Change.WEEKLY)
+
+    assert client.post(f"{address[:-3]}xx/").status_code == 404
+    assert Subscription.objects.get().weekly
+
+
+def test_the_mail_page_tells_how_the_self_test_fared(
+    admin_page: Client, settings: Settings
+) -> None:
+    """A-82: on demand, and its arrival is kept and shown."""
+    assert "never ran" in admin_page.get("/mail/").content.decode()
+
+    shown = admin_page.post("/mail/self-test/", follow=True).content.decode()
+    assert "On its way" in shown
+    assert "on its way" in shown
+
+    deliver(NOW)
+    shown = admin_page.get("/mail/").content.decode()
+    assert "from the rule to the mail server in 0 s" in shown
+    Notification.objects.update(sent_at=NOW.replace(day=1, hour=0))
+    assert ">old<" in admin_page.get("/mail/").content.decode().replace(" ", "")
