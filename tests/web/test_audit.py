@@ -119,6 +119,8 @@ def test_rules_users_and_silences_are_noted(admin_page: Client) -> None:
             "min_bad": 3,
             "for_s": 0,
             "clear_after": 3,
+            "long_window_s": 0,
+            "keep_s": 0,
         },
     )
     silence = {"kind": "", "hours": 4, "reason": "Maintenance"}
