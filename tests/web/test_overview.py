@@ -82,6 +82,33 @@ def test_a_failure_shows_before_any_incident_exists(admin_page: Client) -> None:
     assert "<title>1 failing" in text
 
 
+@pytest.mark.parametrize(
+    ("error_class", "whose"),
+    [
+        ("server_error", "the gateway&#x27;s fault"),
+        ("provider_error", "the provider behind the gateway"),
+        ("auth_failed", "the team&#x27;s to mend"),
+        ("not_found", "our request is wrong"),
+    ],
+)
+def test_the_verdict_says_whose_fault_it_is_and_since_when(
+    admin_page: Client, error_class: str, whose: str
+) -> None:
+    beat()
+    make_probe(
+        team=make_team(name="Acme"),
+        last_at=NOW,
+        last_error=error_class,
+        failing_since=NOW - timedelta(seconds=64),
+    )
+
+    detail = admin_page.get("/").context["page"].verdict.detail
+
+    assert detail.startswith("Team status of Acme: ")
+    assert detail.endswith("· since 64 s")
+    assert whose in page(admin_page)
+
+
 def test_a_silent_prober_makes_the_verdict_unknown(admin_page: Client) -> None:
     beat(seconds_ago=200)
     make_probe(last_at=NOW - timedelta(seconds=200))

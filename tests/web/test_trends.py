@@ -32,15 +32,15 @@ def test_the_team_that_fails_most_comes_first_with_what_it_spent(
     for team, error_class in ((good, ""), (bad, "server_error")):
         probe = make_probe(team=team)
         fold([make_outcome(probe, -60 * n, error_class=error_class) for n in (1, 2)])
-    make_reading(good, -1800, remaining=500.0)
-    make_reading(good, -600, remaining=460.0)
+    for seconds, left in ((-5400, 530.0), (-1800, 500.0), (-600, 460.0)):
+        make_reading(good, seconds, remaining=left)
     fold_credits(NOW)
 
     shown = admin_page.get(reverse("trends") + "?range=24h").context["page"]
 
     assert [row.link.word for row in shown.teams] == ["Bad", "Good"]
     assert (shown.teams[0].error_rate, shown.teams[0].credits) == ("100 %", "no data")
-    assert shown.teams[1].credits == "40"
+    assert shown.teams[1].credits == "70"
     assert f"team={bad.pk}&state=failed&range=24h" in shown.teams[0].failed_url
 
 

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db.models import Sum
 from django.urls import reverse
 from django.utils import timezone
 
@@ -12,7 +11,8 @@ from dashboard.probes.kinds import PAID
 from dashboard.probes.models import Probe, ProbeKind
 from dashboard.rollups.numbers import Summary
 from dashboard.rollups.queries import Course, by_kind, by_team, course, grouped
-from dashboard.teams.models import CreditHour, Team
+from dashboard.teams.credit_hours import spent_between
+from dashboard.teams.models import Team
 from dashboard.web import access, charts, ranges, words
 from dashboard.web.charts import ChartTable, Setting
 from dashboard.web.exports import Sheet, sheets
@@ -62,7 +62,7 @@ def trends(user: access.Visitor, chosen: Range, now: datetime) -> Trends:
     seen = _course([probe.pk for probe in probes], chosen, now)
     teams = {probe.team.pk: probe for probe in probes if probe.team}
     found = _grouped(probes, chosen, now)
-    spent = _spent(teams, chosen)
+    spent = spent_between(teams, chosen.start, chosen.end)
     team_rows = [
         _team_row(probe.team, probe, found[f"team {pk}"], spent.get(pk), chosen)
         for pk, probe in teams.items()
@@ -106,19 +106,6 @@ def _grouped(
     members = {f"team {pk}": ids for pk, ids in by_team(probes).items()}
     members |= {f"kind {kind}": ids for kind, ids in by_kind(probes).items()}
     return grouped(members, chosen.start, chosen.end, now)
-
-
-def _spent(teams: Mapping[int, object], chosen: Range) -> dict[int, float]:
-    """Return the credits that each team used, as far as its readings tell."""
-    rows = (
-        CreditHour.objects.filter(
-            team__in=teams, hour__gte=chosen.start, hour__lt=chosen.end
-        )
-        .order_by()
-        .values_list("team")
-        .annotate(spent=Sum("spent"))
-    )
-    return dict(rows)
 
 
 def _charts(seen: Course, probes: Sequence[Probe]) -> list[ChartTable]:
