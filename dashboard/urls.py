@@ -22,6 +22,7 @@ from dashboard.web.views import (
     silences,
     start,
     status,
+    storage,
     team_settings,
     teams,
     trends,
@@ -62,6 +63,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("channels/<int:pk>/delete/", channels.delete_channel, name="delete_channel"),
     path("mail/<int:pk>/retry/", mail.retry, name="retry"),
     path("status/", status.status, name="status"),
+    path("storage/", storage.storage, name="storage"),
     path("start/", start.start, name="start"),
     path("start/watch/", start.watch, name="watch"),
     # Public: the log-in, the set-up link while nobody can log in, the health, and the

@@ -1,5 +1,6 @@
 """What is kept for how long: whole days of UTC, as settings.RETENTION_DAYS says."""
 
+import time
 from datetime import datetime, timedelta
 
 from django.conf import settings
@@ -11,8 +12,11 @@ from dashboard.probes.models import Outcome, Probe
 from dashboard.rollups.models import Level, Rollup
 from dashboard.teams.models import CreditHour, CreditReading, Team
 
-# 1,000 rows hold SQLite's write lock for a few ms; a day in one go for some 400.
-_BATCH = 1000
+# A day of outcomes in one go would hold SQLite's write lock for some 400 ms. A batch is
+# made smaller once it took longer than this, and larger when it took a quarter of it;
+# the prober has its turn after each.
+_HOLD_S = 0.02
+_FIRST_BATCH, _LEAST_BATCH, _MOST_BATCH = 250, 50, 2000
 
 
 def kept_from(name: str, now: datetime) -> datetime:
@@ -29,7 +33,7 @@ def prune(now: datetime) -> dict[str, int]:
     """Delete what is older than its retention; return how many rows by their level.
 
     Oldest first and in small batches, each a transaction of its own, so that a prober
-    never waits long for the write lock. Credit readings go with the raw outcomes,
+    never waits for the write lock longer than 50 ms. Credit readings go with the raw outcomes,
     their hours with the other hours.
     """
     raw_from, hours_from = kept_from("raw", now), kept_from("hour", now)
@@ -50,9 +54,20 @@ def prune(now: datetime) -> dict[str, int]:
 
 
 def _delete(rows: QuerySet[Model]) -> int:
-    total = 0
-    while batch := list(rows.values_list("pk", flat=True)[:_BATCH]):
+    total, size = 0, _FIRST_BATCH
+    while batch := list(rows.values_list("pk", flat=True)[:size]):
+        began_s = time.monotonic()
         total += rows.model._default_manager.filter(pk__in=batch).delete()[0]  # noqa: SLF001 (Django's documented Model._default_manager)
-        if len(batch) < _BATCH:
+        held_s = time.monotonic() - began_s
+        if len(batch) < size:
             break
+        size = _next_size(size, held_s)
+        time.sleep(min(held_s, _HOLD_S))
     return total
+
+
+def _next_size(size: int, held_s: float) -> int:
+    """Return how many rows to delete next, after `size` took `held_s`."""
+    if held_s > _HOLD_S:
+        return max(_LEAST_BATCH, size // 2)
+    return min(_MOST_BATCH, size * 2) if held_s < _HOLD_S / 4 else size

@@ -289,3 +289,12 @@ def sentence(error: ValueError) -> str:
 
 def sentence_of(text: str) -> str:
     return text[:1].upper() + text[1:] + ("" if text.endswith(".") else ".")
+
+
+class RetentionForm(forms.Form):
+    """For how many days each level might be kept; it only asks what that would take."""
+
+    raw = forms.IntegerField(label="Results (days)", min_value=1, max_value=3660)
+    minute = forms.IntegerField(label="Minutes (days)", min_value=1, max_value=3660)
+    hour = forms.IntegerField(label="Hours (days)", min_value=1, max_value=3660)
+    day = forms.IntegerField(label="Days (days)", min_value=1, max_value=36600)

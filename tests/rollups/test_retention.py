@@ -9,6 +9,7 @@ from django.core.management import call_command
 from pytest_django import Settings
 
 from dashboard.probes.models import Outcome
+from dashboard.rollups import retention
 from dashboard.rollups.models import Level, Rollup
 from dashboard.rollups.services import fold, prune
 from dashboard.teams.models import CreditReading
@@ -20,7 +21,7 @@ DAY_S = 86400
 
 
 @pytest.fixture(autouse=True)
-def retention(settings: Settings) -> None:
+def _retention(settings: Settings) -> None:
     settings.RETENTION_DAYS = {"raw": 3, "minute": 1, "hour": 5, "day": 7}
 
 
@@ -65,6 +66,14 @@ def test_more_than_a_batch_is_deleted() -> None:
 
     assert prune(NOW)["raw"] == 2001
     assert prune(NOW)["raw"] == 0
+
+
+def test_a_batch_that_held_the_lock_too_long_makes_the_next_one_smaller() -> None:
+    assert retention._next_size(1000, held_s=0.045) == 500
+    assert retention._next_size(1000, held_s=0.015) == 1000
+    assert retention._next_size(1000, held_s=0.001) == 2000
+    assert retention._next_size(2000, held_s=0.001) == 2000
+    assert retention._next_size(60, held_s=9.0) == 50
 
 
 def test_the_command_says_what_it_deleted() -> None:

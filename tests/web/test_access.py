@@ -73,6 +73,7 @@ PLACES = {
     "switch_channel": ("post", "admin"),
     "delete_channel": ("post", "admin"),
     "status": ("get", "admin"),
+    "storage": ("get", "admin"),
     "start": ("form", "admin"),
     "watch": ("post", "admin"),
     "public": ("get", "public"),

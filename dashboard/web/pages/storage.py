@@ -1,0 +1,86 @@
+"""What the storage page shows: what each level takes, and what a setting would cost."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.utils.safestring import SafeString
+
+from dashboard.rollups.storage import Use, database_bytes, uses
+from dashboard.web import words
+
+_TITLES = {
+    "raw": ("Results", "each with its attempts; the latest detail there is"),
+    "readings": ("Credit readings", "as long as results"),
+    "minute": ("Minutes", "the last hours' charts"),
+    "hour": ("Hours", "charts of days and weeks"),
+    "day": ("Days", "charts of months and years"),
+}
+_UNITS = ("B", "kB", "MB", "GB", "TB")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    name: str
+    serves: str
+    setting: str
+    kept: str
+    rows: str
+    oldest: SafeString
+    size: str
+    row_size: str
+    a_day: str
+    at_setting: str
+    wanted: str
+
+
+@dataclass(frozen=True, slots=True)
+class Storage:
+    whole: str
+    rows: list[Row]
+    at_settings: str
+    wanted: str
+
+
+def storage(days: Mapping[str, int], now: datetime) -> Storage:
+    """`days` says for how many days each level might be kept; others as they are set."""
+    found = uses(now)
+    kept = {use.name: days.get(_setting(use), use.kept_days) for use in found}
+    return Storage(
+        whole=size(database_bytes()),
+        rows=[_row(use, kept[use.name], now) for use in found],
+        at_settings=size(sum(use.bytes_after(use.kept_days) for use in found)),
+        wanted=size(sum(use.bytes_after(kept[use.name]) for use in found)),
+    )
+
+
+def _setting(use: Use) -> str:
+    return "raw" if use.name == "readings" else use.name
+
+
+def _row(use: Use, wanted_days: int, now: datetime) -> Row:
+    name, serves = _TITLES[use.name]
+    return Row(
+        name=name,
+        serves=serves,
+        setting=f"RETENTION_{_setting(use).upper()}_DAYS",
+        kept=words.count(use.kept_days, "day"),
+        rows=f"{use.rows:,}",
+        oldest=words.time(use.oldest, now, "none so far"),
+        size=size(use.bytes),
+        row_size=size(use.row_bytes),
+        a_day=size(use.bytes_a_day),
+        at_setting=size(use.bytes_after(use.kept_days)),
+        wanted=f"{size(use.bytes_after(wanted_days))} for {words.count(wanted_days, 'day')}",
+    )
+
+
+def size(count: float) -> str:
+    """Return "840 B", "12 kB" or "1.4 GB": two digits at least, in powers of 1,000."""
+    for unit in _UNITS:
+        if count < 999.5 or unit == _UNITS[-1]:
+            break
+        count /= 1000
+    return (
+        f"{count:.1f} {unit}" if count < 9.95 and unit != "B" else f"{count:.0f} {unit}"
+    )

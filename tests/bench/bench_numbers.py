@@ -1,0 +1,481 @@
+"""Measure storage and queries at a million and at ten million outcomes. Not a test.
+
+    python -m tests.bench.bench_numbers [outcomes ...]
+
+Fills a database of its own, SQLite and, where DATABASE_URL names a server, PostgreSQL, with
+100 probes that ran once a minute, then prints for each size, as medians of five:
+
+    all probes    error rate and quantiles of each of them: `rollups.queries.summaries`,
+                  beside percentile_cont over raw outcomes (SQLite has none: they are
+                  fetched and sorted here), and beside the sums from which peers show a
+                  mean, which know no quantile
+    one series    one probe's quantiles in 60 pieces of time, beside the same from raw
+
+and then the bytes a row, what is stored in a second, and how far quantiles are off.
+"""
+
+# ruff: noqa: E402, S608 (models can only be imported once Django is set up; no input)
+
+import math
+import os
+import random
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any
+from uuid import uuid4
+
+import django
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
+django.setup()
+
+from django.conf import settings
+from django.db import connection
+
+from apiclient import Attempt, CallReport, Phases
+from dashboard.alerts.services import install_default_rules
+from dashboard.lib import histogram
+from dashboard.lib.buckets import DAY_S, HOUR_S
+from dashboard.management.past import Run
+from dashboard.pipeline.answers import answer
+from dashboard.pipeline.asks import prepare
+from dashboard.pipeline.recorder import FLUSH_AT, Recorder
+from dashboard.probes.models import Outcome, Probe, ProbeKind
+from dashboard.probes.services import Spent
+from dashboard.rollups import store
+from dashboard.rollups.models import Rollup
+from dashboard.rollups.queries import series, summaries
+from dashboard.rollups.tally import Key, Tally, merged, tally
+from dashboard.teams.models import Gateway, Team
+from dashboard.teams.rows import insert
+
+SIZES = (1_000_000, 10_000_000)
+PROBES = 100
+TIMES = 5
+BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+WINDOWS = (
+    ("24 h", timedelta(days=1)),
+    ("7 d", timedelta(days=7)),
+    ("30 d", timedelta(days=30)),
+)
+PIECES = 60
+# Every hour of every probe is one of so many: the load is then as fast as the database.
+BLOCKS = 500
+FLUSHES = 40
+_OUTCOMES = "probes_outcome"
+_COLUMNS = (
+    "probe_id, started_at, latency_us, elapsed_us, connect_us, first_byte_us, "
+    "error_class, status_code, attempts, misdated, maintenance, host, detail"
+)
+
+
+def main() -> None:
+    sizes = tuple(int(text) for text in sys.argv[1:]) or SIZES
+    url = os.environ.get("DATABASE_URL", "")
+    if url and os.environ.get("BENCH_ENGINE") is None:
+        # The settings take one database: SQLite's turn is a process of its own.
+        arguments = [
+            sys.executable,
+            "-m",
+            "tests.bench.bench_numbers",
+            *map(str, sizes),
+        ]
+        others = {
+            key: value for key, value in os.environ.items() if key != "DATABASE_URL"
+        }
+        subprocess.run(arguments, env=others, check=True)
+    else:
+        _print_accuracy()
+    _measure(sizes)
+
+
+def _measure(sizes: Sequence[int]) -> None:
+    _line(f"\n{connection.vendor}")
+    with _database():
+        probes = _make_probes()
+        _print_ingest(probes)
+        Outcome.objects.all().delete()
+        Rollup.objects.all().delete()
+        blocks = [_block(number) for number in range(BLOCKS)]
+        filled = 0
+        for size in sizes:
+            hours = range(filled, 24 * math.ceil(size / PROBES / 1440))
+            began_s = time.perf_counter()
+            before = _bytes()
+            _fill(probes, blocks, hours)
+            filled = hours.stop
+            after = _bytes()
+            added = len(hours) * PROBES * 60
+            _line(f"\n{connection.vendor}, {filled * PROBES * 60:,} outcomes")
+            _line("loaded in", f"{time.perf_counter() - began_s:.0f} s")
+            _line("bytes an outcome", f"{(after[0] - before[0]) / added:.0f}")
+            rollups = len(hours) * PROBES * 25 / 24
+            _line("bytes a rollup", f"{(after[1] - before[1]) / rollups:.0f}")
+            now = BEGIN + filled * HOUR
+            _print_queries([probe.pk for probe in probes], now)
+
+
+@contextmanager
+def _database() -> Iterator[None]:
+    name = connection.settings_dict["NAME"]
+    if connection.vendor == "sqlite":
+        # On disk, as an installation has it.
+        connection.settings_dict["TEST"]["NAME"] = str(
+            settings.VAR_DIR / "bench.sqlite3"
+        )
+    connection.creation.create_test_db(verbosity=0, autoclobber=True)
+    try:
+        install_default_rules()
+        yield
+    finally:
+        connection.creation.destroy_test_db(name, verbosity=0)
+        shutil.rmtree(settings.VAR_DIR, ignore_errors=True)
+
+
+def _make_probes() -> list[Probe]:
+    gateway = Gateway.objects.create(name="bench", base_url="https://gateway.example")
+    for number in range(PROBES):
+        team = Team.objects.create(gateway=gateway, team_id=f"team-{number}")
+        Probe.objects.create(
+            gateway=gateway,
+            team=team,
+            kind=ProbeKind.TEAM_STATUS,
+            period_s=60,
+            next_run=BEGIN,
+        )
+    Gateway.objects.update(created_at=BEGIN)
+    Team.objects.update(created_at=BEGIN)
+    return list(Probe.objects.select_related("gateway", "team").order_by("pk"))
+
+
+# The history.
+
+
+def _block(number: int) -> list[Run]:
+    """Return an hour of one probe, in order; its runs begin at second 0 of a minute."""
+    draw = random.Random(number)  # noqa: S311
+    runs = []
+    for minute in range(60):
+        at = timedelta(minutes=minute, microseconds=draw.randrange(10**6))
+        slow = 8 if draw.random() < 0.02 else 1
+        latency_us = int(draw.lognormvariate(11, 0.4) * slow)
+        error = "timeout" if draw.random() < 0.015 else ""
+        runs.append(
+            Run(0, BEGIN + at, 30_000_000 if error else latency_us, error)._replace(
+                connect_us=900, first_byte_us=latency_us - 1000
+            )
+        )
+    return runs
+
+
+def _which(probe: Probe, hour: int) -> int:
+    return (probe.pk * 7919 + hour * 104_729) % BLOCKS
+
+
+def _fill(probes: Sequence[Probe], blocks: Sequence[list[Run]], hours: range) -> None:
+    """Store whole hours of all probes, counted from BEGIN, and their rollups."""
+    templates = [[_line_of(run) for run in block] for block in blocks]
+    with connection.cursor() as cursor:
+        if connection.vendor == "sqlite":
+            # Each row names a probe that is there.
+            cursor.execute("PRAGMA foreign_keys = OFF")
+        for hour in hours:
+            start = BEGIN + hour * HOUR
+            prefix = start.strftime("%Y-%m-%d %H:")
+            rows = (
+                (probe.pk, prefix + clock, *rest)
+                for place in range(60)
+                for probe in probes
+                for clock, *rest in [templates[_which(probe, hour)][place]]
+            )
+            _load(cursor, rows)
+    if connection.vendor == "sqlite":
+        connection.connection.commit()
+    tallies = [tally(block) for block in blocks]
+    parts: dict[Key, Tally] = {}
+    days: dict[Key, list[Tally]] = {}
+    for probe in probes:
+        for hour in hours:
+            start = BEGIN + hour * HOUR
+            part = tallies[_which(probe, hour)]
+            parts[Key(probe.pk, HOUR_S, start)] = part
+            day = start.replace(hour=0)
+            days.setdefault(Key(probe.pk, DAY_S, day), []).append(part)
+    for key, members in days.items():
+        parts[key] = merged(members)
+    rows_ = {key: (key.level / 60, part) for key, part in parts.items()}
+    keys = list(rows_)
+    for first in range(0, len(keys), 5000):
+        store.write({key: rows_[key] for key in keys[first : first + 5000]})
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE")
+
+
+def _line_of(run: Run) -> tuple[Any, ...]:
+    clock = f"{run.started_at:%M:%S.%f}"
+    status = None if run.error_class else 200
+    return (
+        *(clock, run.latency_us, run.latency_us + 100, run.connect_us),
+        *(
+            run.first_byte_us,
+            run.error_class,
+            status,
+            run.attempts,
+            False,
+            False,
+            "",
+            "",
+        ),
+    )
+
+
+def _load(cursor: Any, rows: Iterator[tuple[Any, ...]]) -> None:
+    if connection.vendor == "postgresql":
+        lines = (
+            "\t".join("\\N" if value is None else str(value) for value in row)
+            for row in ((*row[:1], f"{row[1]}+00", *row[2:]) for row in rows)
+        )
+        with cursor.copy(f"COPY {_OUTCOMES} ({_COLUMNS}) FROM STDIN") as copy:
+            copy.write("\n".join(lines) + "\n")
+        return
+    places = ", ".join(["?"] * len(_COLUMNS.split(",")))
+    raw = connection.connection
+    raw.executemany(f"INSERT INTO {_OUTCOMES} ({_COLUMNS}) VALUES ({places})", rows)
+
+
+def _bytes() -> tuple[int, int]:
+    """Return how many bytes outcomes and rollups take, with their indexes."""
+    with connection.cursor() as cursor:
+        sizes = []
+        for table in (_OUTCOMES, Rollup._meta.db_table):
+            if connection.vendor == "postgresql":
+                cursor.execute("SELECT pg_total_relation_size(%s)", [table])
+            else:
+                cursor.execute(
+                    "SELECT coalesce(sum(pgsize), 0) FROM dbstat WHERE name IN "
+                    "(SELECT name FROM sqlite_master WHERE tbl_name = %s)",
+                    [table],
+                )
+            sizes.append(int(cursor.fetchone()[0]))
+    return sizes[0], sizes[1]
+
+
+# Questions.
+
+
+def _print_queries(ids: list[int], now: datetime) -> None:
+    _line("", "rollups ms", "raw ms", "x raw", "means ms")
+    for name, length in WINDOWS:
+        start = now - length
+        ours = _median_ms(partial(summaries, ids, start, now, now))
+        raw = _median_ms(partial(_raw_all, ids, start), times=1)
+        means = _median_ms(partial(_means, ids, start, length))
+        _line(f"all probes, {name}", *_cells(ours, raw), f"{means:.1f}")
+    for name, length in WINDOWS:
+        start = now - length
+        ours = _median_ms(partial(series, ids[:1], start, now, PIECES, now))
+        raw = _median_ms(partial(_raw_series, ids[0], start, now))
+        _line(f"one series, {name}", *_cells(ours, raw))
+
+
+def _cells(ours: float, raw: float) -> tuple[str, str, str]:
+    return f"{ours:.1f}", f"{raw:.1f}", f"{ours / raw:.3f}"
+
+
+def _median_ms(ask: Callable[[], object], times: int = TIMES) -> float:
+    ask()
+    taken = []
+    for _ in range(times):
+        began_s = time.perf_counter()
+        ask()
+        taken.append((time.perf_counter() - began_s) * 1000)
+    return statistics.median(taken)
+
+
+def _raw_all(ids: list[int], start: datetime) -> object:
+    places = ", ".join(map(str, ids))
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            cursor.execute(
+                "SELECT probe_id, count(*), count(*) FILTER (WHERE error_class <> ''), "
+                "percentile_cont(ARRAY[0.5, 0.9, 0.95, 0.99]) WITHIN GROUP "
+                "(ORDER BY latency_us) FILTER (WHERE error_class = '') "
+                f"FROM {_OUTCOMES} WHERE probe_id IN ({places}) AND started_at >= %s "
+                "GROUP BY probe_id",
+                [start],
+            )
+            return cursor.fetchall()
+        cursor.execute(
+            f"SELECT probe_id, latency_us, error_class FROM {_OUTCOMES} "
+            f"WHERE probe_id IN ({places}) AND started_at >= %s",
+            [start.strftime("%Y-%m-%d %H:%M:%S")],
+        )
+        found: dict[int, list[int]] = {}
+        bad = 0
+        for probe_id, latency_us, error in cursor.fetchall():
+            if error:
+                bad += 1
+            else:
+                found.setdefault(probe_id, []).append(latency_us)
+        return [_exact(sorted(values)) for values in found.values()]
+
+
+def _raw_series(probe_id: int, start: datetime, now: datetime) -> object:
+    width = (now - start) / PIECES
+    moment: Any = start
+    if connection.vendor == "sqlite":
+        moment = start.strftime("%Y-%m-%d %H:%M:%S")
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            cursor.execute(
+                "SELECT date_bin(%s::interval, started_at, %s), count(*), "
+                "percentile_cont(ARRAY[0.5, 0.9, 0.95, 0.99]) WITHIN GROUP "
+                "(ORDER BY latency_us) FILTER (WHERE error_class = '') "
+                f"FROM {_OUTCOMES} WHERE probe_id = %s AND started_at >= %s GROUP BY 1",
+                [str(width), start, probe_id, moment],
+            )
+            return cursor.fetchall()
+        cursor.execute(
+            f"SELECT started_at, latency_us, error_class FROM {_OUTCOMES} "
+            "WHERE probe_id = %s AND started_at >= %s",
+            [probe_id, moment],
+        )
+        found: dict[int, list[int]] = {}
+        for at, latency_us, error in cursor.fetchall():
+            if not error:
+                place = (at.replace(tzinfo=UTC) - start) // width
+                found.setdefault(place, []).append(latency_us)
+        return [_exact(sorted(values)) for values in found.values()]
+
+
+def _exact(values: Sequence[int]) -> list[int]:
+    return [values[math.ceil(q * len(values)) - 1] for q in (0.5, 0.9, 0.95, 0.99)]
+
+
+def _means(ids: list[int], start: datetime, length: timedelta) -> object:
+    """Ask for what peers keep: sums by hour, by day beyond two days."""
+    level = HOUR_S if length <= timedelta(days=2) else DAY_S
+    places = ", ".join(map(str, ids))
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT probe_id, sum(samples), sum(bad), sum(ok_sum_us), max(ok_max_us) "
+            f"FROM {Rollup._meta.db_table} WHERE probe_id IN ({places}) "
+            "AND level = %s AND start >= %s GROUP BY probe_id",
+            [level, connection.ops.adapt_datetimefield_value(start)],
+        )
+        return cursor.fetchall()
+
+
+# What is stored in a second.
+
+
+def _print_ingest(probes: Sequence[Probe]) -> None:
+    asks = [prepare(probe, Spent()) for probe in probes]
+
+    def reports(number: int) -> list[CallReport[object]]:
+        at = BEGIN + timedelta(minutes=number)
+        phases = Phases(connect_s=0.0009, first_byte_s=0.05, body_s=0.001)
+        tried = Attempt(1, at, 0.0, 0.052, None, 200, phases=phases)
+        return [
+            CallReport(
+                operation="get_team",
+                method="GET",
+                endpoint="/api/teams/{team_id}",
+                request_id=str(uuid4()),
+                started_at=at + timedelta(milliseconds=place),
+                elapsed_s=0.0521,
+                attempts=(tried,),
+                error=None,
+                status_code=200,
+                host="gateway.example",
+            )
+            for place in range(len(asks))
+        ]
+
+    def whole(number: int) -> None:
+        recorder = Recorder()
+        for ask, report in zip(asks, reports(number), strict=True):
+            recorder.add(answer(ask, report))
+        recorder.flush(BEGIN + timedelta(minutes=number))
+
+    def bare(number: int) -> None:
+        rows = zip(asks, reports(number), strict=True)
+        insert([answer(ask, report).outcome for ask, report in rows])
+
+    _line(f"\nstored, {FLUSH_AT} at once", "outcomes/s", "p50 ms", "p95 ms")
+    for name, ask, first in (
+        ("recorded, folded, judged", whole, 0),
+        ("inserted only", bare, FLUSHES + 5),
+    ):
+        taken = []
+        for number in range(first, first + FLUSHES):
+            began_s = time.perf_counter()
+            ask(number)
+            taken.append(time.perf_counter() - began_s)
+        p50, p95 = statistics.median(taken), sorted(taken)[int(0.95 * FLUSHES)]
+        _line(name, f"{FLUSH_AT / p50:,.0f}", f"{p50 * 1000:.1f}", f"{p95 * 1000:.1f}")
+
+
+# How far quantiles are off.
+
+
+def _shapes(draw: random.Random) -> dict[str, Callable[[], float]]:
+    return {
+        "normal": lambda: max(1_000, draw.gauss(120_000, 20_000)),
+        "log-normal": lambda: draw.lognormvariate(11, 0.6),
+        "bimodal": lambda: draw.gauss(
+            *draw.choice([(20_000, 2_000), (900_000, 50_000)])
+        ),
+        "heavy tail": lambda: min(299e6, 5_000 * draw.paretovariate(1.1)),
+        "constant": lambda: 50_000,
+    }
+
+
+def _print_accuracy() -> None:
+    """Print the worst relative error of any quantile against the exact nearest rank."""
+    draw = random.Random(1)  # noqa: S311
+    names = ("minute", "hour", "day", "30 days")
+    _line("\nworst error of p50, p95, p99", *names)
+    for shape, value in _shapes(draw).items():
+        days = [[max(100, int(value())) for _ in range(1440)] for _ in range(30)]
+        day, every = days[0], [each for one in days for each in one]
+        groups = {
+            "minute": [[each] for each in day],
+            "hour": [day[first : first + 60] for first in range(0, 1440, 60)],
+            "day": days,
+            "30 days": [every],
+        }
+        merged_ = histogram.merge(histogram.of(one) for one in days)
+        assert merged_ == histogram.of(every)
+        worst = [max(map(_error, groups[name])) for name in names]
+        _line(shape, *(f"{error:.2%}" for error in worst))
+
+
+def _error(values: Sequence[int]) -> float:
+    shares = (0.5, 0.95, 0.99)
+    found = histogram.quantiles(histogram.of(values), shares)
+    assert found is not None
+    ordered = sorted(values)
+    true = [
+        ordered[math.ceil(round(q * 10_000) * len(values) / 10_000) - 1] for q in shares
+    ]
+    return max(
+        abs(mine - exact) / exact for mine, exact in zip(found, true, strict=True)
+    )
+
+
+def _line(first: str, *cells: str) -> None:
+    sys.stdout.write(f"{first:<30}{''.join(f'{cell:>12}' for cell in cells)}\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()
