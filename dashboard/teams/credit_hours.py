@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
+from typing import NamedTuple
 
 from django.db.models import Max, Min, OuterRef, Subquery
 
@@ -105,23 +106,38 @@ def _row(team_id: int, hour: datetime, told: Sequence[Told]) -> CreditHour:
     )
 
 
+class Hour(NamedTuple):
+    """A row of CreditHour as pages read it: a fifth of the time for many teams."""
+
+    hour: datetime
+    first: float
+    last: float
+    least: float
+    spent: float = 0.0
+    refilled: float = 0.0
+    allocated: float | None = None
+    readings: int = 0
+
+
 def hours_of(
     team_ids: Collection[int], since: datetime, until: datetime
-) -> Mapping[int, Sequence[CreditHour]]:
+) -> Mapping[int, Sequence[Hour]]:
     """Return each team's hours that begin in [since, until), in order; one query."""
-    found: dict[int, list[CreditHour]] = defaultdict(list)
-    rows = CreditHour.objects.filter(
-        team__in=team_ids, hour__gte=since, hour__lt=until
-    ).order_by("team_id", "hour")
-    for row in rows:
-        found[row.team_id].append(row)
+    found: dict[int, list[Hour]] = defaultdict(list)
+    rows = (
+        CreditHour.objects.filter(team__in=team_ids, hour__gte=since, hour__lt=until)
+        .order_by("team_id", "hour")
+        .values_list("team_id", *Hour._fields)
+    )
+    for team_id, *columns in rows:
+        found[team_id].append(Hour(*columns))
     return found
 
 
-def refills(hours: Iterable[CreditHour]) -> list[Refill]:
+def refills(hours: Iterable[Hour]) -> list[Refill]:
     """Return the refills in these hours, those between two of them, too."""
     found = []
-    before: CreditHour | None = None
+    before: Hour | None = None
     for row in hours:
         rise = row.refilled
         if before and is_refill(_told(before, before.last), _told(row, row.first)):
@@ -132,7 +148,7 @@ def refills(hours: Iterable[CreditHour]) -> list[Refill]:
     return found
 
 
-def _told(row: CreditHour, remaining: float) -> Told:
+def _told(row: Hour, remaining: float) -> Told:
     return Told(row.hour, remaining, row.allocated, auto_refill=False)
 
 
@@ -149,7 +165,7 @@ class Use:
         return self.spent / self.hours
 
 
-def spent(hours: Sequence[CreditHour]) -> float:
+def spent(hours: Sequence[Hour]) -> float:
     """Return the credits used in these hours, and between one and the next."""
     drops = sum(max(0.0, a.last - b.first) for a, b in pairwise(hours))
     return drops + sum(row.spent for row in hours)
@@ -176,7 +192,7 @@ def spent_between(
     return found
 
 
-def used(hours: Sequence[CreditHour], now: datetime) -> Use | None:
+def used(hours: Sequence[Hour], now: datetime) -> Use | None:
     """Return what was used in these hours, None where they span less than one."""
     if not hours:
         return None
@@ -190,7 +206,7 @@ def used(hours: Sequence[CreditHour], now: datetime) -> Use | None:
 _LEAST = 3
 
 
-def pace(hours: Sequence[CreditHour], now: datetime) -> Burn | None:
+def pace(hours: Sequence[Hour], now: datetime) -> Burn | None:
     """Return the pace of the last 24 h from a team's hours; None for too few readings."""
     day = [row for row in hours if row.hour > now - BURN_WINDOW]
     all_day = used(day, now)

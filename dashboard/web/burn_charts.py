@@ -8,8 +8,7 @@ from django.utils import timezone
 
 from dashboard.lib import buckets
 from dashboard.lib.buckets import DAY_S, HOUR_S
-from dashboard.teams.credit_hours import refills, spent
-from dashboard.teams.models import CreditHour
+from dashboard.teams.credit_hours import Hour, refills, spent
 from dashboard.teams.queries import Burn
 from dashboard.web import words
 from dashboard.web.charts import Chart, ChartTable, Line, offset_ms
@@ -22,9 +21,7 @@ _STEP = timedelta(seconds=_STEP_S)
 SPARK_WIDTH, SPARK_HEIGHT = 120, 24
 
 
-def burn_down(
-    hours: Sequence[CreditHour], burn: Burn | None, now: datetime
-) -> ChartTable:
+def burn_down(hours: Sequence[Hour], burn: Burn | None, now: datetime) -> ChartTable:
     """Return what was left, and a band from the faster to the slower of two paces.
 
     A piece of time without readings is a hole; the forecast ends where nothing is left.
@@ -116,7 +113,7 @@ def _points(
     ]
 
 
-def _summary(hours: Sequence[CreditHour]) -> str:
+def _summary(hours: Sequence[Hour]) -> str:
     if len(hours) < 2:
         return "too few readings"
     first, last = words.number(hours[0].first), words.number(hours[-1].last)
@@ -124,22 +121,22 @@ def _summary(hours: Sequence[CreditHour]) -> str:
     return f"from {first} to {last} in {over}, {words.number(round(spent(hours)))} used"
 
 
-def _span_s(hours: Sequence[CreditHour]) -> float:
+def _span_s(hours: Sequence[Hour]) -> float:
     return (hours[-1].hour - hours[0].hour).total_seconds() + HOUR_S
 
 
 _COLUMNS: list[object] = ["hour", "left", "least", "spent", "refilled", "readings"]
 
 
-def _record(row: CreditHour) -> list[object]:
+def _record(row: Hour) -> list[object]:
     told = (row.last, row.least, row.spent, row.refilled, row.readings)
     return [stamp(row.hour), *told]
 
 
-def _days(hours: Sequence[CreditHour]) -> list[list[str]]:
+def _days(hours: Sequence[Hour]) -> list[list[str]]:
     """Return a row a day; what happened over midnight counts for the day after."""
-    days: dict[datetime, list[CreditHour]] = {}
-    before: CreditHour | None = None
+    days: dict[datetime, list[Hour]] = {}
+    before: Hour | None = None
     for row in hours:
         edge = [_end_of(before)] if before else []
         days.setdefault(buckets.floor(row.hour, DAY_S), edge).append(row)
@@ -147,21 +144,12 @@ def _days(hours: Sequence[CreditHour]) -> list[list[str]]:
     return [_day(day, rows) for day, rows in sorted(days.items(), reverse=True)]
 
 
-def _end_of(row: CreditHour) -> CreditHour:
+def _end_of(row: Hour) -> Hour:
     """Return the moment at which an hour ended, in which nothing happened."""
-    return CreditHour(
-        hour=row.hour,
-        first=row.last,
-        last=row.last,
-        least=row.last,
-        spent=0.0,
-        refilled=0.0,
-        allocated=row.allocated,
-        readings=0,
-    )
+    return Hour(row.hour, row.last, row.last, row.last, allocated=row.allocated)
 
 
-def _day(day: datetime, rows: Sequence[CreditHour]) -> list[str]:
+def _day(day: datetime, rows: Sequence[Hour]) -> list[str]:
     own = [row for row in rows if row.hour >= day]
     return [
         day.strftime("%a %-d %b"),
@@ -172,20 +160,23 @@ def _day(day: datetime, rows: Sequence[CreditHour]) -> list[str]:
     ]
 
 
-def spark(hours: Sequence[CreditHour], start: datetime, end: datetime) -> str:
-    """Return the path of a small line of what was left; a gap of two hours is a gap."""
-    if not hours:
-        return ""
-    top = max(row.last for row in hours) or 1.0
+def spark(hours: Sequence[Hour], start: datetime, end: datetime) -> str:
+    """Return the path of a small line of what was left; a gap of six hours is a gap."""
+    # A hundred of them are on a page: a point for every four hours is plenty.
+    shown = [row for row in hours if row.hour.hour % _SPARK_HOURS == 0]
+    top = max((row.last for row in shown), default=0.0) or 1.0
     span_s = (end - start).total_seconds()
     path, before = [], None
-    for row in hours:
+    for row in shown:
         x = (row.hour - start).total_seconds() / span_s * SPARK_WIDTH
         y = SPARK_HEIGHT - 1 - max(0.0, row.last) / top * (SPARK_HEIGHT - 2)
-        is_gap = before is None or row.hour - before > timedelta(hours=2)
-        path.append(f"{'M' if is_gap else 'L'}{x:.1f} {y:.1f}")
+        is_gap = before is None or row.hour - before > timedelta(hours=6)
+        path.append(f"{'M' if is_gap else 'L'}{x:.0f} {y:.0f}")
         before = row.hour
     return "".join(path)
+
+
+_SPARK_HOURS = 4
 
 
 def _ms(at: datetime) -> int:

@@ -1,11 +1,19 @@
 """Credits by the hour: folded from readings, and read by pages of many teams."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 import pytest
 from pytest_django import DjangoAssertNumQueries
 
-from dashboard.teams.credit_hours import fold, fold_between, hours_of, pace, refills
+from dashboard.teams.credit_hours import (
+    Hour,
+    fold,
+    fold_between,
+    hours_of,
+    pace,
+    refills,
+)
 from dashboard.teams.models import CreditHour, Team
 from tests.factories import NOW, make_gateway, make_reading, make_team
 
@@ -20,8 +28,8 @@ def told(team: Team, *readings: tuple[float, float]) -> None:
         make_reading(team, seconds, remaining=remaining)
 
 
-def hours(team: Team) -> list[CreditHour]:
-    return list(hours_of([team.pk], NOW - 2 * DAY, NOW + DAY)[team.pk])
+def hours(team: Team) -> Sequence[Hour]:
+    return hours_of([team.pk], NOW - 2 * DAY, NOW + DAY)[team.pk]
 
 
 def test_an_hour_tells_its_ends_its_least_and_what_was_spent() -> None:

@@ -12,10 +12,10 @@ from django.utils.safestring import SafeString
 from dashboard.lib import buckets
 from dashboard.lib.buckets import HOUR_S
 from dashboard.probes.models import ProbeKind
-from dashboard.teams.credit_hours import hours_of
+from dashboard.teams.credit_hours import Hour, hours_of
 from dashboard.teams.credit_hours import pace as pace_of
 from dashboard.teams.credit_hours import refills as refills_of
-from dashboard.teams.models import CreditHour, CreditReading, Team
+from dashboard.teams.models import CreditReading, Team
 from dashboard.teams.queries import Burn, latest_readings
 from dashboard.web import access, credit_levels, words
 from dashboard.web.burn_charts import SPARK_HEIGHT, SPARK_WIDTH, spark
@@ -105,7 +105,7 @@ def pace(burn: Burn | None) -> str:
 def next_refill(
     team: Team,
     reading: CreditReading | None,
-    hours: Sequence[CreditHour],
+    hours: Sequence[Hour],
     burn: Burn | None,
     now: datetime,
 ) -> str:
@@ -277,7 +277,7 @@ def _soonest_first(row: CreditRow) -> tuple[float, float, str]:
     return row.hours_left, 101.0 if bar is None else bar, row.team.word
 
 
-def _spark_words(hours: Sequence[CreditHour]) -> str:
+def _spark_words(hours: Sequence[Hour]) -> str:
     if not hours:
         return "no readings by the hour yet"
     first, last = words.number(hours[0].first), words.number(hours[-1].last)

@@ -6,8 +6,8 @@ from datetime import datetime
 
 from django.urls import reverse
 
-from dashboard.teams.credit_hours import pace
-from dashboard.teams.models import CreditHour, CreditReading, Team
+from dashboard.teams.credit_hours import Hour, pace
+from dashboard.teams.models import CreditReading, Team
 from dashboard.web.pages.credits import (
     Credits,
     credits_of,
@@ -33,7 +33,7 @@ class TeamLine:
 def team_lines(
     teams: Iterable[Team],
     readings: Mapping[int, CreditReading],
-    hours: Mapping[int, Sequence[CreditHour]],
+    hours: Mapping[int, Sequence[Hour]],
     now: datetime,
 ) -> list[TeamLine]:
     """Return all teams, the one that runs out first at the top."""
@@ -47,7 +47,7 @@ def team_lines(
 def _line(
     team: Team,
     reading: CreditReading | None,
-    hours: Sequence[CreditHour],
+    hours: Sequence[Hour],
     now: datetime,
 ) -> TeamLine:
     burn = pace(hours, now)

@@ -12,9 +12,9 @@ from dashboard.alerts.recipients import readers_for
 from dashboard.lib import buckets
 from dashboard.lib.buckets import HOUR_S
 from dashboard.rollups.recent import recent
-from dashboard.teams.credit_hours import hours_of, refills
+from dashboard.teams.credit_hours import Hour, hours_of, refills
 from dashboard.teams.keys import hint
-from dashboard.teams.models import CreditHour, Team, TeamStatus
+from dashboard.teams.models import Team, TeamStatus
 from dashboard.teams.queries import burn, latest_readings
 from dashboard.web import access, words
 from dashboard.web.burn_charts import burn_down
@@ -180,6 +180,6 @@ def _incidents(user: access.Visitor, shown: Team) -> Sequence[Incident]:
     return list(found.order_by("-opened_at")[:_MOST_INCIDENTS])
 
 
-def _hours(shown: Team, now: datetime) -> Sequence[CreditHour]:
+def _hours(shown: Team, now: datetime) -> Sequence[Hour]:
     start = buckets.floor(now - _REFILLS_SHOWN, HOUR_S)
     return hours_of([shown.pk], start, now).get(shown.pk, [])

@@ -10,8 +10,8 @@ from django.urls import reverse
 from dashboard.alerts.models import Incident, RuleKind
 from dashboard.rollups.numbers import Summary
 from dashboard.rollups.recent import Recent
-from dashboard.teams.credit_hours import hours_of, pace
-from dashboard.teams.models import CreditHour, CreditReading, Team
+from dashboard.teams.credit_hours import Hour, hours_of, pace
+from dashboard.teams.models import CreditReading, Team
 from dashboard.web import credit_levels, words
 from dashboard.web.attention import Facts
 from dashboard.web.pages.credits import runway
@@ -39,7 +39,7 @@ class Tile:
     spark: Spark | None = None
 
 
-CreditHours: TypeAlias = Mapping[int, Sequence[CreditHour]]
+CreditHours: TypeAlias = Mapping[int, Sequence[Hour]]
 
 
 def credit_hours(facts: Facts) -> CreditHours:
