@@ -5,6 +5,7 @@ It yields what should happen next and is sent what happened: `Ask` -> Admission,
 and the async client are two short drivers of this one generator.
 """
 
+import re
 from collections.abc import Generator
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -39,6 +40,7 @@ from apiclient.team_payloads import Team, TeamStatus
 
 T = TypeVar("T")
 
+_IS_ID = re.compile(r"[A-Za-z0-9._:\[\]-]{1,100}")  # or "[hidden]"
 _LOOK_TIMEOUT_S = 5.0  # a look-up must not cost more than what it explains
 
 
@@ -220,8 +222,10 @@ class _Course(Generic[T]):
             )
         )
         if verdict and sent.answer:
+            # What is no id may be a secret that we do not know, echoed to us.
             named = sent.answer.headers.get("x-request-id", "")
-            self.server_request_id = redact(named, *self.call.secrets, limit=100)
+            told = redact(named, *self.call.secrets, limit=100)
+            self.server_request_id = told if _IS_ID.fullmatch(told) else ""
         if verdict and self.operation.method != "GET":
             self.ambiguous = self.ambiguous or is_ambiguous(verdict.error, status)
 
