@@ -24,6 +24,7 @@ from dashboard.alerts.models import Incident, RuleKind, Severity, Silence
 from dashboard.probes.models import Breaker, Heartbeat, Outcome, Probe
 from dashboard.probes.queries import breaker_keys
 from dashboard.rollups.services import fold
+from dashboard.web.models import PublicPage
 from tests.factories import (
     make_gateway,
     make_outcome,
@@ -82,6 +83,7 @@ class Site:
             reverse("team", args=[self.probe.team_id]),
             reverse("incident", args=[self.incident.pk]),
             reverse("outcome", args=[self.failed.pk]),
+            reverse("public", args=["open"]),
         ]
 
 
@@ -153,6 +155,9 @@ def site(live_server: LiveServer, chromium: str) -> Site:
         opened_at=now.timestamp() - 10,
         open_until=now.timestamp() + 50,
         reason="server_error",
+    )
+    PublicPage.objects.create(
+        title="Open to everybody", slug="open", gateway=team.gateway, is_open=True
     )
     client = Client()
     client.force_login(User.objects.create_superuser("root", "root@example.com"))

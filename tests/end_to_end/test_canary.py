@@ -41,6 +41,7 @@ from dashboard.probes.models import Outcome, Probe, ProbeKind
 from dashboard.probes.services import watch_gateway, watch_team
 from dashboard.teams.keys import resolve, set_key
 from dashboard.teams.models import Gateway, Team
+from dashboard.web.models import PublicPage
 from tests.alerts.conftest import make_recipient
 from tests.apiclient.rogue import request_of, rogue
 from tests.factories import make_gateway, make_team
@@ -96,6 +97,11 @@ ANSWERS: dict[str, list[tuple[int, object]]] = {
         (500, {"detail": PROVIDER}),
         (422, {"detail": [{"input": PROMPT}]}),
         (503, f"<html><title>{BODY_KEY}</title></html>"),
+    ],
+    "/teams": [
+        (200, {"teams": [TEAM, {**TEAM, "team_id": BODY_KEY}]}),
+        (500, {"detail": PROVIDER}),
+        (200, f"[{BODY_KEY}"),
     ],
     "/jobs/": [
         (500, {"detail": PROVIDER}),
@@ -203,6 +209,7 @@ def test_no_secret_comes_out_anywhere(
             pipeline.tick(seconds=0.1)
             pipeline.deep()
         printed += [run("probe"), run("probe", "--json")]
+        printed += tried(admin, gateway.url)
         settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
         settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", post.port
         printed.append(send_test_mail("root@example.com", timezone.now()))
@@ -299,10 +306,20 @@ def stored() -> Iterator[str]:
     yield from (repr(row.task) for row in OrmQ.objects.all())
 
 
+def tried(admin: Client, url: str) -> Iterator[str]:
+    """Yield what the first-run guide shows of a gateway before it is saved."""
+    asked = {"name": "Tried", "base_url": url, "allow_private": "on"}
+    for _ in range(ROUNDS):
+        sent = {**asked, "team_id": "acme", "key": VIRTUAL_KEY}
+        answer = admin.post(reverse("start"), sent)
+        assert answer.status_code == 200
+        yield answer.content.decode()
+
+
 def pages(admin: Client, team: Team) -> list[str]:
     """Return every page that an administrator can open, the admin's own too."""
     addresses = ["overview", "teams", "incidents", "mail", "start", "password"]
-    addresses += ["channels", "silences"]
+    addresses += ["channels", "silences", "credits", "breakers", "status"]
     found = [reverse(name) for name in [*addresses, "healthz", "healthz_prober"]]
     found.append(reverse("team", args=[team.pk]))
     found += [reverse("probe", args=[probe.pk]) for probe in Probe.objects.all()]
@@ -311,6 +328,12 @@ def pages(admin: Client, team: Team) -> list[str]:
     found += [f"{address}?format=csv" for address in (*results, reverse("outcomes"))]
     found += [f"{reverse('outcomes')}?format=json", reverse("trends")]
     found += [reverse("incident", args=[row.pk]) for row in Incident.objects.all()]
+    for address in (reverse("credits"), reverse("team", args=[team.pk])):
+        found += [f"{address}?format={kind}" for kind in ("csv", "json")]
+    opened = PublicPage.objects.create(
+        title="Open", team=team, is_open=True, has_badge=True
+    )
+    found += [reverse(name, args=[opened.slug]) for name in ("public", "badge")]
     index = admin.get("/admin/").content.decode()
     lists = sorted(set(re.findall(r'href="(/admin/\w+/\w+/)"', index)))
     assert len(lists) > 8
