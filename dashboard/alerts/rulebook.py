@@ -3,10 +3,12 @@
 from collections.abc import Container, Iterable, Mapping
 
 from django.conf import settings
+from django.db import transaction
 
 from dashboard.alerts.models import Rule, RuleKind
 from dashboard.alerts.rules import Limits
 from dashboard.alerts.targets import Target
+from dashboard.teams.models import Team
 
 # Shares of the allocated credits: the pages colour by them too.
 CREDITS_LOW, CREDITS_CRITICAL = 0.2, 0.1
@@ -159,3 +161,25 @@ def _covers(rule: Rule, target: Target) -> bool:
         and rule.team_id in {None, team_id}
         and rule.gateway_id in {None, target.gateway.pk}
     )
+
+
+@transaction.atomic
+def apply_rule_set(source: Team | None, target: Team) -> int:
+    """Give `target` the rules that `source` has of its own, in place of its own.
+
+    None takes its own away: the general ones hold again. Return how many it has then.
+    """
+    if source == target:
+        return Rule.objects.filter(team=target, probe=None).count()
+    Rule.objects.filter(team=target, probe=None).delete()
+    own = (
+        Rule.objects.filter(team=source, probe=None) if source else Rule.objects.none()
+    )
+    copies = list(own)
+    for rule in copies:
+        rule.pk = None
+        rule.team, rule.gateway = target, target.gateway
+        rule.name = f"{rule.get_kind_display()}: {target.pk} {target}"[:80]
+    for rule in copies:
+        rule.save()
+    return len(copies)

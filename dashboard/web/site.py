@@ -14,6 +14,8 @@ class GatewatchSite(AdminSite):
     site_header = site_title = "Gatewatch"
     index_title = "Administration"
     site_url = "/"
+    # The header leads everywhere, and wide lists need the room.
+    enable_nav_sidebar = False
 
     def register(
         self,

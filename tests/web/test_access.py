@@ -51,6 +51,7 @@ PLACES = {
     "team": ("get", "team"),
     "team_settings": ("form", "managers"),
     "team_rule": ("form", "managers"),
+    "import_teams": ("form", "admin"),
     "incidents": ("get", "all"),
     "incident": ("get", "team"),
     "export_incident": ("get", "team"),
@@ -119,6 +120,7 @@ _OF_OBJECTS = {
     **dict.fromkeys(["probe", "run", "accept", "stop"], "probe"),
     **{name: name for name in _OWN_OBJECTS},
     "team_settings": "team",
+    "import_teams": "gateway",
     **dict.fromkeys(["acknowledge", "note", "export_incident"], "incident"),
     **dict.fromkeys(["test_channel", "switch_channel", "delete_channel"], "channel"),
 }
@@ -144,7 +146,8 @@ class Site:
 
 @pytest.fixture
 def site(admin: User) -> Site:
-    gateway = make_gateway()
+    # An address that is refused before anything is asked of the network.
+    gateway = make_gateway(base_url="http://127.0.0.1:9")
     team, other = make_team(gateway), make_team()
     probe = make_probe(team=team, kind=ProbeKind.DEEP_JOB, enabled=False)
     incident = Incident.objects.create(
@@ -197,6 +200,7 @@ def site(admin: User) -> Site:
             "probe": probe.pk,
             "channel": channel.pk,
             "team": team.pk,
+            "gateway": gateway.pk,
             "end_silence": silence.pk,
             "force": breaker.pk,
             "incident": incident.pk,

@@ -4,13 +4,17 @@ from django.contrib import admin
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.safestring import SafeString
 
 from dashboard.probes.kinds import PAID
 from dashboard.probes.models import Outcome, Probe
 from dashboard.probes.services import request_run
 from dashboard.teams.models import AuditAction
+from dashboard.web.admin import team_lists
 from dashboard.web.admin.audited import AuditedAdmin
 from dashboard.web.admin.readonly import ReadOnlyAdmin
+from dashboard.web.pages.parts import probe_badge
+from dashboard.web.prober import prober
 
 
 @admin.register(Probe)
@@ -18,12 +22,20 @@ class ProbeAdmin(AuditedAdmin):
     """A paid probe is switched on from its page, which tells what it costs."""
 
     audit_action = AuditAction.PROBE
-    list_display = ["__str__", "period_s", "enabled", "last_at", "last_error"]
+    list_display = [
+        *("__str__", "state", "period_s", "daily_credit_cap", "last_at", "last_error"),
+    ]
+    list_editable = ["period_s", "daily_credit_cap"]
     list_filter = ["enabled", "kind", "gateway", "team"]
     list_select_related = ["gateway", "team"]
     search_fields = ["team__team_id", "team__name", "gateway__name"]
     fields = ["gateway", "team", "kind", "period_s", "enabled", "daily_credit_cap"]
     actions = ["probe_now"]
+
+    @admin.display(description="state", ordering="enabled")
+    def state(self, probe: Probe) -> SafeString:
+        now = timezone.now()
+        return team_lists.badge(probe_badge(probe, prober(now), now))
 
     @admin.action(description="Probe now")
     def probe_now(self, request: HttpRequest, probes: QuerySet[Probe]) -> None:

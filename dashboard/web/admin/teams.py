@@ -4,17 +4,35 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import ValidationError
+from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
 from django.utils import timezone
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
 
-from dashboard.probes.services import watch_gateway, watch_team
+from dashboard.alerts.models import Incident
+from dashboard.probes.kinds import CHEAP
+from dashboard.probes.models import Probe
+from dashboard.probes.services import request_run, watch_gateway, watch_team
 from dashboard.teams.keys import check_key, clear_key, forget_keys, hint, set_key
-from dashboard.teams.models import AuditAction, Gateway, Membership, Team
+from dashboard.teams.models import (
+    AuditAction,
+    CreditReading,
+    Gateway,
+    Membership,
+    Team,
+)
 from dashboard.teams.services import clean_base_url
+from dashboard.web import words
+from dashboard.web.admin import team_actions, team_lists
 from dashboard.web.admin.audited import AuditedAdmin
 from dashboard.web.audited import noted
 from dashboard.web.forms import refuse_address, sentence
+from dashboard.web.pages.parts import Badge
+from dashboard.web.states import Tone
 
 if TYPE_CHECKING:
     GatewayModelForm: TypeAlias = forms.ModelForm[Gateway]
@@ -48,8 +66,47 @@ class GatewayForm(GatewayModelForm):
 class GatewayAdmin(AuditedAdmin):
     audit_action = AuditAction.GATEWAY
     form = GatewayForm
-    list_display = ["name", "base_url", "allow_private"]
+    list_display = ["name", "base_url", "team_count", "failing", "allow_private"]
+    list_filter = ["allow_private"]
     search_fields = ["name", "base_url"]
+    readonly_fields = ["certificate_expires_at", "teams_of_it"]
+    actions = ["check_now"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Gateway]:
+        found: QuerySet[Gateway] = super().get_queryset(request)
+        failing = Q(probes__enabled=True) & ~Q(probes__last_error="")
+        return found.annotate(
+            team_number=Count("teams", distinct=True),
+            failing_number=Count("probes", filter=failing, distinct=True),
+        )
+
+    @admin.display(description="teams", ordering="team_number")
+    def team_count(self, gateway: Any) -> int:
+        return int(gateway.team_number)
+
+    @admin.display(description="probes", ordering="failing_number")
+    def failing(self, gateway: Any) -> SafeString:
+        number = gateway.failing_number
+        bad = Badge(Tone.BAD, "failing", words.count(number, "probe"))
+        return team_lists.badge(bad if number else Badge(Tone.OK, "none failing"))
+
+    @admin.display(description="its teams")
+    def teams_of_it(self, gateway: Gateway) -> SafeString:
+        if not gateway.pk:
+            return SafeString("save it first")
+        return format_html(
+            '<a href="{}?gateway__id__exact={}">the list</a>, '
+            '<a href="{}">import from the gateway</a>',
+            reverse("admin:teams_team_changelist"),
+            gateway.pk,
+            reverse("import_teams", args=[gateway.pk]),
+        )
+
+    @admin.action(description="Check now")
+    def check_now(self, request: HttpRequest, gateways: QuerySet[Gateway]) -> None:
+        wanted = Probe.objects.filter(gateway__in=gateways, kind__in=CHEAP)
+        asked = request_run(list(wanted.values_list("pk", flat=True)), timezone.now())
+        messages.success(request, f"{words.count(asked, 'probe')} are due now.")
 
     def save_model(
         self,
@@ -86,7 +143,7 @@ class TeamForm(TeamModelForm):
 
     class Meta:
         model = Team
-        fields = ["gateway", "team_id", "name"]
+        fields = ["gateway", "team_id", "name", "daily_credit_cap"]
 
     def clean_key(self) -> str:
         key: str = self.cleaned_data["key"]
@@ -110,6 +167,31 @@ class TeamForm(TeamModelForm):
             )
 
 
+def words_of(remaining: float | None) -> str:
+    return "unknown" if remaining is None else f"{words.number(remaining)} credits"
+
+
+class HasKey(admin.SimpleListFilter):
+    """Teams with a key, and without one."""
+
+    title = "key"
+    parameter_name = "has_key"
+
+    def lookups(
+        self, request: HttpRequest, model_admin: object
+    ) -> list[tuple[str, str]]:
+        return [("yes", "with a key"), ("no", "without a key")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        match self.value():
+            case "yes":
+                return queryset.exclude(key_sealed="")
+            case "no":
+                return queryset.filter(key_sealed="")
+            case _:
+                return queryset
+
+
 class Members(MembershipInline):
     model = Membership
     extra = 0
@@ -120,11 +202,21 @@ class Members(MembershipInline):
 class TeamAdmin(AuditedAdmin):
     audit_action = AuditAction.TEAM
     form = TeamForm
-    list_display = ["__str__", "team_id", "gateway", "status", "status_at", "key_hint"]
-    list_filter = ["gateway", "status"]
+    list_display = [
+        *("__str__", "gateway", "state", "credits", "week", "runway"),
+        *("last_check", "breakers", "key_hint"),
+    ]
+    list_filter = ["gateway", "status", HasKey, "organization_id", "budget_mode"]
     list_select_related = ["gateway"]
-    search_fields = ["team_id", "name"]
-    readonly_fields = ["key_hint", "key_set_at", "status", "status_at", "model_aliases"]
+    list_per_page = 50
+    search_fields = ["team_id", "name", "organization_id"]
+    actions = [
+        *("check_now", "pause", "resume", "rotate_key", "enable_deep", "copy_rules"),
+    ]
+    readonly_fields = [
+        *("key_hint", "key_set_at", "status", "status_at", "model_aliases"),
+        *("organization_id", "budget_mode", "readings", "incidents", "pages"),
+    ]
     inlines = [Members]
 
     def render_change_form(
@@ -135,6 +227,68 @@ class TeamAdmin(AuditedAdmin):
             # Shown again though it is right: what is wrong stands with the members.
             form.key_is_lost()
         return super().render_change_form(request, context, *args, **kwargs)
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return team_lists.TeamList
+
+    @admin.display(description="status", ordering="status")
+    def state(self, team: Team) -> SafeString:
+        return team_lists.status(team)
+
+    @admin.display(description="credits")
+    def credits(self, team: Any) -> SafeString:
+        return team_lists.credits_left(team.facts)
+
+    @admin.display(description="7 days")
+    def week(self, team: Any) -> SafeString:
+        return team_lists.week(team.facts)
+
+    @admin.display(description="lasts")
+    def runway(self, team: Any) -> str:
+        return team_lists.lasts(team.facts)
+
+    @admin.display(description="last check")
+    def last_check(self, team: Any) -> SafeString:
+        return team_lists.last_check(team.facts)
+
+    @admin.display(description="breakers")
+    def breakers(self, team: Any) -> SafeString:
+        return team_lists.breaker_states(team.facts)
+
+    check_now = admin.action(description="Check now")(team_actions.check_now)
+    pause = admin.action(description="Pause watching")(team_actions.pause)
+    resume = admin.action(description="Resume watching")(team_actions.resume)
+    rotate_key = admin.action(description="Replace the key…")(team_actions.rotate_key)
+    enable_deep = admin.action(description="Switch the deep probe on…")(
+        team_actions.enable_deep
+    )
+    copy_rules = admin.action(description="Give limits of…")(team_actions.copy_rules)
+
+    @admin.display(description="latest readings")
+    def readings(self, team: Team) -> SafeString:
+        found = CreditReading.objects.filter(team=team).order_by("-read_at")[:10]
+        rows = ((words.exact(r.read_at), words_of(r.remaining)) for r in found)
+        return format_html_join("", "<div>{}: {}</div>", rows) or SafeString("none yet")
+
+    @admin.display(description="latest incidents")
+    def incidents(self, team: Team) -> SafeString:
+        found = Incident.objects.filter(team=team).order_by("-opened_at")[:10]
+        rows = (
+            (reverse("incident", args=[i.pk]), i.summary, words.exact(i.opened_at))
+            for i in found
+        )
+        line = '<div><a href="{}">{}</a>, opened {}</div>'
+        return format_html_join("", line, rows) or SafeString("none")
+
+    @admin.display(description="its pages")
+    def pages(self, team: Team) -> SafeString:
+        if not team.pk:
+            return SafeString("save it first")
+        return format_html(
+            '<a href="{}">numbers</a>, <a href="{}">key, probes, limits, history</a>',
+            reverse("team", args=[team.pk]),
+            reverse("team_settings", args=[team.pk]),
+        )
 
     @admin.display(description="present key")
     def key_hint(self, team: Team) -> str:

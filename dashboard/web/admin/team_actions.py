@@ -1,0 +1,202 @@
+"""What the admin does with many teams at once; what costs credits asks first."""
+
+from typing import TYPE_CHECKING, Any
+
+from django import forms
+from django.contrib import messages
+from django.contrib.auth.models import User
+from django.db import transaction
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+from django.utils import timezone
+
+from dashboard.alerts.rulebook import apply_rule_set
+from dashboard.probes.kinds import CHEAP, KINDS, runs_a_day
+from dashboard.probes.models import Probe, ProbeKind
+from dashboard.probes.services import accept_cost, request_run, watch_team
+from dashboard.teams.models import AuditAction, Team
+from dashboard.web import words
+from dashboard.web.audited import noted
+
+if TYPE_CHECKING:
+    from django.contrib.admin import ModelAdmin
+
+_CHOSEN = "_selected_action"
+_DEEP = KINDS[ProbeKind.DEEP_JOB]
+
+
+def check_now(
+    modeladmin: "ModelAdmin[Any]", request: HttpRequest, teams: QuerySet[Team]
+) -> None:
+    """Make the teams' free probes due; paid ones keep to their period."""
+    wanted = Probe.objects.filter(team__in=teams, kind__in=CHEAP)
+    asked = request_run(list(wanted.values_list("pk", flat=True)), timezone.now())
+    messages.success(request, f"{words.count(asked, 'probe')} are due now.")
+
+
+def pause(
+    modeladmin: "ModelAdmin[Any]", request: HttpRequest, teams: QuerySet[Team]
+) -> None:
+    """Stop every probe of the teams; the gateway is told nothing."""
+    for team in teams:
+        Probe.objects.filter(team=team).update(enabled=False)
+        noted(request, AuditAction.TEAM, team, detail="paused", team=team)
+    messages.success(request, "Nobody asks for these teams until you resume them.")
+
+
+def resume(
+    modeladmin: "ModelAdmin[Any]", request: HttpRequest, teams: QuerySet[Team]
+) -> None:
+    """Start the free probes again; a paid one needs its consent again."""
+    for team in teams:
+        watch_team(team, timezone.now())
+        Probe.objects.filter(team=team, kind__in=CHEAP).update(
+            enabled=True, next_run=timezone.now()
+        )
+        noted(request, AuditAction.TEAM, team, detail="resumed", team=team)
+    messages.success(request, "The free probes run again; paid ones stay off.")
+
+
+def rotate_key(
+    modeladmin: "ModelAdmin[Any]", request: HttpRequest, teams: QuerySet[Team]
+) -> HttpResponse | None:
+    """Lead to where one team's new key is typed."""
+    if teams.count() != 1:
+        messages.error(request, "Choose one team: each has a key of its own.")
+        return None
+    return redirect("team_settings", teams.get().pk)
+
+
+class DeepForm(forms.Form):
+    """The consent to a deep probe of each chosen team."""
+
+    model = forms.CharField(
+        max_length=120, help_text="A model that each of these teams may call."
+    )
+    daily_credit_cap = forms.IntegerField(
+        label="Credits a day at most, each",
+        min_value=1,
+        max_value=10_000,
+        help_text="Each probe stops for the day (UTC) when it has spent this many.",
+    )
+
+
+def enable_deep(
+    modeladmin: "ModelAdmin[Any]", request: HttpRequest, teams: QuerySet[Team]
+) -> HttpResponse | None:
+    """Switch the deep probe on after its cost was read and accepted."""
+    probes = list(
+        Probe.objects.filter(team__in=teams, kind=ProbeKind.DEEP_JOB).select_related(
+            "team", "gateway"
+        )
+    )
+    lacking = [str(probe.team) for probe in probes if not _may_run(probe)]
+    if lacking or not probes:
+        named = ", ".join(lacking[:5]) or "none was chosen"
+        why = "without a key, or without models that the gateway has told"
+        messages.error(request, f"Not for teams {why}: {named}.")
+        return None
+    a_day = sum(runs_a_day(probe.period_s) for probe in probes)
+    sent = request.POST if "confirmed" in request.POST else None
+    shared = set.intersection(*(set(_aliases(probe)) for probe in probes))
+    form = DeepForm(
+        sent,
+        initial={
+            "model": min(shared, default=""),
+            "daily_credit_cap": round(a_day / len(probes)),
+        },
+    )
+    if sent is not None and form.is_valid():
+        return _accept(request, form, probes, shared)
+    cost = (
+        f"{words.count(len(probes), 'probe')}, {words.number(a_day)} runs a day: "
+        f"{words.number(a_day * _DEEP.credits_per_run)} credits a day at one each, and "
+        f"at most {words.number(a_day * _DEEP.tokens_per_run)} tokens."
+    )
+    return _ask(modeladmin, request, teams, "enable_deep", form=form, sentence=cost)
+
+
+def _may_run(probe: Probe) -> bool:
+    return bool(probe.team and probe.team.has_key and probe.team.model_aliases)
+
+
+def _aliases(probe: Probe) -> list[str]:
+    return list(probe.team.model_aliases) if probe.team else []
+
+
+@transaction.atomic
+def _accept(
+    request: HttpRequest, form: DeepForm, probes: list[Probe], shared: set[str]
+) -> None:
+    model, cap = form.cleaned_data["model"], form.cleaned_data["daily_credit_cap"]
+    if model not in shared:
+        messages.error(request, "Not every one of these teams may call this model.")
+        return
+    assert isinstance(request.user, User)
+    for probe in probes:
+        accept_cost(
+            probe,
+            user=request.user,
+            model=model,
+            daily_credit_cap=cap,
+            now=timezone.now(),
+        )
+        detail = f"cost accepted, at most {cap} credits a day"
+        noted(request, AuditAction.PROBE, probe, detail=detail, team=probe.team)
+    messages.success(request, f"{words.count(len(probes), 'deep probe')} switched on.")
+
+
+class RuleSetForm(forms.Form):
+    """Whose limits the chosen teams get."""
+
+    source = forms.ModelChoiceField(
+        label="The limits of",
+        queryset=Team.objects.none(),
+        required=False,
+        empty_label="all teams (the general ones)",
+    )
+
+
+def copy_rules(
+    modeladmin: "ModelAdmin[Any]", request: HttpRequest, teams: QuerySet[Team]
+) -> HttpResponse | None:
+    """Give the teams another team's own limits, or none of their own."""
+    sent = request.POST if "confirmed" in request.POST else None
+    form = RuleSetForm(sent)
+    field = form.fields["source"]
+    assert isinstance(field, forms.ModelChoiceField)
+    field.queryset = Team.objects.filter(rule__isnull=False).distinct()
+    if sent is not None and form.is_valid():
+        source = form.cleaned_data["source"]
+        for team in teams:
+            apply_rule_set(source, team)
+            detail = f"limits of {source or 'all teams'}"
+            noted(request, AuditAction.RULE, team, detail=detail, team=team)
+        messages.success(request, "The limits hold from the next look on.")
+        return None
+    what = "What these teams have of their own is replaced."
+    return _ask(modeladmin, request, teams, "copy_rules", form=form, sentence=what)
+
+
+def _ask(
+    modeladmin: "ModelAdmin[Any]",
+    request: HttpRequest,
+    teams: QuerySet[Team],
+    action: str,
+    *,
+    form: forms.Form,
+    sentence: str,
+) -> TemplateResponse:
+    context = {
+        **modeladmin.admin_site.each_context(request),
+        "title": "Are you sure?",
+        "opts": modeladmin.model._meta,  # noqa: SLF001 (Django's documented Model._meta)
+        "teams": list(teams),
+        "action": action,
+        "chosen": request.POST.getlist(_CHOSEN),
+        "form": form,
+        "sentence": sentence,
+    }
+    return TemplateResponse(request, "admin/confirm.html", context)

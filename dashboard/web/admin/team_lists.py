@@ -1,0 +1,126 @@
+"""What the admin's list of teams tells beside their names: one look for a whole page."""
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.contrib.admin.views.main import ChangeList
+from django.http import HttpRequest
+from django.template.loader import render_to_string
+from django.utils import timezone
+from django.utils.safestring import SafeString
+
+from dashboard.lib import buckets
+from dashboard.lib.buckets import HOUR_S
+from dashboard.probes.models import Probe
+from dashboard.probes.queries import BreakerView, breakers_of
+from dashboard.teams.credit_hours import Hour, hours_of, pace
+from dashboard.teams.models import CreditReading, Team
+from dashboard.teams.queries import latest_readings
+from dashboard.web import credit_levels, words
+from dashboard.web.pages.credits import credits_of, runway
+from dashboard.web.pages.parts import Badge
+from dashboard.web.pages.teams import status_badge
+from dashboard.web.sparks import spark
+from dashboard.web.states import Tone
+
+_SHOWN = timedelta(days=7)
+
+
+@dataclass(slots=True)
+class Facts:
+    """What is known of one team in the list."""
+
+    now: datetime
+    reading: CreditReading | None = None
+    hours: list[Hour] = field(default_factory=list)
+    probes: list[Probe] = field(default_factory=list)
+    breakers: list[BreakerView] = field(default_factory=list)
+
+
+def facts_of(teams: list[Team], now: datetime) -> dict[int, Facts]:
+    """Return the facts of these teams in five queries."""
+    pks = [team.pk for team in teams]
+    readings = latest_readings(pks)
+    start = buckets.floor(now - _SHOWN, HOUR_S)
+    hours = hours_of(pks, start, now)
+    probes = list(Probe.objects.filter(team__in=pks).select_related("gateway", "team"))
+    found = {pk: Facts(now, readings.get(pk), list(hours.get(pk, []))) for pk in pks}
+    for probe in probes:
+        found[probe.team_id or 0].probes.append(probe)
+    for breaker in breakers_of(probes, now):
+        if breaker.probe:
+            found[breaker.probe.team_id or 0].breakers.append(breaker)
+    return found
+
+
+class TeamList(ChangeList):
+    """The changelist whose every row knows the team's facts."""
+
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        teams: list[Any] = list(self.result_list)
+        facts = facts_of(teams, timezone.now())
+        for team in teams:
+            team.facts = facts[team.pk]
+        self.result_list = teams
+
+
+def badge(shown: Badge) -> SafeString:
+    return render_to_string("web/_state.html", {"badge": shown})
+
+
+def status(team: Team) -> SafeString:
+    return badge(status_badge(team))
+
+
+def credits_left(facts: Facts) -> SafeString:
+    """Return the standing in a word, the number and the bar."""
+    said = credit_levels.standing(facts.reading, facts.probes, facts.now)
+    told = credits_of(facts.reading, facts.now)
+    bar = render_to_string("web/_bar.html", {"credits": told})
+    return badge(Badge(said.tone, said.word, told.left)) + bar
+
+
+def lasts(facts: Facts) -> str:
+    return runway(pace(facts.hours, facts.now))
+
+
+def last_check(facts: Facts) -> SafeString:
+    latest = max((p.last_at for p in facts.probes if p.last_at), default=None)
+    failing = [p for p in facts.probes if p.enabled and p.last_error]
+    on = [p for p in facts.probes if p.enabled]
+    if not on:
+        return badge(Badge(Tone.OFF, "paused"))
+    at = words.time(latest, facts.now, "no result yet")
+    if failing:
+        told = f"{len(failing)} of {words.count(len(on), 'probe')} failing"
+        return badge(Badge(Tone.BAD, "failing", told)) + at
+    return at
+
+
+def breaker_states(facts: Facts) -> SafeString:
+    states: dict[str, int] = defaultdict(int)
+    for breaker in facts.breakers:
+        if not breaker.state.endswith("closed"):
+            states[breaker.state.replace("_", "-")] += 1
+    if not states:
+        return badge(Badge(Tone.OK, "closed"))
+    told = ", ".join(f"{count} {state}" for state, count in sorted(states.items()))
+    return badge(Badge(Tone.WARN, told))
+
+
+def week(facts: Facts) -> SafeString:
+    """Return the line of what was left in each hour of the last week."""
+    by_hour = {row.hour: row.last for row in facts.hours}
+    start = buckets.floor(facts.now - _SHOWN, HOUR_S)
+    steps = int(_SHOWN / timedelta(hours=1)) + 1
+    values = [by_hour.get(start + timedelta(hours=n)) for n in range(steps)]
+    line = spark(
+        [None if value is None else max(0.0, value) for value in values],
+        f"Credits left, last 7 days, {len(facts.hours)} hours with readings",
+    )
+    if line is None:
+        return SafeString("–")  # noqa: RUF001 (a dash)
+    return render_to_string("web/_spark.html", {"spark": line})

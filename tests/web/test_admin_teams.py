@@ -1,0 +1,225 @@
+"""The admin's list of teams, what it does with many at once, and the import page."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+from pytest_django import DjangoAssertNumQueries
+
+from dashboard.alerts.models import Incident, Rule, RuleKind, Severity
+from dashboard.alerts.services import install_default_rules
+from dashboard.probes.models import Breaker, Probe, ProbeKind
+from dashboard.probes.queries import breaker_keys
+from dashboard.probes.services import watch_team
+from dashboard.simulator.running import running_gateway
+from dashboard.teams.credit_hours import fold
+from dashboard.teams.keys import set_key
+from dashboard.teams.models import AuditEntry, Team
+from tests.factories import NOW, make_gateway, make_reading, make_team
+
+pytestmark = pytest.mark.django_db
+LIST = "/admin/teams/team/"
+
+
+def watched(**fields: Any) -> Team:
+    team = make_team(model_aliases=["chat-fast"], **fields)
+    watch_team(team, NOW)
+    set_key(team, "sk-of-the-team-1234", NOW)
+    for hour in range(4):
+        make_reading(team, -3600 * hour, remaining=150 + 10 * hour)
+    return team
+
+
+def act(client: Client, action: str, *teams: Team, **fields: object) -> str:
+    sent = {"action": action, "_selected_action": [team.pk for team in teams], **fields}
+    return client.post(LIST, sent, follow=True).content.decode()
+
+
+def test_the_list_tells_status_credits_runway_checks_breakers_and_the_week(
+    admin_page: Client,
+) -> None:
+    team = watched(status="suspended", status_at=NOW)
+    fold(NOW + timedelta(minutes=1))
+    probe = Probe.objects.get(kind=ProbeKind.TEAM_STATUS)
+    Probe.objects.filter(pk=probe.pk).update(last_at=NOW, last_error="server_error")
+    Breaker.objects.create(
+        gateway=team.gateway,
+        key=next(iter(breaker_keys(probe).values())),
+        failures=5,
+        open_until=NOW.timestamp() + 60,
+        opened_at=NOW.timestamp(),
+    )
+
+    text = admin_page.get(LIST).content.decode()
+
+    assert "suspended" in text
+    assert "15 % left (150 of 1,000 credits)" in text
+    assert 'class="bar"' in text
+    assert 'class="spark"' in text
+    assert "about 24 h" in text
+    assert "1 of 2 probes failing" in text
+    assert "1 open" in text
+
+
+@pytest.mark.parametrize("number", [3, 30])
+def test_many_teams_take_no_more_queries_than_few(
+    number: int,
+    admin_page: Client,
+    django_assert_max_num_queries: DjangoAssertNumQueries,
+) -> None:
+    """C-20."""
+    gateway = make_gateway()
+    for _ in range(number):
+        watch_team(make_team(gateway), NOW)
+
+    with django_assert_max_num_queries(20):
+        assert admin_page.get(LIST).status_code == 200
+
+
+def test_a_team_shows_its_latest_readings_and_incidents(admin_page: Client) -> None:
+    team = watched()
+    incident = Incident.objects.create(
+        kind=RuleKind.TEAM_STATE,
+        identity="x",
+        gateway=team.gateway,
+        team=team,
+        severity=Severity.CRITICAL,
+        summary="<b>suspended</b>",
+        opened_at=NOW,
+        evaluated_at=NOW,
+    )
+
+    text = admin_page.get(f"{LIST}{team.pk}/change/").content.decode()
+
+    assert "2 Mar 2026, 12:00:00 UTC: 150 credits" in text
+    assert reverse("incident", args=[incident.pk]) in text
+    assert "<b>suspended" not in text
+
+
+def test_check_now_makes_the_free_probes_due(admin_page: Client) -> None:
+    team = watched()
+    Probe.objects.update(enabled=True, next_run=NOW.replace(year=2027))
+
+    assert "2 probes are due now" in act(admin_page, "check_now", team)
+    due = Probe.objects.filter(next_run=NOW).values_list("kind", flat=True)
+    assert set(due) == {"team_status", "balance"}
+
+
+def test_pause_stops_all_and_resume_starts_what_is_free(admin_page: Client) -> None:
+    team, other = watched(), watched()
+    Probe.objects.update(enabled=True)
+
+    act(admin_page, "pause", team)
+    assert not Probe.objects.filter(team=team, enabled=True).exists()
+    assert Probe.objects.filter(team=other, enabled=True).count() == 5
+
+    act(admin_page, "resume", team)
+    running = Probe.objects.filter(team=team, enabled=True)
+    assert set(running.values_list("kind", flat=True)) == {"team_status", "balance"}
+    assert [e.detail for e in AuditEntry.objects.filter(action="team")] == [
+        "resumed",
+        "paused",
+    ]
+
+
+def test_the_deep_probe_asks_with_its_cost_before_it_is_switched_on(
+    admin_page: Client,
+) -> None:
+    team, other = watched(), watched()
+    deep = Probe.objects.filter(kind=ProbeKind.DEEP_JOB)
+
+    asked = act(admin_page, "enable_deep", team, other)
+
+    assert "192 credits a day at one each, and at most 9,600 tokens" in asked
+    assert not deep.filter(enabled=True).exists()
+    consent = {"confirmed": "1", "model": "chat-fast", "daily_credit_cap": 50}
+    refused = act(admin_page, "enable_deep", team, **{**consent, "model": "other"})
+    assert "Not every one of these teams may call this model" in refused
+    act(admin_page, "enable_deep", team, other, **consent)
+    assert [probe.daily_credit_cap for probe in deep.filter(enabled=True)] == [50, 50]
+    assert AuditEntry.objects.filter(detail__contains="at most 50").count() == 2
+
+
+def test_a_team_without_a_key_gets_no_deep_probe(admin_page: Client) -> None:
+    team = make_team(team_id="keyless", model_aliases=["chat-fast"])
+    watch_team(team, NOW)
+
+    text = act(admin_page, "enable_deep", team, confirmed="1", model="chat-fast")
+
+    assert "without a key" in text
+    assert not Probe.objects.filter(kind=ProbeKind.DEEP_JOB, enabled=True).exists()
+
+
+def test_limits_are_copied_and_taken_away(admin_page: Client) -> None:
+    install_default_rules()
+    source, target = watched(), watched()
+    Rule.objects.create(kind="credits", name="Own", team=source, warn_at=0.5)
+    Rule.objects.create(kind="error_rate", name="Old", team=target, warn_at=0.5)
+
+    asked = act(admin_page, "copy_rules", target)
+    assert "is replaced" in asked
+    act(admin_page, "copy_rules", target, confirmed="1", source=source.pk)
+
+    own = Rule.objects.get(team=target)
+    assert (own.kind, own.warn_at, own.gateway) == ("credits", 0.5, target.gateway)
+    assert Rule.objects.filter(team=source).count() == 1
+    act(admin_page, "copy_rules", target, confirmed="1", source="")
+    assert not Rule.objects.filter(team=target).exists()
+
+
+def test_a_new_key_is_typed_on_the_teams_own_page(admin_page: Client) -> None:
+    team, other = watched(), watched()
+
+    assert "Replace the key" in act(admin_page, "rotate_key", team)
+    assert "Choose one team" in act(admin_page, "rotate_key", team, other)
+
+
+def test_periods_are_changed_in_the_list_and_noted(admin_page: Client) -> None:
+    probe = Probe.objects.get(team=watched(), kind=ProbeKind.BALANCE)
+    Probe.objects.exclude(pk=probe.pk).delete()
+
+    admin_page.post(
+        "/admin/probes/probe/",
+        {
+            "form-TOTAL_FORMS": 1,
+            "form-INITIAL_FORMS": 1,
+            "form-0-id": probe.pk,
+            "form-0-period_s": 120,
+            "form-0-daily_credit_cap": "",
+            "_save": "Save",
+        },
+    )
+
+    probe.refresh_from_db()
+    assert probe.period_s == 120
+    assert AuditEntry.objects.get(action="probe").detail.startswith("Changed Period")
+
+
+class TestImport:
+    def test_it_shows_what_would_change_and_then_changes_it(
+        self, admin_page: Client
+    ) -> None:
+        with running_gateway(["acme", "globex", "initech"]) as running:
+            gateway = make_gateway(base_url=running.base_url, allow_private=True)
+            make_team(gateway, team_id="acme")
+            address = reverse("import_teams", args=[gateway.pk])
+
+            shown = admin_page.get(address).content.decode()
+            assert "2 new, 1 watched already" in shown
+            assert Team.objects.count() == 1
+            sent = {"teams": ["globex", "forged", "acme"]}
+            after = admin_page.post(address, sent, follow=True).content.decode()
+
+        assert "1 team watched from now on" in after
+        assert set(Team.objects.values_list("team_id", flat=True)) == {"acme", "globex"}
+        assert AuditEntry.objects.get(action="team").detail == "imported"
+
+    def test_a_gateway_that_cannot_be_asked_says_why(self, admin_page: Client) -> None:
+        gateway = make_gateway(base_url="http://127.0.0.1:9")
+
+        text = admin_page.get(reverse("import_teams", args=[gateway.pk]))
+
+        assert "cannot be read" in text.content.decode()
+        assert "private or loopback" in text.content.decode()
