@@ -38,7 +38,7 @@ from dashboard.alerts.rules import (
 from dashboard.alerts.situation import Situation, load, load_all
 from dashboard.probes import services as probes
 from dashboard.probes.kinds import KINDS
-from dashboard.probes.models import Heartbeat, Probe, ProbeKind
+from dashboard.probes.models import Heartbeat, ProbeKind
 
 logger = logging.getLogger(__name__)
 
@@ -87,15 +87,16 @@ def evaluate_all(now: datetime) -> None:
         )
         _restart_waits(now)
         return
-    paused = _paused(before, now)
-    _find_late(now, paused=paused)
     known = load(None, now)
+    paused = _paused(before, now)
+    _find_late(known, paused=paused)
     if paused:
         _count_anew(known, now)
     if not _is_credible(known):
         return
     _finish(known, _judge(known, cases(known)), _FAST_KINDS)
-    lifecycle.remind(Incident.objects.filter(resolved_at=None), now)
+    if known.incidents:
+        lifecycle.remind(Incident.objects.filter(resolved_at=None), now)
 
 
 @transaction.atomic
@@ -132,16 +133,18 @@ def _restart_waits(now: datetime) -> None:
     )
 
 
-def _find_late(now: datetime, *, paused: bool) -> None:
+def _find_late(known: Situation, *, paused: bool) -> None:
     """Note which results are late; time in which nothing ran is no evidence."""
+    now = known.now
     if paused:
         probes.forgive_late(now)
-    rows = Probe.objects.filter(enabled=True, late_since=None).select_related("team")
-    late = [
-        probe.pk
-        for probe in rows
-        if is_late(probe.last_at, probes.period_now_s(probe), now)
-    ]
+    late = []
+    for probe in known.probes:
+        if probe.late_since is not None:
+            probe.late_since = now if paused else probe.late_since
+        elif is_late(probe.last_at, probes.period_now_s(probe), now):
+            probe.late_since = now
+            late.append(probe.pk)
     if late:
         probes.note_late(late, now)
 
@@ -271,7 +274,7 @@ def _speak(known: Situation, firing: Mapping[str, Verdict]) -> None:
     incidents = list(
         Incident.objects.filter(
             resolved_at=None, gateway__in=gateway_ids
-        ).select_related("probe", "team", "gateway", "inhibited_by")
+        ).select_related("probe", "inhibited_by")
     )
     silenced = silences.active(known.now)
     told = outbox.told(incidents)
