@@ -40,7 +40,7 @@ def test_the_first_screen_has_the_two_commands() -> None:
     assert f"{start}requirements-dev.txt && .venv/bin/pytest" in first_screen
 
 
-@pytest.mark.parametrize("name", ["README.md", "docs/install.md"])
+@pytest.mark.parametrize("name", ["README.md", "docs/install.md", "docs/pages.md"])
 def test_links_between_documents_lead_somewhere(name: str) -> None:
     folder = (ROOT / name).parent
     for target in re.findall(r"\]\(([\w./-]+\.md)\)", read(name)):

@@ -92,12 +92,16 @@ def test_three_kinds_of_nothing(admin_page: Client) -> None:
     assert "60 min ago" in text
 
 
-def test_a_fresh_reading_is_not_old(admin_page: Client) -> None:
+@pytest.mark.parametrize(("age_s", "is_old"), [(60, False), (181, True)])
+def test_a_reading_is_old_when_three_more_should_be_there(
+    admin_page: Client, *, age_s: int, is_old: bool
+) -> None:
     team = make_team()
     make_probe(team)
-    make_reading(team, -60)
+    make_reading(team, -age_s)
 
-    assert "is-stale" not in page(admin_page)
+    assert ("is-stale" in page(admin_page)) is is_old
+    assert ("an old reading" in page(admin_page, "team", team.pk)) is is_old
 
 
 @pytest.mark.parametrize(

@@ -171,7 +171,7 @@ def page(user: access.Visitor, now: datetime) -> CreditsPage:
     readings = latest_readings(team_ids)
     start = buckets.floor(now - _SHOWN, HOUR_S)
     hours = hours_of(team_ids, start, now)
-    patience_s = _patience_s(user)
+    patience_s = patience(user)
     rows, sheet = [], []
     for team in teams:
         own, reading = hours.get(team.pk, []), readings.get(team.pk)
@@ -186,7 +186,7 @@ def page(user: access.Visitor, now: datetime) -> CreditsPage:
             runs_out=runs_out(burn, now),
             pace=pace(burn),
             refill=next_refill(team, reading, own, burn, now),
-            is_stale=_is_stale(reading, patience_s.get(team.pk), now),
+            is_stale=is_stale(reading, patience_s.get(team.pk), now),
             hours_left=hours_left(reading, burn),
         )
         rows.append(row)
@@ -239,8 +239,8 @@ def _record(
     ]
 
 
-def _patience_s(user: access.Visitor) -> dict[int, int]:
-    """Return after how many seconds without a reading a team's credits are old."""
+def patience(user: access.Visitor) -> dict[int, int]:
+    """Return after how many seconds without a reading each team's credits are old."""
     rows = (
         access.probes(user)
         .filter(team__isnull=False, enabled=True, kind__in=_READ_BY)
@@ -254,9 +254,10 @@ def _patience_s(user: access.Visitor) -> dict[int, int]:
 _LEAST_PATIENCE_S = 180
 
 
-def _is_stale(
+def is_stale(
     reading: CreditReading | None, patience_s: int | None, now: datetime
 ) -> bool:
+    """Say whether a newer reading should be there; a team that none reads has old ones."""
     if reading is None:
         return False
     age_s = (now - reading.read_at).total_seconds()

@@ -22,8 +22,10 @@ from dashboard.web.charts import ChartTable
 from dashboard.web.pages.credits import (
     Credits,
     credits_of,
+    is_stale,
     next_refill,
     pace,
+    patience,
     runs_out,
     runway,
 )
@@ -74,6 +76,7 @@ class TeamPage:
     status: Badge
     status_at: SafeString
     credits: Credits
+    is_stale: bool
     runway: str
     runs_out: str
     pace: str
@@ -137,6 +140,7 @@ def team(user: access.Visitor, shown: Team, now: datetime) -> TeamPage:
         status=status_badge(shown),
         status_at=words.time(shown.status_at, now, "not yet"),
         credits=credits_of(reading, now),
+        is_stale=is_stale(reading, patience(user).get(shown.pk), now),
         runway=runway(spent),
         runs_out=runs_out(spent, now),
         pace=pace(spent),
