@@ -44,8 +44,7 @@ class AsyncSocketStream(httpcore.AsyncNetworkStream):
         if not buffer:
             return
         left_s, exchange = clamp(timeout, httpcore.WriteTimeout)
-        if exchange.began is None:
-            exchange.began = exchange.clock()
+        exchange.begin()
         exchange.sent = exchange.clock()
         exchange.certificate_expires = self._expires
         try:
@@ -124,8 +123,8 @@ class AsyncSocketBackend(httpcore.AsyncNetworkBackend):
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.AsyncNetworkStream:
         left_s, exchange = clamp(timeout, httpcore.ConnectTimeout)
-        exchange.began = exchange.clock()
-        until = exchange.began + left_s
+        exchange.begin()
+        until = exchange.clock() + left_s
         try:
             found = await self._resolver.look_up_async(host, port, left_s)
         except (ResolverBusyError, OSError, UnicodeError) as error:

@@ -27,6 +27,7 @@ class Exchange:
         "deadline",
         "ended",
         "first_byte",
+        "on_begin",
         "secured",
         "sent",
     )
@@ -35,6 +36,8 @@ class Exchange:
         self.clock = clock
         self.deadline = clock() + timeout_s
         self.began: float | None = None
+        # Called once, when the request has got its connection; see AsyncWireTransport.
+        self.on_begin: Callable[[], None] | None = None
         self.connected: float | None = None
         self.secured: float | None = None
         self.sent: float | None = None
@@ -42,6 +45,14 @@ class Exchange:
         self.ended: float | None = None
         # Of the server's certificate: seconds since the epoch.
         self.certificate_expires: float | None = None
+
+    def begin(self) -> None:
+        """Note that the request has got its connection, and begins to use it."""
+        if self.began is None:
+            self.began = self.clock()
+        told, self.on_begin = self.on_begin, None
+        if told is not None:
+            told()
 
     @property
     def reused(self) -> bool:

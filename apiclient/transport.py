@@ -198,7 +198,12 @@ class WireTransport(httpx.BaseTransport):
 
 
 class AsyncWireTransport(httpx.AsyncBaseTransport):
-    """The same for asyncio."""
+    """The same for asyncio.
+
+    Requests are handed to the pool one by one, each until it has its connection: the pool
+    offers an idle one to all that come before it is taken, and of ten calls at once each
+    would be turned away three times.
+    """
 
     def __init__(
         self,
@@ -224,6 +229,7 @@ class AsyncWireTransport(httpx.AsyncBaseTransport):
             )
         )
         self._pool = self._make()
+        self._door = asyncio.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -231,9 +237,10 @@ class AsyncWireTransport(httpx.AsyncBaseTransport):
         if self._loop is not asyncio.get_running_loop():
             # Connections of a loop that has ended (or of a parent process) are dead.
             self._loop, self._pool = asyncio.get_running_loop(), self._make()
+            self._door = asyncio.Lock()
         while True:
             try:
-                response = await self._pool.handle_async_request(raw)
+                response = await self._handed_over(request, raw)
                 if _came_early(request):
                     await response.aclose()
                     raise httpcore.RemoteProtocolError(_EARLY)
@@ -248,8 +255,39 @@ class AsyncWireTransport(httpx.AsyncBaseTransport):
                 stream=_AsyncBody(response.stream),
             )
 
+    async def _handed_over(
+        self, request: httpx.Request, raw: httpcore.Request
+    ) -> httpcore.Response:
+        exchange, door = _exchange_of(request), self._door
+        if exchange is None:
+            return await self._pool.handle_async_request(raw)
+        await _enter(door, request.extensions["timeout"], exchange)
+        exchange.on_begin = door.release
+        try:
+            return await self._pool.handle_async_request(raw)
+        finally:
+            if exchange.on_begin is not None:
+                exchange.on_begin = None
+                door.release()
+
     async def aclose(self) -> None:
         await self._pool.aclose()
+
+
+async def _enter(
+    door: asyncio.Lock, timeouts: dict[str, float], exchange: Exchange
+) -> None:
+    """Wait for the door no longer than for a connection, which it is part of."""
+    if not door.locked():
+        await door.acquire()
+        return
+    until = exchange.clock() + timeouts["pool"]
+    try:
+        async with asyncio.timeout(timeouts["pool"]):
+            await door.acquire()
+    except TimeoutError:
+        raise httpcore.PoolTimeout("no connection was free in time") from None
+    timeouts["pool"] = Budget.of(max(until - exchange.clock(), 0.0), exchange)
 
 
 def _raw(request: httpx.Request) -> httpcore.Request:

@@ -424,6 +424,28 @@ def test_a_full_pool_is_our_own_congestion() -> None:
     assert report.latency_s == 0
 
 
+def test_all_who_wait_for_a_full_pool_wait_no_longer_than_one() -> None:
+    """B-14: they stand in one queue, and none begins its time behind another's."""
+
+    async def run() -> list[CallReport[object]]:
+        async with AsyncClient(
+            base_url=server.url, max_connections=1, connect_timeout_s=0.2
+        ) as client:
+            slow = asyncio.create_task(client.report(HEALTH, deadline_s=0.6))
+            await asyncio.sleep(0.05)
+            calls = [client.report(HEALTH, max_retries=0) for _ in range(4)]
+            reports = await asyncio.gather(*calls)
+            await slow
+            return [*reports, await client.report(HEALTH)]
+
+    with rogue(silent, sends(OK)) as server:
+        *waited, last = asyncio.run(run())
+
+    assert {report.error for report in waited} == {E.POOL_EXHAUSTED}
+    assert max(report.elapsed_s for report in waited) < 0.35
+    assert last.ok
+
+
 def test_a_deadline_that_ended_before_anything_left_is_our_own(ask: Ask) -> None:
     """B-45: it says nothing about the gateway, and nothing can have been applied."""
     create: Operation[object] = operations.create_job("acme", "t").with_timeout(1e-9)
