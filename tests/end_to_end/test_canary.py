@@ -37,7 +37,8 @@ from dashboard.alerts.delivery import send_test_mail
 from dashboard.alerts.models import Channel, ChannelKind, Incident, Notification
 from dashboard.alerts.services import install_default_rules
 from dashboard.pipeline.dead_mans_ping import ping_when_due
-from dashboard.probes.models import Outcome, Probe, ProbeKind
+from dashboard.probes.kinds import PAID
+from dashboard.probes.models import Outcome, Probe
 from dashboard.probes.services import watch_gateway, watch_team
 from dashboard.teams.keys import resolve, set_key
 from dashboard.teams.models import Gateway, Team
@@ -82,6 +83,7 @@ TEAM = {
     "allowed_model_aliases": [BODY_KEY, "chat-fast"],
     "credits": {"credits_remaining": 3, "credits_allocated": 100},
 }
+JOB = {"job_id": "6f0f3ab0-17d8-4f0e-9a3f-000000000001", "status": "PENDING"}
 # What is answered, again and again in turn, to a request whose path holds the word.
 ANSWERS: dict[str, list[tuple[int, object]]] = {
     "/balance": [
@@ -102,6 +104,23 @@ ANSWERS: dict[str, list[tuple[int, object]]] = {
         (200, {"teams": [TEAM, {**TEAM, "team_id": BODY_KEY}]}),
         (500, {"detail": PROVIDER}),
         (200, f"[{BODY_KEY}"),
+    ],
+    "/jobs/create": [
+        (200, JOB),
+        (200, {**JOB, "error_message": f"no {VIRTUAL_KEY}", "metadata": PROMPT}),
+        (500, {"detail": PROVIDER}),
+    ],
+    "/llm-call-stream": [
+        (200, f'data: {{"error": "{VIRTUAL_KEY}: {PROVIDER_KEY}"}}\n\n'),
+        (500, {"detail": PROVIDER}),
+    ],
+    "/llm-call": [
+        (200, {"call_id": VIRTUAL_KEY, "response": {"content": PROMPT}}),
+        (500, {"detail": f"LLM call failed: {PROMPT} Bearer {VIRTUAL_KEY}"}),
+    ],
+    "/complete": [
+        (200, {**JOB, "status": "COMPLETED", "error_message": VIRTUAL_KEY}),
+        (500, {"detail": f"{VIRTUAL_KEY[:9]}\x00{VIRTUAL_KEY[9:]}"}),
     ],
     "/jobs/": [
         (500, {"detail": PROVIDER}),
@@ -185,7 +204,8 @@ def watch(base_url: str) -> Team:
     watch_gateway(gateway, timezone.now())
     watch_team(team, timezone.now())
     install_default_rules()
-    Probe.objects.filter(kind=ProbeKind.KEY_CHECK).update(enabled=True)
+    paid = Probe.objects.filter(kind__in=PAID)
+    paid.update(enabled=True, model="chat-fast", daily_credit_cap=1000)
     return team
 
 
@@ -210,6 +230,7 @@ def test_no_secret_comes_out_anywhere(
             pipeline.deep()
         printed += [run("probe"), run("probe", "--json")]
         printed += tried(admin, gateway.url)
+        printed += typed(admin, team)
         settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
         settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", post.port
         printed.append(send_test_mail("root@example.com", timezone.now()))
@@ -321,7 +342,8 @@ def pages(admin: Client, team: Team) -> list[str]:
     addresses = ["overview", "teams", "incidents", "mail", "start", "password"]
     addresses += ["channels", "silences", "credits", "breakers", "status"]
     found = [reverse(name) for name in [*addresses, "healthz", "healthz_prober"]]
-    found.append(reverse("team", args=[team.pk]))
+    found += [reverse(name, args=[team.pk]) for name in ("team", "team_settings")]
+    found += [reverse("team_rule", args=[team.pk, "credits"]), reverse("audit")]
     found += [reverse("probe", args=[probe.pk]) for probe in Probe.objects.all()]
     results = [reverse("outcome", args=[row.pk]) for row in Outcome.objects.all()]
     found += [*results, reverse("outcomes"), f"{reverse('search')}?q=acme"]
@@ -346,6 +368,31 @@ def pages(admin: Client, team: Team) -> list[str]:
         assert answer.status_code == 200, address
         texts.append(f"{address} {answer.content.decode()}")
     return texts
+
+
+def typed(admin: Client, team: Team) -> list[str]:
+    """Type the key everywhere that takes one, rightly and wrongly; import; rotate."""
+    settings_page = reverse("team_settings", args=[team.pk])
+    change = f"/admin/teams/team/{team.pk}/change/"
+    members = {"memberships-TOTAL_FORMS": 0, "memberships-INITIAL_FORMS": 0}
+    sent: list[tuple[str, dict[str, object]]] = [
+        (settings_page, {"part": "key", "key": VIRTUAL_KEY}),
+        (settings_page, {"part": "key", "key": f"{VIRTUAL_KEY} {VIRTUAL_KEY}"}),
+        (settings_page, {"part": "nothing", "key": VIRTUAL_KEY}),
+        (change, {"gateway": "", "key": VIRTUAL_KEY, **members}),
+        (change, {"key": f"{VIRTUAL_KEY}\n", **members}),
+        ("/admin/teams/team/", {"action": VIRTUAL_KEY, "key": VIRTUAL_KEY}),
+        ("/log-in/", {"username": "root", "password": VIRTUAL_KEY}),
+        (reverse("import_teams", args=[team.gateway_id]), {"teams": VIRTUAL_KEY[:5]}),
+    ]
+    texts = [
+        admin.post(address, fields, follow=True).content.decode()
+        for address, fields in sent
+    ]
+    for _ in ANSWERS["/teams"]:
+        address = reverse("import_teams", args=[team.gateway_id])
+        texts.append(admin.get(address).content.decode())
+    return [*texts, run("rotate_keys")]
 
 
 def test_a_password_that_cannot_be_sent_stops_no_delivery(
