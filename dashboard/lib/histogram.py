@@ -72,16 +72,15 @@ def merge(blobs: Iterable[bytes]) -> bytes:
         return b""
     if len(filled) == 1:
         return filled[0]
-    offset, total, lanes = BUCKETS, 0, 0
-    for blob in filled:
-        first, number = _header(blob)
-        total += number
-        offset = min(offset, first)
+    headers = [_header(blob) for blob in filled]
+    offset = min(first for first, _ in headers)
+    lanes = 0
+    for blob, (first, _) in zip(filled, headers, strict=True):
         row = int.from_bytes(memoryview(blob)[_HEADER.size :], "little")
-        lanes += row << (_LANE_BITS * first)
+        lanes += row << (_LANE_BITS * (first - offset))
     # No lane holds more than the total, so a total that fits proves that none carried.
-    header = _HEADER.pack(_VERSION, offset, _fitting(total))
-    lanes >>= _LANE_BITS * offset
+    total = _fitting(sum(number for _, number in headers))
+    header = _HEADER.pack(_VERSION, offset, total)
     length = -(-lanes.bit_length() // _LANE_BITS)
     return header + lanes.to_bytes(length * _LANE_BYTES, "little")
 

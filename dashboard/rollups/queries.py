@@ -24,6 +24,7 @@ from dashboard.probes.models import Probe
 from dashboard.rollups import store
 from dashboard.rollups.numbers import Comparison, Summary, summary
 from dashboard.rollups.retention import is_kept
+from dashboard.rollups.tally import LEVELS
 
 G = TypeVar("G", bound=Hashable)
 
@@ -301,10 +302,15 @@ def _expected(seen: _Seen, start: datetime, end: datetime) -> float:
     """
     start = max(start, seen.begins)
     covered_s = expected = 0.0
+    last_whole = {level: end - timedelta(seconds=level) for level in LEVELS}
     for key, (promised, _) in seen.rows.items():
-        inside_s = buckets.overlap_s(start, end, key.level, key.start)
-        covered_s += inside_s
-        expected += promised * inside_s / key.level
+        if start <= key.start <= last_whole[key.level]:
+            covered_s += key.level
+            expected += promised
+        else:
+            inside_s = buckets.overlap_s(start, end, key.level, key.start)
+            covered_s += inside_s
+            expected += promised * inside_s / key.level
     if seen.period_s is not None:
         holes_s = buckets.seconds(start, end) - covered_s
         expected += holes_s / seen.period_s

@@ -46,7 +46,6 @@ _ARRAYS = ", ".join(f"%s::{type_name}[]" for type_name in _COLUMNS.values())
 _UNNEST = f"SELECT * FROM unnest({_ARRAYS})"  # noqa: S608 (names from above)
 _CLASSES = list(_COUNTS).index("classes")
 _counts_of = attrgetter(*_COUNTS)
-_NO_CLASSES: Counter[str] = Counter()
 
 # Any number will do, as long as it is always the same: "rollups" on a phone's keys.
 _WRITER_LOCK = 7655877
@@ -149,9 +148,10 @@ def _stored(moment: datetime) -> object:
     return connection.ops.adapt_datetimefield_value(moment)
 
 
+@lru_cache(maxsize=10_000)
 def _classes(stored: str) -> Counter[str]:
-    # Most rows have none and share one; a stored tally is merged, never changed.
-    return _NO_CLASSES if stored == "{}" else Counter(json.loads(stored))
+    # Rows with the same text share one; a stored tally is merged, never changed.
+    return Counter(json.loads(stored))
 
 
 @lru_cache(maxsize=20_000)

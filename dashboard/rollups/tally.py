@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
+from operator import attrgetter
 from typing import NamedTuple, Protocol
 
 from dashboard.lib import buckets, histogram
@@ -112,31 +113,41 @@ def tally(samples: Iterable[Sample]) -> Tally:
 def merged(parts: Iterable[Tally]) -> Tally:
     """Put tallies together; the order does not matter and nothing is lost."""
     parts = list(parts)
+    if not parts:
+        return Tally()
     classes: Counter[str] = Counter()
     for part in parts:
-        if part.classes:
-            classes.update(part.classes)
+        for error_class, number in part.classes.items():
+            classes[error_class] += number
     least = [part.ok_min_us for part in parts if part.ok_min_us is not None]
     most = [part.ok_max_us for part in parts if part.ok_max_us is not None]
+    # Column by column in C: a page merges thousands.
+    sums = map(sum, zip(*map(_summed_of, parts), strict=True))
     return Tally(
-        samples=sum(part.samples for part in parts),
-        bad=sum(part.bad for part in parts),
-        excluded=sum(part.excluded for part in parts),
-        first_try_ok=sum(part.first_try_ok for part in parts),
-        attempts=sum(part.attempts for part in parts),
+        **dict(zip(_SUMMED, sums, strict=True)),
         classes=classes,
-        ok_sum_us=sum(part.ok_sum_us for part in parts),
         ok_min_us=min(least, default=None),
         ok_max_us=max(most, default=None),
         ok_histogram=histogram.merge(part.ok_histogram for part in parts),
-        phased=sum(part.phased for part in parts),
-        phased_sum_us=sum(part.phased_sum_us for part in parts),
-        connect_sum_us=sum(part.connect_sum_us for part in parts),
-        tls_sum_us=sum(part.tls_sum_us for part in parts),
-        first_byte_sum_us=sum(part.first_byte_sum_us for part in parts),
-        bad_sum_us=sum(part.bad_sum_us for part in parts),
         bad_histogram=histogram.merge(part.bad_histogram for part in parts),
     )
+
+
+_SUMMED = (
+    "samples",
+    "bad",
+    "excluded",
+    "first_try_ok",
+    "attempts",
+    "ok_sum_us",
+    "phased",
+    "phased_sum_us",
+    "connect_sum_us",
+    "tls_sum_us",
+    "first_byte_sum_us",
+    "bad_sum_us",
+)
+_summed_of = attrgetter(*_SUMMED)
 
 
 def by_bucket(samples: Iterable[Sample]) -> dict[Key, Tally]:
