@@ -27,7 +27,11 @@ class Prober:
 
 
 def prober(now: datetime) -> Prober:
-    age_s = last_tick(now)
+    return prober_of(last_tick(now))
+
+
+def prober_of(age_s: float | None) -> Prober:
+    """Return what it means that the last tick was so long ago; None: there was none."""
     if age_s is None:
         return Prober(None, ProberState.NEVER)
     silent = age_s > SILENT_AFTER.total_seconds()

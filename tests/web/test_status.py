@@ -97,5 +97,5 @@ def test_its_version_is_that_of_the_project(
 def test_it_asks_few_queries(
     admin_page: Client, django_assert_max_num_queries: DjangoAssertNumQueries
 ) -> None:
-    with django_assert_max_num_queries(13):
+    with django_assert_max_num_queries(12):
         page(admin_page)

@@ -14,4 +14,6 @@ from dashboard.web.pages import status as page
 @access.site_admin_only
 def status(request: HttpRequest) -> HttpResponse:
     shown = page.status(timezone.now())
-    return render(request, template_of(request, "status"), {"page": shown})
+    # The banner asks no second time.
+    context = {"page": shown, "prober": shown.prober}
+    return render(request, template_of(request, "status"), context)
