@@ -224,3 +224,15 @@ def test_it_asks_a_constant_number_of_queries(
 
     with django_assert_num_queries(8):
         page(admin_page)
+
+
+def test_a_teams_page_asks_few_queries(
+    admin_page: Client, django_assert_max_num_queries: DjangoAssertNumQueries
+) -> None:
+    team = burning("Fast", 10.0, left=200.0, gateway=make_gateway())
+    make_probe(team)
+    Recipient.objects.create(email="ops@example.com")
+
+    # A site administrator's banner about the mails is the thirteenth.
+    with django_assert_max_num_queries(13):
+        page(admin_page, "team", team.pk)

@@ -1,6 +1,6 @@
 """How a team's credits are shown: left of allocated, how old, how long they last."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -11,7 +11,7 @@ from django.utils.safestring import SafeString
 
 from dashboard.lib import buckets
 from dashboard.lib.buckets import HOUR_S
-from dashboard.probes.models import ProbeKind
+from dashboard.probes.models import Probe, ProbeKind
 from dashboard.teams.credit_hours import Hour, hours_of
 from dashboard.teams.credit_hours import pace as pace_of
 from dashboard.teams.credit_hours import refills as refills_of
@@ -249,6 +249,14 @@ def patience(user: access.Visitor) -> dict[int, int]:
         .annotate(period_s=Min("period_s"))
     )
     return {team_id: max(3 * period_s, _LEAST_PATIENCE_S) for team_id, period_s in rows}
+
+
+def patience_of(probes: Iterable[Probe]) -> int | None:
+    """Return the same of one team from its probes; None where none of them reads it."""
+    periods_s = [
+        each.period_s for each in probes if each.enabled and each.kind in _READ_BY
+    ]
+    return max(3 * min(periods_s), _LEAST_PATIENCE_S) if periods_s else None
 
 
 _LEAST_PATIENCE_S = 180

@@ -13,9 +13,10 @@ from dashboard.lib import buckets
 from dashboard.lib.buckets import HOUR_S
 from dashboard.rollups.recent import recent
 from dashboard.teams.credit_hours import Hour, hours_of, refills
+from dashboard.teams.credit_hours import pace as pace_of
 from dashboard.teams.keys import hint
 from dashboard.teams.models import Team, TeamStatus
-from dashboard.teams.queries import burn, latest_readings
+from dashboard.teams.queries import latest_readings
 from dashboard.web import access, words
 from dashboard.web.burn_charts import burn_down
 from dashboard.web.charts import ChartTable
@@ -25,14 +26,14 @@ from dashboard.web.pages.credits import (
     is_stale,
     next_refill,
     pace,
-    patience,
+    patience_of,
     runs_out,
     runway,
 )
 from dashboard.web.pages.incidents import IncidentRow, incident_row
 from dashboard.web.pages.parts import Badge, Link
 from dashboard.web.pages.probe_rows import ProbeRow, off_links, probe_rows
-from dashboard.web.prober import prober
+from dashboard.web.prober import Prober, prober
 from dashboard.web.states import Tone
 
 _MOST_INCIDENTS = 10
@@ -91,6 +92,7 @@ class TeamPage:
     rows: list[ProbeRow]
     off: list[Link]
     incidents: list[IncidentRow]
+    prober: Prober
 
 
 def teams(user: access.Visitor, now: datetime) -> Teams:
@@ -121,11 +123,12 @@ def status_badge(team: Team) -> Badge:
 
 
 def team(user: access.Visitor, shown: Team, now: datetime) -> TeamPage:
-    spent = burn(shown, now)
     probes = list(access.probes(user).filter(team=shown))
     seen = recent(probes, now)
     reading = latest_readings([shown.pk]).get(shown.pk)
     hours = _hours(shown, now)
+    spent = pace_of(hours, now)
+    at_work = prober(now)
     return TeamPage(
         title=str(shown),
         team_id=shown.team_id,
@@ -140,7 +143,7 @@ def team(user: access.Visitor, shown: Team, now: datetime) -> TeamPage:
         status=status_badge(shown),
         status_at=words.time(shown.status_at, now, "not yet"),
         credits=credits_of(reading, now),
-        is_stale=is_stale(reading, patience(user).get(shown.pk), now),
+        is_stale=is_stale(reading, patience_of(probes), now),
         runway=runway(spent),
         runs_out=runs_out(spent, now),
         pace=pace(spent),
@@ -158,9 +161,10 @@ def team(user: access.Visitor, shown: Team, now: datetime) -> TeamPage:
             f"{ChannelKind(each.channel).label}: {each.recipient}"
             for each in readers_for(shown.gateway_id, shown.pk)
         ],
-        rows=probe_rows(probes, prober(now), seen, now),
+        rows=probe_rows(probes, at_work, seen, now),
         off=off_links(probes),
         incidents=[incident_row(each, now) for each in _incidents(user, shown)],
+        prober=at_work,
     )
 
 

@@ -25,7 +25,8 @@ def team(request: HttpRequest, pk: int) -> HttpResponse:
     if kind := exports.wanted(request):
         told = exports.sheets([shown.chart])
         return exports.answer(kind, f"gatewatch credits {found}", told, now)
-    return render(request, template_of(request, "team"), {"page": shown})
+    context = {"page": shown, "prober": shown.prober}
+    return render(request, template_of(request, "team"), context)
 
 
 @require_safe
