@@ -83,6 +83,7 @@ MIDDLEWARE = [
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
+    "dashboard.web.middleware.no_nul",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "dashboard.web.sessions.sessions_end",
     "django.contrib.auth.middleware.LoginRequiredMiddleware",

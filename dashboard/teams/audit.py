@@ -7,6 +7,8 @@ from dashboard.teams.models import AuditAction, AuditEntry, Team
 KEPT = timedelta(days=366)
 # A page that renews itself must not write a line for each time it is refused.
 _SAME_AGAIN = timedelta(hours=1)
+# What one visitor may add to the log by being refused, in that time.
+MOST_REFUSALS = 50
 _BATCH = 1000
 
 
@@ -32,17 +34,25 @@ def note(
     )
 
 
-def note_once(
-    action: AuditAction, subject: str, *, now: datetime, actor: str, address: str | None
+def note_refusal(
+    action: AuditAction,
+    subject: str,
+    *,
+    now: datetime,
+    address: str | None,
+    actor: str = "",
+    every: bool = False,
 ) -> None:
-    """Write the line unless the same one was written within the last hour."""
-    same = AuditEntry.objects.filter(
-        at__gt=now - _SAME_AGAIN,
-        action=action,
-        actor=actor[:150],
-        subject=_one_line(subject, 200),
+    """Write that somebody was refused: with `every` each time, else once an hour.
+
+    Never more than MOST_REFUSALS an hour of one visitor: whoever tries all numbers, or a
+    list of passwords, fills no disk.
+    """
+    lately = AuditEntry.objects.filter(
+        at__gt=now - _SAME_AGAIN, action=action, actor=actor[:150], address=address
     )
-    if not same.exists():
+    same = lately.filter(subject=_one_line(subject, 200))
+    if (every or not same.exists()) and lately.count() < MOST_REFUSALS:
         note(action, subject, now=now, actor=actor, address=address)
 
 

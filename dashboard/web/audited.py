@@ -67,11 +67,11 @@ def _logged_out(request: HttpRequest | None, user: object, **_: object) -> None:
 def _refused(
     credentials: dict[str, object], request: HttpRequest | None = None, **_: object
 ) -> None:
-    _note(AuditAction.LOG_IN_FAILED, _known(credentials.get("username")), request)
+    _note_refused(AuditAction.LOG_IN_FAILED, credentials.get("username"), request)
 
 
 def _locked_out(request: HttpRequest | None, username: str, **_: object) -> None:
-    _note(AuditAction.LOCKED_OUT, _known(username), request)
+    _note_refused(AuditAction.LOCKED_OUT, username, request)
 
 
 def _known(name: object) -> str:
@@ -83,11 +83,23 @@ def _known(name: object) -> str:
     return str(name) if users.exists() else "an unknown name"
 
 
+def _note_refused(
+    action: AuditAction, name: object, request: HttpRequest | None
+) -> None:
+    audit.note_refusal(
+        action,
+        _known(name),
+        now=timezone.now(),
+        address=address_of(request) if request else None,
+        every=True,
+    )
+
+
 def _note(action: AuditAction, name: str, request: HttpRequest | None) -> None:
     audit.note(
         action,
         name,
         now=timezone.now(),
-        actor=name if action in {AuditAction.LOG_IN, AuditAction.LOG_OUT} else "",
+        actor=name,
         address=address_of(request) if request else None,
     )

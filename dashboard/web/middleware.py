@@ -1,11 +1,12 @@
 """What goes around every page: who asks from where, headers, the time zone."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from ipaddress import ip_address
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponseBase
+from django.core.exceptions import SuspiciousOperation
+from django.http import HttpRequest, HttpResponseBase, QueryDict
 from django.utils import timezone
 from django.utils.cache import patch_cache_control, patch_vary_headers
 
@@ -79,6 +80,26 @@ def real_address(
     return middleware
 
 
+def no_nul(
+    get_response: Callable[[HttpRequest], HttpResponseBase],
+) -> Callable[[HttpRequest], HttpResponseBase]:
+    """Refuse a request that holds a NUL: nobody types it, and PostgreSQL takes none."""
+
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        told = [request.path, *_values(request.GET), *_values(request.POST)]
+        if any("\0" in text for text in told):
+            raise SuspiciousOperation("a NUL in the request")
+        return get_response(request)
+
+    return middleware
+
+
+def _values(fields: QueryDict) -> Iterator[str]:
+    for name, texts in fields.lists():
+        yield name
+        yield from texts
+
+
 class DenialsNoted:
     """Note in the audit log who asked for what is not his."""
 
@@ -90,7 +111,7 @@ class DenialsNoted:
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> None:
         if isinstance(exception, Denied):
-            audit.note_once(
+            audit.note_refusal(
                 AuditAction.DENIED,
                 str(exception),
                 now=timezone.now(),

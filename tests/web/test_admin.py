@@ -238,3 +238,18 @@ def test_a_typed_key_is_not_lost_without_a_word(admin_page: Client, wrong: str) 
     assert response.status_code == 200
     assert "Type the key again" in response.content.decode()
     assert CANARY not in response.content.decode()
+
+
+def test_a_team_and_its_key_stay_at_their_gateway(admin_page: Client) -> None:
+    """C-06."""
+    team, elsewhere = make_team(), make_gateway(base_url="https://elsewhere.example")
+    set_key(team, CANARY, NOW)
+
+    admin_page.post(
+        f"/admin/teams/team/{team.pk}/change/",
+        team_form(team, gateway=elsewhere.pk, name="Moved"),
+    )
+
+    moved = Team.objects.get(pk=team.pk)
+    assert moved.name == "Moved"
+    assert moved.gateway == team.gateway

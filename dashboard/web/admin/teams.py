@@ -6,7 +6,7 @@ from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import ValidationError
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, Model, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils import timezone
@@ -227,6 +227,13 @@ class TeamAdmin(AuditedAdmin):
             # Shown again though it is right: what is wrong stands with the members.
             form.key_is_lost()
         return super().render_change_form(request, context, *args, **kwargs)
+
+    def get_readonly_fields(
+        self, request: HttpRequest, obj: Model | None = None
+    ) -> list[str]:
+        """Keep a team at its gateway: its key was given for that address."""
+        fixed = [str(name) for name in self.readonly_fields]
+        return ["gateway", *fixed] if obj else fixed
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return team_lists.TeamList
