@@ -16,6 +16,7 @@ from apiclient.chunks import Chunk
 from apiclient.completions import can_be_sent_later, operation_of
 from apiclient.core import Core, Run, value_of
 from apiclient.defaults import core_for
+from apiclient.faults import FAULTS
 from apiclient.jobs import AsyncJobBlock
 from apiclient.journal import logger
 from apiclient.metrics import Metrics
@@ -36,7 +37,7 @@ from apiclient.report import CallReport, Streamed
 from apiclient.steps import Ask, Look, Refresh, Reply, Send, Sent, Settle, Wait
 from apiclient.streams import AsyncChatStream, Listener
 from apiclient.team_payloads import Credits, Team
-from apiclient.transport import FAULTS, AsyncWireTransport
+from apiclient.transport import AsyncWireTransport
 from apiclient.wire import Prepared
 
 T = TypeVar("T")

@@ -15,6 +15,7 @@ from apiclient.chunks import Chunk
 from apiclient.completions import can_be_sent_later, operation_of
 from apiclient.core import Core, Run, value_of
 from apiclient.defaults import core_for
+from apiclient.faults import FAULTS
 from apiclient.jobs import JobBlock
 from apiclient.journal import logger
 from apiclient.metrics import Metrics
@@ -35,7 +36,7 @@ from apiclient.report import CallReport, Streamed
 from apiclient.steps import Ask, Look, Refresh, Reply, Send, Sent, Settle, Wait
 from apiclient.streams import ChatStream, Listener
 from apiclient.team_payloads import Credits, Team
-from apiclient.transport import FAULTS, WireTransport
+from apiclient.transport import WireTransport
 from apiclient.wire import Prepared
 
 T = TypeVar("T")

@@ -19,6 +19,7 @@ from apiclient.classify import Answer
 from apiclient.completions import MemoryCompletions
 from apiclient.errors import EXCEPTIONS, APIError, error_for
 from apiclient.events import AttemptEvent, Hooks, RetryEvent
+from apiclient.faults import fault_of
 from apiclient.flow import course
 from apiclient.gate import Aftermath, Gate
 from apiclient.intake import MAX_BODY_BYTES, Intake
@@ -42,7 +43,6 @@ from apiclient.steps import (
     Wait,
 )
 from apiclient.stores import MemoryBreakerStore, shared_metrics
-from apiclient.transport import fault_of
 from apiclient.wire import Prepared, Wire
 
 T = TypeVar("T")

@@ -10,11 +10,11 @@ from apiclient.chunks import Chunk
 from apiclient.classify import Answer, Verdict
 from apiclient.core import Core
 from apiclient.errors import APIError
+from apiclient.faults import fault_of
 from apiclient.reception import EVENT_STREAM, Reception, StreamLimits
 from apiclient.report import CallReport, Streamed
 from apiclient.steps import Sent
 from apiclient.taxonomy import ErrorClass
-from apiclient.transport import fault_of
 from apiclient.wire import Prepared
 
 Report = CallReport[Streamed]

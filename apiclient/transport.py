@@ -1,4 +1,4 @@
-"""httpx transports over httpcore's public API, and what their failures mean.
+"""httpx transports over httpcore's public API.
 
 No redirects, cookies, proxies or environment: those live in httpx's clients, which are
 not used. One client's pool is never shared with another's, because surplus bytes of one
@@ -14,10 +14,8 @@ from collections.abc import (
     Callable,
     Iterable,
     Iterator,
-    Mapping,
 )
 from functools import partial
-from types import MappingProxyType
 from typing import TypedDict
 
 import httpcore
@@ -25,98 +23,17 @@ import httpx
 
 from apiclient.addresses import AddressCheck, Resolver
 from apiclient.async_network import AsyncSocketBackend
-from apiclient.bodies import BodyTooLargeError, UnreadableBodyError
-from apiclient.classify import Verdict
 from apiclient.exchange import Budget, Exchange
-from apiclient.network import AddressRefusedError, SocketBackend, TLSFailedError
-from apiclient.taxonomy import ErrorClass
+from apiclient.faults import CAUGHT, translated
+from apiclient.network import SocketBackend
 
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 WRITE_TIMEOUT_S = 10.0
 POOL_TIMEOUT_S = 2.0
+_EARLY = "the answer was there before its question"
 _RESOLVER = Resolver()
 if hasattr(os, "register_at_fork"):  # not on Windows
     os.register_at_fork(after_in_child=_RESOLVER.free_all)
-
-
-class TLSFailureError(httpx.ConnectError):
-    """TLS could not be set up."""
-
-
-class RefusedAddressError(httpx.ConnectError):
-    """The address policy forbids the connection."""
-
-
-_TRANSLATED: Mapping[type[Exception], type[httpx.TransportError]] = MappingProxyType(
-    {
-        TLSFailedError: TLSFailureError,
-        AddressRefusedError: RefusedAddressError,
-        httpcore.PoolTimeout: httpx.PoolTimeout,
-        httpcore.ConnectTimeout: httpx.ConnectTimeout,
-        httpcore.ReadTimeout: httpx.ReadTimeout,
-        httpcore.WriteTimeout: httpx.WriteTimeout,
-        httpcore.ConnectError: httpx.ConnectError,
-        httpcore.ReadError: httpx.ReadError,
-        httpcore.WriteError: httpx.WriteError,
-        httpcore.RemoteProtocolError: httpx.RemoteProtocolError,
-        httpcore.LocalProtocolError: httpx.LocalProtocolError,
-        httpcore.UnsupportedProtocol: httpx.UnsupportedProtocol,
-        httpcore.ProxyError: httpx.ProxyError,
-    }
-)
-_CAUGHT = tuple(_TRANSLATED)
-
-# What may come out of a transport; the first match wins, so subclasses come first.
-_MEANINGS: tuple[tuple[type[Exception], ErrorClass], ...] = (
-    (RefusedAddressError, ErrorClass.CONFIG),
-    (TLSFailureError, ErrorClass.TLS_FAILED),
-    (httpx.PoolTimeout, ErrorClass.POOL_EXHAUSTED),
-    (httpx.ConnectTimeout, ErrorClass.CONNECT_TIMEOUT),
-    (httpx.TimeoutException, ErrorClass.TIMEOUT),
-    (httpx.ConnectError, ErrorClass.CONNECT_FAILED),
-    (httpx.ProxyError, ErrorClass.CONNECT_FAILED),
-    (httpx.NetworkError, ErrorClass.CONNECTION_LOST),
-    (httpx.RemoteProtocolError, ErrorClass.PROTOCOL),
-    (httpx.DecodingError, ErrorClass.DECODE),
-    (httpx.TooManyRedirects, ErrorClass.REDIRECT),
-    (BodyTooLargeError, ErrorClass.TOO_LARGE),
-    (UnreadableBodyError, ErrorClass.DECODE),
-    (httpx.TransportError, ErrorClass.CONFIG),  # local protocol, unsupported scheme
-    (httpx.InvalidURL, ErrorClass.CONFIG),
-    (UnicodeError, ErrorClass.CONFIG),
-    (httpx.HTTPError, ErrorClass.PROTOCOL),
-    (httpx.StreamError, ErrorClass.PROTOCOL),
-)
-FAULTS = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, BodyTooLargeError,
-          UnreadableBodyError, UnicodeError)  # fmt: skip
-_EARLY = "the answer was there before its question"
-_CUT_SHORT = ("peer closed connection", "Server disconnected")
-_TLS_WORDS = ("SSL", "TLS", "CERTIFICATE")
-
-
-def fault_of(error: Exception) -> Verdict:
-    """Return what an exception out of a transport means.
-
-    The texts of our own faults are not kept: a header that cannot be sent is quoted in
-    them, and that is where the key would be.
-    """
-    kind = next((kind for type_, kind in _MEANINGS if isinstance(error, type_)), None)
-    if kind is None:
-        raise error
-    text = str(error)
-    if kind is ErrorClass.PROTOCOL and text.startswith(_CUT_SHORT):
-        kind = ErrorClass.CONNECTION_LOST
-    elif kind is ErrorClass.CONNECT_FAILED and any(word in text for word in _TLS_WORDS):
-        kind = _foreign_tls(error)
-    elif kind is ErrorClass.CONFIG and not isinstance(error, RefusedAddressError):
-        text = f"the request cannot be sent: {type(error).__name__}"
-    return Verdict(kind, detail=text or type(error).__name__)
-
-
-def _foreign_tls(error: Exception) -> ErrorClass:
-    """Tell TLS from other connect errors for transports that only say it in words."""
-    ours = str(error).startswith("TLS handshake: ")
-    return ErrorClass.CONNECT_FAILED if ours else ErrorClass.TLS_FAILED
 
 
 def timeouts(
@@ -184,10 +101,10 @@ class WireTransport(httpx.BaseTransport):
                 if _came_early(request):
                     response.close()
                     raise httpcore.RemoteProtocolError(_EARLY)
-            except _CAUGHT as error:
+            except CAUGHT as error:
                 if _was_stale(request, error):
                     continue
-                raise _translated(error) from error
+                raise translated(error) from error
             assert isinstance(response.stream, Iterable)
             return httpx.Response(
                 response.status, headers=response.headers, stream=_Body(response.stream)
@@ -244,10 +161,10 @@ class AsyncWireTransport(httpx.AsyncBaseTransport):
                 if _came_early(request):
                     await response.aclose()
                     raise httpcore.RemoteProtocolError(_EARLY)
-            except _CAUGHT as error:
+            except CAUGHT as error:
                 if _was_stale(request, error):
                     continue
-                raise _translated(error) from error
+                raise translated(error) from error
             assert isinstance(response.stream, AsyncIterable)
             return httpx.Response(
                 response.status,
@@ -303,10 +220,6 @@ def _raw(request: httpx.Request) -> httpcore.Request:
     )
 
 
-def _translated(error: Exception) -> httpx.TransportError:
-    return _TRANSLATED[type(error)](str(error))
-
-
 def _exchange_of(request: httpx.Request) -> Exchange | None:
     budget = request.extensions.get("timeout", {}).get("read")
     return budget.exchange if isinstance(budget, Budget) else None
@@ -346,8 +259,8 @@ class _Body(httpx.SyncByteStream):
     def __iter__(self) -> Iterator[bytes]:
         try:
             yield from self._stream
-        except _CAUGHT as error:
-            raise _translated(error) from error
+        except CAUGHT as error:
+            raise translated(error) from error
 
     def close(self) -> None:
         close = getattr(self._stream, "close", None)
@@ -363,8 +276,8 @@ class _AsyncBody(httpx.AsyncByteStream):
         try:
             async for chunk in self._stream:
                 yield chunk
-        except _CAUGHT as error:
-            raise _translated(error) from error
+        except CAUGHT as error:
+            raise translated(error) from error
 
     async def aclose(self) -> None:
         close = getattr(self._stream, "aclose", None)

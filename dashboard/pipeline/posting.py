@@ -14,9 +14,10 @@ import httpx
 
 from apiclient import address_check
 from apiclient.exchange import Exchange
+from apiclient.faults import FAULTS, fault_of
 from apiclient.options import default_ssl_context
 from apiclient.taxonomy import TABLE, ErrorClass
-from apiclient.transport import FAULTS, WireTransport, fault_of, timeouts
+from apiclient.transport import WireTransport, timeouts
 from dashboard.alerts.channels import Answer, Parcel
 from dashboard.alerts.models import ChannelKind
 from dashboard.pipeline import apprise_posting
