@@ -5,6 +5,7 @@ from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Coalesce
+from django.urls import reverse
 
 from dashboard.probes.models import Probe
 from dashboard.teams.models import Gateway, Team, printable
@@ -112,6 +113,10 @@ class Rule(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    def get_absolute_url(self) -> str:
+        """Return the page that tries it on the past: "View on site" in the admin."""
+        return reverse("rule_past", args=[self.pk])
 
     def clean(self) -> None:
         """Refuse limits that are no rates, and a rule that could never fire."""

@@ -12,7 +12,7 @@ from django.core.validators import validate_email
 from django.db.models import QuerySet
 from django.http import QueryDict
 
-from dashboard.alerts.models import RuleKind
+from dashboard.alerts.models import Rule, RuleKind
 from dashboard.probes.addresses import why_refused
 from dashboard.probes.kinds import KINDS, runs_a_day
 from dashboard.probes.models import Probe, ProbeKind
@@ -262,6 +262,24 @@ class SilenceForm(forms.Form):
         if cleaned.get("maintenance") and cleaned.get("kind"):
             self.add_error("kind", "A maintenance is of all kinds of alarms.")
         return cleaned
+
+
+class RuleTrialForm(forms.ModelForm):  # type: ignore[type-arg]  # not at run time
+    """Limits to try on the past; the rule is never saved."""
+
+    days = forms.TypedChoiceField(
+        coerce=int,
+        choices=[(1, "1 day"), (7, "7 days"), (30, "30 days")],
+        initial=1,
+        label="Over",
+    )
+
+    class Meta:
+        model = Rule
+        fields = [
+            *("warn_at", "critical_at", "floor", "objective", "window_s"),
+            *("min_samples", "min_bad", "of_last", "for_s", "clear_after", "keep_s"),
+        ]
 
 
 class AuditForm(forms.Form):

@@ -19,6 +19,7 @@ from dashboard.alerts.models import (
     Delivery,
     Incident,
     Notification,
+    Rule,
     RuleKind,
     Severity,
     Silence,
@@ -59,6 +60,7 @@ PLACES = {
     "note": ("post", "operators"),
     "silences": ("form", "all"),
     "breakers": ("get", "all"),
+    "rule_past": ("get", "admin"),
     "credits": ("get", "all"),
     "force": ("post", "operators"),
     "end_silence": ("post", "operators"),
@@ -121,6 +123,7 @@ _OF_OBJECTS = {
     **{name: name for name in _OWN_OBJECTS},
     "team_settings": "team",
     "import_teams": "gateway",
+    "rule_past": "rule",
     **dict.fromkeys(["acknowledge", "note", "export_incident"], "incident"),
     **dict.fromkeys(["test_channel", "switch_channel", "delete_channel"], "channel"),
 }
@@ -206,6 +209,7 @@ def site(admin: User) -> Site:
             "incident": incident.pk,
             "outcome": make_outcome(probe).pk,
             "retry": mail.pk,
+            "rule": Rule.objects.create(name="Errors", kind=RuleKind.NO_DATA).pk,
         },
     )
 
