@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from django.db.models import QuerySet
+
 from dashboard.alerts.models import Incident, RuleKind, Severity
 from dashboard.probes.models import Outcome, Probe
 from dashboard.rollups.queries import series
@@ -34,7 +36,9 @@ def begun(incident: Incident) -> datetime:
     return min(since, incident.opened_at)
 
 
-def chart(incident: Incident, now: datetime) -> ChartTable | None:
+def chart(
+    incident: Incident, visible: QuerySet[Probe], now: datetime
+) -> ChartTable | None:
     """Return the incident's time and some around it, with its own time shaded.
 
     None where a chart would show nothing of it: a certificate, a team's state.
@@ -51,15 +55,21 @@ def chart(incident: Incident, now: datetime) -> ChartTable | None:
     if incident.kind in {RuleKind.CERTIFICATE, RuleKind.TEAM_STATE}:
         return None
     start, end = _around(incident, now)
-    pieces = series(_probe_ids(incident), start, end, _PIECES, now)
+    pieces = series(_probe_ids(incident, visible), start, end, _PIECES, now)
     draw = charts.latency if incident.kind == RuleKind.LATENCY else charts.errors
     return draw(pieces, name="evidence", setting=Setting(marks=[mark]))
 
 
-def samples(incident: Incident, now: datetime) -> list[Outcome]:
-    """Return the latest results that failed while it lasted; one query."""
+def samples(
+    incident: Incident, visible: QuerySet[Probe], now: datetime
+) -> list[Outcome]:
+    """Return the latest results that failed while it lasted; two queries.
+
+    A gateway's incident is seen by members of all its teams: each sees the results of
+    the probes that are `visible` to him.
+    """
     found = Outcome.objects.filter(
-        probe__in=_probe_ids(incident),
+        probe__in=_probe_ids(incident, visible),
         started_at__gte=begun(incident),
         started_at__lte=incident.resolved_at or now,
     ).exclude(error_class="")
@@ -67,10 +77,10 @@ def samples(incident: Incident, now: datetime) -> list[Outcome]:
     return list(found.order_by("-started_at")[:MOST_SAMPLES])
 
 
-def _probe_ids(incident: Incident) -> Sequence[int]:
+def _probe_ids(incident: Incident, visible: QuerySet[Probe]) -> Sequence[int]:
     if incident.probe_id is not None:
         return [incident.probe_id]
-    probes = Probe.objects.filter(gateway=incident.gateway_id)
+    probes = visible.filter(gateway=incident.gateway_id)
     if incident.team_id is not None:
         probes = probes.filter(team=incident.team_id)
     return list(probes.values_list("pk", flat=True))

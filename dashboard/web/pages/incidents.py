@@ -18,6 +18,7 @@ from dashboard.alerts.models import (
     Severity,
 )
 from dashboard.alerts.stories import LIMIT_UNITS
+from dashboard.probes.models import Probe
 from dashboard.probes.taxonomy import meaning
 from dashboard.web import words
 from dashboard.web.charts import ChartTable
@@ -175,17 +176,30 @@ class IncidentPage:
     export_url: str
 
 
+@dataclass(frozen=True, slots=True)
+class Visible:
+    """What the visitor of an incident may see beside it."""
+
+    incidents: QuerySet[Incident]
+    probes: QuerySet[Probe]
+
+
 def incident(
     shown: Incident,
     notifications: Sequence[Notification],
+    visible: Visible,
     now: datetime,
     *,
     may_operate: bool,
 ) -> IncidentPage:
+    """Return the page, without other teams' incidents and results.
+
+    A gateway's incident is seen by the members of all its teams.
+    """
     notifications = readable(notifications, may_operate=may_operate)
     ended = shown.resolved_at
     lasted = ((ended or now) - shown.opened_at).total_seconds()
-    greater = shown.inhibited_by
+    greater = visible.incidents.filter(pk=shown.inhibited_by_id or 0).first()
     return IncidentPage(
         title=shown.summary,
         badge=incident_badge(shown),
@@ -201,14 +215,19 @@ def incident(
         advice=meaning(shown.error_class).advice if shown.error_class else "",
         classes=class_counts(shown.evidence.get("classes", {})),
         details=shown.evidence.get("details", []),
-        chart=evidence.chart(shown, now),
-        failed=[outcome_row(each, now) for each in evidence.samples(shown, now)],
+        chart=evidence.chart(shown, visible.probes, now),
+        failed=[
+            outcome_row(each, now)
+            for each in evidence.samples(shown, visible.probes, now)
+        ],
         inhibitor=Link(greater.summary, reverse("incident", args=[greater.pk]))
         if greater
         else None,
         speaks_for=[
             Link(lesser.summary, reverse("incident", args=[lesser.pk]))
-            for lesser in shown.inhibits.order_by("opened_at", "pk")[:_MOST_LESSER]
+            for lesser in visible.incidents.filter(inhibited_by=shown).order_by(
+                "opened_at", "pk"
+            )[:_MOST_LESSER]
         ],
         silenced=words.time(shown.silence.ends_at, now) if shown.silence else None,
         silence_url=_silence_url(shown) if may_operate and shown.is_open else "",

@@ -35,6 +35,7 @@ def incident(request: HttpRequest, pk: int) -> HttpResponse:
     shown = page.incident(
         found,
         list(found.notifications.order_by("created_at", "recipient")),
+        page.Visible(access.incidents(request.user), access.probes(request.user)),
         timezone.now(),
         may_operate=access.may_operate(request.user, found.team),
     )
@@ -52,7 +53,7 @@ def export(request: HttpRequest, pk: int) -> HttpResponse:
             list(found.notifications.order_by("created_at", "recipient")),
             may_operate=access.may_operate(request.user, found.team),
         ),
-        evidence.samples(found, now),
+        evidence.samples(found, access.probes(request.user), now),
         now,
     )
     name = f"incident-{pk}-{found.opened_at:%Y%m%d}.md"

@@ -1,0 +1,126 @@
+"""C-07: nothing of a team comes out on any page or file of a neighbour at its gateway."""
+
+from datetime import timedelta
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+from django.urls import NoReverseMatch, reverse
+
+from dashboard.alerts.models import Incident, Recipient, RuleKind, Severity, Silence
+from dashboard.probes.models import Breaker, Heartbeat, Outcome, Probe
+from dashboard.probes.queries import breaker_keys
+from dashboard.probes.services import watch_gateway, watch_team
+from dashboard.rollups.services import fold
+from dashboard.teams import audit
+from dashboard.teams.credit_hours import fold as fold_credits
+from dashboard.teams.models import AuditAction, Membership, Team
+from tests.factories import NOW, make_gateway, make_outcome, make_reading, make_team
+from tests.web.people import person
+from tests.web.test_access import PLACES
+
+pytestmark = pytest.mark.django_db
+MARK = "zebra"
+
+
+@pytest.fixture
+def alice() -> Client:
+    """Return a manager of one team; the other team at the gateway is marked all over."""
+    Heartbeat.objects.create(name="tick-0", beat_at=NOW)
+    gateway = make_gateway()
+    watch_gateway(gateway, NOW)
+    own = make_team(gateway, team_id="own")
+    marked = {"team_id": f"{MARK}-id", "name": f"{MARK} team"}
+    other = make_team(gateway, organization_id=f"{MARK}-org", **marked)
+    for team in (own, other):
+        watch_team(team, NOW)
+        fill(team)
+    great = incident(other, "Gateway down", RuleKind.GATEWAY_DOWN, team=None)
+    lesser = incident(other, f"{MARK} suspended", RuleKind.TEAM_STATE)
+    Incident.objects.filter(pk=lesser.pk).update(inhibited_by=great)
+    incident(own, "Own is suspended", RuleKind.TEAM_STATE)
+    Silence.objects.create(
+        team=other, starts_at=NOW, ends_at=NOW + timedelta(hours=1), reason=MARK
+    )
+    Recipient.objects.create(email=f"{MARK}@example.com", gateway=gateway, team=other)
+    user = User.objects.create_user(MARK, f"{MARK}-user@example.com")
+    Membership.objects.create(user=user, team=other)
+    audit.note(AuditAction.TEAM, MARK, now=NOW, actor=MARK, team=other)
+    return person("alice", own).client
+
+
+def fill(team: Team) -> None:
+    mark = MARK if team.name else "own"
+    probes = Probe.objects.filter(team=team)
+    for probe in probes.filter(enabled=True):
+        fold(
+            [
+                make_outcome(
+                    probe, -60 * n, error_class="server_error", detail=f"{mark} detail"
+                )
+                for n in range(1, 8)
+            ]
+        )
+        Breaker.objects.create(
+            gateway=team.gateway,
+            key=next(iter(breaker_keys(probe).values())),
+            failures=5,
+            open_until=NOW.timestamp() + 60,
+            opened_at=NOW.timestamp() - 60,
+        )
+    probes.update(last_at=NOW, last_error="server_error", failing_since=NOW)
+    for hour in range(4):
+        make_reading(team, -3600 * hour, remaining=5)
+    fold_credits(NOW)
+
+
+def incident(of: Team, summary: str, kind: RuleKind, **fields: object) -> Incident:
+    told: dict[str, object] = {
+        "team": of,
+        "gateway": of.gateway,
+        "severity": Severity.CRITICAL,
+        "opened_at": NOW - timedelta(minutes=10),
+        "evaluated_at": NOW,
+    }
+    return Incident.objects.create(
+        kind=kind, summary=summary, identity=f"{kind}:{summary}", **{**told, **fields}
+    )
+
+
+def addresses() -> list[str]:
+    objects = {
+        "team": Team.objects.all(),
+        "team_settings": Team.objects.all(),
+        "probe": Probe.objects.all(),
+        "outcome": Outcome.objects.all(),
+        "incident": Incident.objects.all(),
+        "export_incident": Incident.objects.all(),
+    }
+    found = [reverse(name, args=[row.pk]) for name in objects for row in objects[name]]
+    for name in PLACES:
+        try:
+            found.append(reverse(name))
+        except NoReverseMatch:
+            continue
+    return [*found, f"{reverse('search')}?q={MARK}", f"{reverse('outcomes')}?q={MARK}"]
+
+
+def test_a_neighbours_names_and_results_are_nowhere(alice: Client) -> None:
+    shown = 0
+    for address in addresses():
+        mark = "&" if "?" in address else "?"
+        for end in ("", f"{mark}format=csv", f"{mark}format=json"):
+            answer = alice.get(address + end)
+            if answer.status_code != 200:
+                continue
+            shown += 1
+            # What was asked for is repeated: in the field, the title, the addresses.
+            text = answer.content.decode().replace(f"q={MARK}", "").lower()
+            for asked in (f"search: {MARK}", f'"{MARK}"', f"“{MARK}”"):
+                text = text.replace(asked, "")
+            place = text.find(MARK)
+            assert place < 0, (
+                f"{address}{end}: {text[max(0, place - 200) : place + 60]}"
+            )
+
+    assert shown > 30
