@@ -17,7 +17,7 @@ from apiclient import operations
 from apiclient.client import Client
 from apiclient.errors import APIError
 from apiclient.operations import Operation
-from apiclient.report import Attempt, CallReport
+from apiclient.report import Attempt, CallReport, Streamed
 from apiclient.retry import RetryPolicy
 from apiclient.taxonomy import TABLE
 from apiclient.wire import VERSION
@@ -37,7 +37,12 @@ def main(
     """Run one command and return its exit status."""
     parser = _parser()
     asked = parser.parse_args(arguments)
-    write = (out or sys.stdout).write
+    terminal = out or sys.stdout
+
+    def write(text: str) -> None:
+        terminal.write(text)
+        terminal.flush()  # a stream is shown as it comes, not line by line
+
     try:
         client = _client(asked, environment)
     except (OSError, ValueError) as error:
@@ -158,7 +163,10 @@ _COMMANDS: Mapping[str, Callable[[Client, argparse.Namespace, Write], Report]] =
 def _in_words(report: Report) -> str:
     lines = [f"{report.operation}: {_outcome(report)}"]
     if report.value is not None:
-        lines += _facts(msgspec.to_builtins(report.value))
+        facts = msgspec.to_builtins(report.value)
+        if isinstance(report.value, Streamed):
+            del facts["text"]  # it was shown as it came
+        lines += _facts(facts)
     if report.detail:
         lines.append(f"  detail   {report.detail}")
     lines += [f"  field    {each.path}: {each.message}" for each in report.field_errors]

@@ -22,14 +22,18 @@ def gateway() -> Iterator[RunningGateway]:
 
 
 def run(
-    gateway: RunningGateway, *arguments: str, team: str = "acme", key: str = ""
+    gateway: RunningGateway,
+    *arguments: str,
+    team: str = "acme",
+    key: str = "",
+    out: io.StringIO | None = None,
 ) -> tuple[int, str]:
     environment = {
         "SAAS_LLM_URL": gateway.base_url,
         "SAAS_LLM_TEAM": team,
         "SAAS_LLM_KEY": key or example_key(team),
     }
-    out = io.StringIO()
+    out = out or io.StringIO()
     status = main(arguments, environment, out)
     return status, out.getvalue()
 
@@ -42,7 +46,7 @@ def run(
         (["balance"], "remaining: 1000"),
         (["credits", "--needed", "3"], "has_credits: True"),
         (["chat", "Say hello", "--model", "chat-fast"], "response.content: "),
-        (["chat", "Say hello", "--model", "chat-fast", "--stream"], "text: "),
+        (["chat", "Say hello", "--model", "chat-fast", "--stream"], "chunk_count: "),
     ],
 )
 def test_each_command_shows_what_the_gateway_says(
@@ -86,6 +90,27 @@ def test_json_holds_everything(gateway: RunningGateway) -> None:
     assert document["advice"]
     assert document["attempts"][0]["status_code"] == 403
     assert document["attempts"][0]["phases"]["first_byte_s"] >= 0
+
+
+class Terminal(io.StringIO):
+    """Keeps what had been shown at each flush: a terminal shows nothing before."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.shown: list[str] = []
+
+    def flush(self) -> None:
+        self.shown.append(self.getvalue())
+
+
+def test_a_stream_is_shown_as_it_comes_and_once(gateway: RunningGateway) -> None:
+    terminal = Terminal()
+    run(gateway, "chat", "Hi", "--model", "chat-fast", "--stream", out=terminal)
+    reply = terminal.getvalue().splitlines()[0]
+
+    assert len([each for each in terminal.shown if "\n" not in each]) > 3
+    assert reply
+    assert terminal.getvalue().count(reply.strip()) == 1
 
 
 def test_json_of_a_stream_is_one_document(gateway: RunningGateway) -> None:
