@@ -151,8 +151,10 @@ def period_now_s(probe: Probe) -> int:
     A refused key is tried every 15 minutes only, until it is replaced: a gateway may
     lock out who insists, and nobody learns anything new.
     """
+    if probe.last_error != _REFUSED or probe.kind not in NEED_KEY:
+        return probe.period_s
     team = probe.team
-    if team is None or probe.kind not in NEED_KEY or probe.last_error != _REFUSED:
+    if team is None:
         return probe.period_s
     replaced = team.key_set_at and probe.last_at and team.key_set_at > probe.last_at
     return probe.period_s if replaced else max(probe.period_s, REFUSED_PERIOD_S)

@@ -6,6 +6,7 @@ from enum import StrEnum
 
 from dashboard.probes.kinds import NEED_KEY
 from dashboard.probes.models import Probe
+from dashboard.probes.services import period_now_s
 from dashboard.probes.taxonomy import ErrorClass, counted, meaning
 from dashboard.web import words
 from dashboard.web.prober import Prober, ProberState
@@ -100,7 +101,7 @@ def is_overdue(probe: Probe, prober: Prober, now: datetime) -> bool:
     """Say whether a result is missing though the prober works."""
     if prober.state is not ProberState.WORKING:
         return False
-    patience = max(3 * timedelta(seconds=probe.period_s), _LEAST_PATIENCE)
+    patience = max(3 * timedelta(seconds=period_now_s(probe)), _LEAST_PATIENCE)
     return now - (probe.last_at or probe.next_run) > patience
 
 

@@ -8,6 +8,8 @@ from dashboard.probes import services
 from dashboard.probes.kinds import CHEAP
 from dashboard.probes.models import Outcome, Probe, ProbeKind
 from dashboard.teams.keys import set_key
+from dashboard.web.prober import Prober, ProberState
+from dashboard.web.states import is_overdue
 from tests.factories import NOW, make_probe, make_team
 
 pytestmark = pytest.mark.django_db
@@ -53,6 +55,17 @@ def test_after_two_refusals_it_is_tried_every_quarter_of_an_hour() -> None:
     world.live(0, 3000, "auth_failed")
 
     assert world.runs == [0, 60, 960, 1860, 2760]
+
+
+def test_it_is_not_called_missing_meanwhile() -> None:
+    """A-31: nor is that an alarm of missing results."""
+    world = World()
+    world.live(0, 100, "auth_failed")
+    world.probe.refresh_from_db()
+    works = Prober(1.0, ProberState.WORKING)
+
+    assert not is_overdue(world.probe, works, after(900))
+    assert is_overdue(world.probe, works, after(60 + 3 * 900 + 1))
 
 
 def test_a_new_key_is_tried_within_a_minute() -> None:
