@@ -82,6 +82,8 @@ class ProbeForm(forms.Form):
         told = {"period_s": probe.period_s, "enabled": probe.enabled}
         super().__init__(sent, prefix=f"probe-{probe.pk}", initial=told)
         self.probe = probe
+        said = f"{probe.get_kind_display()}: every how many seconds"
+        self.fields["period_s"].widget.attrs["aria-label"] = said
         if KINDS[ProbeKind(probe.kind)].paid:
             # A shorter period costs more than was accepted.
             self.fields["enabled"].disabled = True

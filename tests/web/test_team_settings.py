@@ -11,7 +11,7 @@ from dashboard.probes.models import Probe, ProbeKind
 from dashboard.probes.services import watch_team
 from dashboard.teams.keys import hint, resolve
 from dashboard.teams.models import AuditEntry, Membership, Role, Team
-from tests.factories import NOW, make_team
+from tests.factories import NOW, make_outcome, make_team
 from tests.web.people import person
 
 pytestmark = pytest.mark.django_db
@@ -306,3 +306,16 @@ def test_the_page_asks_the_same_for_many_members(
         person(f"user{number}", team, Role.VIEWER)
     with django_assert_max_num_queries(40):  # type: ignore[operator]
         alice.get(reverse("team_settings", args=[team.pk]))
+
+
+def test_jobs_that_took_no_credit_are_a_hint_on_the_teams_page(
+    alice: Client, team: Team
+) -> None:
+    address = reverse("team", args=[team.pk])
+    assert "Credit not applied" not in alice.get(address).content.decode()
+
+    make_outcome(Probe.objects.get(kind=ProbeKind.DEEP_JOB), -60)
+
+    assert "1 completed job of the last day took no credit" in (
+        alice.get(address).content.decode()
+    )

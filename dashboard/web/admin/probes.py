@@ -1,5 +1,8 @@
 """Probes, and what they saw."""
 
+from typing import TYPE_CHECKING, TypeAlias
+
+from django import forms
 from django.contrib import admin
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
@@ -16,6 +19,25 @@ from dashboard.web.admin.readonly import ReadOnlyAdmin
 from dashboard.web.pages.parts import probe_badge
 from dashboard.web.prober import prober
 
+if TYPE_CHECKING:
+    ProbeModelForm: TypeAlias = forms.ModelForm[Probe]
+else:
+    ProbeModelForm = forms.ModelForm
+
+
+class ProbeRowForm(ProbeModelForm):
+    """What is changed of a probe in the list."""
+
+    class Meta:
+        model = Probe
+        fields = ["period_s", "daily_credit_cap"]
+        widgets = {
+            "period_s": forms.NumberInput(attrs={"aria-label": "period in seconds"}),
+            "daily_credit_cap": forms.NumberInput(
+                attrs={"aria-label": "credits a day at most"}
+            ),
+        }
+
 
 @admin.register(Probe)
 class ProbeAdmin(AuditedAdmin):
@@ -31,6 +53,11 @@ class ProbeAdmin(AuditedAdmin):
     search_fields = ["team__team_id", "team__name", "gateway__name"]
     fields = ["gateway", "team", "kind", "period_s", "enabled", "daily_credit_cap"]
     actions = ["probe_now"]
+
+    def get_changelist_form(
+        self, request: HttpRequest, **kwargs: object
+    ) -> type[ProbeRowForm]:
+        return ProbeRowForm
 
     @admin.display(description="state", ordering="enabled")
     def state(self, probe: Probe) -> SafeString:

@@ -37,10 +37,10 @@ from dashboard.web.states import Tone
 if TYPE_CHECKING:
     GatewayModelForm: TypeAlias = forms.ModelForm[Gateway]
     TeamModelForm: TypeAlias = forms.ModelForm[Team]
-    MembershipInline: TypeAlias = admin.TabularInline[Membership, Team]
+    MembershipInline: TypeAlias = admin.StackedInline[Membership, Team]
 else:
     GatewayModelForm = TeamModelForm = forms.ModelForm
-    MembershipInline = admin.TabularInline
+    MembershipInline = admin.StackedInline
 
 
 class GatewayForm(GatewayModelForm):
@@ -192,6 +192,14 @@ class HasKey(admin.SimpleListFilter):
                 return queryset
 
 
+class Named(admin.AllValuesFieldListFilter):
+    """The values that are there; what is empty has no name to click on."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.lookup_choices = self.lookup_choices.exclude(**{self.field_path: ""})
+
+
 class Members(MembershipInline):
     model = Membership
     extra = 0
@@ -206,7 +214,10 @@ class TeamAdmin(AuditedAdmin):
         *("__str__", "gateway", "state", "credits", "week", "runway"),
         *("last_check", "breakers", "key_hint"),
     ]
-    list_filter = ["gateway", "status", HasKey, "organization_id", "budget_mode"]
+    list_filter = [
+        *("gateway", "status", HasKey),
+        *(("organization_id", Named), ("budget_mode", Named)),
+    ]
     list_select_related = ["gateway"]
     list_per_page = 50
     search_fields = ["team_id", "name", "organization_id"]

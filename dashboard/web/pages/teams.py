@@ -11,6 +11,7 @@ from dashboard.alerts.models import ChannelKind, Incident
 from dashboard.alerts.recipients import readers_for
 from dashboard.lib import buckets
 from dashboard.lib.buckets import HOUR_S
+from dashboard.probes.queries import uncharged_runs
 from dashboard.rollups.recent import recent
 from dashboard.teams.credit_hours import Hour, hours_of, refills
 from dashboard.teams.credit_hours import pace as pace_of
@@ -38,6 +39,7 @@ from dashboard.web.states import Tone
 
 _MOST_INCIDENTS = 10
 _REFILLS_SHOWN = timedelta(days=30)
+_UNCHARGED_SHOWN = timedelta(days=1)
 _STATUS_TONES = {
     TeamStatus.ACTIVE: Tone.OK,
     TeamStatus.SUSPENDED: Tone.BAD,
@@ -74,6 +76,7 @@ class TeamPage:
     gateway_settings_url: str
     settings_url: str
     manage_url: str
+    uncharged: str
     status: Badge
     status_at: SafeString
     credits: Credits
@@ -140,6 +143,7 @@ def team(user: access.Visitor, shown: Team, now: datetime) -> TeamPage:
         manage_url=reverse("team_settings", args=[shown.pk])
         if access.may_manage(user, shown)
         else "",
+        uncharged=_uncharged(shown, now),
         status=status_badge(shown),
         status_at=words.time(shown.status_at, now, "not yet"),
         credits=credits_of(reading, now),
@@ -191,3 +195,14 @@ def _incidents(user: access.Visitor, shown: Team) -> Sequence[Incident]:
 def _hours(shown: Team, now: datetime) -> Sequence[Hour]:
     start = buckets.floor(now - _REFILLS_SHOWN, HOUR_S)
     return hours_of([shown.pk], start, now).get(shown.pk, [])
+
+
+def _uncharged(shown: Team, now: datetime) -> str:
+    """Return the hint that the gateway did completed jobs for nothing, or ""."""
+    runs = uncharged_runs([shown.pk], now - _UNCHARGED_SHOWN).get(shown.pk, 0)
+    if not runs:
+        return ""
+    return (
+        f"{words.count(runs, 'completed job')} of the last day took no credit: the "
+        "gateway skips a charge that is larger than what is left."
+    )
