@@ -194,16 +194,12 @@ class AsyncWireTransport(httpx.AsyncBaseTransport):
 async def _enter(
     door: asyncio.Lock, timeouts: dict[str, float], exchange: Exchange
 ) -> None:
-    """Wait for the door no longer than for a connection, which it is part of."""
-    if not door.locked():
-        await door.acquire()
-        return
+    """Wait for the door, and take that off the time for a connection.
+
+    Who is in the door leaves it when its own time is up, so nobody waits for longer.
+    """
     until = exchange.clock() + timeouts["pool"]
-    try:
-        async with asyncio.timeout(timeouts["pool"]):
-            await door.acquire()
-    except TimeoutError:
-        raise httpcore.PoolTimeout("no connection was free in time") from None
+    await door.acquire()
     timeouts["pool"] = Budget.of(max(until - exchange.clock(), 0.0), exchange)
 
 
