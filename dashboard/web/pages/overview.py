@@ -21,6 +21,8 @@ from dashboard.web.verdict import Verdict, verdict
 
 # More rows than this are asked for by a link: a renewal must stay small.
 MOST_ROWS = 40
+# (up to so many probes, renewed every so many seconds): the cost grows with the probes.
+_RENEWALS = ((100, 5), (300, 15), (10**9, 30))
 _MOST_TEAMS = 5
 _MOST_INCIDENTS = 5
 
@@ -42,6 +44,7 @@ class Overview:
     charts: list[ChartTable]
     breakers: list[BreakerRow]
     is_empty: bool
+    renew_s: int
 
 
 def overview(user: access.Visitor, now: datetime, *, whole: bool = False) -> Overview:
@@ -85,6 +88,7 @@ def overview(user: access.Visitor, now: datetime, *, whole: bool = False) -> Ove
             if not breaker.state.endswith("closed")
         ],
         is_empty=not known.probes,
+        renew_s=next(s for most, s in _RENEWALS if len(known.probes) <= most),
     )
 
 
