@@ -107,7 +107,8 @@ def fire_on(incident: Incident, now: datetime) -> None:
 def _steady(incident: Incident, now: datetime) -> None:
     _change(incident, {"flapping_since": None})
     note(incident, EventKind.STEADY, now)
-    outbox.queue_reminder(incident, outbox.next_number(incident), now)
+    if _speaks(incident):
+        outbox.queue_reminder(incident, outbox.next_number(incident), now)
 
 
 def _flapped(incident: Incident, now: datetime) -> dict[str, object]:
@@ -194,19 +195,30 @@ def acknowledge(incident: Incident, user: User, now: datetime, text: str = "") -
 
 
 def remind(incidents: Iterable[Incident], now: datetime) -> None:
-    """Queue the reminders that are due of open incidents that nobody is on."""
+    """Queue the reminders that are due of open incidents that nobody is on.
+
+    Of one that has been good for a moment, or that comes and goes, nobody is reminded.
+    """
     untouched = [
         incident
         for incident in incidents
-        if incident.acknowledged_at is None
+        if _speaks(incident)
         and incident.flapping_since is None
-        and incident.inhibited_by_id is None
-        and incident.silence_id is None
+        and incident.clear_since is None
     ]
     numbers = outbox.due_reminders(untouched, now) if untouched else {}
     for incident in untouched:
         if incident.pk in numbers:
             outbox.queue_reminder(incident, numbers[incident.pk], now)
+
+
+def _speaks(incident: Incident) -> bool:
+    """Say whether people are to hear of it again: nobody is on it or speaks for it."""
+    return (
+        incident.acknowledged_at is None
+        and incident.inhibited_by_id is None
+        and incident.silence_id is None
+    )
 
 
 def note(

@@ -4,10 +4,12 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
+from django.contrib.auth.models import User
 from django.core import mail
 from pytest_django import Settings
 
 from dashboard.alerts.delivery import deliver
+from dashboard.alerts.lifecycle import acknowledge
 from dashboard.alerts.models import Event, Incident, Pending, Rule, RuleKind
 from dashboard.alerts.rules import CALM, Act, Phase, Step, act
 from dashboard.alerts.services import evaluate, evaluate_all, install_default_rules
@@ -177,6 +179,33 @@ class TestOnTheDatabase:
         assert Incident.objects.get(resolved_at=None).flapping_since is None
         world.live(600, 150)
         assert len(mail.outbox) == before + 1
+
+    def test_one_that_stays_is_not_told_to_who_is_on_it(self, world: World) -> None:
+        """A-58."""
+        for _ in range(3):
+            world.live(60, 150)
+            world.live(120, 900)
+        before = len(mail.outbox)
+        user = User.objects.create(username="ann")
+        incident = Incident.objects.get(resolved_at=None)
+        acknowledge(incident, user, after(world.seconds))
+        world.live(int(CALM.total_seconds()) + 120, 150)
+
+        assert len(mail.outbox) == before
+        assert Incident.objects.get(resolved_at=None).flapping_since is None
+
+    def test_nobody_is_reminded_of_what_is_good_again(
+        self, world: World, settings: Settings
+    ) -> None:
+        """A-55: while it is only waited for its end."""
+        settings.MAIL_REPEAT_S = 120
+        Rule.objects.filter(kind=RuleKind.CREDITS).update(keep_s=300)
+        world.live(60, 150)
+        world.live(240, 900)
+        assert world.subjects == ["WARNING"]
+        world.live(135, 150)
+
+        assert world.subjects == ["WARNING", "STILL"]
 
     def test_four_changes_in_half_an_hour_are_not_yet_flapping(
         self, world: World
