@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from datetime import timedelta
 from multiprocessing import Value
+from pathlib import Path
 from urllib.parse import quote
 
 import pytest
@@ -272,6 +273,28 @@ def test_no_secret_comes_out_anywhere(
         for form in forms():
             found = text.find(form)
             assert found < 0, f"{place}: …{text[max(0, found - 300) : found + 60]}"
+
+
+def test_no_dump_of_the_database_holds_a_key(admin: Client) -> None:
+    """C-01: neither as text nor in UTF-16 nor in base64, deleted or not."""
+    team = watch("https://gateway.example")
+    for number in range(50):
+        set_key(team, f"{VIRTUAL_KEY}{number}", timezone.now())
+    Team.objects.all().delete()
+    name = str(connection.settings_dict["NAME"])
+    files = [Path(f"{name}{end}") for end in ("", "-wal")]
+    # PostgreSQL's files are its server's: there a dump of all rows stands for them.
+    kept = [file.read_bytes() for file in files if file.exists()]
+    found = b"".join(kept or ["\n".join(stored()).encode()])
+
+    assert b"gateway.example" in found
+    for form in (
+        VIRTUAL_KEY.encode(),
+        VIRTUAL_KEY.encode("utf-16-le"),
+        VIRTUAL_KEY.encode("utf-16-be"),
+        base64.b64encode(VIRTUAL_KEY.encode())[:-4],
+    ):
+        assert form not in found
 
 
 def forms() -> Iterator[str]:
