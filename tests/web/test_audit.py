@@ -203,3 +203,16 @@ class TestPage:
         audit.note(AuditAction.TEAM, "<script>alert(1)</script>", now=NOW)
 
         assert "<script>alert" not in admin_page.get("/audit/").content.decode()
+
+
+def test_a_page_that_is_opened_to_everybody_is_noted(admin_page: Client) -> None:
+    """C-18."""
+    team = make_team()
+
+    admin_page.post(
+        "/admin/web/publicpage/add/",
+        {"title": "Open", "team": team.pk, "is_open": "on", "slug": "open"},
+    )
+
+    entry = AuditEntry.objects.get(action="other")
+    assert entry.subject.startswith("public page Open")

@@ -4,12 +4,12 @@ from django.contrib import admin
 from django.urls import reverse
 from django.utils.html import format_html
 
-from dashboard.web.admin.readonly import AnyModelAdmin
+from dashboard.web.admin.audited import AuditedAdmin
 from dashboard.web.models import PublicPage
 
 
 @admin.register(PublicPage)
-class PublicPageAdmin(AnyModelAdmin):
+class PublicPageAdmin(AuditedAdmin):
     list_display = ["title", "gateway", "team", "is_open", "has_badge", "address"]
     list_select_related = ["gateway", "team"]
     fields = ["title", "gateway", "team", "slug", "is_open", "has_badge", "address"]
