@@ -31,7 +31,7 @@ from dashboard.web.states import Tone
 PAGE_SIZE = 50
 _MOST_LESSER = 50
 FILTERS = {"": "All", "open": "Open", "resolved": "Resolved"}
-_RATES = {RuleKind.ERROR_RATE, RuleKind.GATEWAY_DOWN}
+_RATES = {RuleKind.ERROR_RATE, RuleKind.STREAM_FAILURES, RuleKind.GATEWAY_DOWN}
 
 
 @dataclass(frozen=True, slots=True)
