@@ -212,16 +212,19 @@ def _paced(
         sent_at__gt=now - timedelta(hours=1),
         incident__isnull=False,
     ).aggregate(number=Count("batch", distinct=True), latest=Max("sent_at"))
-    if got["number"] < max(1, cap - _DIGESTS_AN_HOUR):
+    own = {each: rows for each, rows in groups.items() if _is_his(each, group)}
+    waiting = sum(any(row.due_at <= now for row in rows) for rows in own.values())
+    most = max(1, cap - _DIGESTS_AN_HOUR)
+    # What waited while he had got too many would come out one by one, each late.
+    if got["number"] + waiting <= most:
         return ready
-    if got["latest"] > now - _BETWEEN_DIGESTS:
+    if got["number"] >= most and got["latest"] > now - _BETWEEN_DIGESTS:
         return []
-    return [
-        row
-        for each, rows in groups.items()
-        if each.reader == group.reader and each.kind is not Kind.REGULAR
-        for row in _tellable(each, rows, now)
-    ]
+    return [row for each, rows in own.items() for row in _tellable(each, rows, now)]
+
+
+def _is_his(each: _Group, group: _Group) -> bool:
+    return each.reader == group.reader and each.kind is not Kind.REGULAR
 
 
 def _tellable(

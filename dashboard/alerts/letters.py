@@ -46,14 +46,14 @@ def home() -> str:
 
 
 def letter_of(batch: Batch, now: datetime) -> Letter:
-    """Return what a batch tells of its incidents, the worst first."""
+    """Return what a batch tells of its incidents, open ones first, then the worst."""
     told = (story(incident, home(), now) for incident in batch.incidents)
-    stories = tuple(sorted(told, key=lambda one: one.rank))
+    stories = tuple(sorted(told, key=lambda one: (bool(one.lasted), one.rank)))
     reminder = all(row.change == Change.REPEATED for row in batch.rows)
     subject = (
         digest_headline(stories)
         if batch.kind is Kind.DIGEST
-        else headline(stories, recovery=batch.recovery, reminder=reminder)
+        else headline(stories, now, recovery=batch.recovery, reminder=reminder)
     )
     return Letter(
         kind=batch.kind,

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from dashboard.alerts.models import Incident, RuleKind, Severity
 from dashboard.alerts.rules.error_rate import minutes
@@ -23,6 +23,8 @@ LIMIT_UNITS = {
     RuleKind.BURN_RATE: "times",
     RuleKind.CREDITS_SPIKE: "times",
 }
+# Until then a time needs no day.
+_SAME_DAY = timedelta(hours=12)
 # A mail is read on a phone.
 _MOST_COVERED = 10
 _STEPS = {
@@ -75,6 +77,7 @@ class Story:
     since: datetime
     window: str
     samples: int | None
+    value: str
     limit: str
     title: str
     advice: str
@@ -107,7 +110,8 @@ def story(incident: Incident, home: str, now: datetime) -> Story:
         since=since,
         window=minutes(window_s) if window_s else "",
         samples=incident.samples,
-        limit=_limit(incident),
+        value=_in_words(incident, incident.value) if incident.limit is not None else "",
+        limit=_in_words(incident, incident.limit),
         title=row.title if row else "",
         advice=row.advice if row else "",
         next_step=_STEPS[RuleKind(incident.kind)],
@@ -123,7 +127,11 @@ def story(incident: Incident, home: str, now: datetime) -> Story:
 
 
 def headline(
-    stories: Sequence[Story], *, recovery: bool, reminder: bool = False
+    stories: Sequence[Story],
+    now: datetime,
+    *,
+    recovery: bool,
+    reminder: bool = False,
 ) -> str:
     """Return the subject: how bad, where, what, since when or for how long."""
     first = stories[0]
@@ -135,7 +143,9 @@ def headline(
     if recovery:
         when = f"after {first.lasted}"
     else:
-        when = f"since {min(one.since for one in stories):%H:%M} UTC"
+        since = min(one.since for one in stories)
+        day = f"{since:%-d %b} " if now - since > _SAME_DAY else ""
+        when = f"since {day}{since:%H:%M} UTC"
     start = f"[Gatewatch] {word} {first.gateway}:"
     return f"{start} {_cut(what, SUBJECT_LENGTH - len(start) - len(when) - 2)} {when}"
 
@@ -153,7 +163,9 @@ def digest_headline(stories: Sequence[Story]) -> str:
     start = f"[Gatewatch] {len(stories)} alarms together: {told}"
     if not still:
         return start
-    worst = f"; worst {still[0].gateway}, {still[0].subject}: {still[0].text}"
+    first = still[0]
+    where = "" if first.subject == first.gateway else f"{first.gateway}, "
+    worst = f"; worst {where}{first.subject}: {first.text}"
     return _cut(start + worst, SUBJECT_LENGTH)
 
 
@@ -217,14 +229,16 @@ def _covered(incident: Incident) -> tuple[str, ...]:
     return tuple(found.values_list("summary", flat=True)[:_MOST_COVERED])
 
 
-def _limit(incident: Incident) -> str:
-    if incident.limit is None:
+def _in_words(incident: Incident, value: float | None) -> str:
+    """Return the incident's number or its limit with its unit; empty for none."""
+    if value is None:
         return ""
     if incident.kind == RuleKind.CREDITS:
-        return f"{incident.limit:,.0f} credits"
+        return f"{value:,.0f} credits"
     if incident.kind in LIMIT_UNITS:
-        return f"{incident.limit:,.0f} {LIMIT_UNITS[RuleKind(incident.kind)]}"
-    return f"{incident.limit * 100:.0f} %"
+        digits = 1 if abs(value) < 10 and value != int(value) else 0
+        return f"{value:,.{digits}f} {LIMIT_UNITS[RuleKind(incident.kind)]}"
+    return f"{value * 100:.0f} %"
 
 
 def _counts(classes: dict[str, int]) -> tuple[Count, ...]:

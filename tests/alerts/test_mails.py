@@ -1,5 +1,6 @@
-"""What the mails say."""
+"""What the mails say: A-60."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -83,6 +84,21 @@ def test_an_alarm_says_what_where_since_when_and_what_to_do(
     assert (row.subject, row.body) == (message.subject, message.body)
 
 
+def test_a_reminder_of_an_old_outage_names_its_day() -> None:
+    """A-55, A-60: "since 12:00" alone would be today's."""
+    make_recipient()
+    incident = tell(make_incident(make_gateway(name="Production")))
+    deliver(after(40))
+    deliver_reminder = after(30 * 3600)
+    lifecycle.remind([incident], deliver_reminder)
+    deliver(deliver_reminder + timedelta(seconds=60))
+
+    assert letter().subject == (
+        "[Gatewatch] STILL CRITICAL Production: 3 of 5 runs failed since 2 Mar 12:00 UTC"
+    )
+    assert letter().extra_headers["In-Reply-To"]
+
+
 def test_a_recovery_says_how_long_it_lasted_and_what_it_cost(team: Team) -> None:
     probe = spike(team)
     deliver(after(40))
@@ -114,7 +130,7 @@ def test_credits_say_how_long_they_last(team: Team) -> None:
         "[Gatewatch] WARNING Production: Acme: 12 % left (1,200 of 10,000 credits), "
         "about 2 d at the current rate since 12:00 UTC"
     )
-    assert "Limit:      2,000 credits" in str(letter().body)
+    assert "Value:      1,200 credits, limit 2,000 credits" in str(letter().body)
 
 
 def test_what_the_gateway_says_is_escaped(team: Team) -> None:

@@ -325,6 +325,19 @@ def test_too_many_mails_become_digests_and_nothing_is_left_out(
     assert all(sent.exclude(batch=None))
 
 
+def test_what_waited_comes_together_once_there_is_room(mailbox: Mailbox) -> None:
+    """One by one, the last of it would be told hours later."""
+    make_recipient()
+    spread(1)
+    for place in range(20):
+        tell(make_incident(), after(1800 + place))
+    for place in range(15):
+        deliver(after(1900 + place))
+    assert len(mailbox.messages) == 2
+
+    assert "20 alarms together" in mailbox.messages[-1]["Subject"]
+
+
 def test_a_digest_tells_of_ends_too_and_only_to_whom_knew(mailbox: Mailbox) -> None:
     make_recipient()
     spread(15)
