@@ -1,6 +1,6 @@
 """What the list of teams and one team show."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -11,6 +11,8 @@ from dashboard.alerts.models import ChannelKind, Incident
 from dashboard.alerts.recipients import readers_for
 from dashboard.lib import buckets
 from dashboard.lib.buckets import HOUR_S
+from dashboard.probes.kinds import KINDS
+from dashboard.probes.models import Probe, ProbeKind
 from dashboard.probes.queries import uncharged_runs
 from dashboard.rollups.recent import recent
 from dashboard.teams.credit_hours import Hour, hours_of, refills
@@ -143,7 +145,7 @@ def team(user: access.Visitor, shown: Team, now: datetime) -> TeamPage:
         manage_url=reverse("team_settings", args=[shown.pk])
         if access.may_manage(user, shown)
         else "",
-        uncharged=_uncharged(shown, now),
+        uncharged=_uncharged(shown, probes, now),
         status=status_badge(shown),
         status_at=words.time(shown.status_at, now, "not yet"),
         credits=credits_of(reading, now),
@@ -197,8 +199,11 @@ def _hours(shown: Team, now: datetime) -> Sequence[Hour]:
     return hours_of([shown.pk], start, now).get(shown.pk, [])
 
 
-def _uncharged(shown: Team, now: datetime) -> str:
+def _uncharged(shown: Team, probes: Iterable[Probe], now: datetime) -> str:
     """Return the hint that the gateway did completed jobs for nothing, or ""."""
+    # Most teams have no probe that is charged, and need no look at results.
+    if not any(KINDS[ProbeKind(p.kind)].credits_per_run for p in probes):
+        return ""
     runs = uncharged_runs([shown.pk], now - _UNCHARGED_SHOWN).get(shown.pk, 0)
     if not runs:
         return ""
