@@ -314,7 +314,9 @@ def test_jobs_that_took_no_credit_are_a_hint_on_the_teams_page(
     address = reverse("team", args=[team.pk])
     assert "Credit not applied" not in alice.get(address).content.decode()
 
-    make_outcome(Probe.objects.get(kind=ProbeKind.DEEP_JOB), -60)
+    deep = Probe.objects.get(kind=ProbeKind.DEEP_JOB)
+    Probe.objects.filter(pk=deep.pk).update(enabled=True, cost_accepted_at=NOW)
+    make_outcome(deep, -60)
 
     assert "1 completed job of the last day took no credit" in (
         alice.get(address).content.decode()

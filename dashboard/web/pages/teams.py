@@ -201,8 +201,9 @@ def _hours(shown: Team, now: datetime) -> Sequence[Hour]:
 
 def _uncharged(shown: Team, probes: Iterable[Probe], now: datetime) -> str:
     """Return the hint that the gateway did completed jobs for nothing, or ""."""
-    # Most teams have no probe that is charged, and need no look at results.
-    if not any(KINDS[ProbeKind(p.kind)].credits_per_run for p in probes):
+    # Charged probes are off in most teams, which then need no look at results.
+    accepted = [p for p in probes if p.enabled or p.cost_accepted_at]
+    if not any(KINDS[ProbeKind(p.kind)].credits_per_run for p in accepted):
         return ""
     runs = uncharged_runs([shown.pk], now - _UNCHARGED_SHOWN).get(shown.pk, 0)
     if not runs:
