@@ -124,7 +124,9 @@ def _running() -> list[Fact]:
     python = ".".join(map(str, sys.version_info[:3]))
     return [
         Fact("Database", kind, f"{_size(size)} on disk"),
-        Fact("Version", settings.VERSION, f"Django {django.__version__}, {python}"),
+        Fact(
+            "Version", settings.VERSION, f"Django {django.__version__}, Python {python}"
+        ),
         Fact(
             "Memory of this process",
             _size(peak_kb * 1024),
