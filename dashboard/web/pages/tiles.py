@@ -58,7 +58,7 @@ def tiles(facts: Facts, seen: Recent, spent: CreditHours) -> list[Tile]:
 
 
 def _error_rate(facts: Facts, seen: Recent) -> Tile:
-    current, previous = seen.every.current, seen.every.previous
+    current, previous = seen.every.current, seen.every.before
     rate = current.error_rate
     return Tile(
         title="Error rate, last hour",
@@ -87,9 +87,9 @@ def _rate_change(now: Summary, before: Summary) -> str:
         return "nothing to compare with"
     points = (now.error_rate - before.error_rate) * _POINTS
     if abs(points) < _NOISE:
-        return "as in the hour before"
+        return "as in the day before"
     word = "up" if points > 0 else "down"
-    return f"{word} {words.number(round(abs(points), 1))} points on the hour before"
+    return f"{word} {words.number(round(abs(points), 1))} points on the day before"
 
 
 def _p95(facts: Facts, seen: Recent) -> Tile:
@@ -103,7 +103,7 @@ def _p95(facts: Facts, seen: Recent) -> Tile:
         title="p95 latency, last hour",
         value=None if p95 is None else words.milliseconds(p95),
         fine=_basis(facts, current.good, note),
-        change=_latency_change(p95, seen.quick.previous.p95_ms),
+        change=_latency_change(p95, seen.quick.before.p95_ms),
         tone=Tone.OK,
         url=f"{reverse('outcomes')}?range=1h&state=ok" if current.good else "",
         spark=spark(hourly, _took(hourly)),
@@ -124,11 +124,11 @@ def _latency_change(now: float | None, before: float | None) -> str:
         return "nothing to compare with"
     ratio = now / before
     if abs(ratio - 1) < _NOISE:
-        return "as in the hour before"
+        return "as in the day before"
     if ratio >= _MANY_TIMES:
-        return f"{ratio:.1f} times the hour before"
+        return f"{ratio:.1f} times the day before"
     word = "slower" if ratio > 1 else "faster"
-    return f"{words.percent(abs(ratio - 1))} {word} than the hour before"
+    return f"{words.percent(abs(ratio - 1))} {word} than in the day before"
 
 
 def _basis(facts: Facts, samples: int, note: str = "") -> str:
