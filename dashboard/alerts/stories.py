@@ -211,7 +211,10 @@ def _since(incident: Incident) -> datetime:
 def _runs(incident: Incident, since: datetime) -> tuple[int | None, int | None]:
     """Return how many runs failed while it lasted, and how many there were."""
     outcomes = Outcome.objects.filter(
-        started_at__gte=since, started_at__lte=incident.resolved_at
+        started_at__gte=since,
+        started_at__lte=incident.resolved_at,
+        maintenance=False,
+        misdated=False,
     )
     if incident.kind == RuleKind.GATEWAY_DOWN:
         outcomes = outcomes.filter(probe__gateway=incident.gateway)

@@ -104,6 +104,9 @@ def test_a_recovery_says_how_long_it_lasted_and_what_it_cost(team: Team) -> None
     deliver(after(40))
     for i in range(1, 8):
         make_outcome(probe, 60 * i)
+    # In no number, so not in this one.
+    make_outcome(probe, 90, error_class="server_error", maintenance=True)
+    make_outcome(probe, 91, error_class="server_error", misdated=True)
     evaluate({probe.pk}, after(420))
     deliver(after(460))
 

@@ -58,6 +58,31 @@ class TestList:
         assert "disk on fire" in of_class
         assert "no answer" not in of_class
 
+    @pytest.mark.parametrize(
+        ("field", "said"),
+        [("maintenance", "in a maintenance"), ("misdated", "dated by a wrong clock")],
+    )
+    def test_what_is_in_no_number_is_listed_apart(
+        self, admin_page: Client, field: str, said: str
+    ) -> None:
+        """A-59: a list behind a number has what that number counts, and no more."""
+        probe = make_probe(team=make_team())
+        for number, error_class in enumerate(("timeout", "")):
+            make_outcome(
+                probe,
+                -60 - number,
+                error_class=error_class,
+                detail="left out",
+                **{field: True},
+            )
+
+        failed, good = page(admin_page, "?state=failed"), page(admin_page, "?state=ok")
+        told = admin_page.get(reverse("outcomes") + "?format=json").json()
+
+        assert "left out" not in failed + good
+        assert page(admin_page, "?state=uncounted").count(f"{said}; left out") == 2
+        assert {row["left_out"] for row in told["sheets"]["results"]} == {said}
+
     def test_a_point_of_a_chart_leads_to_the_results_of_its_time(
         self, admin_page: Client
     ) -> None:

@@ -72,6 +72,8 @@ def samples(
         probe__in=_probe_ids(incident, visible),
         started_at__gte=begun(incident),
         started_at__lte=incident.resolved_at or now,
+        maintenance=False,
+        misdated=False,
     ).exclude(error_class="")
     found = found.select_related("probe__team", "probe__gateway")
     return list(found.order_by("-started_at")[:MOST_SAMPLES])

@@ -176,9 +176,12 @@ def _stream_facts(shown: Outcome) -> list[Fact]:
 
 
 def _odd_facts(shown: Outcome) -> list[Fact]:
-    if not shown.misdated:
-        return []
-    return [Fact("Clock", "ahead", "a clock was wrong, so it is in no number")]
+    facts = []
+    if shown.maintenance:
+        facts.append(Fact("Maintenance", "announced", "so it is in no number"))
+    if shown.misdated:
+        facts.append(Fact("Clock", "ahead", "a clock was wrong, so it is in no number"))
+    return facts
 
 
 def _meant(error_class: str) -> Meant:

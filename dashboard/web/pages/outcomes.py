@@ -23,6 +23,8 @@ MOST_EXPORTED = 20_000
 # The results of one probe are found by an index; those of all are read and sorted.
 _LONGEST_OF_ALL = timedelta(days=1)
 _UNCOUNTED = tuple(each.value for each in ErrorClass if not counted(each))
+# In no number, whatever came of them.
+_LEFT_OUT = Q(maintenance=True) | Q(misdated=True)
 STATES: Mapping[str, str] = {
     "": "All",
     "failed": "Failed",
@@ -122,7 +124,7 @@ def sheet(user: access.Visitor, asked: Asked, chosen: Range) -> Sheet:
     found = matching(user, asked, _limited(asked, chosen))[:MOST_EXPORTED]
     names = (
         *("started_at", "gateway", "team", "probe", "result", "status", "latency_ms"),
-        *("elapsed_ms", "attempts", "credits", "detail", "url"),
+        *("elapsed_ms", "attempts", "credits", "left_out", "detail", "url"),
     )
     rows: list[list[object]] = [list(names)]
     rows += [
@@ -137,6 +139,7 @@ def sheet(user: access.Visitor, asked: Asked, chosen: Range) -> Sheet:
             each.elapsed_us / 1000,
             each.attempts,
             each.credits or 0.0,
+            left_out(each),
             each.detail,
             reverse("outcome", args=[each.pk]),
         ]
@@ -174,11 +177,12 @@ def of_state(
         found = found.filter(error_class=error_class)
     match state:
         case "ok":
-            return found.filter(error_class="")
+            return found.filter(error_class="").exclude(_LEFT_OUT)
         case "failed":
-            return found.exclude(error_class__in=("", *_UNCOUNTED))
+            in_rate = found.exclude(_LEFT_OUT)
+            return in_rate.exclude(error_class__in=("", *_UNCOUNTED))
         case "uncounted":
-            return found.filter(error_class__in=_UNCOUNTED)
+            return found.filter(Q(error_class__in=_UNCOUNTED) | _LEFT_OUT)
         case _:
             return found
 
@@ -204,8 +208,15 @@ def outcome_row(each: Outcome, now: datetime, *, with_probe: bool = True) -> Out
         status=str(each.status_code or ""),
         latency=words.milliseconds(each.latency_us / 1000) if each.attempts else "",
         attempts=str(each.attempts),
-        detail=each.detail,
+        detail="; ".join(filter(None, (left_out(each), each.detail))),
     )
+
+
+def left_out(each: Outcome) -> str:
+    """Return why a result is in no number, whatever came of it; "" where it may be."""
+    if each.maintenance:
+        return "in a maintenance"
+    return "dated by a wrong clock" if each.misdated else ""
 
 
 def outcome_badge(error_class: str) -> Badge:
