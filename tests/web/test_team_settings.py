@@ -199,6 +199,25 @@ class TestPeople:
         assert alice.post(address, forged).status_code == 404
         assert Membership.objects.filter(pk=theirs.pk).exists()
 
+    @pytest.mark.parametrize(("shared", "left"), [(False, 1), (True, 2)])
+    def test_who_is_no_member_any_more_is_not_mailed_either(
+        self, alice: Client, team: Team, *, shared: bool, left: int
+    ) -> None:
+        """C-17: what a team's mails tell is not for who has left it."""
+        person("bob", team)
+        User.objects.filter(username="bob").update(email="Bob@example.com")
+        if shared:
+            person("ben", team)
+            User.objects.filter(username="ben").update(email="bob@example.com")
+        for email in ("bob@example.com", "alice@example.com"):
+            Recipient.objects.create(email=email, gateway=team.gateway, team=team)
+
+        own = Membership.objects.get(user__username="bob")
+        text = send(alice, team, "drop_member", pk=own.pk)
+
+        assert "does not see" in text
+        assert Recipient.objects.count() == left
+
     def test_only_members_are_mailed(self, alice: Client, team: Team) -> None:
         """C-17: nobody can have strangers mailed."""
         refused = send(alice, team, "recipient", email="victim@example.com")

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from django.contrib import messages
+from django.contrib.auth.models import User
 from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
@@ -161,8 +162,21 @@ def _drop_member(request: HttpRequest, team: Team, shown: Forms) -> bool:
         return True
     noted(request, AuditAction.MEMBER, held.user, detail="not a member now", team=team)
     held.delete()
-    messages.success(request, f"{held.user} does not see {team} any more.")
+    for told in _mails_of(held.user, team):
+        noted(request, AuditAction.RECIPIENT, told.email, detail="removed", team=team)
+        told.delete()
+    messages.success(
+        request, f"{held.user} does not see {team}, nor is mailed of it, any more."
+    )
     return True
+
+
+def _mails_of(gone: User, team: Team) -> list[Recipient]:
+    """Return what mails a former member of the team; an address two share stays."""
+    others = User.objects.filter(memberships__team=team, email__iexact=gone.email)
+    if not gone.email or others.exists():
+        return []
+    return list(Recipient.objects.filter(team=team, email__iexact=gone.email))
 
 
 def _recipient(request: HttpRequest, team: Team, shown: Forms) -> bool:
