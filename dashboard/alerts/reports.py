@@ -1,5 +1,6 @@
 """The daily digest and the weekly report: what one reader's teams and gateways did."""
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
@@ -114,7 +115,7 @@ def report(
     """Return what a user's report says now; a dozen queries, whatever the number."""
     period = period_of(change, subscription, now)
     is_weekly = change == Change.WEEKLY
-    probes = list(_probes(user).select_related("gateway", "team"))
+    probes = list(_probes(user).select_related("gateway", "team__gateway"))
     compared = _compared(probes, period, now)
     whole = compared[_ALL]
     incidents = _incidents(user, period)
@@ -179,13 +180,24 @@ def _compared(
 ) -> Mapping[str, Comparison]:
     """Return each place's numbers beside those of the period before; "" is all of them."""
     members: dict[str, list[int]] = {_ALL: [probe.pk for probe in probes]}
+    names = _names({probe.team for probe in probes if probe.team})
     for probe in probes:
-        own = f"Team {probe.team}" if probe.team else f"Gateway {probe.gateway}"
+        team = probe.team
+        own = f"Team {names[team.pk]}" if team else f"Gateway {probe.gateway}"
         members.setdefault(own, []).append(probe.pk)
     length = period.end - period.start
     current = grouped(members, period.start, period.end, now)
     previous = grouped(members, period.start - length, period.start, now)
     return {name: Comparison(current[name], previous[name]) for name in members}
+
+
+def _names(teams: Collection[Team]) -> dict[int, str]:
+    """Return what tells teams apart: two gateways may have one of the same name."""
+    times = Counter(str(team) for team in teams)
+    return {
+        team.pk: str(team) if times[str(team)] == 1 else f"{team} at {team.gateway}"
+        for team in teams
+    }
 
 
 def _place(name: str, compared: Comparison) -> PlaceLine:
@@ -231,15 +243,15 @@ def _credits(
     teams: Sequence[Team] | QuerySet[Team], now: datetime
 ) -> tuple[CreditLine, ...]:
     """Return the teams' credits, those that run out first before the others."""
-    by_pk = {team.pk: team for team in teams}
-    readings, paces = latest_readings(by_pk), burns(by_pk, now)
+    names = _names(list(teams))
+    readings, paces = latest_readings(names), burns(names, now)
     lines: list[tuple[float, CreditLine]] = []
     for pk, reading in readings.items():
         pace = paces.get(pk)
         hours = pace.hours_left if pace else None
         allocated = f" of {reading.allocated:,.0f}" if reading.allocated else ""
         line = CreditLine(
-            name=str(by_pk[pk]),
+            name=names[pk],
             left=f"{reading.remaining or 0:,.0f}{allocated}",
             runway=f"about {roughly(hours * 3600)} at the last 24 h's pace"
             if hours is not None

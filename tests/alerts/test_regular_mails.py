@@ -143,6 +143,22 @@ def live_through_a_day(team: Team) -> None:
         )
 
 
+def test_two_gateways_teams_of_one_name_are_told_apart() -> None:
+    wanted = reader()
+    for gateway in ("Production", "Staging"):
+        team = make_team(make_gateway(name=gateway), name="Acme")
+        Membership.objects.create(user=wanted.user, team=team)
+        live_through_a_day(team)
+        make_reading(team)
+
+    told = report(wanted.user, wanted, Change.DAILY, HOME, NOON)
+
+    apart = {"Acme at Production", "Acme at Staging"}
+    assert {line.name for line in told.places} == {f"Team {name}" for name in apart}
+    assert {line.name for line in told.credits} == apart
+    assert [line.samples for line in told.places] == [40, 40]
+
+
 def test_a_digest_tells_of_the_day_of_the_readers_teams_only() -> None:
     team, strange = make_team(name="Acme"), make_team(name="Strange")
     wanted = reader()
