@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from django.conf import settings
+from django.contrib.sessions.models import Session
 from django.db import DatabaseError, connection
 from django.utils import timezone
 
@@ -141,8 +142,13 @@ def probe_now(wanted: Sequence[Probe], now: datetime) -> list[Answer]:
     return answers
 
 
-def keep_house() -> None:
-    """Delete what is older than its retention; once a day."""
-    rollups.prune(timezone.now())
-    audit.prune(timezone.now())
-    forget_events(kept_from("raw", timezone.now()))
+def keep_house() -> dict[str, int]:
+    """Delete what is older than its retention, once a day; return how many of each."""
+    now = timezone.now()
+    return {
+        **rollups.prune(now),
+        "breaker changes": forget_events(kept_from("raw", now)),
+        "audit entries": audit.prune(now),
+        "regular mails": regular.prune(now),
+        "ended sessions": Session.objects.filter(expire_date__lt=now).delete()[0],
+    }

@@ -5,14 +5,20 @@ from datetime import timedelta
 from io import StringIO
 
 import pytest
+from django.contrib.sessions.models import Session
 from django.core.management import call_command
+from django.utils import timezone
 from pytest_django import Settings
 
+from dashboard.alerts.models import Change, Notification
+from dashboard.pipeline import keep_house
 from dashboard.probes.models import Outcome
 from dashboard.rollups import retention
 from dashboard.rollups.models import Level, Rollup
 from dashboard.rollups.services import fold, prune
-from dashboard.teams.models import CreditReading
+from dashboard.teams import audit
+from dashboard.teams.models import AuditAction, CreditReading
+from tests.alerts.conftest import make_incident, make_recipient, tell
 from tests.factories import NOW, make_outcome, make_probe, make_reading, make_team
 
 pytestmark = pytest.mark.django_db
@@ -83,3 +89,27 @@ def test_the_command_says_what_it_deleted() -> None:
     call_command("prune", stdout=out)
 
     assert out.getvalue().startswith("Deleted: 1 raw, ")
+
+
+def test_logs_sessions_and_regular_mails_end_too() -> None:
+    """Each is written for ever; what an incident's people were told stays with it."""
+    now = timezone.now()
+    make_recipient()
+    fresh, old = now - timedelta(days=365), now - timedelta(days=367)
+    for at in (fresh, old):
+        audit.note(AuditAction.OTHER, "x", now=at)
+        told = {"change": Change.DAILY, "recipient": "a@example.org", "due_at": at}
+        Notification.objects.create(level=f"{at:%Y-%m-%d}", created_at=at, **told)
+        tell(make_incident(opened_at=at), at)
+    for key, days in (("ended", -1), ("lasts", 1)):
+        Session.objects.create(
+            session_key=key, session_data="", expire_date=now + timedelta(days=days)
+        )
+
+    deleted = keep_house()
+
+    assert deleted["audit entries"] == deleted["regular mails"] == 1
+    assert deleted["ended sessions"] == 1
+    assert Notification.objects.get(incident=None).created_at == fresh
+    assert Notification.objects.exclude(incident=None).count() == 2
+    assert Session.objects.get().session_key == "lasts"
