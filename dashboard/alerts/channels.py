@@ -15,7 +15,7 @@ from dashboard.alerts import payloads
 from dashboard.alerts.batches import Batch
 from dashboard.alerts.letters import Letter, home
 from dashboard.alerts.models import Channel, ChannelKind
-from dashboard.teams.keys import KeyUnavailableError, seal, unseal
+from dashboard.teams.keys import KeyUnavailableError, resealed, seal, unseal
 
 LEAST_SECRET = 16
 _UNREADABLE = "the address cannot be read with FIELD_KEYS; set the channel up again"
@@ -59,6 +59,25 @@ def seal_into(channel: Channel, address: str, secret: str) -> None:
     """Keep the address and the secret in the channel's row, sealed."""
     channel.address_sealed = seal(address)
     channel.secret_sealed = seal(secret) if secret else ""
+
+
+def rotate_channels() -> tuple[int, list[Channel]]:
+    """Seal every address and secret with the first of FIELD_KEYS.
+
+    Return how many channels were sealed, and those that none of them can read.
+    """
+    sealed, lost = 0, []
+    for channel in Channel.objects.all():
+        try:
+            changes = {
+                "address_sealed": resealed(channel.address_sealed),
+                "secret_sealed": resealed(channel.secret_sealed),
+            }
+        except KeyUnavailableError:
+            lost.append(channel)
+            continue
+        sealed += Channel.objects.filter(pk=channel.pk).update(**changes)
+    return sealed, lost
 
 
 def find(kind: str, name: str) -> Channel | None:

@@ -46,6 +46,19 @@ def unseal(token: str) -> str:
         ) from None
 
 
+def resealed(token: str) -> str:
+    """Return what was sealed, sealed with the first of FIELD_KEYS; "" stays "".
+
+    Raises KeyUnavailableError when none of them can read it.
+    """
+    try:
+        return _box().rotate(token.encode()).decode() if token else ""
+    except InvalidToken:
+        raise KeyUnavailableError(
+            "it cannot be decrypted with FIELD_KEYS; set it again"
+        ) from None
+
+
 def set_key(team: Team, text: str, now: datetime) -> None:
     """Keep `text`, a virtual key or an env:NAME or file:/path reference, as the team's.
 
@@ -186,8 +199,8 @@ def rotate_keys() -> tuple[int, list[Team]]:
     sealed, lost = 0, []
     for team in Team.objects.exclude(key_sealed="").select_related("gateway"):
         try:
-            rotated = _box().rotate(team.key_sealed.encode()).decode()
-        except InvalidToken:
+            rotated = resealed(team.key_sealed)
+        except KeyUnavailableError:
             lost.append(team)
             continue
         # Only where nobody has set another key meanwhile.

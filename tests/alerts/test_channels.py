@@ -6,15 +6,20 @@ import json
 import socket
 from collections.abc import Iterator
 from http.client import parse_headers
+from io import StringIO
 from typing import Any
 
 import pytest
+from cryptography.fernet import Fernet
+from django.core.management import CommandError, call_command
+from pytest_django import Settings
 
 from dashboard.alerts import channels, lifecycle
 from dashboard.alerts.channels import Answer, Parcel, seal_into, shown_address
 from dashboard.alerts.delivery import deliver, send_test_message
 from dashboard.alerts.models import Channel, ChannelKind, Notification
 from dashboard.pipeline import posting
+from dashboard.teams.keys import unseal
 from tests.alerts.conftest import after, make_incident, make_recipient, tell
 from tests.alerts.mailbox import Mailbox
 from tests.apiclient.rogue import Rogue, rogue
@@ -269,3 +274,33 @@ def test_apprise_says_how_to_install_it() -> None:
 
     assert "pip install apprise" in send_test_message(channel, after(0), posting.post)
     assert shown_address(channel) == "ntfy://…"
+
+
+def test_a_rotation_seals_addresses_and_secrets_too(settings: Settings) -> None:
+    """C-25: the old key may go afterwards, and webhooks go on."""
+    make_channel("https://hooks.example/x")
+    make_channel("https://hooks.example/y", ChannelKind.SLACK)
+    new = Fernet.generate_key().decode()
+    settings.FIELD_KEYS = [new, *settings.FIELD_KEYS]
+
+    call_command("rotate_keys", stdout=(out := StringIO()))
+    settings.FIELD_KEYS = [new]
+
+    webhook, slack = Channel.objects.order_by("-kind")
+    assert unseal(webhook.address_sealed) == "https://hooks.example/x"
+    assert unseal(webhook.secret_sealed) == SECRET
+    assert unseal(slack.address_sealed) == "https://hooks.example/y"
+    assert slack.secret_sealed == ""
+    assert "2 channels are sealed" in out.getvalue()
+
+
+def test_a_channel_that_no_key_reads_is_named_and_left_alone(
+    settings: Settings,
+) -> None:
+    before = make_channel("https://hooks.example/x").address_sealed
+    settings.FIELD_KEYS = [Fernet.generate_key().decode()]
+
+    with pytest.raises(CommandError, match=r"1 channels cannot be read.*to webhook"):
+        call_command("rotate_keys", stdout=StringIO())
+
+    assert Channel.objects.get().address_sealed == before
