@@ -1,5 +1,6 @@
 """The outbox against a real SMTP server."""
 
+import socket
 from datetime import timedelta
 
 import pytest
@@ -301,6 +302,24 @@ def spread(number: int, seconds: float = 60) -> None:
         at = after(seconds * place)
         tell(make_incident(opened_at=at), at)
         deliver(at + timedelta(seconds=WAIT_S), monotonic=lambda: 0.0)
+
+
+def test_a_server_that_hangs_costs_an_attempt_and_no_mail(
+    settings: Settings, mailbox: Mailbox
+) -> None:
+    """A-73. It takes the connection and never greets."""
+    make_recipient()
+    tell(make_incident())
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        settings.EMAIL_PORT, settings.EMAIL_TIMEOUT = silent.getsockname()[1], 0.2
+        assert deliver(after(WAIT_S)) == 0
+    row = Notification.objects.get()
+    assert (row.state, row.attempts, row.leased_until) == ("queued", 1, None)
+    assert row.last_error
+
+    settings.EMAIL_PORT = mailbox.port
+    assert deliver(row.due_at) == 1
+    assert len(mailbox.messages) == 1
 
 
 def test_too_many_mails_become_digests_and_nothing_is_left_out(
