@@ -17,7 +17,15 @@ from django.db.models import Max, Min, OuterRef, Subquery
 from dashboard.lib import buckets
 from dashboard.lib.buckets import HOUR_S
 from dashboard.teams.models import CreditHour, CreditReading, Team
-from dashboard.teams.queries import BURN_WINDOW, RECENT, Burn, Refill, Told, is_refill
+from dashboard.teams.queries import (
+    BURN_WINDOW,
+    LEAST_READINGS,
+    RECENT,
+    Burn,
+    Refill,
+    Told,
+    is_refill,
+)
 
 _HOUR = timedelta(hours=1)
 # 100 teams that are read every minute fold six hours in some 0.2 s.
@@ -192,27 +200,33 @@ def spent_between(
     return found
 
 
-def used(hours: Sequence[Hour], now: datetime) -> Use | None:
-    """Return what was used in these hours, None where they span less than one."""
+def used(hours: Sequence[Hour], since: datetime, now: datetime) -> Use | None:
+    """Return what was used in these hours, None where they span less than one.
+
+    Where the first is not the first of all since `since`, the team was not read before,
+    and nobody knows how much of that hour: only its end is counted from.
+    """
     if not hours:
         return None
-    span = (min(now, hours[-1].hour + _HOUR) - hours[0].hour) / _HOUR
+    is_whole = hours[0].hour - since <= _HOUR
+    begins = hours[0].hour if is_whole else hours[0].hour + _HOUR
+    span = (min(now, hours[-1].hour + _HOUR) - begins) / _HOUR
     readings = sum(row.readings for row in hours)
-    if span < 1 or readings < _LEAST:
+    if span < 1 or readings < LEAST_READINGS:
         return None
-    return Use(spent(hours), span, readings)
-
-
-_LEAST = 3
+    unknown = 0.0 if is_whole else hours[0].spent
+    return Use(spent(hours) - unknown, span, readings)
 
 
 def pace(hours: Sequence[Hour], now: datetime) -> Burn | None:
     """Return the pace of the last 24 h from a team's hours; None for too few readings."""
-    day = [row for row in hours if row.hour > now - BURN_WINDOW]
-    all_day = used(day, now)
+    day_ago, lately_from = now - BURN_WINDOW, now - RECENT
+    day = [row for row in hours if row.hour > day_ago]
+    all_day = used(day, day_ago, now)
     if all_day is None:
         return None
-    lately = used([row for row in day if row.hour > now - RECENT], now)
+    recent = [row for row in day if row.hour > lately_from]
+    lately = used(recent, lately_from, now)
     return Burn(
         per_hour=all_day.per_hour,
         remaining=day[-1].last,

@@ -15,6 +15,7 @@ from dashboard.teams.credit_hours import (
     refills,
 )
 from dashboard.teams.models import CreditHour, Team
+from dashboard.teams.queries import burn
 from tests.factories import NOW, make_gateway, make_reading, make_team
 
 pytestmark = pytest.mark.django_db
@@ -83,11 +84,25 @@ def test_use_between_two_hours_counts_and_a_refill_does_not() -> None:
     found = pace(hours(team), NOW)
 
     assert found is not None
-    assert found.per_hour == pytest.approx(100 / 4)
+    assert found.per_hour == pytest.approx(100 / 3)
     assert found.remaining == 850
     assert [(each.at, each.amount) for each in refills(hours(team))] == [
         (NOW - timedelta(hours=2), 650)
     ]
+
+
+@pytest.mark.parametrize("minutes", [61, 70, 90, 119, 125, 300])
+def test_a_new_teams_pace_is_the_one_that_mails_and_rules_tell(minutes: int) -> None:
+    """Its first hour is not a whole one; alarms read the readings themselves."""
+    team = make_team()
+    told(team, *((-n * MINUTE, 500.0 + n) for n in range(minutes, -1, -1)))
+    fold_between([team.pk], NOW - DAY, NOW + timedelta(hours=1))
+
+    by_readings, by_hours = burn(team, NOW), pace(hours(team), NOW)
+
+    assert by_readings is not None
+    assert by_hours is not None
+    assert by_hours.per_hour == pytest.approx(by_readings.per_hour, rel=0.02)
 
 
 def test_the_recent_pace_may_differ_from_the_days() -> None:

@@ -299,7 +299,7 @@ def test_it_names_the_team_that_runs_out_first(admin_page: Client) -> None:
     shown = admin_page.get("/").context["page"]
 
     assert [line.team.word for line in shown.teams] == ["Quick", "Slow"]
-    assert shown.teams[0].runway.startswith("13 h")
+    assert shown.teams[0].runway.startswith("12 h")
 
 
 def test_an_incident_that_ended_is_still_told_for_some_days(admin_page: Client) -> None:
