@@ -88,7 +88,15 @@ from apiclient.taxonomy import (
     Fault,
     Meaning,
 )
-from apiclient.team_payloads import Balance, Credits, Team, TeamStatus
+from apiclient.team_payloads import (
+    Balance,
+    Credits,
+    JobTypeUsage,
+    Team,
+    TeamStatus,
+    TeamUsage,
+    Transaction,
+)
 from apiclient.wire import VERSION
 
 __version__ = VERSION
@@ -144,6 +152,7 @@ __all__ = [
     "Job",
     "JobBlock",
     "JobStatus",
+    "JobTypeUsage",
     "LLMCall",
     "LaterQueue",
     "Meaning",
@@ -181,6 +190,8 @@ __all__ = [
     "TeamPausedError",
     "TeamStatus",
     "TeamSuspendedError",
+    "TeamUsage",
+    "Transaction",
     "Transition",
     "ValidationError",
     "address_check",

@@ -36,7 +36,7 @@ from apiclient.redact import Secret
 from apiclient.report import CallReport, Streamed
 from apiclient.steps import Ask, Look, Refresh, Reply, Send, Sent, Settle, Wait
 from apiclient.streams import AsyncChatStream, Listener
-from apiclient.team_payloads import Credits, Team
+from apiclient.team_payloads import Credits, Team, TeamUsage, Transaction
 from apiclient.transport import AsyncWireTransport
 from apiclient.wire import Prepared
 
@@ -308,6 +308,16 @@ class AsyncClient:
 
     async def balance(self, team_id: str | None = None) -> Credits:
         return await self.run(operations.balance(self._core.team(team_id)))
+
+    async def team_transactions(
+        self, team_id: str | None = None, *, limit: int = 20
+    ) -> tuple[Transaction, ...]:
+        operation = operations.team_transactions(self._core.team(team_id), limit)
+        return await self.run(operation)
+
+    async def team_usage(self, period: str, team_id: str | None = None) -> TeamUsage:
+        """Read what the jobs of a month, written YYYY-MM, were and cost."""
+        return await self.run(operations.team_usage(self._core.team(team_id), period))
 
     async def check_credits(self, credits_needed: int = 1) -> CreditCheck:
         return await self.run(

@@ -35,7 +35,7 @@ from apiclient.redact import Secret
 from apiclient.report import CallReport, Streamed
 from apiclient.steps import Ask, Look, Refresh, Reply, Send, Sent, Settle, Wait
 from apiclient.streams import ChatStream, Listener
-from apiclient.team_payloads import Credits, Team
+from apiclient.team_payloads import Credits, Team, TeamUsage, Transaction
 from apiclient.transport import WireTransport
 from apiclient.wire import Prepared
 
@@ -302,6 +302,16 @@ class Client:
 
     def balance(self, team_id: str | None = None) -> Credits:
         return self.run(operations.balance(self._core.team(team_id)))
+
+    def team_transactions(
+        self, team_id: str | None = None, *, limit: int = 20
+    ) -> tuple[Transaction, ...]:
+        operation = operations.team_transactions(self._core.team(team_id), limit)
+        return self.run(operation)
+
+    def team_usage(self, period: str, team_id: str | None = None) -> TeamUsage:
+        """Read what the jobs of a month, written YYYY-MM, were and cost."""
+        return self.run(operations.team_usage(self._core.team(team_id), period))
 
     def check_credits(self, credits_needed: int = 1) -> CreditCheck:
         return self.run(operations.credit_check(self._core.team(None), credits_needed))

@@ -4,6 +4,7 @@ Timeouts are the guide's "Recommended Timeouts by Endpoint"; what it does not na
 its default of 30 s.
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Generic, Literal, TypeVar
@@ -34,6 +35,7 @@ TIMEOUTS_S: Mapping[tuple[str, str], float] = {
 ERROR_MESSAGE_LIMIT = 1000  # the gateway's column; a longer text fails the completion
 
 _TEAM_ID_LIMIT = 255
+_MONTH = re.compile(r"[0-9]{4}-(0[1-9]|1[0-2])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +119,38 @@ def balance(team_id: str) -> Operation[team_payloads.Credits]:
         route="/api/credits/teams/{team_id}/balance",
         path=f"/api/credits/teams/{_quoted_team(team_id)}/balance",
         read=team_payloads.read_balance,
+        team_id=team_id,
+    )
+
+
+def team_transactions(
+    team_id: str, limit: int = 20
+) -> Operation[tuple[team_payloads.Transaction, ...]]:
+    """Read the latest changes of a team's credits, at most `limit`, newest first."""
+    if limit < 1:
+        raise ValueError(f"limit={limit} is not a positive number")
+    return Operation(
+        name="team_transactions",
+        method="GET",
+        route="/api/credits/teams/{team_id}/transactions",
+        path=f"/api/credits/teams/{_quoted_team(team_id)}/transactions"
+        f"?limit={int(limit)}",
+        read=team_payloads.read_transactions,
+        team_id=team_id,
+    )
+
+
+def team_usage(team_id: str, period: str) -> Operation[team_payloads.TeamUsage]:
+    """Read what a team's jobs of a month, written YYYY-MM, were and cost."""
+    # The gateway sums any other period up to zeros, as a success.
+    if not _MONTH.fullmatch(period):
+        raise ValueError(f"period={redact(period, limit=60)!r} is not a month, YYYY-MM")
+    return Operation(
+        name="team_usage",
+        method="GET",
+        route="/api/teams/{team_id}/usage",
+        path=f"/api/teams/{_quoted_team(team_id)}/usage?period={period}",
+        read=team_payloads.read_usage,
         team_id=team_id,
     )
 

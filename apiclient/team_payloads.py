@@ -1,4 +1,4 @@
-"""A team and its credits, in every shape that gateways have been seen to send.
+"""A team, its credits and what moved them, in every shape that gateways have been seen to send.
 
 The status may stand at the top, under `credits`, or nowhere; numbers may be strings or
 nonsense. What cannot be read is unknown, never active, suspended or zero.
@@ -8,6 +8,7 @@ import math
 import re
 from datetime import UTC, datetime
 from enum import StrEnum
+from itertools import islice
 
 import msgspec
 
@@ -21,6 +22,8 @@ _TEXT_LIMIT = 255
 _MOST_TEXTS = 200  # a team with more models than this is not believed
 _BALANCE_MARKS = ("credits_remaining", "credits_allocated", "credits_used")
 _TEAM_MARKS = ("team_id", "status", "credits", *_BALANCE_MARKS)
+_TRANSACTION_MARKS = ("transaction_id", "transaction_type", "credits_amount")
+_USAGE_MARKS = ("summary", "total_jobs")
 
 
 class TeamStatus(StrEnum):
@@ -69,6 +72,38 @@ class Team(msgspec.Struct, frozen=True):
         return self.credits.remaining if self.credits else None
 
 
+class Transaction(msgspec.Struct, frozen=True):
+    """One change of a team's credits; `amount` is negative where they were taken."""
+
+    transaction_id: str = ""
+    transaction_type: str = ""
+    amount: float | None = None
+    before: float | None = None
+    after: float | None = None
+    reason: str = ""
+    job_id: str = ""
+    created_at: datetime | None = None
+
+
+class JobTypeUsage(msgspec.Struct, frozen=True):
+    count: float | None = None
+    cost_usd: float | None = None
+
+
+class TeamUsage(msgspec.Struct, frozen=True):
+    """What a team's jobs of one month were and cost, as the gateway sums them up."""
+
+    team_id: str = ""
+    period: str = ""
+    total_jobs: float | None = None
+    successful_jobs: float | None = None
+    failed_jobs: float | None = None
+    total_cost_usd: float | None = None
+    total_tokens: float | None = None
+    avg_cost_per_job: float | None = None
+    job_types: dict[str, JobTypeUsage] = {}
+
+
 def read_team(body: bytes) -> Team:
     return _team(_decoded(body), "$")
 
@@ -84,6 +119,59 @@ def read_teams(body: bytes) -> tuple[Team, ...]:
 
 def read_balance(body: bytes) -> Credits:
     return _credits(_object(_decoded(body), "$", _BALANCE_MARKS), {})
+
+
+def read_transactions(body: bytes) -> tuple[Transaction, ...]:
+    """Read a team's transactions, in the gateway's order: the newest first."""
+    document = _decoded(body)
+    if isinstance(document, dict):
+        document = document.get("transactions")
+    if not isinstance(document, list):
+        raise UnreadableError("Expected `array` - at `$.transactions`")
+    return tuple(
+        _transaction(item, f"$.transactions[{index}]")
+        for index, item in enumerate(document)
+    )
+
+
+def read_usage(body: bytes) -> TeamUsage:
+    top = _object(_decoded(body), "$", _USAGE_MARKS)
+    nested = top.get("summary")
+    summary: dict[object, object] = nested if isinstance(nested, dict) else top
+    types = top.get("job_types")
+    return TeamUsage(
+        team_id=_text(top.get("team_id")),
+        period=_text(top.get("period")),
+        total_jobs=_number(summary.get("total_jobs")),
+        successful_jobs=_number(summary.get("successful_jobs")),
+        failed_jobs=_number(summary.get("failed_jobs")),
+        total_cost_usd=_number(summary.get("total_cost_usd")),
+        total_tokens=_number(summary.get("total_tokens")),
+        avg_cost_per_job=_number(summary.get("avg_cost_per_job")),
+        job_types={
+            _text(name): JobTypeUsage(
+                _number(each.get("count")), _number(each.get("cost_usd"))
+            )
+            for name, each in islice(
+                types.items() if isinstance(types, dict) else (), _MOST_TEXTS
+            )
+            if isinstance(each, dict)
+        },
+    )
+
+
+def _transaction(document: object, path: str) -> Transaction:
+    told = _object(document, path, _TRANSACTION_MARKS)
+    return Transaction(
+        transaction_id=_text(told.get("transaction_id")),
+        transaction_type=_sentence(told.get("transaction_type")),
+        amount=_number(told.get("credits_amount")),
+        before=_number(told.get("credits_before")),
+        after=_number(told.get("credits_after")),
+        reason=_sentence(told.get("reason")),
+        job_id=_text(told.get("job_id")),
+        created_at=_moment(told.get("created_at")),
+    )
 
 
 def _decoded(body: bytes) -> object:
@@ -103,7 +191,7 @@ def _object(
         )
     if not any(mark in document for mark in marks):
         raise UnreadableError(
-            f"Expected a team or a balance, got an object without them - at `{path}`"
+            f"Expected {' or '.join(marks)}, got an object without them - at `{path}`"
         )
     return document
 
@@ -197,6 +285,17 @@ def _moment(value: object) -> datetime | None:
 
 def _text(value: object) -> str:
     return redact(value, limit=_TEXT_LIMIT) if isinstance(value, str) else ""
+
+
+def _sentence(value: object) -> str:
+    """Return a text that people typed, cut between two words.
+
+    Half of a key at its end would be no key that anybody who knows it could still hide.
+    """
+    text = redact(value, limit=len(value)) if isinstance(value, str) else ""
+    if len(text) <= _TEXT_LIMIT:
+        return text
+    return f"{text[:_TEXT_LIMIT].rpartition(' ')[0]}…"
 
 
 def _texts(value: object) -> tuple[str, ...]:

@@ -16,6 +16,8 @@ ASKS: Mapping[str, tuple[tuple[object, ...], dict[str, object], str]] = {
     "get_team": ((), {}, "GET /api/teams/acme"),
     "list_teams": ((), {}, "GET /api/teams"),
     "balance": ((), {}, "GET /api/credits/teams/acme/balance"),
+    "team_transactions": ((), {}, "GET /api/credits/teams/acme/transactions"),
+    "team_usage": (("2026-03",), {}, "GET /api/teams/acme/usage"),
     "check_credits": ((3,), {}, "POST /api/credits/teams/acme/check"),
     "create_job": (("chat",), {"user_id": "u"}, "POST /api/jobs/create"),
     "get_job": ((JOB,), {}, f"GET /api/jobs/{JOB}"),

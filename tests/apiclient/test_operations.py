@@ -43,6 +43,18 @@ def test_the_guides_timeouts(method: str, route: str, seconds: float) -> None:
             Repeat.SAFE,
         ),
         (
+            operations.team_transactions("acme", 5),
+            "GET /api/credits/teams/acme/transactions?limit=5",
+            30,
+            Repeat.SAFE,
+        ),
+        (
+            operations.team_usage("acme", "2026-03"),
+            "GET /api/teams/acme/usage?period=2026-03",
+            30,
+            Repeat.SAFE,
+        ),
+        (
             operations.credit_check("acme", 3),
             "POST /api/credits/teams/acme/check?credits_needed=3",
             30,
@@ -121,6 +133,11 @@ def test_an_error_message_fits_the_gateways_column_and_holds_no_key() -> None:
         lambda: operations.get_team("a\nb"),
         lambda: operations.get_team("x" * 256),
         lambda: operations.create_job("a\x00b", "t"),
+        lambda: operations.team_transactions("acme", 0),
+        lambda: operations.team_usage("acme", "2026-13"),
+        lambda: operations.team_usage("acme", "2026-03-01"),
+        lambda: operations.team_usage("acme", "2026-03&x=1"),
+        lambda: operations.team_usage("..", "2026-03"),
         lambda: operations.health().with_timeout(0),
         lambda: operations.health().with_timeout(float("nan")),
     ],
@@ -129,7 +146,9 @@ def test_what_cannot_be_asked_is_refused_before_it_is_sent(
     wrong: Callable[[], object],
 ) -> None:
     """S-36, B-83: a malformed job id is a 500 in plain text at the gateway."""
-    with pytest.raises(ValueError, match=r"job_id|team_id|status|timeout_s"):
+    with pytest.raises(
+        ValueError, match=r"job_id|team_id|status|timeout_s|limit|period"
+    ):
         wrong()
 
 

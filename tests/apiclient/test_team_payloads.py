@@ -13,6 +13,8 @@ from apiclient.team_payloads import (
     read_balance,
     read_team,
     read_teams,
+    read_transactions,
+    read_usage,
 )
 
 SERVER = {
@@ -137,12 +139,127 @@ def test_a_list_names_the_item_that_is_wrong() -> None:
         read_teams(body([LIST_ITEM, 7]))
 
 
+CHARGE = {
+    "transaction_id": "6f0f3ab0-17d8-4f0e-9a3f-000000000001",
+    "team_id": "t",
+    "organization_id": None,
+    "job_id": None,
+    "transaction_type": "deduction",
+    "credits_amount": -1,
+    "credits_before": 10,
+    "credits_after": 9,
+    "reason": "Job completed",
+    "created_at": "2026-11-22T19:20:49Z",
+}
+
+
+def test_a_transaction_is_read_whole() -> None:
+    sent = {"team_id": "t", "total": 1, "transactions": [CHARGE]}
+    (read,) = read_transactions(body(sent))
+
+    assert (read.transaction_type, read.reason) == ("deduction", "Job completed")
+    assert (read.amount, read.before, read.after) == (-1, 10, 9)
+    assert read.created_at is not None
+    assert read.created_at.tzinfo is not None
+    assert read.job_id == ""
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "read_as"),
+    [
+        ("credits_amount", "-3", -3),
+        ("credits_amount", "NaN", None),
+        ("credits_amount", True, None),
+        ("credits_amount", [1], None),
+        ("credits_before", None, None),
+        ("credits_after", "1e400", None),
+        ("reason", None, ""),
+        ("reason", {"x": 1}, ""),
+        ("reason", "a\x00b\u202e c", "ab c"),
+        ("reason", "Bearer sk-abcdef123", "Bearer [hidden]"),
+        ("job_id", 7, ""),
+        ("created_at", "yesterday", None),
+        ("created_at", 1e300, None),
+    ],
+)
+def test_a_hostile_field_is_unknown_and_costs_no_other(
+    field: str, value: object, read_as: object
+) -> None:
+    (read,) = read_transactions(body({"transactions": [{**CHARGE, field: value}]}))
+
+    assert getattr(read, field.removeprefix("credits_")) == read_as
+    assert read.transaction_type == "deduction"
+
+
+@pytest.mark.parametrize("before", [0, 200, 240, 250, 300])
+def test_a_long_reason_never_ends_in_the_half_of_a_key(before: int) -> None:
+    """C-05: only who knows a key of an odd form can hide it, and only the whole one."""
+    key = "vk+of=team/0123456789"
+    sent = {**CHARGE, "reason": "x" * before + f" for {key} " + "x" * 300}
+    (read,) = read_transactions(body({"transactions": [sent]}))
+
+    assert len(read.reason) <= 255
+    assert "vk+" not in read.reason.replace(key, "")
+
+
+@pytest.mark.parametrize(
+    "document",
+    [None, 3, {}, {"transactions": None}, {"transactions": {}}, [7], [{}], [{"a": 1}]],
+)
+def test_what_is_no_list_of_transactions_is_refused(document: object) -> None:
+    """S-53."""
+    with pytest.raises(UnreadableError, match="transactions"):
+        read_transactions(body(document))
+
+
+@pytest.mark.parametrize(
+    ("sent", "jobs", "cost_usd"),
+    [
+        ({"summary": {"total_jobs": 4, "total_cost_usd": 0.5}}, 4, 0.5),
+        ({"summary": {"total_jobs": "4", "total_cost_usd": None}}, 4, None),
+        ({"summary": {"total_jobs": True, "total_cost_usd": "x"}}, None, None),
+        ({"total_jobs": 4}, 4, None),
+        ({"summary": [], "job_types": [1]}, None, None),
+        ({"summary": {}, "job_types": {"chat": 7}}, None, None),
+    ],
+)
+def test_usage_is_read_in_every_shape(
+    sent: object, jobs: float | None, cost_usd: float | None
+) -> None:
+    usage = read_usage(body(sent))
+
+    assert (usage.total_jobs, usage.total_cost_usd) == (jobs, cost_usd)
+    assert usage.job_types == {}
+
+
+def test_usage_tells_each_type_of_job() -> None:
+    types = {"chat": {"count": 3, "cost_usd": 0.25}, "odd": {"count": None}}
+    usage = read_usage(body({"period": "2026-03", "summary": {}, "job_types": types}))
+
+    assert usage.period == "2026-03"
+    assert usage.job_types["chat"].count == 3
+    assert usage.job_types["odd"].cost_usd is None
+
+
+@pytest.mark.parametrize("document", [None, [], {}, {"detail": "x"}, {"period": "x"}])
+def test_what_is_no_usage_is_refused(document: object) -> None:
+    """S-53."""
+    with pytest.raises(UnreadableError):
+        read_usage(body(document))
+
+
 anything = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=10),
     lambda inner: (
         st.lists(inner, max_size=2)
         | st.dictionaries(
-            st.sampled_from(["status", "credits", "credits_remaining", "team_id"]),
+            st.sampled_from(
+                [
+                    *("status", "credits", "credits_remaining", "team_id"),
+                    *("transactions", "credits_amount", "reason", "created_at"),
+                    *("summary", "total_jobs", "job_types"),
+                ]
+            ),
             inner,
         )
     ),
@@ -153,6 +270,6 @@ anything = st.recursive(
 @settings(max_examples=100, deadline=None, derandomize=True, database=None)
 @given(anything.map(body) | st.binary(max_size=60))
 def test_nothing_but_unreadable_comes_out(sent: bytes) -> None:
-    for read in (read_team, read_teams, read_balance):
+    for read in (read_team, read_teams, read_balance, read_transactions, read_usage):
         with suppress(UnreadableError):
             read(sent)
