@@ -26,6 +26,13 @@ TABLE: Sequence[Work] = (
     Work("gatewatch tick", "dashboard.pipeline.tick", 1),
     Work("gatewatch deliver", "dashboard.pipeline.deliver", 1),
     Work("gatewatch deep", "dashboard.pipeline.deep", 1),
+    # Not at the start: the first tick tells which teams are active.
+    Work(
+        "gatewatch statements",
+        "dashboard.pipeline.read_statements",
+        5,
+        at_start=False,
+    ),
     Work(
         "gatewatch house-keeping",
         "dashboard.pipeline.keep_house",

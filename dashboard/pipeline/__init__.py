@@ -3,6 +3,7 @@
     tick     every probe of the next minute, each at its due moment
     deep     the paid probes, in a lane of their own
     deliver  the outbox
+    read_statements  what the gateway tells of credits, each team's once an hour
 
 Each is a shift: a job that holds a lease, so that only one works. The tick and the
 deliveries last a minute and queue their successor as they end; the schedule
@@ -28,6 +29,7 @@ from dashboard.pipeline.dead_mans_ping import ping_when_due
 from dashboard.pipeline.prober import Prober
 from dashboard.pipeline.recorder import Recorder
 from dashboard.pipeline.shift import Shift, revive
+from dashboard.pipeline.statements import DEADLINE_S, read_statement
 from dashboard.probes import services as probes
 from dashboard.probes.breaker_events import forget_events
 from dashboard.probes.kinds import CHEAP, PAID
@@ -35,13 +37,16 @@ from dashboard.probes.models import Probe
 from dashboard.probes.services import LEASE_MARGIN, follow_clock
 from dashboard.rollups import services as rollups
 from dashboard.rollups.retention import kept_from
-from dashboard.teams import audit, credit_hours
+from dashboard.teams import audit, credit_hours, statements
 
 logger = logging.getLogger(__name__)
 
 EVALUATE_EVERY_S = 15.0
 # The outbox is looked at this often; one indexed query.
 DELIVER_EVERY_S = 2.0
+# One round of statements; every five minutes, that is 240 teams an hour.
+MOST_STATEMENTS = 20
+STATEMENTS_S = 50.0
 
 
 def tick(seconds: float | None = None) -> int:
@@ -100,6 +105,29 @@ def deep() -> int:
             prober.start_due(timezone.now())
             prober.drain()
         return recorder.stored
+
+
+def read_statements() -> int:
+    """Read the statements of a few teams that are due; return of how many.
+
+    A gateway that hangs costs each round a minute at most; the rest waits for the next.
+    """
+    with Shift(
+        "statements",
+        "dashboard.pipeline.read_statements",
+        lease_s=STATEMENTS_S + 2 * DEADLINE_S,
+    ) as shift:
+        if not shift.begun:
+            return 0
+        ends_at = shift.monotonic() + STATEMENTS_S
+        read = 0
+        for team in statements.due(timezone.now(), MOST_STATEMENTS):
+            if shift.monotonic() >= ends_at or not shift.renew():
+                break
+            now = timezone.now()
+            statements.keep(team, read_statement(team, now), now)
+            read += 1
+        return read
 
 
 def deliver(seconds: float | None = None) -> int:

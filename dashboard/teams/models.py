@@ -176,6 +176,29 @@ class CreditHour(models.Model):
         return f"{self.team} {self.hour:%Y-%m-%d %H}: {self.last}"
 
 
+class Statement(models.Model):
+    """A team's latest transactions and its usage of a month, as last read with its key.
+
+    One row a team, written over. Each half is NULL until it was read, and stays as it was
+    when a later try fails: its own moment tells its age, and `…_error` is the class of the
+    last try, "" after a success.
+    """
+
+    team = models.OneToOneField(Team, models.CASCADE, primary_key=True)
+    tried_at = models.DateTimeField()
+    # Newest first; each is a `teams.statements.Entry`.
+    transactions = models.JSONField(null=True)
+    transactions_at = models.DateTimeField(null=True)
+    transactions_error = models.CharField(max_length=40, blank=True)
+    # A `teams.statements.Usage`.
+    usage = models.JSONField(null=True)
+    usage_at = models.DateTimeField(null=True)
+    usage_error = models.CharField(max_length=40, blank=True)
+
+    def __str__(self) -> str:
+        return f"{self.team_id} tried {self.tried_at:%Y-%m-%d %H:%M}"
+
+
 class AuditAction(models.TextChoices):
     """What people do that others may ask about later."""
 

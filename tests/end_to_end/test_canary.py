@@ -42,7 +42,7 @@ from dashboard.probes.kinds import PAID
 from dashboard.probes.models import Outcome, Probe
 from dashboard.probes.services import watch_gateway, watch_team
 from dashboard.teams.keys import resolve, set_key
-from dashboard.teams.models import Gateway, Team
+from dashboard.teams.models import Gateway, Statement, Team
 from dashboard.web.models import PublicPage
 from tests.alerts.conftest import make_recipient
 from tests.apiclient.rogue import request_of, rogue
@@ -85,6 +85,13 @@ TEAM = {
     "credits": {"credits_remaining": 3, "credits_allocated": 100},
 }
 JOB = {"job_id": "6f0f3ab0-17d8-4f0e-9a3f-000000000001", "status": "PENDING"}
+MOVED = {
+    "transaction_id": VIRTUAL_KEY,
+    "job_id": VIRTUAL_KEY,
+    "transaction_type": "deduction",
+    "credits_amount": -1,
+    "reason": f"see https://g.example/?key={PROVIDER_KEY}",
+}
 # What is answered, again and again in turn, to a request whose path holds the word.
 ANSWERS: dict[str, list[tuple[int, object]]] = {
     "/balance": [
@@ -93,6 +100,18 @@ ANSWERS: dict[str, list[tuple[int, object]]] = {
         (200, {"credits_remaining": 3, "status": VIRTUAL_KEY}),
         (200, {"error": {"message": f"no {VIRTUAL_KEY}"}}),
         (403, {"detail": f"Team access is suspended. {quote(VIRTUAL_KEY)}"}),
+    ],
+    "/transactions": [
+        (200, {"transactions": [{**MOVED, "reason": f"for {VIRTUAL_KEY}"}]}),
+        (200, {"transactions": [{**MOVED, "reason": f"{'x ' * 115}{VIRTUAL_KEY}"}]}),
+        (200, {"transactions": [{**MOVED, "transaction_type": VIRTUAL_KEY}]}),
+        (500, {"detail": f"no {VIRTUAL_KEY}"}),
+        (200, {"transactions": [MOVED, {VIRTUAL_KEY: BODY_KEY}]}),
+    ],
+    "/usage": [
+        (200, {"summary": {"total_jobs": VIRTUAL_KEY}, "period": VIRTUAL_KEY}),
+        (403, {"detail": f"not for Bearer {VIRTUAL_KEY}"}),
+        (200, {"summary": {"total_jobs": 1}, "job_types": {VIRTUAL_KEY: {}}}),
     ],
     "/teams/": [
         (200, TEAM),
@@ -214,7 +233,8 @@ def test_no_secret_comes_out_anywhere(
     admin: Client, settings: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    printed = []
+    printed: list[str] = []
+    statements: list[str] = []
     with (
         rogue(leaky) as gateway,
         rogue(leaky_mail_server) as post,
@@ -229,6 +249,7 @@ def test_no_secret_comes_out_anywhere(
             Probe.objects.update(next_run=timezone.now() - timedelta(seconds=1))
             pipeline.tick(seconds=0.1)
             pipeline.deep()
+            statements.append(read_statement_again())
         printed += [run("probe"), run("probe", "--json")]
         printed += tried(admin, gateway.url)
         printed += typed(admin, team)
@@ -253,6 +274,8 @@ def test_no_secret_comes_out_anywhere(
     assert Outcome.objects.exclude(error_class="").count() > 2 * ROUNDS
     assert Incident.objects.exists()
     assert mail.outbox
+    assert "[hidden]" in str(statements)
+    assert "server_error" in str(statements)
     assert "535" in str(printed)
     assert "HTTP 404" in str(printed)
     assert len(posted) > len(tests)
@@ -263,7 +286,7 @@ def test_no_secret_comes_out_anywhere(
     assert key.reveal() == VIRTUAL_KEY
     for place, text in (
         ("database", "\n".join(stored())),
-        ("printed", "\n".join(printed)),
+        ("printed", "\n".join([*printed, *statements])),
         ("mails", "\n".join(m.message().as_string() for m in mail.outbox)),
         ("posted", "\n".join(map(repr, posted))),
         ("mail bodies", "\n".join(f"{m.body}{vars(m)}" for m in mail.outbox)),
@@ -348,6 +371,14 @@ def stored() -> Iterator[str]:
     for model in apps.get_models(include_auto_created=True):
         yield from (repr(row) for row in model._default_manager.values())
     yield from (repr(row.task) for row in OrmQ.objects.all())
+
+
+def read_statement_again() -> str:
+    """Read the team's statement, though it is not due; return what was kept of it."""
+    Team.objects.update(status="active")
+    Statement.objects.all().delete()
+    assert pipeline.read_statements() == 1
+    return str(Statement.objects.values())
 
 
 def tried(admin: Client, url: str) -> Iterator[str]:

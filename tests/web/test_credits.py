@@ -233,6 +233,6 @@ def test_a_teams_page_asks_few_queries(
     make_probe(team)
     Recipient.objects.create(email="ops@example.com")
 
-    # A site administrator's banner about the mails is the thirteenth.
-    with django_assert_max_num_queries(13):
+    # A site administrator's banner about the mails is the fourteenth.
+    with django_assert_max_num_queries(14):
         page(admin_page, "team", team.pk)

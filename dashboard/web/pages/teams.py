@@ -20,6 +20,7 @@ from dashboard.teams.credit_hours import pace as pace_of
 from dashboard.teams.keys import hint
 from dashboard.teams.models import Team, TeamStatus
 from dashboard.teams.queries import latest_readings
+from dashboard.teams.statements import statement_of
 from dashboard.web import access, words
 from dashboard.web.burn_charts import burn_down
 from dashboard.web.charts import ChartTable
@@ -36,6 +37,7 @@ from dashboard.web.pages.credits import (
 from dashboard.web.pages.incidents import IncidentRow, incident_row
 from dashboard.web.pages.parts import Badge, Link
 from dashboard.web.pages.probe_rows import ProbeRow, off_links, probe_rows
+from dashboard.web.pages.statements import StatementPart, statement_part
 from dashboard.web.prober import Prober, prober
 from dashboard.web.states import Tone
 
@@ -97,6 +99,7 @@ class TeamPage:
     rows: list[ProbeRow]
     off: list[Link]
     incidents: list[IncidentRow]
+    statement: StatementPart
     prober: Prober
 
 
@@ -170,6 +173,7 @@ def team(user: access.Visitor, shown: Team, now: datetime) -> TeamPage:
         rows=probe_rows(probes, at_work, seen, now),
         off=off_links(probes),
         incidents=[incident_row(each, now) for each in _incidents(user, shown)],
+        statement=statement_part(shown, statement_of(shown), now),
         prober=at_work,
     )
 

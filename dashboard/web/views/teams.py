@@ -23,7 +23,7 @@ def team(request: HttpRequest, pk: int) -> HttpResponse:
     now = timezone.now()
     shown = page.team(request.user, found, now)
     if kind := exports.wanted(request):
-        told = exports.sheets([shown.chart])
+        told = [*exports.sheets([shown.chart]), *shown.statement.sheets]
         return exports.answer(kind, f"gatewatch credits {found}", told, now)
     context = {"page": shown, "prober": shown.prober}
     return render(request, template_of(request, "team"), context)
