@@ -77,9 +77,10 @@ class TestList:
             )
 
         failed, good = page(admin_page, "?state=failed"), page(admin_page, "?state=ok")
+        of_class = page(admin_page, "?class=timeout")
         told = admin_page.get(reverse("outcomes") + "?format=json").json()
 
-        assert "left out" not in failed + good
+        assert "left out" not in failed + good + of_class
         assert page(admin_page, "?state=uncounted").count(f"{said}; left out") == 2
         assert {row["left_out"] for row in told["sheets"]["results"]} == {said}
 

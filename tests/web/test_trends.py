@@ -67,11 +67,22 @@ def test_it_compares_with_the_week_before(admin_page: Client) -> None:
 
 def test_it_can_be_saved(admin_page: Client) -> None:
     probe = make_probe(team=make_team(name="Acme"))
-    fold([make_outcome(probe, -60)])
+    found = [make_outcome(probe, -60 * n, latency_us=123_456) for n in range(1, 31)]
+    found += [make_outcome(probe, -30, error_class="timeout")]
+    fold(found)
 
     told = json.loads(admin_page.get(reverse("trends") + "?format=json").content)
+    shown = json.loads(admin_page.get(reverse("overview") + "?format=json").content)
 
-    assert told["sheets"]["teams"][0]["team"] == "Acme"
+    row = told["sheets"]["teams"][0]
+    assert row["team"] == "Acme"
+    # Numbers for a program, unrounded, and not the page's words for them.
+    assert row["error_rate"] == pytest.approx(1 / 31)
+    assert row["p95_ms"] == pytest.approx(123.456, rel=0.02)
+    assert (row["samples"], row["credits"]) == (31, None)
+    [probe_row] = shown["sheets"]["probes"]
+    assert probe_row["error_rate_1h"] == pytest.approx(1 / 31)
+    assert probe_row["p95_ms_1h"] == pytest.approx(123.456, rel=0.02)
     assert set(told["sheets"]) == {"teams", "errors", "latency", "volume"}
 
 

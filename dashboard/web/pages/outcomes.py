@@ -184,7 +184,8 @@ def of_state(
         case "uncounted":
             return found.filter(Q(error_class__in=_UNCOUNTED) | _LEFT_OUT)
         case _:
-            return found
+            # A class that is counted leads here.
+            return found.exclude(_LEFT_OUT) if error_class else found
 
 
 def state_tabs(shown: Range, current: str) -> list[Tab]:

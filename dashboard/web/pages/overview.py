@@ -94,11 +94,12 @@ def overview(user: access.Visitor, now: datetime, *, whole: bool = False) -> Ove
 
 def overview_sheets(shown: Overview) -> list[Sheet]:
     """Return what the overview shows, to be saved: its probes and its charts."""
-    names = ["probe", "of", "state", "reason", "error_rate_1h", "p95_1h", "samples_1h"]
+    names = ["probe", "of", "state", "reason", "error_rate_1h"]
+    names += ["p95_ms_1h", "samples_1h"]
     rows: list[list[object]] = [
         [
             *(row.link.word, row.place, row.badge.word, row.badge.reason),
-            *(row.error_rate, row.p95, row.samples),
+            *(row.seen.error_rate, row.seen.p95_ms, row.seen.samples),
         ]
         for row in shown.rows
     ]

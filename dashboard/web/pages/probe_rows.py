@@ -19,7 +19,7 @@ from dashboard.web.strips import Strip, strip
 
 @dataclass(frozen=True, slots=True)
 class ProbeRow:
-    """The rate, p95 and samples are of the last hour."""
+    """The rate, p95 and samples are of the last hour; `seen` has them unrounded."""
 
     link: Link
     place: str
@@ -32,6 +32,7 @@ class ProbeRow:
     strip: Strip
     failed_url: str
     all_url: str
+    seen: Summary
 
 
 def probe_rows(
@@ -72,6 +73,7 @@ def _row(probe: Probe, badge: Badge, seen: Recent, now: datetime) -> ProbeRow:
         all_url=f"{results}&range=1h" if hour.samples else "",
         latest=words.time(probe.last_at, now),
         strip=strip(seen.hours, seen.by_hour[probe.pk], name=str(probe), url=results),
+        seen=hour,
     )
 
 

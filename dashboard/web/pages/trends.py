@@ -1,7 +1,7 @@
 """Trends over any time: all that somebody sees together, and who stands out of it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from django.urls import reverse
@@ -27,7 +27,10 @@ _WITH_PAID = ", paid probes among them"
 
 @dataclass(frozen=True, slots=True)
 class TrendRow:
-    """One team, or one kind of probe; `url` lists the failures that it counts."""
+    """One team, or one kind of probe; `failed_url` lists the failures that it counts.
+
+    `seen` and `spent` are its numbers unrounded.
+    """
 
     link: Link
     place: str
@@ -39,6 +42,8 @@ class TrendRow:
     samples: str
     credits: str
     rank: tuple[bool, float, str]
+    seen: Summary
+    spent: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +74,7 @@ def trends(user: access.Visitor, chosen: Range, now: datetime) -> Trends:
         if probe.team
     ]
     kind_rows = [
-        _row(Link(kind.label, ""), "", found[f"kind {kind}"], "", "")
+        _row(Link(kind.label, ""), "", found[f"kind {kind}"])
         for kind in ProbeKind
         if f"kind {kind}" in found
     ]
@@ -130,30 +135,31 @@ def _team_row(
     team: Team, probe: Probe, seen: Summary, spent: float | None, chosen: Range
 ) -> TrendRow:
     failed = f"{reverse('outcomes')}?team={team.pk}&state=failed&{chosen.link()}"
-    return _row(
-        Link(str(team), reverse("team", args=[team.pk])),
-        str(probe.gateway),
-        seen,
-        failed if seen.bad else "",
-        words.NO_DATA if spent is None else words.number(round(spent, 1)),
+    row = _row(
+        Link(str(team), reverse("team", args=[team.pk])), str(probe.gateway), seen
+    )
+    return replace(
+        row,
+        failed_url=failed if seen.bad else "",
+        credits=words.NO_DATA if spent is None else words.number(round(spent, 1)),
+        spent=spent,
     )
 
 
-def _row(
-    link: Link, place: str, seen: Summary, failed_url: str, credits_used: str
-) -> TrendRow:
+def _row(link: Link, place: str, seen: Summary) -> TrendRow:
     return TrendRow(
         link=link,
         place=place,
         error_rate=words.percent(seen.error_rate),
         is_bad=bool(seen.bad),
-        failed_url=failed_url,
+        failed_url="",
         p95=words.milliseconds(seen.p95_ms),
         availability=words.percent(seen.availability),
         samples=f"{seen.samples:,}",
-        credits=credits_used,
+        credits="",
         # The worst first; what is not known comes last.
         rank=(seen.error_rate is None, -(seen.error_rate or 0.0), link.word),
+        seen=seen,
     )
 
 
@@ -162,15 +168,15 @@ def _rank(row: TrendRow) -> tuple[bool, float, str]:
 
 
 def _sheet(rows: Sequence[TrendRow]) -> Sheet:
-    names = ["team", "gateway", "error_rate", "p95", "availability", "n", "credits"]
+    names = ["team", "gateway", "error_rate", "p95_ms", "availability", "samples"]
     return Sheet(
         "teams",
         [
-            names,
+            [*names, "credits"],
             *(
                 [
-                    *(row.link.word, row.place, row.error_rate, row.p95),
-                    *(row.availability, row.samples, row.credits),
+                    *(row.link.word, row.place, row.seen.error_rate, row.seen.p95_ms),
+                    *(row.seen.availability, row.seen.samples, row.spent),
                 ]
                 for row in rows
             ),
