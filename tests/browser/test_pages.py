@@ -20,7 +20,8 @@ from django.utils import timezone
 from playwright.async_api import BrowserContext, Page, Response, async_playwright
 from pytest_django.live_server_helper import LiveServer
 
-from dashboard.alerts.models import Incident, RuleKind, Severity, Silence
+from dashboard.alerts.models import Incident, Rule, RuleKind, Severity, Silence
+from dashboard.alerts.services import install_default_rules
 from dashboard.probes.models import Breaker, Heartbeat, Outcome, Probe
 from dashboard.probes.queries import breaker_keys
 from dashboard.rollups.services import fold
@@ -61,6 +62,7 @@ class Site:
     probe: Probe
     incident: Incident
     failed: Outcome
+    rule_pk: int
 
     def addresses(self) -> list[str]:
         names = (
@@ -84,6 +86,7 @@ class Site:
             reverse("incident", args=[self.incident.pk]),
             reverse("outcome", args=[self.failed.pk]),
             reverse("public", args=["open"]),
+            reverse("rule_past", args=[self.rule_pk]),
         ]
 
 
@@ -106,6 +109,7 @@ _SECOND_TRY = ["server_error", 500, 0.8, 0.05, 0.002, None, 0.047, 0.001]
 def site(live_server: LiveServer, chromium: str) -> Site:
     now = timezone.now()
     Heartbeat.objects.create(name="tick-0", beat_at=now)
+    install_default_rules()
     team = make_team(
         make_gateway(name="Production-with-a-rather-long-name"),
         team_id="a-team-id-without-any-place-to-break-it-0123456789",
@@ -168,6 +172,7 @@ def site(live_server: LiveServer, chromium: str) -> Site:
         probe,
         incident,
         outcomes[0],
+        Rule.objects.get(kind=RuleKind.ERROR_RATE).pk,
     )
 
 

@@ -9,6 +9,7 @@ from django.utils import timezone
 from dashboard.alerts.models import Rule, RuleKind
 from dashboard.alerts.services import install_default_rules
 from dashboard.probes.models import Probe
+from dashboard.rollups.services import fold
 from dashboard.web.pages import rules
 from tests.factories import make_outcome, make_probe, make_team
 
@@ -23,7 +24,7 @@ def probe() -> Probe:
     for i in range(40):
         error_class = "timeout" if 10 <= i < 20 else ""
         at = now - timedelta(minutes=50 - i)
-        make_outcome(probe, error_class=error_class, started_at=at)
+        fold([make_outcome(probe, error_class=error_class, started_at=at)])
     return probe
 
 
@@ -55,6 +56,18 @@ def test_it_lists_what_the_rule_would_have_told(
     assert "In the last day: 1 alarm, for 12 min." in shown
     assert f"/probes/{probe.pk}/" in shown
     assert "timed out" in shown
+
+
+def test_its_alarms_are_shaded_on_a_chart_of_what_the_probes_saw(probe: Probe) -> None:
+    rule = Rule.objects.get(kind=RuleKind.ERROR_RATE)
+
+    shown = rules.past(rule, 1, timezone.now())
+
+    assert shown.chart is not None
+    (mark,) = shown.chart.marks
+    assert mark.end is not None
+    assert mark.end - mark.start == timedelta(minutes=12)
+    assert shown.chart.has_data
 
 
 def test_other_limits_are_tried_and_not_saved(admin_page: Client, probe: Probe) -> None:

@@ -1,5 +1,6 @@
 """What the trial of a rule on the past shows."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -7,9 +8,12 @@ from django.urls import reverse
 from django.utils.safestring import SafeString
 
 from dashboard.alerts.backtest import Alarm, backtest, can_replay, in_words, probes_of
-from dashboard.alerts.models import Rule, Severity
+from dashboard.alerts.models import Rule, RuleKind, Severity
 from dashboard.probes.kinds import runs_a_day
-from dashboard.web import words
+from dashboard.probes.models import Probe
+from dashboard.rollups.queries import course
+from dashboard.web import charts, words
+from dashboard.web.charts import ChartTable, Mark, Setting
 from dashboard.web.pages.parts import Badge
 from dashboard.web.states import Tone
 
@@ -17,6 +21,8 @@ DAYS = 1
 # Some ten seconds' worth: a page must not hold up the others.
 MOST_RUNS = 300_000
 _MOST_SHOWN = 100
+_PIECES = 96
+_CHARTED = (RuleKind.ERROR_RATE, RuleKind.BURN_RATE, RuleKind.LATENCY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +37,15 @@ class PastAlarm:
 
 @dataclass(frozen=True, slots=True)
 class PastPage:
-    """What a rule would have told; `refused` says why it was not tried."""
+    """What a rule would have told; `refused` says why it was not tried.
+
+    `chart` is what its probes saw, all together, with the alarms shaded.
+    """
 
     told: str
     rows: list[PastAlarm]
     refused: str = ""
+    chart: ChartTable | None = None
 
 
 def past(rule: Rule, days: int, now: datetime) -> PastPage:
@@ -54,14 +64,47 @@ def past(rule: Rule, days: int, now: datetime) -> PastPage:
     return PastPage(
         told[0].upper() + told[1:] + ".",
         [_row(alarm, now) for alarm in reversed(found[-_MOST_SHOWN:])],
+        chart=_chart(
+            rule, probes, found[-_MOST_SHOWN:], now - timedelta(days=days), now
+        ),
     )
 
 
+def _chart(
+    rule: Rule,
+    probes: Sequence[Probe],
+    alarms: Sequence[Alarm],
+    since: datetime,
+    now: datetime,
+) -> ChartTable | None:
+    if rule.kind not in _CHARTED:
+        return None
+    pieces = course([probe.pk for probe in probes], since, now, _PIECES, now).pieces
+    setting = Setting(marks=[_mark(alarm) for alarm in alarms])
+    if rule.kind == RuleKind.LATENCY:
+        return charts.latency(pieces, setting=setting)
+    return charts.errors(pieces, setting=setting)
+
+
+def _mark(alarm: Alarm) -> Mark:
+    return Mark(
+        kind="alarm",
+        label=f"{alarm.target}: {alarm.text}",
+        start=alarm.opened_at,
+        end=alarm.ended_at,
+        tone=_tone(alarm),
+        url=_url(alarm),
+    )
+
+
+def _tone(alarm: Alarm) -> Tone:
+    return Tone.BAD if alarm.severity == Severity.CRITICAL else Tone.WARN
+
+
 def _row(alarm: Alarm, now: datetime) -> PastAlarm:
-    tone = Tone.BAD if alarm.severity == Severity.CRITICAL else Tone.WARN
     lasted = words.duration(alarm.lasted_s(now))
     return PastAlarm(
-        badge=Badge(tone, alarm.severity),
+        badge=Badge(_tone(alarm), alarm.severity),
         title=alarm.target,
         url=_url(alarm),
         opened=words.time(alarm.opened_at, now),
