@@ -175,7 +175,9 @@ def apply_rule_set(source: Team | None, target: Team) -> int:
     own = (
         Rule.objects.filter(team=source, probe=None) if source else Rule.objects.none()
     )
-    copies = list(own)
+    # Of two of a kind only the first by name judges.
+    first_of = {rule.kind: rule for rule in own.order_by("-name")}
+    copies = list(first_of.values())
     for rule in copies:
         rule.pk = None
         rule.team, rule.gateway = target, target.gateway

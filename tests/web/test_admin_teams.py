@@ -156,6 +156,8 @@ def test_limits_are_copied_and_taken_away(admin_page: Client) -> None:
     install_default_rules()
     source, target = watched(), watched()
     Rule.objects.create(kind="credits", name="Own", team=source, warn_at=0.5)
+    # Never asked: the first by name judges.
+    Rule.objects.create(kind="credits", name="Own, too", team=source, warn_at=0.9)
     Rule.objects.create(kind="error_rate", name="Old", team=target, warn_at=0.5)
 
     asked = act(admin_page, "copy_rules", target)
@@ -164,7 +166,7 @@ def test_limits_are_copied_and_taken_away(admin_page: Client) -> None:
 
     own = Rule.objects.get(team=target)
     assert (own.kind, own.warn_at, own.gateway) == ("credits", 0.5, target.gateway)
-    assert Rule.objects.filter(team=source).count() == 1
+    assert Rule.objects.filter(team=source).count() == 2
     act(admin_page, "copy_rules", target, confirmed="1", source="")
     assert not Rule.objects.filter(team=target).exists()
 

@@ -145,7 +145,9 @@ def _accept(
         )
         detail = f"cost accepted, at most {cap} credits a day"
         noted(request, AuditAction.PROBE, probe, detail=detail, team=probe.team)
-    messages.success(request, f"{words.count(len(probes), 'deep probe')} switched on.")
+    messages.success(
+        request, f"{words.count(len(probes), 'job')} with LLM call switched on."
+    )
 
 
 class RuleSetForm(forms.Form):

@@ -277,7 +277,7 @@ class TeamAdmin(AuditedAdmin):
     pause = admin.action(description="Pause watching")(team_actions.pause)
     resume = admin.action(description="Resume watching")(team_actions.resume)
     rotate_key = admin.action(description="Replace the key…")(team_actions.rotate_key)
-    enable_deep = admin.action(description="Switch the deep probe on…")(
+    enable_deep = admin.action(description="Switch the job with LLM call on…")(
         team_actions.enable_deep
     )
     copy_rules = admin.action(description="Give limits of…")(team_actions.copy_rules)
