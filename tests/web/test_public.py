@@ -13,7 +13,7 @@ from django.db import IntegrityError, transaction
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
-from dashboard.alerts.models import Incident, RuleKind, Severity
+from dashboard.alerts.models import Incident, RuleKind, Severity, Silence
 from dashboard.probes.models import Heartbeat, Probe, ProbeKind
 from dashboard.rollups.services import fold
 from dashboard.teams.keys import set_key
@@ -106,6 +106,31 @@ def test_where_everything_fails_it_is_down() -> None:
 
     assert "It is down." in text()
     assert "Our gateway: down" in text(BADGE)
+
+
+def test_an_announced_maintenance_is_not_down() -> None:
+    """A-59: its results are in no number, and so in no state that all are shown."""
+    gateway = make_gateway()
+    health = make_probe(gateway=gateway, kind=ProbeKind.HEALTH)
+    status = make_probe(make_team(gateway))
+    seen(health, failed=True)
+    seen(status, failed=True)
+    opened(gateway=gateway, has_badge=True)
+    hour = timedelta(hours=1)
+    told = {"gateway": gateway, "starts_at": NOW - hour, "ends_at": NOW + hour}
+
+    silence = Silence.objects.create(reason="new version", maintenance=True, **told)
+    assert "as was announced" in text()
+    assert "down" not in text()
+    assert ": maintenance" in text(BADGE)
+
+    cache.clear()
+    Silence.objects.filter(pk=silence.pk).update(probe=status)
+    assert "It is down." in text()
+
+    cache.clear()
+    Silence.objects.filter(pk=silence.pk).update(probe=None, maintenance=False)
+    assert "It is down." in text()
 
 
 def test_old_results_are_no_state() -> None:
@@ -253,5 +278,5 @@ def test_it_asks_a_constant_number_of_queries(
     for _ in range(number):
         seen(make_probe(make_team(gateway)))
 
-    with django_assert_num_queries(5):
+    with django_assert_num_queries(6):
         text()

@@ -49,7 +49,8 @@ def phases(means: PhaseMeans | None, latest: Sequence[Outcome]) -> Phases | None
             mean = words.milliseconds(value)
             rows.append(PhaseRow(name, word, mean, round(share, 1), round(x, 1)))
             x += share
-    tokens = [each.ttft_us for each in latest if each.ttft_us is not None]
+    counted = [each for each in latest if not (each.maintenance or each.misdated)]
+    tokens = [each.ttft_us for each in counted if each.ttft_us is not None]
     return Phases(
         rows=rows,
         basis=f"means of {words.count(means.samples, 'success', 'successes')}",

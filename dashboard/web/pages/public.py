@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from dashboard.alerts import silences
 from dashboard.probes.models import Probe, ProbeKind
 from dashboard.rollups.numbers import Summary
 from dashboard.rollups.queries import by_kind, series
@@ -32,6 +33,8 @@ _WORDS = {
     Tone.BAD: ("down", "It is down."),
     Tone.UNKNOWN: ("unknown", "Its state is not known at the moment."),
 }
+# What is announced is no failure: the results of its time are in no number either.
+_MAINTENANCE = ("maintenance", "It is being worked on, as was announced.")
 _WORST_FIRST = (Tone.BAD, Tone.WARN, Tone.UNKNOWN, Tone.OK)
 # A day is drawn as good from here on, and as bad from there down.
 _GOOD, _BAD = 0.995, 0.95
@@ -70,19 +73,20 @@ def public(shown: PublicPage, now: datetime) -> Public:
     """Return what the page tells; a handful of queries, whatever there is."""
     at_work = prober(now)
     probes = _probes(shown)
+    judged = _judged(probes, now)
     kinds = by_kind(probes)
     components = [
-        _component(kind, [p for p in probes if p.kind == kind], ids, at_work, now)
+        _component(kind, [p for p in judged if p.kind == kind], ids, at_work, now)
         for kind, ids in sorted(
             kinds.items(), key=lambda pair: list(NAMES).index(pair[0])
         )
     ]
-    tone = _overall([component.badge.tone for component in components])
+    tone, (word, sentence) = _present(probes, judged, at_work, now)
     return Public(
         title=shown.title,
         tone=tone,
-        word=_WORDS[tone][0],
-        sentence=_WORDS[tone][1],
+        word=word,
+        sentence=sentence,
         at=words.exact(now),
         components=components,
         days=DAYS,
@@ -90,13 +94,29 @@ def public(shown: PublicPage, now: datetime) -> Public:
 
 
 def state(shown: PublicPage, now: datetime) -> tuple[Tone, str]:
-    """Return the present state alone, for a badge; two queries."""
-    at_work = prober(now)
+    """Return the present state alone, for a badge; three queries."""
+    probes = _probes(shown)
+    tone, (word, _) = _present(probes, _judged(probes, now), prober(now), now)
+    return tone, word
+
+
+def _judged(probes: Sequence[Probe], now: datetime) -> list[Probe]:
+    """Return the probes that are in no maintenance now."""
+    announced = silences.maintenances(now, now)
+    return [p for p in probes if not silences.in_maintenance(announced, p, now)]
+
+
+def _present(
+    probes: Sequence[Probe], judged: Sequence[Probe], at_work: Prober, now: datetime
+) -> tuple[Tone, tuple[str, str]]:
+    """Return the state of all together, and its word and sentence."""
+    if probes and not judged:
+        return Tone.UNKNOWN, _MAINTENANCE
     kinds: dict[str, list[Probe]] = {}
-    for probe in _probes(shown):
+    for probe in judged:
         kinds.setdefault(probe.kind, []).append(probe)
     tone = _overall([_tone(each, at_work, now) for each in kinds.values()])
-    return tone, _WORDS[tone][0]
+    return tone, _WORDS[tone]
 
 
 def _probes(shown: PublicPage) -> list[Probe]:
@@ -108,18 +128,19 @@ def _probes(shown: PublicPage) -> list[Probe]:
 
 def _component(
     kind: str,
-    probes: Sequence[Probe],
+    judged: Sequence[Probe],
     probe_ids: Collection[int],
     at_work: Prober,
     now: datetime,
 ) -> Component:
     days = series(probe_ids, now - timedelta(days=DAYS - 1), now, DAYS, now)
-    tone = _tone(probes, at_work, now)
+    tone = _tone(judged, at_work, now) if judged else Tone.UNKNOWN
+    word, _ = _WORDS[tone] if judged else _MAINTENANCE
     up_s = sum(day.up_s for day in days)
     known_s = up_s + sum(day.down_s for day in days)
     return Component(
         name=NAMES[kind],
-        badge=Badge(tone, _WORDS[tone][0]),
+        badge=Badge(tone, word),
         bars=_bars(days),
         availability=words.percent(up_s / known_s if known_s else None),
     )
