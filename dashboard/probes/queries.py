@@ -117,7 +117,7 @@ class BreakerChange:
 
 
 def breaker_changes(
-    probes: Collection[Probe], since: datetime, most: int
+    probes: Collection[Probe], since: datetime, most: int, until: datetime | None = None
 ) -> list[BreakerChange]:
     """Return the latest changes of these probes' and their gateways' breakers.
 
@@ -128,6 +128,8 @@ def breaker_changes(
     rows = BreakerEvent.objects.filter(
         gateway__in=gateways, key__in={key for _, key in owners}, at__gte=since
     ).select_related("actor")
+    if until is not None:
+        rows = rows.filter(at__lte=until)
     return [
         BreakerChange(
             gateway=gateways[row.gateway_id],

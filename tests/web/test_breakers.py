@@ -141,3 +141,47 @@ def test_it_asks_a_constant_number_of_queries(
 
     with django_assert_num_queries(8):
         page(admin_page)
+
+
+def make_change(probe: Probe, ago: timedelta, **fields: object) -> None:
+    defaults = {"before": "closed", "after": "open", "failures": 5}
+    BreakerEvent.objects.create(
+        gateway=probe.gateway,
+        key=next(iter(breaker_keys(probe).values())),
+        at=NOW - ago,
+        **{**defaults, **fields},
+    )
+
+
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [
+        ("", ["timeout", "server_error"]),
+        ("?range=24h", ["timeout"]),
+        ("?range=30d", ["timeout", "server_error", "network"]),
+        ("?from=2000-01-01T00:00Z&to=2000-01-02T00:00Z", []),
+    ],
+)
+def test_the_range_of_the_address_holds_for_page_and_file(
+    admin_page: Client, asked: str, found: list[str]
+) -> None:
+    probe = make_probe(make_team())
+    for days, reason in ((0, "timeout"), (3, "server_error"), (20, "network")):
+        make_change(probe, timedelta(days=days, hours=1), reason=reason)
+    address = reverse("breakers") + asked
+
+    file = admin_page.get(address + ("&" if asked else "?") + "format=json").json()
+
+    assert [row["reason"] for row in file["sheets"]["changes"]] == found
+    text = admin_page.get(address).content.decode()
+    assert text.count("5 failures, the last") == len(found)
+    assert ("format=csv" in text) is bool(found)
+
+
+def test_a_change_is_no_formula_in_a_spreadsheet(admin_page: Client) -> None:
+    """C-16: a gateway's name for a team is told, and never run."""
+    make_change(make_probe(make_team(name="=1+1")), timedelta(hours=1))
+
+    text = admin_page.get(reverse("breakers") + "?format=csv").content.decode()
+
+    assert "'=1+1 at " in text

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from django.urls import reverse
 from django.utils.safestring import SafeString
@@ -14,8 +14,10 @@ from dashboard.probes.queries import (
     breakers_of,
 )
 from dashboard.probes.taxonomy import in_words
-from dashboard.web import access, words
+from dashboard.web import access, ranges, words
+from dashboard.web.exports import Sheet
 from dashboard.web.pages.parts import Badge
+from dashboard.web.ranges import Range, RangeBar, stamp
 from dashboard.web.states import Tone
 
 _TONES = {
@@ -26,8 +28,17 @@ _TONES = {
     "forced_open": Tone.BAD,
 }
 _PLACES = {state: place for place, state in enumerate(_TONES)}
-_CHANGES_SHOWN = timedelta(days=7)
 _MOST_CHANGES = 50
+_COLUMNS: list[object] = [
+    "at",
+    "place",
+    "endpoint",
+    "before",
+    "after",
+    "failures",
+    "reason",
+    "actor",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,16 +120,22 @@ class Breakers:
     is_empty: bool
     lines: list[BreakerLine]
     changes: list[ChangeRow]
+    most: int | None
+    span: str
+    range: RangeBar
+    csv_url: str
+    json_url: str
+    sheet: Sheet
 
 
-def breakers(user: access.Visitor, now: datetime) -> Breakers:
+def breakers(user: access.Visitor, chosen: Range, now: datetime) -> Breakers:
     """Return the breakers that the user may see, open ones first; five queries."""
     probes = list(access.probes(user))
     found = sorted(breakers_of(probes, now), key=_worst_first)
     opened = sum(1 for each in found if not each.state.endswith("closed"))
     for_all = access.is_site_admin(user)
     operable = set(access.operable_teams(user).values_list("pk", flat=True))
-    changes = breaker_changes(probes, now - _CHANGES_SHOWN, _MOST_CHANGES)
+    changes = breaker_changes(probes, chosen.start, _MOST_CHANGES, chosen.end)
     return Breakers(
         title=f"{opened} open" if opened else "Breakers",
         sentence=_sentence(opened, len(found)),
@@ -128,7 +145,26 @@ def breakers(user: access.Visitor, now: datetime) -> Breakers:
             for each in found
         ],
         changes=[_change(each, now) for each in changes],
+        most=_MOST_CHANGES if len(changes) == _MOST_CHANGES else None,
+        span=chosen.words,
+        range=ranges.bar(chosen, may_compare=False),
+        csv_url=chosen.url(format="csv"),
+        json_url=chosen.url(format="json"),
+        sheet=Sheet("changes", [_COLUMNS, *(_record(each) for each in changes)]),
     )
+
+
+def _record(change: BreakerChange) -> list[object]:
+    return [
+        stamp(change.at),
+        _place(change),
+        change.endpoint,
+        change.before.value,
+        change.after.value,
+        change.failures,
+        change.reason,
+        change.actor,
+    ]
 
 
 def _worst_first(breaker: BreakerView) -> tuple[int, str, str]:

@@ -10,15 +10,24 @@ from django.views.decorators.http import require_POST, require_safe
 from dashboard.probes.breaker_events import force as force_now
 from dashboard.probes.breaker_events import state_named
 from dashboard.teams.models import AuditAction
-from dashboard.web import access
+from dashboard.web import access, exports, ranges
 from dashboard.web.audited import noted
 from dashboard.web.live import template_of
 from dashboard.web.pages import breakers as page
 
+# Breakers change seldom: a day is mostly empty.
+_SHOWN = "7d"
+
 
 @require_safe
 def breakers(request: HttpRequest) -> HttpResponse:
-    shown = page.breakers(request.user, timezone.now())
+    now = timezone.now()
+    asked = request.GET.copy()
+    if not any(asked.get(name) for name in ("range", "from", "to")):
+        asked["range"] = _SHOWN
+    shown = page.breakers(request.user, ranges.chosen(asked, now), now)
+    if kind := exports.wanted(request):
+        return exports.answer(kind, "gatewatch breaker changes", [shown.sheet], now)
     return render(request, template_of(request, "breakers"), {"page": shown})
 
 
