@@ -256,6 +256,9 @@ class TestLimits:
         assert (own.kind, own.warn_at, own.floor) == ("credits", 0.5, 30)
         page = alice.get(reverse("team_settings", args=[team.pk])).content.decode()
         assert "warning at 50 %, critical at 10 %, warning at 30 credits" in page
+        Rule.objects.filter(pk=own.pk).update(enabled=False)
+        alice.post(address, {"warn_at": 0.4})
+        assert Rule.objects.get(team=team).enabled
         alice.post(address, {"general": "1"})
         assert not Rule.objects.filter(team=team).exists()
         assert Rule.objects.filter(kind=RuleKind.CREDITS).exists()

@@ -232,6 +232,8 @@ def rule(request: HttpRequest, pk: int, kind: str) -> HttpResponse:
         return redirect("team_settings", pk)
     if request.method == "POST" and form.is_valid():
         changed = ", ".join(form.changed_data)
+        # One that was switched off in the admin would not hold.
+        form.instance.enabled = True
         noted(request, AuditAction.RULE, form.save(), detail=changed, team=team)
         messages.success(request, "The team's own limits hold from the next look on.")
         return redirect("team_settings", pk)
