@@ -153,11 +153,20 @@ def _failing_together(gateway: str, state: ProbeState, probes: Sequence[Probe]) 
         kind=state.state.value,
         title=f"{gateway}: {words.count(len(probes), 'probe')}, {state.reason}",
         why=f"{named} and {more} more" if more else named,
-        since=min((at for at in map(_since, probes) if at), default=None),
+        since=_since_together(probes),
         url="#probes",
         advice="" if missing else _advice(probes[0].last_error),
         error_class="" if missing else probes[0].last_error,
     )
+
+
+def _since_together(probes: Sequence[Probe]) -> datetime | None:
+    """Return when enough of them failed to be one thing.
+
+    What failed for a reason of its own before that does not date it.
+    """
+    known = sorted(at for at in map(_since, probes) if at)
+    return known[:_TOGETHER][-1] if known else None
 
 
 def _since(probe: Probe) -> datetime | None:

@@ -255,6 +255,26 @@ def test_what_fails_everywhere_is_one_thing(admin_page: Client) -> None:
     assert "and 2 more" in text
 
 
+def test_what_failed_before_for_its_own_reason_does_not_date_an_outage(
+    admin_page: Client,
+) -> None:
+    beat()
+    gateway = make_gateway(name="Production")
+    for since in (timedelta(days=3), *[timedelta(seconds=30)] * 4):
+        make_probe(
+            team=make_team(gateway),
+            last_at=NOW,
+            last_error="connect_failed",
+            failing_since=NOW - since,
+        )
+
+    text = page(admin_page)
+
+    assert "Production: 5 probes, Cannot connect" in text
+    assert "since 30 s" in text
+    assert "since 3 d" not in text
+
+
 def test_a_page_that_is_renewed_stays_small(admin_page: Client) -> None:
     beat()
     gateway = make_gateway()
