@@ -43,7 +43,7 @@ class GatewayForm(forms.Form):
     name = forms.CharField(
         max_length=80,
         validators=[printable],
-        help_text="How you call it, for example Production.",
+        help_text="What you call it, for example Production.",
     )
     base_url = forms.CharField(
         label="Base URL",
