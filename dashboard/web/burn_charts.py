@@ -12,27 +12,34 @@ from dashboard.teams.credit_hours import Hour, refills, spent
 from dashboard.teams.queries import Burn
 from dashboard.web import words
 from dashboard.web.charts import Chart, ChartTable, Line, offset_ms
-from dashboard.web.ranges import stamp
+from dashboard.web.ranges import Range, stamp
 
-PAST = timedelta(days=14)
 _AHEAD = timedelta(days=10)
-_STEP_S = 3 * HOUR_S
-_STEP = timedelta(seconds=_STEP_S)
+# A few hundred points at most, up to a year; a longer range has one a day.
+_STEPS = ((timedelta(days=2), HOUR_S), (timedelta(days=14), 3 * HOUR_S))
 SPARK_WIDTH, SPARK_HEIGHT = 120, 24
 
 
-def burn_down(hours: Sequence[Hour], burn: Burn | None, now: datetime) -> ChartTable:
+def burn_down(
+    hours: Sequence[Hour], burn: Burn | None, now: datetime, chosen: Range
+) -> ChartTable:
     """Return what was left, and a band from the faster to the slower of two paces.
 
-    A piece of time without readings is a hole; the forecast ends where nothing is left.
+    A piece of time without readings is a hole; the forecast ends where nothing is left,
+    and a range that ended in the past has none.
     """
-    start = buckets.floor(now - PAST, _STEP_S)
-    known = [row for row in hours if row.hour >= start]
-    left = {buckets.floor(row.hour, _STEP_S): row.last for row in known}
-    filled = {buckets.floor(each.at, _STEP_S) for each in refills(known)}
-    ahead = _forecast(burn, now)
-    end = max([buckets.ceil(now, _STEP_S), *(at for line in ahead for at, _ in line)])
-    grid = [start + n * _STEP for n in range((end - start) // _STEP + 1)]
+    step_s = next((s for span, s in _STEPS if chosen.span <= span), DAY_S)
+    step = timedelta(seconds=step_s)
+    start = buckets.floor(chosen.start, step_s)
+    known = within(hours, chosen)
+    left = {buckets.floor(row.hour, step_s): row.last for row in known}
+    filled = {buckets.floor(each.at, step_s) for each in refills(known)}
+    reach = min(_AHEAD, chosen.span)
+    ahead = _forecast(burn, now, step, reach) if chosen.is_live else []
+    end = max(
+        [buckets.ceil(chosen.end, step_s), *(at for line in ahead for at, _ in line)]
+    )
+    grid = [start + n * step for n in range((end - start) // step + 1)]
     lines = [
         Line("Left", "chart-1", _points(grid, left)),
         Line("Refilled", "ok", _points(grid, _at(filled, left)), is_dots=True),
@@ -56,9 +63,8 @@ def burn_down(hours: Sequence[Hour], burn: Burn | None, now: datetime) -> ChartT
                 unit="",
                 start=_ms(start),
                 end=_ms(end),
-                step=_STEP_S * 1000,
+                step=step_s * 1000,
                 lines=used,
-                zooms=False,
                 zone=timezone.get_current_timezone_name(),
                 offset=offset_ms(now),
             )
@@ -73,34 +79,40 @@ def burn_down(hours: Sequence[Hour], burn: Burn | None, now: datetime) -> ChartT
 _FORECASTS = ("Forecast, faster pace", "Forecast, slower pace")
 
 
+def within(hours: Sequence[Hour], chosen: Range) -> list[Hour]:
+    """Return the hours of a range, the one in which it begins as well."""
+    start = buckets.floor(chosen.start, HOUR_S)
+    return [row for row in hours if start <= row.hour < chosen.end]
+
+
 def _at(
     places: Collection[datetime], values: Mapping[datetime, float]
 ) -> dict[datetime, float]:
     return {at: values[at] for at in places}
 
 
-def _forecast(burn: Burn | None, now: datetime) -> list[list[tuple[datetime, float]]]:
+def _forecast(
+    burn: Burn | None, now: datetime, step: timedelta, reach: timedelta
+) -> list[list[tuple[datetime, float]]]:
     """Return a line for each pace that uses any; the faster comes first."""
     if burn is None or burn.remaining <= 0:
         return []
     paces = {burn.per_hour, burn.recent_per_hour or burn.per_hour}
-    begin = buckets.floor(now, _STEP_S)
+    step_h = step / timedelta(hours=1)
+    begin = buckets.floor(now, int(step.total_seconds()))
     lines = []
     for per_hour in sorted(paces, reverse=True):
         if per_hour <= 0:
             continue
-        lasts = min(timedelta(hours=burn.remaining / per_hour), _AHEAD)
-        steps = range(lasts // _STEP + 2)
+        lasts = min(timedelta(hours=burn.remaining / per_hour), reach)
+        steps = range(lasts // step + 2)
         lines.append(
             [
-                (begin + n * _STEP, max(0.0, burn.remaining - per_hour * n * _STEP_H))
+                (begin + n * step, max(0.0, burn.remaining - per_hour * n * step_h))
                 for n in steps
             ]
         )
     return lines
-
-
-_STEP_H = _STEP_S / HOUR_S
 
 
 def _points(

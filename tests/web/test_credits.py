@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 import pytest
+from django.http import QueryDict
 from django.test import Client
 from django.urls import reverse
 from pytest_django import DjangoAssertNumQueries
@@ -14,6 +15,8 @@ from dashboard.teams.models import Gateway, Team
 from dashboard.teams.queries import Burn
 from dashboard.web.burn_charts import burn_down, spark
 from dashboard.web.pages.credits import runs_out, runway
+from dashboard.web.pages.teams import used_words
+from dashboard.web.ranges import Range, chosen
 from tests.factories import NOW, make_gateway, make_probe, make_reading, make_team
 from tests.web.people import person
 
@@ -35,6 +38,10 @@ def burning(name: str, per_hour: float, *, left: float, gateway: Gateway) -> Tea
 
 def hours(team: Team) -> Sequence[Hour]:
     return hours_of([team.pk], NOW - 2 * DAY, NOW + DAY)[team.pk]
+
+
+def span(asked: str = "range=7d") -> Range:
+    return chosen(QueryDict(asked), NOW)
 
 
 def page(client: Client, name: str = "credits", *args: int) -> str:
@@ -135,7 +142,7 @@ def test_a_refill_that_is_due_in_time_is_said_to_be(admin_page: Client) -> None:
 
 def test_the_forecast_is_a_band_that_ends_at_zero() -> None:
     team = burning("Fast", 10.0, left=200.0, gateway=make_gateway())
-    shown = burn_down(hours(team), burn(10.0, 5.0, left=200.0), NOW)
+    shown = burn_down(hours(team), burn(10.0, 5.0, left=200.0), NOW, span())
 
     lines = {line["label"]: line["points"] for line in shown.chart["lines"]}  # type: ignore[attr-defined]
     fast, slow = (lines[f"Forecast, {each} pace"] for each in ("faster", "slower"))
@@ -158,7 +165,7 @@ def test_a_day_tells_what_was_used_and_refilled_over_midnight_too() -> None:
         make_reading(team, hour * HOUR_S, remaining=left)
     fold_between([team.pk], NOW - 2 * DAY, NOW)
 
-    shown = burn_down(hours(team), None, NOW)
+    shown = burn_down(hours(team), None, NOW, span())
 
     assert shown.rows == [
         ["Mon 2 Mar", "460", "20", "440", "3"],
@@ -236,3 +243,41 @@ def test_a_teams_page_asks_few_queries(
     # A site administrator's banner about the mails is the fourteenth.
     with django_assert_max_num_queries(14):
         page(admin_page, "team", team.pk)
+
+
+def test_what_was_used_is_compared_only_where_both_times_are_known() -> None:
+    hour = timedelta(hours=1)
+    day = [Hour(NOW - n * hour, 99.0 + n, 99.0 + n, 99.0 + n) for n in range(24, 0, -1)]
+    before = [Hour(row.hour - DAY, 120.0, 120.0, 120.0, spent=1.0) for row in day]
+    told = [row._replace(spent=0.5, readings=2) for row in day]
+
+    both = used_words([*before, *told], span("range=24h&compare=1"))
+
+    assert "35 credits used, from 48 readings in 100 % of the hours" in both
+    assert "; 24 credits in the time before" in both
+    alone = used_words(told, span("range=24h&compare=1"))
+    assert "Too few readings to compare" in alone
+    assert used_words([], span()) == "No readings in this time."
+
+
+def test_a_range_that_ended_has_no_forecast_and_only_its_own_hours() -> None:
+    past = span("from=2026-03-01T00:00Z&to=2026-03-02T00:00Z")
+    rows = [Hour(past.end + n * timedelta(hours=1), 9.0, 9.0, 9.0) for n in (-3, -2, 1)]
+
+    shown = burn_down(rows, burn(10.0, 5.0, left=200.0), NOW, past)
+
+    assert "Forecast" not in str(shown.chart)
+    assert len(shown.sheet) == 1 + 2
+
+
+def test_the_team_page_follows_the_range_of_its_address(admin_page: Client) -> None:
+    team = burning("Blue", 1.0, left=50.0, gateway=make_gateway())
+    address = reverse("team", args=[team.pk])
+
+    text = admin_page.get(address + "?range=6h&compare=1").content.decode()
+    file = admin_page.get(address + "?range=6h&format=json").json()
+
+    assert "6 credits used" in text
+    assert "6 credits in the time before" in text
+    assert "range=6h&amp;compare=1&amp;format=csv" in text
+    assert 6 <= len(file["sheets"]["credits"]) <= 7

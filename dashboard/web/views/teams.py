@@ -5,10 +5,13 @@ from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
-from dashboard.web import access, exports
+from dashboard.web import access, exports, ranges
 from dashboard.web.live import template_of
 from dashboard.web.pages import credits as credits_page
 from dashboard.web.pages import teams as page
+
+# Credits last for days: a shorter time says little of their pace.
+_SHOWN = "7d"
 
 
 @require_safe
@@ -21,7 +24,10 @@ def teams(request: HttpRequest) -> HttpResponse:
 def team(request: HttpRequest, pk: int) -> HttpResponse:
     found = access.team_or_404(request.user, pk)
     now = timezone.now()
-    shown = page.team(request.user, found, now)
+    asked = request.GET.copy()
+    if not any(asked.get(name) for name in ("range", "from", "to")):
+        asked["range"] = _SHOWN
+    shown = page.team(request.user, found, ranges.chosen(asked, now), now)
     if kind := exports.wanted(request):
         told = [*exports.sheets([shown.chart]), *shown.statement.sheets]
         return exports.answer(kind, f"gatewatch credits {found}", told, now)
