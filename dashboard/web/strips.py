@@ -18,10 +18,19 @@ class Cell(StrEnum):
     OK = "ok"
     SOME = "some"
     BAD = "bad"
+    MAINTENANCE = "maintenance"
     NONE = "none"
 
 
-_HEIGHTS = {Cell.OK: 8, Cell.SOME: 14, Cell.BAD: HEIGHT, Cell.NONE: 3}
+_HEIGHTS = {
+    Cell.OK: 8,
+    Cell.SOME: 14,
+    Cell.BAD: HEIGHT,
+    Cell.MAINTENANCE: HEIGHT,
+    Cell.NONE: 3,
+}
+# The hatching of a maintenance is a line in so many units.
+_HATCH = 4
 # At least half of an hour's samples failed.
 _MOSTLY = 0.5
 
@@ -31,7 +40,7 @@ class Strip:
     """An SVG of the given width, a path for each kind of cell, and it all in words.
 
     `cells` tell js/strips.js of each hour from `start` on (epoch ms) "samples/failed/most
-    frequent class", parted by "|"; `url` is where an hour's results are listed.
+    frequent class" or "maintenance", parted by "|"; `url` is where an hour's results are listed.
     """
 
     width: int
@@ -68,7 +77,16 @@ def strip(
     )
 
 
+def _is_maintenance(seen: Tally | None) -> bool:
+    """Say whether all that was seen is left out, and not for a class of failure."""
+    return seen is not None and bool(
+        seen.excluded and not seen.samples and not seen.classes
+    )
+
+
 def _told(seen: Tally | None) -> str:
+    if _is_maintenance(seen):
+        return Cell.MAINTENANCE.value
     if seen is None or not seen.samples:
         return ""
     if not seen.bad:
@@ -78,6 +96,8 @@ def _told(seen: Tally | None) -> str:
 
 
 def _cell(seen: Tally | None) -> Cell:
+    if _is_maintenance(seen):
+        return Cell.MAINTENANCE
     if seen is None or not seen.samples:
         return Cell.NONE
     if not seen.bad:
@@ -88,6 +108,13 @@ def _cell(seen: Tally | None) -> Cell:
 def _path(cells: Sequence[Cell], kind: Cell) -> str:
     tall = _HEIGHTS[kind]
     wide = CELL - GAP
+    if kind is Cell.MAINTENANCE:
+        return "".join(
+            f"M{place * CELL} {low}l{wide}-{wide}"
+            for place, cell in enumerate(cells)
+            if cell is kind
+            for low in range(wide, HEIGHT + 1, _HATCH)
+        )
     return "".join(
         f"M{place * CELL} {HEIGHT - tall}h{wide}v{tall}h-{wide}z"
         for place, cell in enumerate(cells)
@@ -97,6 +124,10 @@ def _path(cells: Sequence[Cell], kind: Cell) -> str:
 
 def _summary(cells: Sequence[Cell], seen: Sequence[Tally]) -> str:
     samples = sum(each.samples for each in seen)
+    closed = cells.count(Cell.MAINTENANCE)
+    if not samples and closed:
+        gaps = words.count(len(cells) - closed, "hour")
+        return f"Maintenance in {words.count(closed, 'hour')}, no data in {gaps}"
     if not samples:
         return f"No data in {words.count(len(cells), 'hour')}"
     good = samples - sum(each.bad for each in seen)
@@ -104,6 +135,8 @@ def _summary(cells: Sequence[Cell], seen: Sequence[Tally]) -> str:
     failing = cells.count(Cell.SOME) + cells.count(Cell.BAD)
     if failing:
         parts.append(f"failures in {words.count(failing, 'hour')}")
+    if closed:
+        parts.append(f"maintenance in {words.count(closed, 'hour')}")
     if missing := cells.count(Cell.NONE):
         parts.append(f"no data in {words.count(missing, 'hour')}")
     return ", ".join(parts)

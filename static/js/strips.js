@@ -28,6 +28,9 @@ function clock(ms) {
 function told(box, place) {
   const [samples, failed, why] = cells(box)[place].split("/");
   const when = clock(hourOf(box, place));
+  if (samples === "maintenance") {
+    return `${when}: maintenance, in no number`;
+  }
   if (!samples) {
     return `${when}: no data`;
   }

@@ -1,5 +1,6 @@
 """How numbers, times and strips read."""
 
+from collections import Counter
 from datetime import timedelta
 
 import pytest
@@ -84,6 +85,17 @@ def test_a_strip_has_a_cell_for_each_hour_and_says_it_in_words() -> None:
     assert shown.summary == (
         "63.3 % ok in 4 hours, failures in 2 hours, no data in 1 hour"
     )
+
+
+def test_an_hour_of_maintenance_is_neither_well_nor_a_gap() -> None:
+    hours = [NOW + timedelta(hours=place) for place in range(3)]
+    held = Tally(excluded=9, classes=Counter({"held": 9}))
+
+    shown = strip(hours, {hours[0]: Tally(excluded=60), hours[1]: held})
+
+    assert [kind for kind, _ in shown.paths] == ["maintenance", "none"]
+    assert shown.cells == "maintenance||"
+    assert shown.summary == "Maintenance in 1 hour, no data in 2 hours"
 
 
 def test_an_empty_strip_is_not_a_healthy_one() -> None:
