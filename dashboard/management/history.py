@@ -108,11 +108,13 @@ def _write_rollups(subject: Subject, tallies: dict[Key, Tally]) -> None:
 
 
 def _write_outcomes(subject: Subject, recent: list[Run]) -> None:
+    charge = KINDS[subject.kind].credits_per_run or None
     Outcome.objects.bulk_create(
         (
             Outcome(
                 **run._asdict(),
                 elapsed_us=run.latency_us + 250_000 * (run.attempts - 1),
+                credits=None if run.error_class else charge,
             )
             for run in recent
         ),

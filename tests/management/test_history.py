@@ -7,7 +7,8 @@ import pytest
 from dashboard.alerts.models import Incident, Notification, RuleKind
 from dashboard.alerts.services import install_default_rules
 from dashboard.management.history import fill_history
-from dashboard.probes.models import Outcome, Probe
+from dashboard.probes.models import Outcome, Probe, ProbeKind
+from dashboard.probes.queries import uncharged_runs
 from dashboard.probes.services import watch_gateway, watch_team
 from dashboard.rollups.models import Level, Rollup
 from dashboard.rollups.queries import series, total
@@ -22,7 +23,7 @@ pytestmark = pytest.mark.django_db
 DAY = timedelta(days=1)
 
 
-def demo(days: int) -> Gateway:
+def demo(days: int, *, paid: bool = False) -> Gateway:
     gateway = make_gateway()
     install_default_rules()
     watch_gateway(gateway, NOW)
@@ -30,6 +31,8 @@ def demo(days: int) -> Gateway:
         team = make_team(gateway, team_id=name)
         set_key(team, "sk-example", NOW)
         watch_team(team, NOW)
+    if paid:
+        gateway.probes.filter(kind=ProbeKind.DEEP_JOB).update(enabled=True)
     fill_history(now=NOW, days=days)
     return gateway
 
@@ -78,6 +81,15 @@ def test_a_team_shows_how_long_its_credits_last() -> None:
         assert pace is not None
         assert pace.hours_left is not None
         assert pace.hours_left > 24
+
+
+def test_whole_jobs_of_the_past_were_charged() -> None:
+    """Else each team's page would hint at charges that were skipped."""
+    gateway = demo(days=2, paid=True)
+    ran = Outcome.objects.filter(probe__kind=ProbeKind.DEEP_JOB)
+
+    assert ran.filter(error_class="", credits=1).exists()
+    assert uncharged_runs([team.pk for team in gateway.teams.all()], NOW - DAY) == {}
 
 
 def test_the_same_seed_makes_the_same_past() -> None:
