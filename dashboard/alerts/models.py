@@ -1,4 +1,4 @@
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
@@ -275,6 +275,13 @@ class Incident(models.Model):
 
     def __str__(self) -> str:
         return self.summary
+
+    @property
+    def began_at(self) -> datetime:
+        """Since when it lasts: its first failure, else its opening."""
+        stored = self.evidence.get("since")
+        since = datetime.fromisoformat(stored) if stored else self.opened_at
+        return min(since, self.opened_at)
 
     @property
     def is_open(self) -> bool:

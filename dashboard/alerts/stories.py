@@ -203,9 +203,7 @@ def _rank(incident: Incident) -> int:
 
 
 def _since(incident: Incident) -> datetime:
-    stored = incident.evidence.get("since")
-    since = datetime.fromisoformat(stored) if stored else incident.opened_at
-    return min(since, incident.opened_at).astimezone(UTC)
+    return incident.began_at.astimezone(UTC)
 
 
 def _runs(incident: Incident, since: datetime) -> tuple[int | None, int | None]:

@@ -78,7 +78,7 @@ def _incidents(facts: Facts) -> list[Item]:
             kind=_kind(incident),
             title=incident.summary,
             why="acknowledged" if incident.acknowledged_at else "",
-            since=incident.opened_at,
+            since=incident.began_at,
             url=reverse("incident", args=[incident.pk]),
             advice=_advice(incident.error_class),
             error_class=incident.error_class,

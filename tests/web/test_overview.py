@@ -255,6 +255,27 @@ def test_what_fails_everywhere_is_one_thing(admin_page: Client) -> None:
     assert "and 2 more" in text
 
 
+def test_an_incident_lasts_since_its_first_failure_not_since_it_opened(
+    admin_page: Client,
+) -> None:
+    beat()
+    Incident.objects.create(
+        identity="gateway_down/1",
+        gateway=make_probe(last_at=NOW).gateway,
+        kind=RuleKind.GATEWAY_DOWN,
+        severity=Severity.CRITICAL,
+        summary="Production is down",
+        opened_at=NOW - timedelta(seconds=11),
+        evaluated_at=NOW,
+        evidence={"since": (NOW - timedelta(seconds=64)).isoformat()},
+    )
+
+    text = page(admin_page)
+
+    assert "since 64 s" in text
+    assert "since 11 s" not in text
+
+
 def test_what_failed_before_for_its_own_reason_does_not_date_an_outage(
     admin_page: Client,
 ) -> None:

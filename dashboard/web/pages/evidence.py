@@ -31,9 +31,7 @@ _MOST_READINGS = 500
 
 def begun(incident: Incident) -> datetime:
     """Return since when it lasts: its first failure, else its opening."""
-    stored = incident.evidence.get("since")
-    since = datetime.fromisoformat(stored) if stored else incident.opened_at
-    return min(since, incident.opened_at)
+    return incident.began_at
 
 
 def chart(
