@@ -24,7 +24,7 @@ from dashboard.probes.models import Probe
 from dashboard.rollups import store
 from dashboard.rollups.numbers import Comparison, Summary, summary
 from dashboard.rollups.retention import is_kept
-from dashboard.rollups.tally import LEVELS
+from dashboard.rollups.tally import LEVELS, Key
 
 G = TypeVar("G", bound=Hashable)
 
@@ -297,24 +297,33 @@ def _summary(
 def _expected(seen: _Seen, start: datetime, end: datetime) -> float:
     """Return how many outcomes [start, end) should have, from the rows that are there.
 
-    A row knows what its probe's period promised then; a hole between rows is judged by
-    the period of today.
+    A row knows what its probe's period promised then; so does it for the hole behind it,
+    since a probe that runs every five minutes has a row in each fifth only. The period
+    of today judges what comes after the last row.
     """
     start = max(start, seen.begins)
-    covered_s = expected = 0.0
+    expected, counted_to, pace = 0.0, start, None
     last_whole = {level: end - timedelta(seconds=level) for level in LEVELS}
-    for key, (promised, _) in seen.rows.items():
-        if start <= key.start <= last_whole[key.level]:
-            covered_s += key.level
-            expected += promised
-        else:
+    for key, (promised, _) in sorted(seen.rows.items(), key=_start_of):
+        inside_s: float = key.level
+        if not start <= key.start <= last_whole[key.level]:
             inside_s = buckets.overlap_s(start, end, key.level, key.start)
-            covered_s += inside_s
-            expected += promised * inside_s / key.level
+        if not inside_s:
+            continue
+        here = promised / key.level
+        if key.start > counted_to and seen.period_s is not None:
+            hole_s = buckets.seconds(counted_to, key.start)
+            expected += hole_s * (here if pace is None else pace)
+        expected += promised if inside_s == key.level else here * inside_s
+        counted_to = max(key.start, start) + timedelta(seconds=inside_s)
+        pace = here
     if seen.period_s is not None:
-        holes_s = buckets.seconds(start, end) - covered_s
-        expected += holes_s / seen.period_s
+        expected += buckets.seconds(counted_to, end) / seen.period_s
     return expected
+
+
+def _start_of(row: tuple[Key, store.Row]) -> datetime:
+    return row[0].start
 
 
 def _latest_at(seen: _Seen, start: datetime, end: datetime) -> datetime | None:

@@ -147,6 +147,20 @@ def test_coverage_counts_the_holes() -> None:
     assert found.coverage == 0.5
 
 
+def test_a_shorter_period_expects_no_more_of_the_time_before_it() -> None:
+    """Every five minutes until an hour ago, every ten seconds since."""
+    probe = make_probe(period_s=300)
+    Gateway.objects.filter(pk=probe.gateway_id).update(created_at=NOW - DAY)
+    fold([make_outcome(probe, seconds=300 * n) for n in range(-24, -12)])
+    Probe.objects.filter(pk=probe.pk).update(period_s=10)
+    fold([make_outcome(probe, seconds=10 * n) for n in range(-360, 0)])
+
+    found = total([probe.pk], NOW - 1.5 * HOUR, NOW, NOW)
+
+    assert found.samples == 6 + 360
+    assert found.expected == pytest.approx(6 + 360)
+
+
 def test_nothing_is_expected_before_a_probe_was_made() -> None:
     probe = seen_probe([-60 * number for number in range(30, 0, -1)])
 
