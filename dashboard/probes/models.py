@@ -27,6 +27,8 @@ class Probe(models.Model):
     kind = models.CharField(max_length=20, choices=ProbeKind.choices)
     period_s = models.PositiveIntegerField("period (s)")
     enabled = models.BooleanField(default=True)
+    # A pause of its team switched it off; what was off before is off after it, too.
+    paused = models.BooleanField(default=False, editable=False)
     # Deep probes only: which model they call, and how many credits a UTC day may cost.
     model = models.CharField(max_length=120, blank=True)
     daily_credit_cap = models.PositiveIntegerField(null=True, blank=True)

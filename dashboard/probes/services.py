@@ -13,7 +13,7 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.db.models import Q, QuerySet
 
-from dashboard.probes.kinds import KINDS, NEED_KEY, TEAM_KINDS
+from dashboard.probes.kinds import CHEAP, KINDS, NEED_KEY, TEAM_KINDS
 from dashboard.probes.models import Heartbeat, Outcome, Probe, ProbeKind
 from dashboard.probes.queries import spent_by_team, spent_today
 from dashboard.probes.taxonomy import counted
@@ -72,7 +72,7 @@ def accept_cost(
     probe.model = model
     probe.daily_credit_cap = daily_credit_cap
     probe.cost_accepted_at, probe.cost_accepted_by = now, user
-    probe.enabled, probe.next_run = True, now
+    probe.enabled, probe.paused, probe.next_run = True, False, now
     probe.save()
 
 
@@ -87,9 +87,36 @@ def change(probe: Probe, *, period_s: int, enabled: bool, now: datetime) -> list
     next_run = now if enabled and not probe.enabled else min(probe.next_run, soon)
     if changed:
         Probe.objects.filter(pk=probe.pk).update(
-            period_s=period_s, enabled=enabled, next_run=next_run
+            period_s=period_s,
+            enabled=enabled,
+            next_run=next_run,
+            # Switched by hand, it is no matter of the pause any more.
+            paused=probe.paused and probe.enabled == enabled,
         )
     return changed
+
+
+def pause(team: Team) -> int:
+    """Stop the team's probes, and remember which ran; return how many did."""
+    running = Probe.objects.filter(team=team, enabled=True)
+    return running.update(enabled=False, paused=True)
+
+
+@transaction.atomic
+def resume(team: Team, now: datetime) -> int:
+    """Start what a pause stopped; return how many paid ones wait for consent again.
+
+    Free probes that were off before the pause stay off. Where all are off and no pause
+    is remembered, all free ones start.
+    """
+    own = Probe.objects.filter(team=team)
+    stopped = own.filter(paused=True)
+    if not own.filter(Q(enabled=True) | Q(paused=True)).exists():
+        stopped = own
+    stopped.filter(kind__in=CHEAP).update(enabled=True, paused=False, next_run=now)
+    waiting = own.filter(paused=True).update(paused=False)
+    watch_team(team, now)
+    return waiting
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +162,7 @@ def note_capped(probe_ids: Collection[int], now: datetime) -> None:
 
 
 def switch_off(probe: Probe) -> None:
-    Probe.objects.filter(pk=probe.pk).update(enabled=False)
+    Probe.objects.filter(pk=probe.pk).update(enabled=False, paused=False)
 
 
 def deadline_s(probe: Probe) -> float:

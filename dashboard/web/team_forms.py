@@ -90,25 +90,47 @@ class ProbeForm(forms.Form):
             self.fields["period_s"].disabled = probe.enabled
 
 
+# The error of a name that nobody has, or two.
+NOBODY = "nobody"
+
+
 class MemberForm(forms.Form):
     """Who else sees the team, and what he may do."""
 
-    user = forms.CharField(label="User name or mail address", max_length=254)
+    user = forms.CharField(
+        label="User name or mail address",
+        max_length=254,
+        help_text="Of somebody who has an account here.",
+    )
     role = forms.ChoiceField(
         choices=Role.choices,
         help_text="Viewers look, operators also acknowledge and silence, managers also "
         "change what is on this page.",
     )
 
+    def __init__(self, team: Team, *args: Any, may_ask: bool, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._team, self._may_ask = team, may_ask
+
     def clean_user(self) -> User:
         told: str = self.cleaned_data["user"]
         named = Q(username=told) | (Q(email__iexact=told) & ~Q(email=""))
-        found = list(User.objects.filter(named, is_active=True)[:2])
-        if len(found) != 1:
+        users = User.objects.filter(named, is_active=True)
+        if not self._may_ask:
+            # Of the others he learns nothing: the same is said of who is there and who not.
+            users = users.filter(memberships__team=self._team)
+        found = list(users[:2])
+        if len(found) == 1:
+            return found[0]
+        if not self._may_ask:
             raise ValidationError(
-                "No one user is called this: a site administrator makes accounts."
+                "You have named many people within the hour. Go on in an hour, or ask a "
+                "site administrator."
             )
-        return found[0]
+        raise ValidationError(
+            "No one user is called this: a site administrator makes accounts.",
+            code=NOBODY,
+        )
 
 
 class RecipientForm(forms.Form):

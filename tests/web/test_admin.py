@@ -3,16 +3,19 @@
 import pytest
 from django.contrib import admin
 from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import User
 from django.test import Client
 
+from dashboard.alerts.models import Recipient
 from dashboard.probes.models import Probe
 from dashboard.teams.keys import hint, set_key
-from dashboard.teams.models import Gateway, Team
+from dashboard.teams.models import AuditEntry, Gateway, Membership, Team
 from tests.factories import NOW, make_gateway, make_outcome, make_probe, make_team
 
 pytestmark = pytest.mark.django_db
 
 CANARY = "sk-canary-0123456789-tail"
+JOINED = {"date_joined_0": "2026-03-02", "date_joined_1": "12:00:00"}
 NO_MEMBERS = {"memberships-TOTAL_FORMS": 0, "memberships-INITIAL_FORMS": 0}
 
 
@@ -253,3 +256,55 @@ def test_a_team_and_its_key_stay_at_their_gateway(admin_page: Client) -> None:
     moved = Team.objects.get(pk=team.pk)
     assert moved.name == "Moved"
     assert moved.gateway == team.gateway
+
+
+LEAVING = {
+    "members": ("teams/membership/{held}/delete/", {"post": "yes"}),
+    "many members": (
+        "teams/membership/",
+        {"action": "delete_selected", "_selected_action": "{held}", "post": "yes"},
+    ),
+    "the team": (
+        "teams/team/{team}/change/",
+        {
+            "team_id": "acme",
+            "memberships-TOTAL_FORMS": 1,
+            "memberships-INITIAL_FORMS": 1,
+            "memberships-0-id": "{held}",
+            "memberships-0-user": "{user}",
+            "memberships-0-role": "viewer",
+            "memberships-0-DELETE": "on",
+        },
+    ),
+    "users": ("auth/user/{user}/delete/", {"post": "yes"}),
+    "many users": (
+        "auth/user/",
+        {"action": "delete_selected", "_selected_action": "{user}", "post": "yes"},
+    ),
+    "a user who is switched off": (
+        "auth/user/{user}/change/",
+        {"username": "bob", "email": "bob@example.com", **JOINED},
+    ),
+}
+
+
+@pytest.mark.parametrize("where", LEAVING)
+def test_who_leaves_a_team_is_not_mailed_of_it_any_more(
+    admin_page: Client, where: str
+) -> None:
+    """C-17: wherever a site administrator removes him."""
+    team = make_team(team_id="acme")
+    bob = User.objects.create_user("bob", "bob@example.com")
+    held = Membership.objects.create(user=bob, team=team)
+    for email in ("Bob@example.com", "ops@example.com"):
+        Recipient.objects.create(email=email, gateway=team.gateway, team=team)
+    pks = {"team": team.pk, "user": bob.pk, "held": held.pk}
+    place, sent = LEAVING[where]
+    fields = {name: str(value).format(**pks) for name, value in sent.items()}
+
+    answer = admin_page.post(f"/admin/{place.format(**pks)}", fields)
+
+    assert answer.status_code == 302
+    assert Recipient.objects.get().email == "ops@example.com"
+    line = AuditEntry.objects.get(action="recipient")
+    assert (line.subject, line.detail) == ("Bob@example.com", "removed")

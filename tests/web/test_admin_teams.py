@@ -10,6 +10,7 @@ from pytest_django import DjangoAssertNumQueries
 
 from dashboard.alerts.models import Incident, Rule, RuleKind, Severity
 from dashboard.alerts.services import install_default_rules
+from dashboard.probes.kinds import PAID
 from dashboard.probes.models import Breaker, Probe, ProbeKind
 from dashboard.probes.queries import breaker_keys
 from dashboard.probes.services import watch_team
@@ -102,7 +103,7 @@ def test_check_now_makes_the_free_probes_due(admin_page: Client) -> None:
     team = watched()
     Probe.objects.update(enabled=True, next_run=NOW.replace(year=2027))
 
-    assert "2 probes are due now" in act(admin_page, "check_now", team)
+    assert "2 probes due now" in act(admin_page, "check_now", team)
     due = Probe.objects.filter(next_run=NOW).values_list("kind", flat=True)
     assert set(due) == {"team_status", "balance"}
 
@@ -124,21 +125,26 @@ def test_pause_stops_all_and_resume_starts_what_is_free(admin_page: Client) -> N
     ]
 
 
-def test_the_deep_probe_asks_with_its_cost_before_it_is_switched_on(
-    admin_page: Client,
+@pytest.mark.parametrize(
+    ("action", "kind"),
+    [("enable_deep", ProbeKind.DEEP_JOB), ("enable_stream", ProbeKind.STREAM_JOB)],
+)
+def test_a_paid_probe_asks_with_its_cost_before_it_is_switched_on(
+    admin_page: Client, action: str, kind: ProbeKind
 ) -> None:
     team, other = watched(), watched()
-    deep = Probe.objects.filter(kind=ProbeKind.DEEP_JOB)
+    deep = Probe.objects.filter(kind=kind)
 
-    asked = act(admin_page, "enable_deep", team, other)
+    asked = act(admin_page, action, team, other)
 
     assert "192 credits a day at one each, and at most 9,600 tokens" in asked
     assert not deep.filter(enabled=True).exists()
     consent = {"confirmed": "1", "model": "chat-fast", "daily_credit_cap": 50}
-    refused = act(admin_page, "enable_deep", team, **{**consent, "model": "other"})
+    refused = act(admin_page, action, team, **{**consent, "model": "other"})
     assert "Not every one of these teams may call this model" in refused
-    act(admin_page, "enable_deep", team, other, **consent)
+    act(admin_page, action, team, other, **consent)
     assert [probe.daily_credit_cap for probe in deep.filter(enabled=True)] == [50, 50]
+    assert Probe.objects.filter(kind__in=PAID, enabled=True).count() == 2
     assert AuditEntry.objects.filter(detail__contains="at most 50").count() == 2
 
 

@@ -8,9 +8,10 @@ from django.urls import reverse
 from dashboard.alerts.models import Recipient, Rule, RuleKind
 from dashboard.alerts.services import install_default_rules
 from dashboard.probes.models import Probe, ProbeKind
-from dashboard.probes.services import watch_team
+from dashboard.probes.services import change, watch_team
 from dashboard.teams.keys import hint, resolve
 from dashboard.teams.models import AuditEntry, Membership, Role, Team
+from dashboard.web.members import MOST_NAMED
 from tests.factories import NOW, make_outcome, make_team
 from tests.web.people import person
 
@@ -142,6 +143,47 @@ class TestProbes:
 
         assert "96 credits a day at one each, and at most 4,800 tokens" in text
 
+    def test_a_pause_stops_all_and_what_was_off_stays_off_after_it(
+        self, alice: Client, team: Team
+    ) -> None:
+        own = Probe.objects.filter(team=team)
+        own.filter(kind=ProbeKind.BALANCE).update(enabled=False)
+        own.filter(kind=ProbeKind.DEEP_JOB).update(enabled=True, cost_accepted_at=NOW)
+
+        paused = send(alice, team, "pause")
+        assert not own.filter(enabled=True).exists()
+        assert "Resume watching" in paused
+        resumed = send(alice, team, "resume")
+
+        assert [probe.kind for probe in own.filter(enabled=True)] == ["team_status"]
+        assert "1 paid probe waits: accept the cost once more" in resumed
+        assert not own.filter(paused=True).exists()
+
+    def test_what_is_switched_by_hand_is_no_matter_of_the_pause(
+        self, alice: Client, team: Team
+    ) -> None:
+        balance = Probe.objects.get(kind=ProbeKind.BALANCE)
+        send(alice, team, "pause")
+        balance.refresh_from_db()
+        change(balance, period_s=300, enabled=True, now=NOW)
+        balance.refresh_from_db()
+        change(balance, period_s=300, enabled=False, now=NOW)
+
+        send(alice, team, "resume")
+
+        balance.refresh_from_db()
+        assert not balance.enabled
+
+    def test_where_no_pause_is_remembered_all_free_ones_are_resumed(
+        self, alice: Client, team: Team
+    ) -> None:
+        Probe.objects.filter(team=team).update(enabled=False)
+
+        send(alice, team, "resume")
+
+        on = Probe.objects.filter(team=team, enabled=True)
+        assert {probe.kind for probe in on} == {"team_status", "balance"}
+
     def test_a_probe_of_another_team_is_out_of_reach(
         self, alice: Client, team: Team
     ) -> None:
@@ -176,6 +218,29 @@ class TestPeople:
 
         assert "No one user" in send(alice, team, "member", user=told, role="viewer")
         assert Membership.objects.count() == 1
+
+    def test_going_through_a_list_of_names_ends_soon(
+        self, alice: Client, admin_page: Client, team: Team
+    ) -> None:
+        """C-20: a manager finds out about few accounts an hour, found or not."""
+        User.objects.create_user("bob", "bob@example.com")
+        User.objects.create_user("carol")
+        send(alice, team, "member", user="bob", role=Role.VIEWER)
+        for number in range(MOST_NAMED - 1):
+            send(alice, team, "member", user=f"guess{number}", role=Role.VIEWER)
+
+        known = send(alice, team, "member", user="carol", role=Role.VIEWER)
+        unknown = send(alice, team, "member", user="nobody", role=Role.VIEWER)
+
+        assert "named many people" in known
+        assert "named many people" in unknown
+        assert not Membership.objects.filter(user__username="carol").exists()
+        assert not AuditEntry.objects.filter(subject__contains="guess").exists()
+        # Who is on the team already gets another role; a site administrator goes on.
+        send(alice, team, "member", user="bob", role=Role.OPERATOR)
+        assert Membership.objects.get(user__username="bob").role == Role.OPERATOR
+        send(admin_page, team, "member", user="carol", role=Role.VIEWER)
+        assert Membership.objects.filter(user__username="carol").exists()
 
     def test_the_last_manager_stays(self, alice: Client, team: Team) -> None:
         own = Membership.objects.get()

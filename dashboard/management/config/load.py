@@ -129,6 +129,8 @@ class _Loader:
             raise self._document.wrong(
                 place, "this probe costs credits; name its model and daily_credit_cap"
             )
+        if on != was_on:
+            probe.paused = False
         if on and not was_on:
             probe.next_run = self._now
             # Who writes the file accepts the cost up to the cap it names.

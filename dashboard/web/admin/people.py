@@ -1,11 +1,22 @@
 """Users and their groups; whose team is whose stands with the teams."""
 
+from typing import TYPE_CHECKING, TypeAlias
+
+from django import forms
 from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin, UserAdmin
 from django.contrib.auth.models import Group, User
+from django.db.models import QuerySet
+from django.http import HttpRequest
 
 from dashboard.teams.models import AuditAction
 from dashboard.web.admin.audited import AuditedAdmin
+from dashboard.web.members import stop_all_mails
+
+if TYPE_CHECKING:
+    UserModelForm: TypeAlias = forms.ModelForm[User]
+else:
+    UserModelForm = forms.ModelForm
 
 admin.site.unregister([User, Group])
 
@@ -14,6 +25,25 @@ admin.site.unregister([User, Group])
 class AuditedUserAdmin(AuditedAdmin, UserAdmin):  # type: ignore[type-arg]  # not at run time
     audit_action = AuditAction.USER
     list_display = ["username", "email", "is_staff", "is_active", "last_login"]
+
+    def save_model(
+        self,
+        request: HttpRequest,
+        obj: User,
+        form: UserModelForm,
+        change: bool,  # noqa: FBT001 (Django's signature)
+    ) -> None:
+        super().save_model(request, obj, form, change)
+        if not obj.is_active:
+            stop_all_mails(request, [obj])
+
+    def delete_model(self, request: HttpRequest, obj: User) -> None:
+        stop_all_mails(request, [obj])
+        super().delete_model(request, obj)
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
+        stop_all_mails(request, queryset)
+        super().delete_queryset(request, queryset)
 
 
 @admin.register(Group)

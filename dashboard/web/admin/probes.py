@@ -13,6 +13,7 @@ from dashboard.probes.kinds import PAID
 from dashboard.probes.models import Outcome, Probe
 from dashboard.probes.services import request_run
 from dashboard.teams.models import AuditAction
+from dashboard.web import words
 from dashboard.web.admin import team_lists
 from dashboard.web.admin.audited import AuditedAdmin
 from dashboard.web.admin.readonly import ReadOnlyAdmin
@@ -67,7 +68,7 @@ class ProbeAdmin(AuditedAdmin):
     @admin.action(description="Probe now")
     def probe_now(self, request: HttpRequest, probes: QuerySet[Probe]) -> None:
         asked = request_run([probe.pk for probe in probes], timezone.now())
-        self.message_user(request, f"{asked} probes are due now.")
+        self.message_user(request, f"{words.count(asked, 'probe')} due now.")
 
     def get_readonly_fields(
         self, request: HttpRequest, obj: Model | None = None
@@ -76,6 +77,17 @@ class ProbeAdmin(AuditedAdmin):
         if isinstance(obj, Probe) and obj.kind in PAID and not obj.enabled:
             fixed.append("enabled")
         return fixed
+
+    def save_model(
+        self,
+        request: HttpRequest,
+        obj: Probe,
+        form: ProbeModelForm,
+        change: bool,  # noqa: FBT001 (Django's signature)
+    ) -> None:
+        # Switched by hand, it is no matter of a pause any more.
+        obj.paused = obj.paused and "enabled" not in form.changed_data
+        super().save_model(request, obj, form, change)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Say no: gateways and teams get their probes by themselves."""

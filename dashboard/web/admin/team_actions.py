@@ -15,16 +15,18 @@ from django.utils import timezone
 from dashboard.alerts.rulebook import apply_rule_set
 from dashboard.probes.kinds import CHEAP, KINDS, runs_a_day
 from dashboard.probes.models import Probe, ProbeKind
-from dashboard.probes.services import accept_cost, request_run, watch_team
+from dashboard.probes.services import accept_cost, request_run
+from dashboard.probes.services import pause as pause_team
+from dashboard.probes.services import resume as resume_team
 from dashboard.teams.models import AuditAction, Team
 from dashboard.web import words
 from dashboard.web.audited import noted
+from dashboard.web.pages.team_settings import resumed
 
 if TYPE_CHECKING:
     from django.contrib.admin import ModelAdmin
 
 _CHOSEN = "_selected_action"
-_DEEP = KINDS[ProbeKind.DEEP_JOB]
 
 
 def check_now(
@@ -33,7 +35,7 @@ def check_now(
     """Make the teams' free probes due; paid ones keep to their period."""
     wanted = Probe.objects.filter(team__in=teams, kind__in=CHEAP)
     asked = request_run(list(wanted.values_list("pk", flat=True)), timezone.now())
-    messages.success(request, f"{words.count(asked, 'probe')} are due now.")
+    messages.success(request, f"{words.count(asked, 'probe')} due now.")
 
 
 def pause(
@@ -41,7 +43,7 @@ def pause(
 ) -> None:
     """Stop every probe of the teams; the gateway is told nothing."""
     for team in teams:
-        Probe.objects.filter(team=team).update(enabled=False)
+        pause_team(team)
         noted(request, AuditAction.TEAM, team, detail="paused", team=team)
     messages.success(request, "Nobody asks for these teams until you resume them.")
 
@@ -49,14 +51,12 @@ def pause(
 def resume(
     modeladmin: "ModelAdmin[Any]", request: HttpRequest, teams: QuerySet[Team]
 ) -> None:
-    """Start the free probes again; a paid one needs its consent again."""
+    """Start what ran before the pause again; a paid probe needs its consent again."""
+    waiting = 0
     for team in teams:
-        watch_team(team, timezone.now())
-        Probe.objects.filter(team=team, kind__in=CHEAP).update(
-            enabled=True, next_run=timezone.now()
-        )
+        waiting += resume_team(team, timezone.now())
         noted(request, AuditAction.TEAM, team, detail="resumed", team=team)
-    messages.success(request, "The free probes run again; paid ones stay off.")
+    messages.success(request, resumed(waiting))
 
 
 def rotate_key(
@@ -70,7 +70,7 @@ def rotate_key(
 
 
 class DeepForm(forms.Form):
-    """The consent to a deep probe of each chosen team."""
+    """The consent to a paid probe of each chosen team."""
 
     model = forms.CharField(
         max_length=120, help_text="A model that each of these teams may call."
@@ -86,12 +86,26 @@ class DeepForm(forms.Form):
 def enable_deep(
     modeladmin: "ModelAdmin[Any]", request: HttpRequest, teams: QuerySet[Team]
 ) -> HttpResponse | None:
-    """Switch the deep probe on after its cost was read and accepted."""
-    probes = list(
-        Probe.objects.filter(team__in=teams, kind=ProbeKind.DEEP_JOB).select_related(
-            "team", "gateway"
-        )
-    )
+    """Switch the job with an LLM call on after its cost was read and accepted."""
+    return _enable(modeladmin, request, teams, "enable_deep", ProbeKind.DEEP_JOB)
+
+
+def enable_stream(
+    modeladmin: "ModelAdmin[Any]", request: HttpRequest, teams: QuerySet[Team]
+) -> HttpResponse | None:
+    """Switch the job with a streamed reply on, in the same way."""
+    return _enable(modeladmin, request, teams, "enable_stream", ProbeKind.STREAM_JOB)
+
+
+def _enable(
+    modeladmin: "ModelAdmin[Any]",
+    request: HttpRequest,
+    teams: QuerySet[Team],
+    action: str,
+    kind: ProbeKind,
+) -> HttpResponse | None:
+    wanted = Probe.objects.filter(team__in=teams, kind=kind)
+    probes = list(wanted.select_related("team", "gateway"))
     lacking = [str(probe.team) for probe in probes if not _may_run(probe)]
     if lacking or not probes:
         named = ", ".join(lacking[:5]) or "none was chosen"
@@ -110,12 +124,13 @@ def enable_deep(
     )
     if sent is not None and form.is_valid():
         return _accept(request, form, probes, shared)
+    each = KINDS[kind]
     cost = (
         f"{words.count(len(probes), 'probe')}, {words.number(a_day)} runs a day: "
-        f"{words.number(a_day * _DEEP.credits_per_run)} credits a day at one each, and "
-        f"at most {words.number(a_day * _DEEP.tokens_per_run)} tokens."
+        f"{words.number(a_day * each.credits_per_run)} credits a day at one each, and "
+        f"at most {words.number(a_day * each.tokens_per_run)} tokens. {each.proves}"
     )
-    return _ask(modeladmin, request, teams, "enable_deep", form=form, sentence=cost)
+    return _ask(modeladmin, request, teams, action, form=form, sentence=cost)
 
 
 def _may_run(probe: Probe) -> bool:
@@ -145,9 +160,9 @@ def _accept(
         )
         detail = f"cost accepted, at most {cap} credits a day"
         noted(request, AuditAction.PROBE, probe, detail=detail, team=probe.team)
-    messages.success(
-        request, f"{words.count(len(probes), 'job')} with LLM call switched on."
-    )
+    what = probes[0].get_kind_display()
+    number = words.count(len(probes), "probe")
+    messages.success(request, f"{number} switched on: {what}.")
 
 
 class RuleSetForm(forms.Form):

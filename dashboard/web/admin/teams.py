@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.views.main import ChangeList
+from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
 from django.db.models import Count, Model, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
@@ -31,6 +32,7 @@ from dashboard.web.admin import team_actions, team_lists
 from dashboard.web.admin.audited import AuditedAdmin
 from dashboard.web.audited import noted
 from dashboard.web.forms import refuse_address, sentence
+from dashboard.web.members import stop_mails
 from dashboard.web.pages.parts import Badge
 from dashboard.web.states import Tone
 
@@ -38,8 +40,10 @@ if TYPE_CHECKING:
     GatewayModelForm: TypeAlias = forms.ModelForm[Gateway]
     TeamModelForm: TypeAlias = forms.ModelForm[Team]
     MembershipInline: TypeAlias = admin.StackedInline[Membership, Team]
+    MemberFormSet: TypeAlias = forms.BaseInlineFormSet[Membership, Team, Any]
 else:
     GatewayModelForm = TeamModelForm = forms.ModelForm
+    MemberFormSet = forms.BaseInlineFormSet
     MembershipInline = admin.StackedInline
 
 
@@ -106,7 +110,7 @@ class GatewayAdmin(AuditedAdmin):
     def check_now(self, request: HttpRequest, gateways: QuerySet[Gateway]) -> None:
         wanted = Probe.objects.filter(gateway__in=gateways, kind__in=CHEAP)
         asked = request_run(list(wanted.values_list("pk", flat=True)), timezone.now())
-        messages.success(request, f"{words.count(asked, 'probe')} are due now.")
+        messages.success(request, f"{words.count(asked, 'probe')} due now.")
 
     def save_model(
         self,
@@ -222,7 +226,8 @@ class TeamAdmin(AuditedAdmin):
     list_per_page = 50
     search_fields = ["team_id", "name", "organization_id"]
     actions = [
-        *("check_now", "pause", "resume", "rotate_key", "enable_deep", "copy_rules"),
+        *("check_now", "pause", "resume", "rotate_key"),
+        *("enable_deep", "enable_stream", "copy_rules"),
     ]
     readonly_fields = [
         *("key_hint", "key_set_at", "status", "status_at", "model_aliases"),
@@ -280,6 +285,9 @@ class TeamAdmin(AuditedAdmin):
     enable_deep = admin.action(description="Switch the job with LLM call on…")(
         team_actions.enable_deep
     )
+    enable_stream = admin.action(description="Switch the job with streamed reply on…")(
+        team_actions.enable_stream
+    )
     copy_rules = admin.action(description="Give limits of…")(team_actions.copy_rules)
 
     @admin.display(description="latest readings")
@@ -328,11 +336,43 @@ class TeamAdmin(AuditedAdmin):
             noted(request, AuditAction.KEY_FORGOTTEN, obj, team=obj)
         watch_team(obj, timezone.now())
 
+    def save_formset(
+        self,
+        request: HttpRequest,
+        form: TeamForm,
+        formset: MemberFormSet,
+        change: bool,  # noqa: FBT001 (Django's signature)
+    ) -> None:
+        before = [each.initial["user"] for each in formset.initial_forms]
+        super().save_formset(request, form, formset, change)
+        left = User.objects.filter(pk__in=before)
+        for gone in left.exclude(memberships__team=form.instance):
+            stop_mails(request, gone, form.instance)
+
 
 @admin.register(Membership)
 class MembershipAdmin(AuditedAdmin):
+    """Who is whose member is not changed into another: one goes, the other comes."""
+
     audit_action = AuditAction.MEMBER
     list_display = ["user", "team", "role"]
     list_filter = ["role", "team"]
     list_select_related = ["user", "team"]
     autocomplete_fields = ["user", "team"]
+
+    def get_readonly_fields(
+        self, request: HttpRequest, obj: Model | None = None
+    ) -> list[str]:
+        return ["user", "team"] if obj else []
+
+    def delete_model(self, request: HttpRequest, obj: Membership) -> None:
+        super().delete_model(request, obj)
+        stop_mails(request, obj.user, obj.team)
+
+    def delete_queryset(
+        self, request: HttpRequest, queryset: QuerySet[Membership]
+    ) -> None:
+        gone = [(held.user, held.team) for held in queryset]
+        super().delete_queryset(request, queryset)
+        for user, team in gone:
+            stop_mails(request, user, team)

@@ -51,6 +51,7 @@ class TeamSettings:
     key: str
     key_at: SafeString | None
     spent: str
+    is_running: bool
     probes: list[ProbeLine]
     members: list[MemberLine]
     recipients: list[Recipient]
@@ -68,6 +69,7 @@ def team_settings(
         key=hint(team),
         key_at=words.time(team.key_set_at, now) if team.key_set_at else None,
         spent=f"{words.number(spent)} credits spent by its probes today (UTC)",
+        is_running=any(form.probe.enabled for form in forms),
         probes=[
             ProbeLine(
                 link=probe_link(form.probe),
@@ -83,6 +85,16 @@ def team_settings(
         rules=[_rule(team, kind) for kind in OWN_RULES],
         history=team_history(team, now),
     )
+
+
+def resumed(waiting: int) -> str:
+    """Say what runs again after a pause, and what does not by itself."""
+    said = "The free probes that ran before run again."
+    if not waiting:
+        return said
+    verb = "waits" if waiting == 1 else "wait"
+    paid = words.count(waiting, "paid probe")
+    return f"{said} {paid} {verb}: accept the cost once more where it stands."
 
 
 def _members(team: Team, *, for_admin: bool) -> list[MemberLine]:

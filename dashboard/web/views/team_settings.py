@@ -4,7 +4,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from django.contrib import messages
-from django.contrib.auth.models import User
 from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
@@ -15,14 +14,17 @@ from django.views.decorators.http import require_http_methods
 from dashboard.alerts.models import Recipient, Rule, RuleKind
 from dashboard.alerts.rulebook import enabled_rules
 from dashboard.alerts.targets import of_team
+from dashboard.probes.kinds import CHEAP
 from dashboard.probes.models import Probe
-from dashboard.probes.services import change
+from dashboard.probes.services import change, pause, request_run, resume
 from dashboard.teams.keys import clear_key, set_key
 from dashboard.teams.models import AuditAction, Membership, Role, Team
-from dashboard.web import access
+from dashboard.web import access, words
 from dashboard.web.audited import noted
+from dashboard.web.members import may_name_more, stop_mails
 from dashboard.web.pages import team_settings as page
 from dashboard.web.team_forms import (
+    NOBODY,
     OWN_RULES,
     DetailsForm,
     KeyForm,
@@ -53,7 +55,11 @@ def _forms(request: HttpRequest, team: Team, part: str = "") -> Forms:
         # Its own row: a form that fails leaves its values in it.
         details=DetailsForm(sent("details"), instance=Team.objects.get(pk=team.pk)),
         key=KeyForm(sent("key"), any_reference=access.is_site_admin(request.user)),
-        member=MemberForm(sent("member")),
+        member=MemberForm(
+            team,
+            sent("member"),
+            may_ask=_may_name(request) if part == "member" else True,
+        ),
         recipient=RecipientForm(team, sent("recipient")),
         probes=[ProbeForm(probe, sent("probes")) for probe in probes.order_by("pk")],
     )
@@ -131,8 +137,40 @@ def _probes(request: HttpRequest, team: Team, shown: Forms) -> bool:
     return True
 
 
+def _may_name(request: HttpRequest) -> bool:
+    if access.is_site_admin(request.user):
+        return True
+    return may_name_more(request.user.get_username(), timezone.now())
+
+
+def _check(request: HttpRequest, team: Team, shown: Forms) -> bool:
+    free = Probe.objects.filter(team=team, kind__in=CHEAP)
+    asked = request_run(list(free.values_list("pk", flat=True)), timezone.now())
+    noted(request, AuditAction.PROBE, team, detail="checks asked for", team=team)
+    messages.success(request, f"{words.count(asked, 'probe')} due now.")
+    return True
+
+
+def _pause(request: HttpRequest, team: Team, shown: Forms) -> bool:
+    pause(team)
+    noted(request, AuditAction.TEAM, team, detail="paused", team=team)
+    messages.success(request, "Nobody asks for this team until you resume it.")
+    return True
+
+
+def _resume(request: HttpRequest, team: Team, shown: Forms) -> bool:
+    waiting = resume(team, timezone.now())
+    noted(request, AuditAction.TEAM, team, detail="resumed", team=team)
+    messages.success(request, page.resumed(waiting))
+    return True
+
+
 def _member(request: HttpRequest, team: Team, shown: Forms) -> bool:
     if not shown.member.is_valid():
+        if shown.member.has_error("user", NOBODY):
+            # Without what was typed, which may be a password.
+            why = "somebody whom nobody found"
+            noted(request, AuditAction.MEMBER, why, detail="not added", team=team)
         return False
     user, role = shown.member.cleaned_data["user"], shown.member.cleaned_data["role"]
     held = Membership.objects.filter(team=team, user=user).first()
@@ -162,21 +200,11 @@ def _drop_member(request: HttpRequest, team: Team, shown: Forms) -> bool:
         return True
     noted(request, AuditAction.MEMBER, held.user, detail="not a member now", team=team)
     held.delete()
-    for told in _mails_of(held.user, team):
-        noted(request, AuditAction.RECIPIENT, told.email, detail="removed", team=team)
-        told.delete()
+    stop_mails(request, held.user, team)
     messages.success(
         request, f"{held.user} does not see {team}, nor is mailed of it, any more."
     )
     return True
-
-
-def _mails_of(gone: User, team: Team) -> list[Recipient]:
-    """Return what mails a former member of the team; an address two share stays."""
-    others = User.objects.filter(memberships__team=team, email__iexact=gone.email)
-    if not gone.email or others.exists():
-        return []
-    return list(Recipient.objects.filter(team=team, email__iexact=gone.email))
 
 
 def _recipient(request: HttpRequest, team: Team, shown: Forms) -> bool:
@@ -204,6 +232,9 @@ _PARTS: dict[str, Callable[[HttpRequest, Team, Forms], bool]] = {
     "key": _key,
     "forget_key": _forget_key,
     "probes": _probes,
+    "check": _check,
+    "pause": _pause,
+    "resume": _resume,
     "member": _member,
     "drop_member": _drop_member,
     "recipient": _recipient,
