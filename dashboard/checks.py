@@ -11,6 +11,8 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register  # noqa: A004
 from django.db import DatabaseError
 
+from dashboard.alerts.channels import is_readable
+from dashboard.alerts.models import Channel
 from dashboard.probes.services import LEASE_MARGIN
 from dashboard.teams.keys import UNREADABLE, hint
 from dashboard.teams.models import Team
@@ -147,25 +149,35 @@ def proxy_is_trusted(app_configs: Apps, **_: object) -> Found:
 def keys_readable(
     app_configs: Apps, databases: Sequence[str] | None = None, **_: object
 ) -> Found:
-    """W003: FIELD_KEYS can read the stored virtual keys."""
+    """W003: FIELD_KEYS can read the stored virtual keys, and what channels hold."""
     if not databases:
         return []
     try:
         teams = list(Team.objects.exclude(key_sealed="").select_related("gateway"))
+        channels = list(Channel.objects.all())
     except DatabaseError:
         # Before the first migration there is nothing to read.
         return []
-    lost = [str(team) for team in teams if hint(team) == UNREADABLE]
-    if not lost:
-        return []
+    lost: dict[str, list[Team] | list[Channel]] = {
+        "The virtual keys of {} team(s)": [t for t in teams if hint(t) == UNREADABLE],
+        "The addresses or secrets of {} channel(s)": [
+            channel for channel in channels if not is_readable(channel)
+        ],
+    }
     return [
         Warning(
-            f"The virtual keys of {len(lost)} team(s) ({', '.join(lost[:3])}…) cannot "
-            "be read with the present FIELD_KEYS.",
+            f"{what.format(len(rows))} ({_some(rows)}) cannot be read with the present "
+            "FIELD_KEYS.",
             hint=(
                 f"Was {settings.SECRETS_FILE} lost, or FIELD_KEYS changed? Put the "
-                "former key back, at the end of FIELD_KEYS, or set the teams' keys again."
+                "former key back, at the end of FIELD_KEYS, or set them again."
             ),
             id="dashboard.W003",
         )
+        for what, rows in lost.items()
+        if rows
     ]
+
+
+def _some(rows: Sequence[object]) -> str:
+    return ", ".join(map(str, rows[:3])) + ("…" if len(rows) > 3 else "")

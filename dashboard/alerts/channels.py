@@ -84,6 +84,17 @@ def find(kind: str, name: str) -> Channel | None:
     return Channel.objects.filter(kind=kind, name=name, enabled=True).first()
 
 
+def is_readable(channel: Channel) -> bool:
+    """Say whether FIELD_KEYS can read what the channel holds."""
+    try:
+        unseal(channel.address_sealed)
+        if channel.secret_sealed:
+            unseal(channel.secret_sealed)
+    except KeyUnavailableError:
+        return False
+    return True
+
+
 def shown_address(channel: Channel) -> str:
     """Return what a page may show of the address: its scheme and host."""
     try:

@@ -141,9 +141,11 @@ def subscription_of(token: str) -> tuple[Subscription, Change] | None:
     return (found, Change(change)) if found else None
 
 
-def unsubscribe(subscription: Subscription, change: Change) -> None:
+def unsubscribe(subscription: Subscription, change: Change) -> bool:
+    """End one kind of mail; say whether it was not ended before."""
     field = "weekly" if change == Change.WEEKLY else "daily"
-    Subscription.objects.filter(pk=subscription.pk).update(**{field: False})
+    wanted = Subscription.objects.filter(pk=subscription.pk, **{field: True})
+    return bool(wanted.update(**{field: False}))
 
 
 def prune(now: datetime) -> int:

@@ -220,6 +220,7 @@ class AuditAction(models.TextChoices):
     RULE = "rule", "rule changed"
     RECIPIENT = "recipient", "recipient changed"
     SILENCE = "silence", "silence changed"
+    INCIDENT = "incident", "incident"
     OTHER = "other", "changed"
 
 

@@ -7,6 +7,8 @@ from cryptography.fernet import Fernet
 from pytest_django import Settings
 
 from dashboard import checks
+from dashboard.alerts.channels import seal_into
+from dashboard.alerts.models import Channel, ChannelKind
 from dashboard.teams.keys import set_key
 from tests.factories import NOW, make_team
 
@@ -83,11 +85,15 @@ def test_a_database_that_others_may_read_is_told(
 @pytest.mark.django_db
 def test_a_lost_field_key_is_explained(settings: Settings) -> None:
     set_key(make_team(team_id="acme"), "sk-some-virtual-key", NOW)
+    channel = Channel(name="a program", kind=ChannelKind.WEBHOOK)
+    seal_into(channel, "https://hooks.example/", "a long enough secret")
+    channel.save()
     assert checks.keys_readable(None, databases=["default"]) == []
 
     settings.FIELD_KEYS = [Fernet.generate_key().decode()]
 
-    [found] = checks.keys_readable(None, databases=["default"])
-    assert found.id == "dashboard.W003"
+    found, of_channel = checks.keys_readable(None, databases=["default"])
+    assert found.id == of_channel.id == "dashboard.W003"
     assert "acme" in found.msg
+    assert "1 channel(s) (a program)" in of_channel.msg
     assert "secrets" in str(found.hint)

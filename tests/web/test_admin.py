@@ -258,7 +258,7 @@ def test_a_team_and_its_key_stay_at_their_gateway(admin_page: Client) -> None:
     assert moved.gateway == team.gateway
 
 
-LEAVING = {
+LEAVING: dict[str, tuple[str, dict[str, object]]] = {
     "members": ("teams/membership/{held}/delete/", {"post": "yes"}),
     "many members": (
         "teams/membership/",

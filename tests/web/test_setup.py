@@ -10,7 +10,7 @@ from django.db import connection
 from django.test import Client
 from pytest_django import Settings
 
-from dashboard.teams.models import Gateway
+from dashboard.teams.models import AuditEntry, Gateway
 from dashboard.web.setup import setup_url
 from tests.factories import NOW, make_gateway
 
@@ -48,6 +48,7 @@ def test_the_link_makes_the_first_administrator_and_leads_to_the_guide() -> None
     assert response["Location"] == "/start/"
     ann = User.objects.get()
     assert ann.is_superuser
+    assert AuditEntry.objects.get(action="user").actor == "ann"
     assert ann.email == "ann@example.com"
     assert client.get("/start/").status_code == 200
 

@@ -68,6 +68,9 @@ def test_ten_teams_are_watched_in_two_forms(
     }
     entry = AuditEntry.objects.get(action="gateway")
     assert (entry.actor, entry.detail) == ("root", "watched, with 10 teams")
+    assert AuditEntry.objects.filter(action="team", detail="watched").count() == 10
+    assert AuditEntry.objects.get(action="key_set").subject == "team-3"
+    assert AuditEntry.objects.filter(action="recipient").count() == 2
     # Their credits are known at once, from the list.
     assert CreditReading.objects.count() == 10
 

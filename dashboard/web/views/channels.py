@@ -33,6 +33,7 @@ def channels(request: HttpRequest) -> HttpResponse:
 @access.site_admin_only
 def test_channel(request: HttpRequest, pk: int) -> HttpResponse:
     channel = get_object_or_404(Channel, pk=pk)
+    noted(request, AuditAction.RECIPIENT, channel, detail="test sent to the channel")
     if refusal := send_test_message(channel, timezone.now(), post):
         messages.error(request, refusal)
     else:

@@ -8,8 +8,10 @@ from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
 from dashboard.alerts import lifecycle
-from dashboard.alerts.models import EventKind
+from dashboard.alerts.models import EventKind, Incident
+from dashboard.teams.models import AuditAction
 from dashboard.web import access
+from dashboard.web.audited import noted
 from dashboard.web.live import template_of
 from dashboard.web.pages import evidence
 from dashboard.web.pages import incidents as page
@@ -72,6 +74,7 @@ def acknowledge(request: HttpRequest, pk: int) -> HttpResponse:
     assert isinstance(request.user, User)
     text = request.POST.get("text", "").strip()
     if lifecycle.acknowledge(found, request.user, timezone.now(), text):
+        _noted(request, found, "acknowledged")
         messages.success(request, "Acknowledged: the others see that you are on it.")
     return redirect("incident", pk)
 
@@ -85,9 +88,15 @@ def note(request: HttpRequest, pk: int) -> HttpResponse:
     text = request.POST.get("text", "").strip()
     if text:
         lifecycle.note(found, EventKind.NOTE, timezone.now(), text, request.user)
+        _noted(request, found, "note added")
     else:
         messages.error(request, "An empty note was not kept.")
     return redirect("incident", pk)
+
+
+def _noted(request: HttpRequest, found: Incident, detail: str) -> None:
+    subject = f"incident {found.pk}: {found.summary}"
+    noted(request, AuditAction.INCIDENT, subject, detail=detail, team=found.team)
 
 
 def _number(text: str) -> int:

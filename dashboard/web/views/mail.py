@@ -11,7 +11,9 @@ from dashboard.alerts.delivery import send_test_mail
 from dashboard.alerts.models import Notification
 from dashboard.alerts.outbox import retry_dead
 from dashboard.alerts.regular import queue_self_test, self_test_recipients
+from dashboard.teams.models import AuditAction
 from dashboard.web import access
+from dashboard.web.audited import noted
 from dashboard.web.forms import TestMailForm
 from dashboard.web.live import template_of
 from dashboard.web.pages import mail as page
@@ -33,7 +35,9 @@ def mail(request: HttpRequest) -> HttpResponse:
 @require_POST
 @access.site_admin_only
 def retry(request: HttpRequest, pk: int) -> HttpResponse:
-    if retry_dead(get_object_or_404(Notification, pk=pk), timezone.now()):
+    dead = get_object_or_404(Notification, pk=pk)
+    if retry_dead(dead, timezone.now()):
+        noted(request, AuditAction.OTHER, dead.recipient, detail="mail queued again")
         messages.success(request, "Queued again.")
     return redirect("mail")
 
@@ -43,6 +47,7 @@ def retry(request: HttpRequest, pk: int) -> HttpResponse:
 def self_test(request: HttpRequest) -> HttpResponse:
     """Put a made-up alarm through rule, outbox and mail; the page shows its arrival."""
     if queue_self_test(timezone.now()):
+        noted(request, AuditAction.OTHER, "self-test", detail="begun")
         messages.success(request, "On its way: this page shows when it has arrived.")
     elif not self_test_recipients():
         messages.error(request, "No administrator has a mail address to send it to.")
@@ -59,6 +64,7 @@ def test_mail(request: HttpRequest) -> HttpResponse:
         messages.error(request, "That is not a mail address.")
         return redirect("mail")
     to = form.cleaned_data["to"]
+    noted(request, AuditAction.OTHER, to, detail="test mail")
     if refusal := send_test_mail(to, timezone.now()):
         messages.error(request, refusal)
     elif settings.DEMO:

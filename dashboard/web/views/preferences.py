@@ -10,6 +10,8 @@ from django.views.decorators.http import require_http_methods
 
 from dashboard.alerts import regular
 from dashboard.alerts.models import Subscription
+from dashboard.teams.models import AuditAction
+from dashboard.web.audited import noted
 from dashboard.web.mail_forms import PreferencesForm
 
 
@@ -21,6 +23,9 @@ def preferences(request: HttpRequest) -> HttpResponse:
     form = PreferencesForm(request.POST or None, instance=wanted)
     if request.method == "POST" and form.is_valid():
         form.save()
+        if form.changed_data:
+            detail = f"own mails: {', '.join(form.changed_data)}"
+            noted(request, AuditAction.RECIPIENT, request.user, detail=detail)
         messages.success(request, "Kept.")
         return redirect("preferences")
     return render(request, "web/preferences.html", {"form": form})
@@ -37,7 +42,8 @@ def unsubscribe(request: HttpRequest, token: str) -> HttpResponse:
     if found is None:
         raise Http404
     subscription, change = found
-    if request.method == "POST":
-        regular.unsubscribe(subscription, change)
+    if request.method == "POST" and regular.unsubscribe(subscription, change):
+        detail = f"{change.label} ended by its link"
+        noted(request, AuditAction.RECIPIENT, subscription.user, detail=detail)
     shown = {"mail": change.label, "is_over": request.method == "POST"}
     return render(request, "web/unsubscribe.html", shown)

@@ -57,6 +57,9 @@ def run(request: HttpRequest, pk: int) -> HttpResponse:
     access.operate_or_404(request.user, found.team)
     now = timezone.now()
     if request_run([found.pk], now):
+        noted(
+            request, AuditAction.PROBE, found, detail="run asked for", team=found.team
+        )
         return redirect(f"{reverse('probe', args=[pk])}?asked={int(now.timestamp())}")
     messages.error(request, "This probe is switched off, so it was not run.")
     return redirect("probe", pk)

@@ -11,6 +11,8 @@ from django.utils import timezone
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
 
+from dashboard.teams.models import AuditAction
+from dashboard.web.audited import noted
 from dashboard.web.forms import FirstAdminForm
 from dashboard.web.setup import is_valid
 
@@ -29,6 +31,7 @@ def setup(request: HttpRequest, token: str) -> HttpResponse:
         if (admin := _make(form)) is None:
             raise Http404
         login(request, admin, backend=_BACKEND)
+        noted(request, AuditAction.USER, admin, detail="made, by the set-up link")
         return redirect("start")
     return render(request, "web/setup.html", {"form": form})
 

@@ -75,6 +75,12 @@ def watch(request: HttpRequest) -> HttpResponse:
         teams = start_watching(wanted, timezone.now())
         told = words.count(len(teams), "team")
         noted(request, AuditAction.GATEWAY, gateway, detail=f"watched, with {told}")
+        for each in teams:
+            noted(request, AuditAction.TEAM, each, detail="watched", team=each)
+            if each.has_key:
+                noted(request, AuditAction.KEY_SET, each, team=each)
+        for address in wanted.recipients:
+            noted(request, AuditAction.RECIPIENT, address, detail="added")
     messages.success(
         request, f"{gateway} is watched from now on, with {told}: results come soon."
     )
