@@ -131,10 +131,7 @@ def _fired(probe_ids: Collection[int], since: datetime) -> dict[int, list[_Span]
     )
     found: dict[int, list[_Span]] = {}
     for incident in rows:
-        told = incident.evidence.get("since")
-        start = datetime.fromisoformat(told) if told else incident.opened_at
-        until = incident.resolved_at or incident.evaluated_at
-        span = (min(start, incident.opened_at), until)
+        span = (incident.began_at, incident.resolved_at or incident.evaluated_at)
         found.setdefault(incident.probe_id or 0, []).append(span)
     return found
 

@@ -283,6 +283,10 @@ class Incident(models.Model):
         since = datetime.fromisoformat(stored) if stored else self.opened_at
         return min(since, self.opened_at)
 
+    def lasted_s(self, now: datetime) -> float:
+        """Return how long it lasted, or lasts so far, from its first failure on."""
+        return ((self.resolved_at or now) - self.began_at).total_seconds()
+
     @property
     def is_open(self) -> bool:
         return self.resolved_at is None

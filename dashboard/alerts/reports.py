@@ -228,12 +228,10 @@ def _classes(whole: Comparison) -> tuple[ClassLine, ...]:
 
 
 def _incident(incident: Incident, home: str, now: datetime) -> IncidentLine:
-    ended = incident.resolved_at
-    lasted = ((ended or now) - incident.opened_at).total_seconds()
     return IncidentLine(
         summary=incident.summary,
-        since=incident.opened_at,
-        lasted=duration(lasted),
+        since=incident.began_at,
+        lasted=duration(incident.lasted_s(now)),
         is_open=incident.is_open,
         link=f"{home}/incidents/{incident.pk}/",
     )

@@ -95,7 +95,7 @@ class Story:
 def story(incident: Incident, home: str, now: datetime) -> Story:
     """Tell an incident as of its latest firing; four queries at most."""
     evidence = incident.evidence
-    since = _since(incident)
+    since = incident.began_at.astimezone(UTC)
     ended = incident.resolved_at
     failed, runs = _runs(incident, since) if ended else (None, None)
     row = meaning(incident.error_class) if incident.error_class else None
@@ -120,7 +120,7 @@ def story(incident: Incident, home: str, now: datetime) -> Story:
         covered=_covered(incident),
         runway=_runway(incident, now),
         link=f"{home}/incidents/{incident.pk}/",
-        lasted=duration((ended - since).total_seconds()) if ended else "",
+        lasted=duration(incident.lasted_s(now)) if ended else "",
         failed=failed,
         runs=runs,
     )
@@ -200,10 +200,6 @@ def _rank(incident: Incident) -> int:
     if incident.kind == RuleKind.GATEWAY_DOWN:
         return 0
     return 1 if incident.severity == Severity.CRITICAL else 2
-
-
-def _since(incident: Incident) -> datetime:
-    return incident.began_at.astimezone(UTC)
 
 
 def _runs(incident: Incident, since: datetime) -> tuple[int | None, int | None]:

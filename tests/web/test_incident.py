@@ -1,5 +1,7 @@
 """One incident: its chart and failed results, who was told, and the Markdown file."""
 
+from datetime import timedelta
+
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
@@ -14,6 +16,7 @@ from dashboard.alerts.models import (
     Notification,
     RuleKind,
 )
+from dashboard.alerts.stories import story
 from dashboard.probes.models import Outcome, Probe
 from dashboard.rollups.services import fold
 from dashboard.teams.models import Role
@@ -90,6 +93,26 @@ def test_it_shows_the_chart_with_its_time_marked_and_what_failed(
     assert 'id="data-evidence"' in shown
     assert "HTTP 500: | # boom" in shown
     assert "[Gatewatch] CRITICAL it fails" in shown
+
+
+def test_it_lasts_from_its_first_failure_on_wherever_it_is_told(
+    admin_page: Client, incident: Incident
+) -> None:
+    """The page, the list, a chart's band and the mail agree; it opened 5 min later."""
+    incident.opened_at = NOW - timedelta(minutes=1)
+    incident.save()
+
+    shown = admin_page.get(f"/incidents/{incident.pk}/").context["page"]
+    (listed,) = admin_page.get("/incidents/").context["page"].rows
+    chart = admin_page.get(f"/probes/{incident.probe_id}/").context["page"].charts[0]
+    mailed = story(incident, "https://gatewatch.example", NOW)
+
+    assert "11:54:00" in shown.began
+    assert "11:59:00" in shown.opened
+    assert listed.began == shown.began
+    assert listed.lasted == shown.lasted == "6 min"
+    assert chart.chart["marks"][0]["start"] == 1772452440000
+    assert f"{mailed.since:%H:%M}" == "11:54"
 
 
 def test_credits_show_their_way_down(admin_page: Client) -> None:

@@ -29,11 +29,6 @@ _CREDITS_AROUND = timedelta(hours=24)
 _MOST_READINGS = 500
 
 
-def begun(incident: Incident) -> datetime:
-    """Return since when it lasts: its first failure, else its opening."""
-    return incident.began_at
-
-
 def chart(
     incident: Incident, visible: QuerySet[Probe], now: datetime
 ) -> ChartTable | None:
@@ -44,7 +39,7 @@ def chart(
     mark = Mark(
         kind="incident",
         label=incident.summary,
-        start=begun(incident),
+        start=incident.began_at,
         end=incident.resolved_at,
         tone=Tone.BAD if incident.severity == Severity.CRITICAL else Tone.WARN,
     )
@@ -68,7 +63,7 @@ def samples(
     """
     found = Outcome.objects.filter(
         probe__in=_probe_ids(incident, visible),
-        started_at__gte=begun(incident),
+        started_at__gte=incident.began_at,
         started_at__lte=incident.resolved_at or now,
         maintenance=False,
         misdated=False,
@@ -87,7 +82,7 @@ def _probe_ids(incident: Incident, visible: QuerySet[Probe]) -> Sequence[int]:
 
 
 def _around(incident: Incident, now: datetime) -> tuple[datetime, datetime]:
-    since, until = begun(incident), incident.resolved_at or now
+    since, until = incident.began_at, incident.resolved_at or now
     around = max(_LEAST_AROUND, (until - since) / 2)
     return since - around, min(now, until + around)
 
@@ -96,7 +91,7 @@ def _credits(incident: Incident, mark: Mark, now: datetime) -> ChartTable:
     end = min(now, (incident.resolved_at or now) + _CREDITS_AROUND / 4)
     readings = CreditReading.objects.filter(
         team=incident.team_id,
-        read_at__gte=begun(incident) - _CREDITS_AROUND,
+        read_at__gte=incident.began_at - _CREDITS_AROUND,
         read_at__lte=end,
         remaining__isnull=False,
     )

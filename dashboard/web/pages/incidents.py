@@ -41,7 +41,7 @@ class IncidentRow:
     title: str
     url: str
     place: str
-    opened: SafeString
+    began: SafeString
     lasted: str
     is_open: bool
 
@@ -88,15 +88,14 @@ def _page_url(state: str, place: int) -> str:
 
 
 def incident_row(incident: Incident, now: datetime) -> IncidentRow:
-    ended = incident.resolved_at or now
     return IncidentRow(
         badge=incident_badge(incident),
         kind=RuleKind(incident.kind).label,
         title=incident.summary,
         url=reverse("incident", args=[incident.pk]),
         place=f"{incident.team or incident.gateway}",
-        opened=words.time(incident.opened_at, now),
-        lasted=words.duration((ended - incident.opened_at).total_seconds()),
+        began=words.time(incident.began_at, now),
+        lasted=words.duration(incident.lasted_s(now)),
         is_open=incident.is_open,
     )
 
@@ -150,6 +149,7 @@ class IncidentPage:
     badge: Badge
     kind: str
     places: list[Link]
+    began: SafeString
     opened: SafeString
     resolved: SafeString | None
     lasted: str
@@ -198,16 +198,16 @@ def incident(
     """
     notifications = readable(notifications, may_operate=may_operate)
     ended = shown.resolved_at
-    lasted = ((ended or now) - shown.opened_at).total_seconds()
     greater = visible.incidents.filter(pk=shown.inhibited_by_id or 0).first()
     return IncidentPage(
         title=shown.summary,
         badge=incident_badge(shown),
         kind=RuleKind(shown.kind).label,
         places=_places(shown),
+        began=words.time(shown.began_at, now),
         opened=words.time(shown.opened_at, now),
         resolved=words.time(ended, now) if ended else None,
-        lasted=words.duration(lasted),
+        lasted=words.duration(shown.lasted_s(now)),
         evaluated=words.time(shown.evaluated_at, now),
         value=_value(shown, shown.value),
         limit=_value(shown, shown.limit),

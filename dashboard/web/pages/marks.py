@@ -31,7 +31,7 @@ def _incidents(user: access.Visitor, probe: Probe, chosen: Range) -> list[Mark]:
         Mark(
             kind="incident",
             label=incident.summary,
-            start=incident.opened_at,
+            start=incident.began_at,
             end=incident.resolved_at,
             tone=Tone.BAD if incident.severity == Severity.CRITICAL else Tone.WARN,
             url=reverse("incident", args=[incident.pk]),

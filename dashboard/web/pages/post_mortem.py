@@ -8,7 +8,6 @@ from dashboard.alerts.models import Change, Delivery, Incident, Notification, Ru
 from dashboard.lib.spans import duration
 from dashboard.probes.models import Outcome
 from dashboard.probes.taxonomy import meaning
-from dashboard.web.pages.evidence import begun
 
 _OPEN_QUESTIONS = (
     "What happened",
@@ -42,17 +41,16 @@ def markdown(
 
 def _facts(incident: Incident, now: datetime) -> str:
     until = incident.resolved_at
-    lasted = duration(((until or now) - begun(incident)).total_seconds())
     facts = {
         "Kind": RuleKind(incident.kind).label,
         "Severity": incident.severity,
         "Gateway": str(incident.gateway),
         "Team": str(incident.team or "all"),
         "Probe": str(incident.probe or "all"),
-        "Since": _utc(begun(incident)),
+        "Since": _utc(incident.began_at),
         "Opened": _utc(incident.opened_at),
         "Resolved": _utc(until) if until else f"not yet, at {_utc(now)}",
-        "Lasted": lasted,
+        "Lasted": duration(incident.lasted_s(now)),
         "Acknowledged": _acknowledged(incident),
     }
     return _table(["Fact", "Value"], facts.items())
