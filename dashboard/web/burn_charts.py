@@ -172,23 +172,35 @@ def _day(day: datetime, rows: Sequence[Hour]) -> list[str]:
     ]
 
 
-def spark(hours: Sequence[Hour], start: datetime, end: datetime) -> str:
-    """Return the path of a small line of what was left; a gap of six hours is a gap."""
-    # A hundred of them are on a page: a point for every four hours is plenty.
-    shown = [row for row in hours if row.hour.hour % _SPARK_HOURS == 0]
-    top = max((row.last for row in shown), default=0.0) or 1.0
-    span_s = (end - start).total_seconds()
-    path, before = [], None
-    for row in shown:
-        x = (row.hour - start).total_seconds() / span_s * SPARK_WIDTH
+def spark_hours(chosen: Range) -> list[datetime]:
+    """Return the hours that a small line over a range has points at; the last is one."""
+    first = buckets.floor(chosen.start, HOUR_S)
+    last = buckets.floor(chosen.end - _MOMENT, HOUR_S)
+    step = max(1, -(-(last - first) // (_SPARK_POINTS * _HOUR))) * _HOUR
+    return [last - n * step for n in range((last - first) // step, -1, -1)]
+
+
+def spark(hours: Sequence[Hour], grid: Sequence[datetime]) -> str:
+    """Return the path of a small line of what was left; a point that lacks is a gap."""
+    place_of = {at: place for place, at in enumerate(grid)}
+    top = max((row.last for row in hours), default=0.0) or 1.0
+    path, before = [], -2
+    for row in hours:
+        place = place_of[row.hour]
+        x = place / max(1, len(grid) - 1) * SPARK_WIDTH
         y = SPARK_HEIGHT - 1 - max(0.0, row.last) / top * (SPARK_HEIGHT - 2)
-        is_gap = before is None or row.hour - before > timedelta(hours=6)
-        path.append(f"{'M' if is_gap else 'L'}{x:.0f} {y:.0f}")
-        before = row.hour
+        # One that stands alone is a dot: a line of no length with round ends.
+        path.append(
+            f"L{x:.0f} {y:.0f}" if place == before + 1 else f"M{x:.0f} {y:.0f}h0"
+        )
+        before = place
     return "".join(path)
 
 
-_SPARK_HOURS = 4
+# A hundred of these lines are on a page, each of some 120 pixels.
+_SPARK_POINTS = 42
+_HOUR = timedelta(hours=1)
+_MOMENT = timedelta(microseconds=1)
 
 
 def _ms(at: datetime) -> int:

@@ -13,6 +13,8 @@ from dashboard.teams.credit_hours import (
     hours_of,
     pace,
     refills,
+    spending,
+    spent_between,
 )
 from dashboard.teams.models import CreditHour, Team
 from dashboard.teams.queries import burn
@@ -89,6 +91,21 @@ def test_use_between_two_hours_counts_and_a_refill_does_not() -> None:
     assert [(each.at, each.amount) for each in refills(hours(team))] == [
         (NOW - timedelta(hours=2), 650)
     ]
+
+
+@pytest.mark.parametrize("since_h", [-20, -4, -3, -2.5, -1])
+def test_one_team_and_many_are_told_the_same_use_of_a_time(since_h: float) -> None:
+    team, silent = make_team(), make_team()
+    told(team, (-4 * HOUR, 300), (-4 * HOUR + 60, 290), (-3 * HOUR, 250))
+    told(team, (-2 * HOUR, 900), (-HOUR, 850))
+    fold_between([team.pk], NOW - DAY, NOW)
+    since = NOW + timedelta(hours=since_h)
+
+    by_query = spent_between([team.pk, silent.pk], since, NOW)
+
+    assert by_query == {team.pk: spending(hours(team), since, NOW)}
+    expected = {-20: 100, -4: 100, -3: 90, -2.5: 90, -1: 50}
+    assert by_query[team.pk].credits == expected[since_h]
 
 
 @pytest.mark.parametrize("minutes", [61, 70, 90, 119, 125, 300])

@@ -10,12 +10,12 @@ from django.urls import reverse
 from pytest_django import DjangoAssertNumQueries
 
 from dashboard.alerts.models import Recipient
-from dashboard.teams.credit_hours import Hour, fold_between, hours_of
+from dashboard.teams.credit_hours import Hour, Spending, fold_between, hours_of
 from dashboard.teams.models import Gateway, Team
 from dashboard.teams.queries import Burn
-from dashboard.web.burn_charts import burn_down, spark
+from dashboard.web.burn_charts import burn_down, spark, spark_hours
 from dashboard.web.pages.credits import runs_out, runway
-from dashboard.web.pages.teams import used_words
+from dashboard.web.pages.used import Used, used, used_words
 from dashboard.web.ranges import Range, chosen
 from tests.factories import NOW, make_gateway, make_probe, make_reading, make_team
 from tests.web.people import person
@@ -46,6 +46,12 @@ def span(asked: str = "range=7d") -> Range:
 
 def page(client: Client, name: str = "credits", *args: int) -> str:
     response = client.get(reverse(name, args=args))
+    assert response.status_code == 200
+    return response.content.decode()
+
+
+def page_at(client: Client, address: str) -> str:
+    response = client.get(address)
     assert response.status_code == 200
     return response.content.decode()
 
@@ -173,15 +179,34 @@ def test_a_day_tells_what_was_used_and_refilled_over_midnight_too() -> None:
     ]
 
 
-def test_missing_hours_are_a_gap_in_the_line() -> None:
+def test_missing_hours_are_a_gap_in_the_line_and_a_lonely_one_is_a_dot() -> None:
     team = make_team()
-    for hour in (4, 8, 16, 20):
+    for hour in (2, 3, 4, 8, 20):
         make_reading(team, -hour * HOUR_S)
     fold_between([team.pk], NOW - DAY, NOW)
 
-    path = spark(hours(team), NOW - DAY, NOW)
+    path = spark(hours(team), spark_hours(span("range=24h")))
 
-    assert path.count("M") == 2
+    assert path == "M21 1h0M83 1h0M104 1h0L110 1L115 1"
+
+
+@pytest.mark.parametrize(
+    ("asked", "points", "step_h"),
+    [
+        ("range=6h", 6, 1),
+        ("range=24h", 24, 1),
+        ("range=7d", 42, 4),
+        ("range=90d", 42, 52),
+    ],
+)
+def test_a_small_line_has_a_few_points_whatever_its_range(
+    asked: str, points: int, step_h: int
+) -> None:
+    grid = spark_hours(span(asked))
+
+    assert len(grid) == points
+    assert grid[1] - grid[0] == timedelta(hours=step_h)
+    assert grid[-1] == NOW - timedelta(hours=1), "the running hour begins now"
 
 
 def test_a_team_names_who_is_mailed_about_it(admin_page: Client) -> None:
@@ -229,8 +254,8 @@ def test_it_asks_a_constant_number_of_queries(
     for place in range(number):
         make_probe(burning(f"Team {place}", 1.0, left=100.0, gateway=gateway))
 
-    with django_assert_num_queries(8):
-        page(admin_page)
+    with django_assert_num_queries(11):
+        page_at(admin_page, "/credits/?compare=1")
 
 
 def test_a_teams_page_asks_few_queries(
@@ -245,19 +270,48 @@ def test_a_teams_page_asks_few_queries(
         page(admin_page, "team", team.pk)
 
 
-def test_what_was_used_is_compared_only_where_both_times_are_known() -> None:
-    hour = timedelta(hours=1)
-    day = [Hour(NOW - n * hour, 99.0 + n, 99.0 + n, 99.0 + n) for n in range(24, 0, -1)]
-    before = [Hour(row.hour - DAY, 120.0, 120.0, 120.0, spent=1.0) for row in day]
-    told = [row._replace(spent=0.5, readings=2) for row in day]
+@pytest.mark.parametrize(
+    ("own", "before", "sentence", "cell"),
+    [
+        (
+            Spending(35.0, 24, 48),
+            Spending(24.0, 24, 40),
+            "35 credits used, from 48 readings in 100 % of the hours; 24 credits in the time before, from 40 readings in 100 % of the hours.",
+            Used("35", "before: 24"),
+        ),
+        (
+            Spending(35.0, 12, 24),
+            Spending(24.0, 24, 40),
+            "35 credits used, from 24 readings in 50 % of the hours. Too few readings to compare with the time before.",
+            Used("35", "in 50 % of the hours, before: too few readings"),
+        ),
+        (None, None, "No readings in this time.", Used("no data", "no readings")),
+    ],
+)
+def test_what_was_used_is_compared_only_where_both_times_are_known(
+    own: Spending | None, before: Spending | None, sentence: str, cell: Used
+) -> None:
+    chosen_range = span("range=24h&compare=1")
 
-    both = used_words([*before, *told], span("range=24h&compare=1"))
+    assert used_words(own, before, chosen_range) == sentence
+    assert used(own, before, chosen_range) == cell
 
-    assert "35 credits used, from 48 readings in 100 % of the hours" in both
-    assert "; 24 credits in the time before" in both
-    alone = used_words(told, span("range=24h&compare=1"))
-    assert "Too few readings to compare" in alone
-    assert used_words([], span()) == "No readings in this time."
+
+def test_the_credits_follow_the_range_of_their_address(admin_page: Client) -> None:
+    gateway = make_gateway()
+    burning("Blue", 1.0, left=50.0, gateway=gateway)
+    make_reading(make_team(gateway, name="New"), -60)
+
+    text = page_at(admin_page, "/credits/?range=6h&compare=1")
+    file = admin_page.get("/credits/?range=6h&compare=1&format=json").json()
+
+    assert 'href="?range=6h&amp;compare=1&amp;format=csv"' in text
+    assert '6 <span class="reason">before: 6</span>' in text
+    assert "no readings in this time" in text
+    by_name = {row["team"]: row for row in file["sheets"]["credits"]}
+    assert by_name["Blue"]["used_in_range"] == by_name["Blue"]["used_before"] == 6
+    assert by_name["Blue"]["range_from"] == "2026-03-02T06:00:00Z"
+    assert by_name["New"]["used_in_range"] is None, "unknown, and never zero"
 
 
 def test_a_range_that_ended_has_no_forecast_and_only_its_own_hours() -> None:

@@ -1,6 +1,6 @@
 """How a team's credits are shown: left of allocated, how old, how long they last."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -12,17 +12,26 @@ from django.utils.safestring import SafeString
 from dashboard.lib import buckets
 from dashboard.lib.buckets import HOUR_S
 from dashboard.probes.models import Probe, ProbeKind
-from dashboard.teams.credit_hours import Hour, hours_of
+from dashboard.teams.credit_hours import (
+    Hour,
+    Spending,
+    hours_at,
+    hours_of,
+    spent_between,
+)
 from dashboard.teams.credit_hours import pace as pace_of
 from dashboard.teams.credit_hours import refills as refills_of
 from dashboard.teams.models import CreditReading, Team
 from dashboard.teams.queries import Burn, latest_readings
-from dashboard.web import access, credit_levels, words
-from dashboard.web.burn_charts import SPARK_HEIGHT, SPARK_WIDTH, spark
+from dashboard.web import access, credit_levels, ranges, words
+from dashboard.web.burn_charts import SPARK_HEIGHT, SPARK_WIDTH, spark, spark_hours
 from dashboard.web.pages.parts import Badge, Link
+from dashboard.web.pages.used import Used, before_of, used
+from dashboard.web.ranges import Range, RangeBar, stamp
 from dashboard.web.states import Tone
 
-_SHOWN = timedelta(days=7)
+# What the pace and the latest refill are taken from.
+_LATELY = timedelta(days=7)
 _FAR_S = 365 * 86400
 # What a gateway may call its refill period, and how long that is.
 _PERIODS = {"daily": 1, "day": 1, "weekly": 7, "week": 7, "monthly": 30, "month": 30}
@@ -142,6 +151,7 @@ class CreditRow:
     credits: Credits
     spark: str
     spark_words: str
+    used: Used
     runway: str
     runs_out: str
     pace: str
@@ -155,33 +165,53 @@ class CreditsPage:
     title: str
     sentence: str
     is_empty: bool
+    range: RangeBar
     rows: list[CreditRow]
     spark_width: int
     spark_height: int
     sheet: list[list[object]]
+    csv_url: str
+    json_url: str
 
 
-def page(user: access.Visitor, now: datetime) -> CreditsPage:
+@dataclass(frozen=True, slots=True)
+class _Past:
+    """What the range tells of all teams: a few points of each, and what each used."""
+
+    chosen: Range
+    grid: Sequence[datetime]
+    points: Mapping[int, Sequence[Hour]]
+    spent: Mapping[int, Spending]
+    before: Mapping[int, Spending]
+
+    def used(self, team_id: int) -> Used:
+        return used(self.spent.get(team_id), self.before.get(team_id), self.chosen)
+
+
+def page(user: access.Visitor, chosen: Range, now: datetime) -> CreditsPage:
     """Return the credits of all the teams that the user sees, soonest to end first.
 
-    Five queries, whatever the number of teams.
+    What is left and how long it lasts is of now; the line and what was used are of the
+    range. Eight queries at most, whatever the number of teams.
     """
     teams = list(access.teams(user))
     team_ids = [team.pk for team in teams]
     readings = latest_readings(team_ids)
-    start = buckets.floor(now - _SHOWN, HOUR_S)
-    hours = hours_of(team_ids, start, now)
+    lately = hours_of(team_ids, buckets.floor(now - _LATELY, HOUR_S), now)
+    past = _past(team_ids, chosen)
     patience_s = patience(user)
     rows, sheet = [], []
     for team in teams:
-        own, reading = hours.get(team.pk, []), readings.get(team.pk)
+        own, reading = lately.get(team.pk, []), readings.get(team.pk)
         burn = pace_of(own, now)
+        points = past.points.get(team.pk, [])
         row = CreditRow(
             team=Link(str(team), reverse("team", args=[team.pk])),
             gateway=str(team.gateway),
             credits=credits_of(reading, now),
-            spark=spark(own, start, now),
-            spark_words=_spark_words(own),
+            spark=spark(points, past.grid),
+            spark_words=_spark_words(points),
+            used=past.used(team.pk),
             runway=runway(burn),
             runs_out=runs_out(burn, now),
             pace=pace(burn),
@@ -190,17 +220,31 @@ def page(user: access.Visitor, now: datetime) -> CreditsPage:
             hours_left=hours_left(reading, burn),
         )
         rows.append(row)
-        sheet.append((row, _record(team, reading, burn)))
+        sheet.append((row, _record(team, reading, burn, past)))
     rows.sort(key=_soonest_first)
     sheet.sort(key=lambda pair: _soonest_first(pair[0]))
     return CreditsPage(
         title="Credits",
         sentence=_sentence(rows),
         is_empty=not rows,
+        range=ranges.bar(chosen),
         rows=rows,
         spark_width=SPARK_WIDTH,
         spark_height=SPARK_HEIGHT,
         sheet=[_COLUMNS, *(record for _, record in sheet)],
+        csv_url=chosen.url(format="csv"),
+        json_url=chosen.url(format="json"),
+    )
+
+
+def _past(team_ids: Sequence[int], chosen: Range) -> _Past:
+    grid = spark_hours(chosen)
+    return _Past(
+        chosen=chosen,
+        grid=grid,
+        points=hours_at(team_ids, grid),
+        spent=spent_between(team_ids, chosen.start, chosen.end),
+        before=spent_between(team_ids, *before_of(chosen)) if chosen.compares else {},
     )
 
 
@@ -216,14 +260,20 @@ _COLUMNS: list[object] = [
     "hours_left_latest",
     "auto_refill",
     "read_at",
+    "range_from",
+    "range_to",
+    "used_in_range",
+    "hours_known_in_range",
+    "used_before",
 ]
 
 
 def _record(
-    team: Team, reading: CreditReading | None, burn: Burn | None
+    team: Team, reading: CreditReading | None, burn: Burn | None, past: _Past
 ) -> list[object]:
     """Return a team's numbers unrounded, in the order of the columns; None is unknown."""
     shortest, longest = (burn and burn.hours_range) or (None, None)
+    spent, before = past.spent.get(team.pk), past.before.get(team.pk)
     return [
         team.gateway.name,
         team.team_id,
@@ -236,6 +286,11 @@ def _record(
         longest,
         reading.auto_refill if reading else None,
         reading.read_at.isoformat(timespec="seconds") if reading else None,
+        stamp(past.chosen.start),
+        stamp(past.chosen.end),
+        spent.credits if spent else None,
+        spent.hours if spent else 0,
+        before.credits if before else None,
     ]
 
 
@@ -286,11 +341,11 @@ def _soonest_first(row: CreditRow) -> tuple[float, float, str]:
     return row.hours_left, 101.0 if bar is None else bar, row.team.word
 
 
-def _spark_words(hours: Sequence[Hour]) -> str:
-    if not hours:
-        return "no readings by the hour yet"
-    first, last = words.number(hours[0].first), words.number(hours[-1].last)
-    return f"{first} to {last} in {words.count(len(hours), 'hour')} with readings"
+def _spark_words(points: Sequence[Hour]) -> str:
+    if not points:
+        return "no readings in this time"
+    first, last = words.number(points[0].last), words.number(points[-1].last)
+    return f"from {first} to {last} left"
 
 
 def _sentence(rows: Sequence[CreditRow]) -> str:

@@ -15,15 +15,14 @@ from dashboard.probes.kinds import KINDS
 from dashboard.probes.models import Probe, ProbeKind
 from dashboard.probes.queries import uncharged_runs
 from dashboard.rollups.recent import recent
-from dashboard.teams.credit_hours import Hour, hours_of, refills
+from dashboard.teams.credit_hours import Hour, hours_of, refills, spending
 from dashboard.teams.credit_hours import pace as pace_of
-from dashboard.teams.credit_hours import spent as spent_in
 from dashboard.teams.keys import hint
 from dashboard.teams.models import Team, TeamStatus
 from dashboard.teams.queries import latest_readings
 from dashboard.teams.statements import statement_of
 from dashboard.web import access, ranges, words
-from dashboard.web.burn_charts import burn_down, within
+from dashboard.web.burn_charts import burn_down
 from dashboard.web.charts import ChartTable
 from dashboard.web.pages.credits import (
     Credits,
@@ -39,6 +38,7 @@ from dashboard.web.pages.incidents import IncidentRow, incident_row
 from dashboard.web.pages.parts import Badge, Link
 from dashboard.web.pages.probe_rows import ProbeRow, off_links, probe_rows
 from dashboard.web.pages.statements import StatementPart, statement_part
+from dashboard.web.pages.used import before_of, used_words
 from dashboard.web.prober import Prober, prober
 from dashboard.web.ranges import Range, RangeBar
 from dashboard.web.states import Tone
@@ -174,7 +174,7 @@ def team(user: access.Visitor, shown: Team, chosen: Range, now: datetime) -> Tea
         key_at=words.time(shown.key_set_at, now) if shown.key_set_at else None,
         chart=burn_down(every, spent, now, chosen),
         range=ranges.bar(chosen),
-        used=used_words(every, chosen),
+        used=_used_words(every, chosen),
         csv_url=chosen.url(format="csv"),
         json_url=chosen.url(format="json"),
         recipients=[
@@ -209,42 +209,10 @@ def _incidents(user: access.Visitor, shown: Team) -> Sequence[Incident]:
     return list(found.order_by("-opened_at")[:_MOST_INCIDENTS])
 
 
-def used_words(hours: Sequence[Hour], chosen: Range) -> str:
-    """Return what was used in a range, beside the period before if both are known."""
-    own = within(hours, chosen)
-    if not own:
-        return "No readings in this time."
-    told = f"{_used(own, hours)} used, {_known(own, chosen)}"
-    if not chosen.compares:
-        return f"{told}."
-    # The hour in which the range begins counts once.
-    edge = own[0].hour
-    before = [row for row in within(hours, chosen.before()) if row.hour < edge]
-    if min(_coverage(own, chosen), _coverage(before, chosen)) < _COMPARABLE:
-        return f"{told}. Too few readings to compare with the time before."
-    return (
-        f"{told}; {_used(before, hours)} in the time before, {_known(before, chosen)}."
-    )
-
-
-_COMPARABLE = 0.9
-
-
-def _used(own: Sequence[Hour], hours: Sequence[Hour]) -> str:
-    """Return what was used in them, and just before the first of them."""
-    edge = own[0].hour - timedelta(hours=1)
-    led = [row._replace(spent=0.0) for row in hours if row.hour == edge]
-    return f"{words.number(round(spent_in([*led, *own]), 1))} credits"
-
-
-def _known(hours: Sequence[Hour], chosen: Range) -> str:
-    readings = sum(row.readings for row in hours)
-    share = words.percent(min(1.0, _coverage(hours, chosen)))
-    return f"from {words.count(readings, 'reading')} in {share} of the hours"
-
-
-def _coverage(hours: Sequence[Hour], chosen: Range) -> float:
-    return len(hours) / max(1.0, chosen.span.total_seconds() / HOUR_S)
+def _used_words(hours: Sequence[Hour], chosen: Range) -> str:
+    own = spending(hours, chosen.start, chosen.end)
+    before = spending(hours, *before_of(chosen)) if chosen.compares else None
+    return used_words(own, before, chosen)
 
 
 def _hours(shown: Team, chosen: Range, now: datetime) -> Sequence[Hour]:

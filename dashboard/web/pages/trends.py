@@ -11,7 +11,7 @@ from dashboard.probes.kinds import PAID
 from dashboard.probes.models import Probe, ProbeKind
 from dashboard.rollups.numbers import Summary
 from dashboard.rollups.queries import Course, by_kind, by_team, course, grouped
-from dashboard.teams.credit_hours import spent_between
+from dashboard.teams.credit_hours import Spending, spent_between
 from dashboard.teams.models import Team
 from dashboard.web import access, charts, ranges, words
 from dashboard.web.charts import ChartTable, Setting
@@ -132,12 +132,13 @@ def _charts(seen: Course, probes: Sequence[Probe]) -> list[ChartTable]:
 
 
 def _team_row(
-    team: Team, probe: Probe, seen: Summary, spent: float | None, chosen: Range
+    team: Team, probe: Probe, seen: Summary, used: Spending | None, chosen: Range
 ) -> TrendRow:
     failed = f"{reverse('outcomes')}?team={team.pk}&state=failed&{chosen.link()}"
     row = _row(
         Link(str(team), reverse("team", args=[team.pk])), str(probe.gateway), seen
     )
+    spent = used.credits if used else None
     return replace(
         row,
         failed_url=failed if seen.bad else "",

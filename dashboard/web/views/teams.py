@@ -1,5 +1,7 @@
 """Teams: the list, one of them, and the credits of all."""
 
+from datetime import datetime
+
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
@@ -9,6 +11,7 @@ from dashboard.web import access, exports, ranges
 from dashboard.web.live import template_of
 from dashboard.web.pages import credits as credits_page
 from dashboard.web.pages import teams as page
+from dashboard.web.ranges import Range
 
 # Credits last for days: a shorter time says little of their pace.
 _SHOWN = "7d"
@@ -24,10 +27,7 @@ def teams(request: HttpRequest) -> HttpResponse:
 def team(request: HttpRequest, pk: int) -> HttpResponse:
     found = access.team_or_404(request.user, pk)
     now = timezone.now()
-    asked = request.GET.copy()
-    if not any(asked.get(name) for name in ("range", "from", "to")):
-        asked["range"] = _SHOWN
-    shown = page.team(request.user, found, ranges.chosen(asked, now), now)
+    shown = page.team(request.user, found, _chosen(request, now), now)
     if kind := exports.wanted(request):
         told = [*exports.sheets([shown.chart]), *shown.statement.sheets]
         return exports.answer(kind, f"gatewatch credits {found}", told, now)
@@ -39,8 +39,15 @@ def team(request: HttpRequest, pk: int) -> HttpResponse:
 def credits(request: HttpRequest) -> HttpResponse:  # noqa: A001 (the page's own name)
     """Show the credits of all teams, soonest to run out first."""
     now = timezone.now()
-    shown = credits_page.page(request.user, now)
+    shown = credits_page.page(request.user, _chosen(request, now), now)
     if kind := exports.wanted(request):
         told = [exports.Sheet("credits", shown.sheet)]
         return exports.answer(kind, "gatewatch credits", told, now)
     return render(request, template_of(request, "credits"), {"page": shown})
+
+
+def _chosen(request: HttpRequest, now: datetime) -> Range:
+    asked = request.GET.copy()
+    if not any(asked.get(name) for name in ("range", "from", "to")):
+        asked["range"] = _SHOWN
+    return ranges.chosen(asked, now)
