@@ -12,7 +12,7 @@ from enum import StrEnum
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Count, Max, Q
+from django.db.models import Count, F, Max, Q
 
 from dashboard.alerts.models import (
     NEWS,
@@ -44,6 +44,7 @@ _OBSOLETE = timedelta(hours=1)
 _DIGESTS_AN_HOUR = 4
 _BETWEEN_DIGESTS = timedelta(hours=1) / _DIGESTS_AN_HOUR
 
+_REPORTS = (Change.DAILY, Change.WEEKLY)
 _STOPS_TEAM = (RuleKind.TEAM_STATE, RuleKind.AUTH_FAILED)
 _OUTAGE = (RuleKind.ERROR_RATE, RuleKind.BREAKER_OPEN, RuleKind.GATEWAY_DOWN)
 
@@ -117,7 +118,7 @@ def claim(now: datetime, *, but: Collection[str] = ()) -> Batch | None:
     )
     if not queued.filter(due_at__lte=now).exists():
         return None
-    _collapse(now)
+    _withdraw(now)
     rows = (
         queued.select_for_update(skip_locked=True, of=("self",))
         .select_related("incident")
@@ -133,21 +134,29 @@ def claim(now: datetime, *, but: Collection[str] = ()) -> Batch | None:
     return None
 
 
-def _collapse(now: datetime) -> None:
-    """Let one mail tell of what began and ended while no mail got through.
+def _withdraw(now: datetime) -> None:
+    """Drop what nobody is to get any more, whatever it was when it was queued.
 
-    News that may have arrived, long ago, of what is over by now is not sent again: its
-    recovery tells when it began, how bad it was, and that it has ended.
+    News that may have arrived, long ago, of what is over by now: its recovery tells when
+    it began, how bad it was, and that it has ended. And reports that their reader has
+    ended meanwhile, or who has left or got another address.
     """
     free = Q(leased_until=None) | Q(leased_until__lte=now)
-    Notification.objects.filter(
-        free,
-        state=Delivery.QUEUED,
+    obsolete = Q(
         batch__isnull=False,
         change__in=TROUBLE,
         created_at__lte=now - _OBSOLETE,
         incident__resolved_at__isnull=False,
-    ).update(state=Delivery.DROPPED, leased_until=None)
+    )
+    ended = (
+        Q(change=Change.DAILY, user__subscription__daily=False)
+        | Q(change=Change.WEEKLY, user__subscription__weekly=False)
+        | Q(change__in=_REPORTS, user__is_active=False)
+        | Q(change__in=_REPORTS) & ~Q(recipient=F("user__email"))
+    )
+    Notification.objects.filter(free, obsolete | ended, state=Delivery.QUEUED).update(
+        state=Delivery.DROPPED, leased_until=None
+    )
 
 
 def _grouped(rows: Iterable[Notification]) -> dict[_Group, list[Notification]]:

@@ -442,8 +442,9 @@ class Delivery(models.TextChoices):
     QUEUED = "queued"
     SENT = "sent"
     DEAD = "dead"
-    # Not sent, on purpose: its incident was resolved or inhibited before its time. One
-    # that has a batch may have arrived, and the mail of its end tells all of it.
+    # Not sent, on purpose: its incident was resolved or inhibited before its time, or its
+    # reader wants no report any more. One that has a batch may have arrived, and the mail
+    # of its end tells all of it.
     DROPPED = "dropped"
 
 

@@ -1,13 +1,13 @@
 """The daily digest and the weekly report: what one reader's teams and gateways did."""
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from django.contrib.auth.models import User
-from django.db.models import Q, QuerySet
+from django.db.models import Q
 
 from dashboard.alerts.models import Change, Incident, Subscription
 from dashboard.lib.spans import duration, roughly
@@ -17,6 +17,7 @@ from dashboard.rollups.numbers import Comparison
 from dashboard.rollups.queries import grouped
 from dashboard.teams.models import Team
 from dashboard.teams.queries import burns, latest_readings
+from dashboard.teams.reach import is_own, teams
 
 _MOST_INCIDENTS = 10
 _MOST_CLASSES = 5
@@ -115,7 +116,9 @@ def report(
     """Return what a user's report says now; a dozen queries, whatever the number."""
     period = period_of(change, subscription, now)
     is_weekly = change == Change.WEEKLY
-    probes = list(_probes(user).select_related("gateway", "team__gateway"))
+    probes = list(
+        Probe.objects.filter(is_own(user)).select_related("gateway", "team__gateway")
+    )
     compared = _compared(probes, period, now)
     whole = compared[_ALL]
     incidents = _incidents(user, period)
@@ -136,39 +139,18 @@ def report(
         incidents=tuple(_incident(i, home, now) for i in incidents[:_MOST_INCIDENTS]),
         opened=len(opened),
         still_open=still_open,
-        credits=_credits(_teams(user), now),
+        credits=_credits(list(teams(user)), now),
     )
 
 
 _ALL = ""
 
 
-def _teams(user: User) -> QuerySet[Team]:
-    """Return what the pages would show this user, too: dashboard.web.access decides it."""
-    teams = Team.objects.select_related("gateway")
-    if user.is_superuser or user.is_staff:
-        return teams
-    return teams.filter(memberships__user=user)
-
-
-def _is_own(user: User) -> Q:
-    if user.is_superuser or user.is_staff:
-        return Q()
-    own = Team.objects.filter(memberships__user=user)
-    return Q(team__in=own.values("pk")) | Q(
-        team=None, gateway__in=own.values("gateway")
-    )
-
-
-def _probes(user: User) -> QuerySet[Probe]:
-    return Probe.objects.filter(_is_own(user))
-
-
 def _incidents(user: User, period: Period) -> list[Incident]:
     """Return the incidents of the period that another did not speak for, open first."""
     then = Q(resolved_at=None) | Q(resolved_at__gte=period.start)
     found = Incident.objects.filter(
-        _is_own(user), then, opened_at__lt=period.end, inhibited_by=None
+        is_own(user), then, opened_at__lt=period.end, inhibited_by=None
     )
     return sorted(
         found.order_by("-opened_at"), key=lambda incident: not incident.is_open
@@ -237,11 +219,9 @@ def _incident(incident: Incident, home: str, now: datetime) -> IncidentLine:
     )
 
 
-def _credits(
-    teams: Sequence[Team] | QuerySet[Team], now: datetime
-) -> tuple[CreditLine, ...]:
+def _credits(seen: Collection[Team], now: datetime) -> tuple[CreditLine, ...]:
     """Return the teams' credits, those that run out first before the others."""
-    names = _names(list(teams))
+    names = _names(seen)
     readings, paces = latest_readings(names), burns(names, now)
     lines: list[tuple[float, CreditLine]] = []
     for pk, reading in readings.items():

@@ -1,15 +1,14 @@
-"""Who may see and do what: the only place that decides it.
+"""Who may see and do what: the only place that decides it for pages.
 
-Site administrators (superusers and staff) see everything, others the teams they are
-members of, and the health of those teams' gateways. To anybody else a page does not
-exist: 404, never 403, so that nothing can be learnt by guessing ids.
+What is somebody's own dashboard.teams.reach knows, since mails ask it, too. To anybody
+else a page does not exist: 404, never 403, so that nothing can be learnt by guessing
+ids.
 """
 
 from collections.abc import Callable
 from functools import wraps
 from typing import Concatenate, ParamSpec, TypeVar
 
-from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
 from django.db.models import Model, Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
@@ -19,8 +18,10 @@ from dashboard.alerts.models import Incident, Silence
 from dashboard.probes.models import Breaker, Outcome, Probe
 from dashboard.probes.queries import breakers_of
 from dashboard.teams.models import Membership, Role, Team
+from dashboard.teams.reach import Visitor, is_own, is_site_admin, own_team_ids, teams
 
-Visitor = AbstractBaseUser | AnonymousUser
+__all__ = ["Visitor", "is_site_admin", "teams"]  # pages ask here for these as well
+
 P = ParamSpec("P")
 M = TypeVar("M", bound=Model)
 _OPERATORS = {Role.OPERATOR, Role.MANAGER}
@@ -33,31 +34,15 @@ class Denied(Http404):
     """
 
 
-def is_site_admin(user: Visitor) -> bool:
-    return isinstance(user, User) and (user.is_superuser or user.is_staff)
-
-
-def teams(user: Visitor) -> QuerySet[Team]:
-    everything = Team.objects.select_related("gateway")
-    if is_site_admin(user):
-        return everything
-    return everything.filter(pk__in=_own_team_ids(user))
-
-
 def probes(user: Visitor) -> QuerySet[Probe]:
-    everything = Probe.objects.select_related("gateway", "team")
-    if is_site_admin(user):
-        return everything
-    return everything.filter(_is_own(user))
+    return Probe.objects.select_related("gateway", "team").filter(is_own(user))
 
 
 def incidents(user: Visitor) -> QuerySet[Incident]:
     everything = Incident.objects.select_related(
         "gateway", "team", "probe__gateway", "probe__team", "inhibited_by", "silence"
     )
-    if is_site_admin(user):
-        return everything
-    return everything.filter(_is_own(user))
+    return everything.filter(is_own(user))
 
 
 def silences(user: Visitor) -> QuerySet[Silence]:
@@ -65,7 +50,7 @@ def silences(user: Visitor) -> QuerySet[Silence]:
     everything = Silence.objects.select_related("gateway", "team", "probe", "author")
     if is_site_admin(user):
         return everything
-    own = _own_team_ids(user)
+    own = own_team_ids(user)
     gateways = Team.objects.filter(pk__in=own).values("gateway")
     wide = Q(team=None, probe=None) & (Q(gateway=None) | Q(gateway__in=gateways))
     return everything.filter(Q(team__in=own) | wide)
@@ -152,18 +137,6 @@ def site_admin_only(
         return view(request, *args, **kwargs)
 
     return guarded
-
-
-def _is_own(user: Visitor) -> Q:
-    own = _own_team_ids(user)
-    gateways = Team.objects.filter(pk__in=own).values("gateway")
-    return Q(team__in=own) | Q(team__isnull=True, gateway__in=gateways)
-
-
-def _own_team_ids(user: Visitor) -> QuerySet[Team, int]:
-    return Team.objects.filter(memberships__user=user.pk or 0).values_list(
-        "pk", flat=True
-    )
 
 
 def _role(user: Visitor, team: Team | None) -> str:

@@ -1,5 +1,6 @@
 """Digests, reports and the self-test: when they are due, and what they say."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -12,6 +13,7 @@ from dashboard.alerts import regular
 from dashboard.alerts.delivery import deliver
 from dashboard.alerts.models import (
     Change,
+    Delivery,
     Incident,
     Notification,
     Rule,
@@ -109,6 +111,31 @@ def test_nobody_gets_what_he_did_not_ask_for(settings: Settings) -> None:
     reader("rita")
     settings.EMAIL_CONFIGURED = False
     assert queue_due(NOON) == 0
+
+
+@pytest.mark.parametrize(
+    ("meanwhile", "sent"),
+    [
+        (lambda: Subscription.objects.update(daily=False), ["weekly"]),
+        (lambda: User.objects.update(is_active=False), []),
+        (lambda: User.objects.update(email="new@example.org"), []),
+        (lambda: None, ["daily", "weekly"]),
+    ],
+    ids=["unsubscribed", "inactive", "moved", "as before"],
+)
+def test_a_queued_report_goes_only_to_who_wants_it_still(
+    meanwhile: Callable[[], object], sent: list[str]
+) -> None:
+    reader(weekly=True)
+    assert queue_due(NOON) == 2
+
+    meanwhile()
+    deliver(NOON)
+
+    states = dict(Notification.objects.values_list("change", "state"))
+    assert [name for name, state in sorted(states.items()) if state == "sent"] == sent
+    assert set(states.values()) <= {Delivery.SENT, Delivery.DROPPED}
+    assert len(mail.outbox) == len(sent)
 
 
 def test_a_period_is_whole_days_of_the_readers_zone() -> None:

@@ -154,6 +154,14 @@ class TestProbe:
             reason="We move the database",
             maintenance=True,
         )
+        for kind in (RuleKind.LATENCY, RuleKind.CREDITS):
+            Silence.objects.create(
+                team=probe.team,
+                kind=kind,
+                starts_at=NOW - timedelta(minutes=30),
+                ends_at=NOW,
+                reason=f"Known: {kind}",
+            )
 
         response = admin_page.get(reverse("probe", args=[probe.pk]))
 
@@ -161,6 +169,7 @@ class TestProbe:
         drawn = [(mark["kind"], mark["label"]) for mark in chart.chart["marks"]]
         assert drawn == [
             ("maintenance", "We move the database"),
+            ("silence", "Slow answers: Known: latency"),
             ("incident", "Half of it fails"),
         ]
         text = response.content.decode()

@@ -3,7 +3,7 @@
 from django.db.models import Q
 from django.urls import reverse
 
-from dashboard.alerts.models import Severity
+from dashboard.alerts.models import RuleKind, Severity, Silence
 from dashboard.probes.models import Probe
 from dashboard.web import access
 from dashboard.web.charts import Mark
@@ -12,6 +12,14 @@ from dashboard.web.states import Tone
 
 # More would be one colour over the whole chart.
 _MOST = 30
+# What no result of a probe tells of: its charts have nothing that these would silence.
+_OF_TEAM = (
+    RuleKind.CREDITS,
+    RuleKind.CREDITS_FORECAST,
+    RuleKind.CREDITS_SPIKE,
+    RuleKind.CREDITS_UNKNOWN,
+    RuleKind.TEAM_STATE,
+)
 
 
 def marks(user: access.Visitor, probe: Probe, chosen: Range) -> list[Mark]:
@@ -45,13 +53,14 @@ def _silences(user: access.Visitor, probe: Probe, chosen: Range) -> list[Mark]:
         Q(gateway=None) | Q(gateway=probe.gateway_id),
         Q(team=None) | Q(team=probe.team_id),
         Q(probe=None) | Q(probe=probe),
+        ~Q(kind__in=_OF_TEAM),
         starts_at__lt=chosen.end,
         ends_at__gt=chosen.start,
     )
     return [
         Mark(
             kind="maintenance" if silence.maintenance else "silence",
-            label=silence.reason,
+            label=_silenced(silence),
             start=silence.starts_at,
             end=silence.ends_at,
             tone=Tone.OFF,
@@ -59,3 +68,9 @@ def _silences(user: access.Visitor, probe: Probe, chosen: Range) -> list[Mark]:
         )
         for silence in found.order_by("-starts_at")[:_MOST]
     ]
+
+
+def _silenced(silence: Silence) -> str:
+    """Return the reason, after the one kind of alarms where it is of one."""
+    of_kind = f"{silence.get_kind_display()}: " if silence.kind else ""
+    return f"{of_kind}{silence.reason}"
