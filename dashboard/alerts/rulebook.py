@@ -12,6 +12,8 @@ from dashboard.teams.models import Team
 
 # Shares of the allocated credits: the pages colour by them too.
 CREDITS_LOW, CREDITS_CRITICAL = 0.2, 0.1
+# Hours until they are gone, and again what the pages colour by.
+ENDS_SOON_H, ENDS_NOW_H = 24, 6
 DEFAULTS: Mapping[str, dict[str, object]] = {
     "Credits low": {
         "kind": RuleKind.CREDITS,
@@ -29,8 +31,8 @@ DEFAULTS: Mapping[str, dict[str, object]] = {
     },
     "Credits run out soon": {
         "kind": RuleKind.CREDITS_FORECAST,
-        "warn_at": 24,
-        "critical_at": 6,
+        "warn_at": ENDS_SOON_H,
+        "critical_at": ENDS_NOW_H,
     },
     "Certificate expires": {
         "kind": RuleKind.CERTIFICATE,

@@ -4,10 +4,16 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from dashboard.alerts.rulebook import CREDITS_CRITICAL, CREDITS_LOW
+from dashboard.alerts.rulebook import (
+    CREDITS_CRITICAL,
+    CREDITS_LOW,
+    ENDS_NOW_H,
+    ENDS_SOON_H,
+)
 from dashboard.probes.models import Probe, ProbeKind
 from dashboard.probes.taxonomy import meaning
 from dashboard.teams.models import CreditReading
+from dashboard.teams.queries import Burn
 from dashboard.web import words
 from dashboard.web.states import Tone
 
@@ -94,6 +100,15 @@ def level(reading: CreditReading) -> tuple[Tone, str]:
     if share is not None and share <= CREDITS_LOW:
         return Tone.WARN, "low"
     return Tone.OK, "enough"
+
+
+def outlook(reading: CreditReading, burn: Burn | None) -> tuple[Tone, str]:
+    """Return the level, or "ends soon" where enough is left but not for long."""
+    tone, word = level(reading)
+    lasts = burn.hours_range if burn else None
+    if tone is not Tone.OK or lasts is None or lasts[0] > ENDS_SOON_H:
+        return tone, word
+    return Tone.BAD if lasts[0] <= ENDS_NOW_H else Tone.WARN, "ends soon"
 
 
 def left_words(reading: CreditReading) -> str:

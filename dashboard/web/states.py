@@ -86,11 +86,16 @@ def state_of(probe: Probe, prober: Prober, now: datetime) -> ProbeState:
     return _last_state(probe)
 
 
+def waits_for_key(probe: Probe) -> bool:
+    """Say whether it cannot run before its team has a key."""
+    return bool(probe.team and probe.kind in NEED_KEY and not probe.team.has_key)
+
+
 def _still_state(probe: Probe, now: datetime) -> ProbeState | None:
     """Return the state of a probe that does not run, and is not meant to."""
     if not probe.enabled:
         return ProbeState(State.OFF)
-    if probe.team and probe.kind in NEED_KEY and not probe.team.has_key:
+    if waits_for_key(probe):
         return ProbeState(State.NO_KEY, "waits for the team's key")
     if probe.capped_on == now.astimezone(UTC).date():
         return ProbeState(State.CAPPED, "spent its credits of today (UTC)")

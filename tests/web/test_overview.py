@@ -341,6 +341,49 @@ def test_it_names_the_team_that_runs_out_first(admin_page: Client) -> None:
 
     assert [line.team.word for line in shown.teams] == ["Quick", "Slow"]
     assert shown.teams[0].runway.startswith("12 h")
+    # Both have half of theirs: what counts is for how long.
+    assert shown.teams[0].credits.badge.word == "ends soon"
+    assert shown.teams[1].credits.badge.word == "enough"
+    tile = shown.tiles[3]
+    assert tile.title == "First to run out of credits"
+    assert tile.value == shown.teams[0].runway
+    assert tile.fine.startswith("Quick: 50 % left (500 of 1,000 credits)")
+    assert tile.change == "on 3 Mar, 960 a day, of 2 teams"
+
+
+def test_probes_that_do_not_run_are_one_line_each(admin_page: Client) -> None:
+    beat()
+    gateway = make_gateway()
+    for _ in range(10):
+        team = make_team(gateway)
+        make_probe(team=team, last_at=NOW)
+        make_probe(team=team, kind=ProbeKind.BALANCE)
+        make_probe(team=team, kind=ProbeKind.DEEP_JOB, enabled=False)
+    make_probe(team=make_team(gateway), kind=ProbeKind.DEEP_JOB, enabled=False)
+
+    shown = admin_page.get("/").context["page"]
+    whole = admin_page.get("/?all=1").context["page"]
+
+    assert len(shown.rows) == 10
+    assert [line.words for line in shown.quiet] == [
+        "10 probes wait for the key of 10 teams",
+        "11 probes are switched off",
+    ]
+    assert (len(whole.rows), whole.quiet) == (31, [])
+
+
+def test_a_failing_probe_tells_in_its_row_since_when(admin_page: Client) -> None:
+    beat()
+    make_probe(
+        last_at=NOW,
+        last_error="server_error",
+        failing_since=NOW - timedelta(minutes=7),
+    )
+
+    [row] = admin_page.get("/").context["page"].rows
+
+    assert row.badge.reason == "Server error"
+    assert "7 min ago" in row.since
 
 
 def test_an_incident_that_ended_is_still_told_for_some_days(admin_page: Client) -> None:

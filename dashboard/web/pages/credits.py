@@ -48,7 +48,10 @@ class Credits:
     read_at: SafeString
 
 
-def credits_of(reading: CreditReading | None, now: datetime) -> Credits:
+def credits_of(
+    reading: CreditReading | None, now: datetime, burn: Burn | None = None
+) -> Credits:
+    """Return how a reading is shown; with the pace, "enough" lasts as well."""
     if reading is None:
         return Credits(
             Badge(Tone.UNKNOWN, "unknown", "no reading yet"),
@@ -56,7 +59,7 @@ def credits_of(reading: CreditReading | None, now: datetime) -> Credits:
             None,
             words.time(None, now, "never read"),
         )
-    tone, word = credit_levels.level(reading)
+    tone, word = credit_levels.outlook(reading, burn)
     share = credit_levels.share_left(reading)
     return Credits(
         badge=Badge(tone, word),
@@ -208,7 +211,7 @@ def page(user: access.Visitor, chosen: Range, now: datetime) -> CreditsPage:
         row = CreditRow(
             team=Link(str(team), reverse("team", args=[team.pk])),
             gateway=str(team.gateway),
-            credits=credits_of(reading, now),
+            credits=credits_of(reading, now, burn),
             spark=spark(points, past.grid),
             spark_words=_spark_words(points),
             used=past.used(team.pk),

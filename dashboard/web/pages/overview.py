@@ -12,8 +12,8 @@ from dashboard.web.exports import Sheet, sheets
 from dashboard.web.pages.breakers import BreakerRow, breaker_row
 from dashboard.web.pages.facts import facts
 from dashboard.web.pages.incidents import IncidentRow, incident_row
-from dashboard.web.pages.parts import Alarm, Link, alarm
-from dashboard.web.pages.probe_rows import ProbeRow, off_links, probe_rows
+from dashboard.web.pages.parts import Alarm, alarm
+from dashboard.web.pages.probe_rows import ProbeRow, Quiet, is_quiet, probe_rows, quiet
 from dashboard.web.pages.team_lines import TeamLine, team_lines
 from dashboard.web.pages.tiles import WITHOUT_PAID, Tile, credit_hours, tiles
 from dashboard.web.prober import Prober, ProberState
@@ -23,6 +23,7 @@ from dashboard.web.verdict import Verdict, verdict
 MOST_ROWS = 40
 # (up to so many probes, renewed every so many seconds): the cost grows with the probes.
 _RENEWALS = ((100, 5), (300, 15), (10**9, 30))
+_WHOLE = "?all=1#probes"
 _MOST_TEAMS = 5
 _MOST_INCIDENTS = 5
 
@@ -37,7 +38,7 @@ class Overview:
     tiles: list[Tile]
     rows: list[ProbeRow]
     more_rows: int
-    off: list[Link]
+    quiet: list[Quiet]
     teams: list[TeamLine]
     more_teams: int
     incidents: list[IncidentRow]
@@ -50,14 +51,15 @@ class Overview:
 def overview(user: access.Visitor, now: datetime, *, whole: bool = False) -> Overview:
     """Return the overview of everything that the user may see; twelve queries.
 
-    `whole` shows every probe, not only the worst ones.
+    `whole` shows every probe, not only the worst ones and those that run.
     """
     known = facts(user, now)
     items = attention.items(known)
     said = verdict(known, items)
     seen = recent(known.probes, now)
     spent = credit_hours(known)
-    rows = probe_rows(known.probes, known.prober, seen, now)
+    listed = [each for each in known.probes if whole or not is_quiet(each)]
+    rows = probe_rows(listed, known.prober, seen, now, with_off=whole)
     shown = rows if whole else rows[:MOST_ROWS]
     teams = team_lines(known.teams, known.readings, spent, now)
     setting = Setting(drill=reverse("outcomes"))
@@ -70,7 +72,7 @@ def overview(user: access.Visitor, now: datetime, *, whole: bool = False) -> Ove
         tiles=tiles(known, seen, spent) if known.probes else [],
         rows=shown,
         more_rows=len(rows) - len(shown),
-        off=off_links(known.probes),
+        quiet=[] if whole else quiet(known.probes, _WHOLE),
         teams=teams[:_MOST_TEAMS],
         more_teams=max(0, len(teams) - _MOST_TEAMS),
         incidents=[incident_row(each, now) for each in known.ended[:_MOST_INCIDENTS]],

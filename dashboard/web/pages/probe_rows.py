@@ -13,7 +13,7 @@ from dashboard.rollups.recent import Recent
 from dashboard.web import words
 from dashboard.web.pages.parts import Badge, Link, probe_badge, probe_link
 from dashboard.web.prober import Prober
-from dashboard.web.states import state_of
+from dashboard.web.states import state_of, waits_for_key
 from dashboard.web.strips import Strip, strip
 
 
@@ -28,6 +28,7 @@ class ProbeRow:
     is_bad: bool
     p95: str
     samples: str
+    since: SafeString
     latest: SafeString
     strip: Strip
     failed_url: str
@@ -35,9 +36,25 @@ class ProbeRow:
     seen: Summary
 
 
+@dataclass(frozen=True, slots=True)
+class Quiet:
+    """Probes that have nothing to tell, in one line; `url` shows them."""
+
+    number: int
+    words: str
+    url: str
+
+
 def probe_rows(
-    probes: Iterable[Probe], prober: Prober, seen: Recent, now: datetime
+    probes: Iterable[Probe],
+    prober: Prober,
+    seen: Recent,
+    now: datetime,
+    *,
+    with_off: bool = False,
 ) -> list[ProbeRow]:
+    """Return a row for each probe that runs, the worst first."""
+
     def badness(probe: Probe) -> tuple[int, float, str]:
         rate = seen.by_probe[probe.pk].error_rate or 0.0
         return state_of(probe, prober, now).place, -rate, str(probe.team or "")
@@ -45,7 +62,7 @@ def probe_rows(
     return [
         _row(probe, probe_badge(probe, prober, now), seen, now)
         for probe in sorted(probes, key=badness)
-        if probe.enabled
+        if probe.enabled or with_off
     ]
 
 
@@ -56,6 +73,28 @@ def off_links(probes: Iterable[Probe]) -> list[Link]:
         for probe in probes
         if not probe.enabled
     ]
+
+
+def is_quiet(probe: Probe) -> bool:
+    """Say whether it does not run, so that a row of its own would say nothing."""
+    return not probe.enabled or waits_for_key(probe)
+
+
+def quiet(probes: Iterable[Probe], url: str) -> list[Quiet]:
+    """Return a line for each reason for which probes do not run, with their number."""
+    silent = [probe for probe in probes if is_quiet(probe)]
+    off = sum(1 for probe in silent if not probe.enabled)
+    keyless = len({probe.team_id for probe in silent if probe.enabled})
+    waiting = words.count(len(silent) - off, "probe waits", "probes wait")
+    lines = [
+        Quiet(
+            len(silent) - off,
+            f"{waiting} for the key of {words.count(keyless, 'team')}",
+            url,
+        ),
+        Quiet(off, words.count(off, "probe is", "probes are") + " switched off", url),
+    ]
+    return [line for line in lines if line.number]
 
 
 def _row(probe: Probe, badge: Badge, seen: Recent, now: datetime) -> ProbeRow:
@@ -71,6 +110,7 @@ def _row(probe: Probe, badge: Badge, seen: Recent, now: datetime) -> ProbeRow:
         samples=f"{hour.samples:,}",
         failed_url=f"{results}&range=1h&state=failed" if hour.bad else "",
         all_url=f"{results}&range=1h" if hour.samples else "",
+        since=words.time(probe.failing_since, now, ""),
         latest=words.time(probe.last_at, now),
         strip=strip(seen.hours, seen.by_hour[probe.pk], name=str(probe), url=results),
         seen=hour,

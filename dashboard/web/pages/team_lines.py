@@ -51,7 +51,7 @@ def _line(
     now: datetime,
 ) -> TeamLine:
     burn = pace(hours, now)
-    shown = credits_of(reading, now)
+    shown = credits_of(reading, now, burn)
     share = 101.0 if shown.bar is None else shown.bar
     return TeamLine(
         team=Link(str(team), reverse("team", args=[team.pk])),

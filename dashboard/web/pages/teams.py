@@ -158,7 +158,7 @@ def team(user: access.Visitor, shown: Team, chosen: Range, now: datetime) -> Tea
         uncharged=_uncharged(shown, probes, now),
         status=status_badge(shown),
         status_at=words.time(shown.status_at, now, "not yet"),
-        credits=credits_of(reading, now),
+        credits=credits_of(reading, now, spent),
         is_stale=is_stale(reading, patience_of(probes), now),
         runway=runway(spent),
         runs_out=runs_out(spent, now),

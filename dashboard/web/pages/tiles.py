@@ -1,8 +1,9 @@
 """The four tiles of the overview: each number with its samples, window, age and change."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from math import inf
 from typing import TypeAlias
 
 from django.urls import reverse
@@ -12,9 +13,10 @@ from dashboard.rollups.numbers import Summary
 from dashboard.rollups.recent import Recent
 from dashboard.teams.credit_hours import Hour, hours_of, pace
 from dashboard.teams.models import CreditReading, Team
+from dashboard.teams.queries import Burn
 from dashboard.web import credit_levels, words
 from dashboard.web.attention import Facts
-from dashboard.web.pages.credits import runway
+from dashboard.web.pages.credits import hours_left, runs_out, runway
 from dashboard.web.sparks import Spark, spark
 from dashboard.web.states import Tone
 
@@ -145,7 +147,7 @@ def _breakers(facts: Facts, hours: Sequence[datetime]) -> Tile:
     alarms = [
         each
         for each in (*facts.incidents, *facts.ended)
-        if each.kind == RuleKind.BREAKER_OPEN and _ends(each, facts) >= hours[0]
+        if each.kind == RuleKind.BREAKER_OPEN and _ended(each, facts) >= hours[0]
     ]
     return Tile(
         title="Breakers open, now",
@@ -163,13 +165,13 @@ def _breakers(facts: Facts, hours: Sequence[datetime]) -> Tile:
     )
 
 
-def _ends(incident: Incident, facts: Facts) -> datetime:
+def _ended(incident: Incident, facts: Facts) -> datetime:
     return incident.resolved_at or facts.now
 
 
 def _open_in(alarms: Sequence[Incident], hour: datetime, facts: Facts) -> float:
     end = hour + timedelta(hours=1)
-    return sum(1 for a in alarms if a.opened_at < end and _ends(a, facts) >= hour)
+    return sum(1 for a in alarms if a.opened_at < end and _ended(a, facts) >= hour)
 
 
 def _latest_alarm(alarms: Sequence[Incident], now: datetime) -> str:
@@ -185,22 +187,27 @@ def _credits(
     hours: Sequence[datetime],
     spent: CreditHours,
 ) -> Tile:
-    lowest = _lowest(facts.teams, facts.readings.values())
-    if lowest is None:
-        return Tile("Credits, lowest team", None, "no reading yet", "", Tone.UNKNOWN)
-    team, reading = lowest
-    share = credit_levels.share_left(reading)
-    tone, _ = credit_levels.level(reading)
-    left = words.number(reading.remaining or 0)
-    of_team = spent.get(team.pk, ())
-    by_hour = {row.hour: row.last for row in of_team}
-    burn = pace(of_team, facts.now)
-    daily = f", {words.number(round(burn.per_day))} a day" if burn else ""
+    """Return the team that runs out first, as the table of teams sorts them."""
+    known = [team for team in facts.teams if team.pk in facts.readings]
+    if not known:
+        return Tile("Credits", None, "no reading yet", "", Tone.UNKNOWN)
+    burns = {team.pk: pace(spent.get(team.pk, ()), facts.now) for team in known}
+
+    def soonest(team: Team) -> tuple[float, float, str]:
+        reading = facts.readings[team.pk]
+        return hours_left(reading, burns[team.pk]), _share_or_one(reading), str(team)
+
+    team = min(known, key=soonest)
+    reading, burn = facts.readings[team.pk], burns[team.pk]
+    left = credit_levels.left_words(reading)
+    ends = soonest(team)[0] < inf
+    tone, _ = credit_levels.outlook(reading, burn)
+    by_hour = {row.hour: row.last for row in spent.get(team.pk, ())}
     return Tile(
-        title=f"Credits, lowest of {words.count(len(facts.readings), 'team')}",
-        value=f"{left} left" if share is None else words.percent(max(0.0, share)),
-        fine=f"{team}: {left} left, read {words.ago(reading.read_at, facts.now)}",
-        change=f"lasts: {runway(burn)}{daily}",
+        title="First to run out of credits" if ends else "Credits, lowest share",
+        value=_lasts(reading, burn) if ends else left.partition(" (")[0],
+        fine=f"{team}: {left}, read {words.ago(reading.read_at, facts.now)}",
+        change=_ends(burn, facts.now, of=len(known)),
         tone=tone,
         url=reverse("team", args=[team.pk]),
         spark=spark(
@@ -210,16 +217,19 @@ def _credits(
     )
 
 
-def _lowest(
-    teams: Collection[Team], readings: Collection[CreditReading]
-) -> tuple[Team, CreditReading] | None:
-    """Return the team that has the smallest share left, unknown shares last."""
-    by_id = {team.pk: team for team in teams}
-    known = [reading for reading in readings if reading.team_id in by_id]
-    if not known:
-        return None
-    reading = min(known, key=_share_or_one)
-    return by_id[reading.team_id], reading
+def _lasts(reading: CreditReading, burn: Burn | None) -> str:
+    is_gone = reading.remaining is not None and reading.remaining <= 0
+    return credit_levels.level(reading)[1] if is_gone else runway(burn)
+
+
+def _ends(burn: Burn | None, now: datetime, *, of: int) -> str:
+    """Return when and how fast credits go, and among how many teams that is worst."""
+    told = [
+        runs_out(burn, now) if burn else runway(burn),
+        f"{words.number(round(burn.per_day))} a day" if burn else "",
+        f"of {words.count(of, 'team')}",
+    ]
+    return ", ".join(filter(None, told))
 
 
 def _share_or_one(reading: CreditReading) -> float:
