@@ -1,11 +1,15 @@
 """Who is told about what."""
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from operator import attrgetter
+from typing import Any, NamedTuple, TypeAlias
 
 from django.contrib.auth import get_user_model
+from django.db.models import Q, QuerySet, Value
 
 from dashboard.alerts.models import Channel, ChannelKind, Incident, Recipient
+
+_Rows: TypeAlias = "QuerySet[Any, tuple[str, str]]"
 
 
 class Reader(NamedTuple):
@@ -26,23 +30,37 @@ def readers_of(incident: Incident) -> list[Reader]:
 
 def readers_for(gateway_id: int, team_id: int | None) -> list[Reader]:
     """Return who is told of this team, or of this gateway's own incidents."""
-    channels = [
-        Reader(channel.kind, channel.name)
-        for channel in Channel.objects.filter(enabled=True)
-        if _covers(channel, gateway_id, team_id)
-    ]
-    mailboxes = _distinct(
-        recipient.email
-        for recipient in Recipient.objects.all()
-        if _covers(recipient, gateway_id, team_id)
+    mailboxes, channels = reader_rows(gateway_id, team_id)
+    return readers_in(mailboxes.union(channels, all=True))
+
+
+def reader_rows(gateway_id: int, team_id: int | None) -> tuple[_Rows, _Rows]:
+    """Return the rows of the mailboxes and of the channels, to be asked for at once.
+
+    Each is a kind of channel, and an address or a channel's name.
+    """
+    covers = (Q(gateway=None) | Q(gateway=gateway_id)) & (
+        Q(team=None) | Q(team=team_id)
     )
+    mailboxes = Recipient.objects.filter(covers).order_by()
+    channels = Channel.objects.filter(covers, enabled=True).order_by()
+    return (
+        mailboxes.values_list(Value(ChannelKind.EMAIL.value), "email"),
+        channels.values_list("kind", "name"),
+    )
+
+
+def readers_in(rows: Iterable[tuple[str, str]]) -> list[Reader]:
+    """Return the readers that these rows tell of, each once, the mailboxes first."""
+    # A union comes in any order, so that all are put in order here.
+    readers = sorted((Reader(*row) for row in rows), key=attrgetter("recipient"))
+    mailboxes = _distinct(
+        e.recipient for e in readers if e.channel == ChannelKind.EMAIL
+    )
+    channels = [each for each in readers if each.channel != ChannelKind.EMAIL]
     if not mailboxes and not channels:
         mailboxes = first_administrator()
     return [*(Reader(ChannelKind.EMAIL, each) for each in mailboxes), *channels]
-
-
-def _covers(scope: Recipient | Channel, gateway_id: int, team_id: int | None) -> bool:
-    return scope.gateway_id in {None, gateway_id} and scope.team_id in {None, team_id}
 
 
 def first_administrator() -> list[str]:

@@ -13,7 +13,14 @@ from apiclient.payloads import is_job_id
 from apiclient.redact import Secret, redact
 from dashboard.teams.keys import KeyUnavailableError, resolve
 from dashboard.teams.models import Team
-from dashboard.teams.statements import MOST_ENTRIES, Entry, Told, Usage
+from dashboard.teams.statements import (
+    MOST_ENTRIES,
+    MOST_TYPES,
+    Entry,
+    JobType,
+    Told,
+    Usage,
+)
 
 T = TypeVar("T")
 
@@ -61,7 +68,7 @@ def _asked(client: Client, team: Team, key: Secret, month: str) -> Told:
         if moved.value is None
         else [_entry(each, key) for each in moved.value[:MOST_ENTRIES]],
         transactions_error=moved.error or "",
-        usage=None if used.value is None else _usage(used.value, month),
+        usage=None if used.value is None else _usage(used.value, month, key),
         usage_error=used.error or "",
     )
 
@@ -88,11 +95,18 @@ def _entry(told: Transaction, key: Secret) -> Entry:
     )
 
 
-def _usage(told: TeamUsage, month: str) -> Usage:
+def _usage(told: TeamUsage, month: str, key: Secret) -> Usage:
+    types = [
+        JobType(
+            redact(name, key.reveal(), limit=_KIND_LENGTH), each.count, each.cost_usd
+        )
+        for name, each in told.job_types.items()
+    ]
     return Usage(
         period=month,
         jobs=told.total_jobs,
         failed=told.failed_jobs,
         tokens=told.total_tokens,
         cost_usd=told.total_cost_usd,
+        types=sorted(types, key=lambda each: -(each.jobs or 0.0))[:MOST_TYPES],
     )

@@ -1,9 +1,10 @@
 """A team's statement: which is to be read, and how the latest one is kept and found."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db import IntegrityError
 from django.db.models import F, Q
@@ -12,6 +13,7 @@ from dashboard.teams.models import Statement, Team, TeamStatus
 
 AGE = timedelta(hours=1)
 MOST_ENTRIES = 20
+MOST_TYPES = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,14 +37,24 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
+class JobType:
+    """What the jobs of one type were and cost."""
+
+    name: str
+    jobs: float | None = None
+    cost_usd: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Usage:
-    """What the jobs of one month, "2026-03", were and cost."""
+    """What the jobs of one month, "2026-03", were and cost; those most used first."""
 
     period: str
     jobs: float | None = None
     failed: float | None = None
     tokens: float | None = None
     cost_usd: float | None = None
+    types: Sequence[JobType] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +110,14 @@ def entries_of(statement: Statement) -> Sequence[Entry]:
 
 
 def usage_of(statement: Statement) -> Usage | None:
-    found: Mapping[str, object] | None = statement.usage
-    return Usage(**found) if found else None  # type: ignore[arg-type]  # as `keep` wrote it
+    # As `keep` wrote it; rows of before there were types lack them.
+    found: dict[str, Any] | None = statement.usage
+    if not found:
+        return None
+    types = [JobType(**each) for each in found.get("types", ())]
+    return Usage(**{**found, "types": types})
 
 
 def statement_of(team: Team) -> Statement | None:
-    return Statement.objects.filter(team=team).first()
+    """Return the team's statement; no query where it was selected with the team."""
+    return getattr(team, "statement", None)

@@ -76,7 +76,7 @@ def burn_down(
     )
 
 
-_FORECASTS = ("Forecast, faster pace", "Forecast, slower pace")
+_FORECASTS = ("Faster pace", "Slower pace")
 
 
 def within(hours: Sequence[Hour], chosen: Range) -> list[Hour]:
@@ -129,8 +129,7 @@ def _summary(hours: Sequence[Hour]) -> str:
     if len(hours) < 2:
         return "too few readings"
     first, last = words.number(hours[0].first), words.number(hours[-1].last)
-    over = words.roughly(_span_s(hours))
-    return f"from {first} to {last} in {over}, {words.number(round(spent(hours)))} used"
+    return f"from {first} to {last} in {words.roughly(_span_s(hours))}"
 
 
 def _span_s(hours: Sequence[Hour]) -> float:

@@ -1,7 +1,9 @@
 /** Chart.js plugins: what is shaded behind the lines, and names at the lines' ends. */
 
-const GAP_PX = 13;
+const GAP_PX = 15;
 const EDGE_PX = 4;
+// A line that ends so far from the edge is named where it ends.
+const INSIDE_PX = 40;
 
 /** Shade incidents, silences and maintenance; the list below the charts names them. */
 export const bands = {
@@ -30,10 +32,27 @@ function ends(chart) {
     const points = chart.getDatasetMeta(place).data;
     const last = dataset.data.findLastIndex((point) => point.y !== null);
     if (last >= 0 && !dataset.isEcho) {
-      found.push({ label: dataset.label, shade: dataset.borderColor, y: points[last].y });
+      found.push({ label: dataset.label, shade: dataset.borderColor, x: points[last].x, y: points[last].y });
     }
   });
   return found.sort((one, other) => one.y - other.y);
+}
+
+/** Put names at the right edge, or above the end of a line that stops before it. */
+function placed(chart, width) {
+  const right = chart.chartArea.right;
+  const taken = [];
+  for (const end of ends(chart)) {
+    const isInside = right - end.x > INSIDE_PX;
+    const spot = { ...end, x: isInside ? end.x - EDGE_PX : right + EDGE_PX, y: isInside ? end.y - GAP_PX : end.y };
+    const meets = (other) => Math.abs(spot.y - other.y) < GAP_PX && spot.x < other.x + other.width && other.x < spot.x + spot.width;
+    spot.width = width(end.label);
+    while (taken.some(meets)) {
+      spot.y += isInside ? -1 : 1;
+    }
+    taken.push(spot);
+  }
+  return taken;
 }
 
 /** Write each line's name where it ends, pushed apart where two ends meet. */
@@ -43,16 +62,13 @@ export const names = {
     if (!options.shown) {
       return;
     }
-    const { ctx, chartArea: area } = chart;
+    const { ctx } = chart;
     ctx.save();
     ctx.font = options.font;
     ctx.textBaseline = "middle";
-    let above = -Infinity;
-    for (const end of ends(chart)) {
-      const y = Math.max(end.y, above + GAP_PX);
-      ctx.fillStyle = end.shade;
-      ctx.fillText(end.label, area.right + EDGE_PX, y);
-      above = y;
+    for (const spot of placed(chart, (label) => ctx.measureText(label).width)) {
+      ctx.fillStyle = spot.shade;
+      ctx.fillText(spot.label, spot.x, spot.y);
     }
     ctx.restore();
   },

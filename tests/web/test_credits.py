@@ -11,7 +11,7 @@ from pytest_django import DjangoAssertNumQueries
 
 from dashboard.alerts.models import Recipient
 from dashboard.teams.credit_hours import Hour, Spending, fold_between, hours_of
-from dashboard.teams.models import Gateway, Team
+from dashboard.teams.models import Gateway, Role, Team
 from dashboard.teams.queries import Burn
 from dashboard.web.burn_charts import burn_down, spark, spark_hours
 from dashboard.web.pages.credits import runs_out, runway
@@ -114,6 +114,7 @@ def test_a_reading_is_old_when_three_more_should_be_there(
     make_reading(team, -age_s)
 
     assert ("is-stale" in page(admin_page)) is is_old
+    assert ("is-stale" in page(admin_page, "teams")) is is_old
     assert ("an old reading" in page(admin_page, "team", team.pk)) is is_old
 
 
@@ -121,7 +122,7 @@ def test_a_reading_is_old_when_three_more_should_be_there(
     ("auto_refill", "said"),
     [
         (None, "not told"),
-        (False, "none: they run out for good"),
+        (False, "they run out for good"),
         (True, "5,000 monthly"),
     ],
 )
@@ -138,11 +139,11 @@ def test_the_next_refill_is_told_as_far_as_it_is_known(
 def test_a_refill_that_is_due_in_time_is_said_to_be(admin_page: Client) -> None:
     team = make_team(refill_amount=900.0, refill_period="weekly")
     for hour in range(30):
-        left = 950.0 - hour if hour < 20 else 100.0 - hour
+        left = 850.0 + hour if hour < 20 else 100.0 + hour
         make_reading(team, -hour * HOUR_S, remaining=left, auto_refill=True)
     fold_between([team.pk], NOW - 2 * DAY, NOW + timedelta(hours=1))
 
-    assert "900 weekly, about 8 Mar" in page(admin_page)
+    assert "about 8 Mar, before they run out" in page(admin_page)
     assert "Refills of the last 30 days" in page(admin_page, "team", team.pk)
 
 
@@ -151,7 +152,7 @@ def test_the_forecast_is_a_band_that_ends_at_zero() -> None:
     shown = burn_down(hours(team), burn(10.0, 5.0, left=200.0), NOW, span())
 
     lines = {line["label"]: line["points"] for line in shown.chart["lines"]}  # type: ignore[attr-defined]
-    fast, slow = (lines[f"Forecast, {each} pace"] for each in ("faster", "slower"))
+    fast, slow = (lines[f"{each} pace"] for each in ("Faster", "Slower"))
     assert min(value for _, value in fast if value is not None) == 0
     assert (
         [at for at, _ in fast]
@@ -221,6 +222,24 @@ def test_a_team_names_who_is_mailed_about_it(admin_page: Client) -> None:
     assert "others@example.com" not in text
 
 
+def test_a_team_names_its_members_with_their_roles(admin_page: Client) -> None:
+    team = make_team()
+    assert "Nobody: only site administrators see this team." in page(
+        admin_page, "team", team.pk
+    )
+
+    alice = person("alice", team, Role.MANAGER)
+    bob = person("bob", team, Role.VIEWER)
+    person("charlie", make_team())
+
+    for client in (alice.client, bob.client):
+        text = page(client, "team", team.pk)
+        assert text.index("<li>alice") < text.index("<li>bob")
+        assert '<li>bob <span class="reason">Viewer</span></li>' in text
+        assert "charlie" not in text
+        assert "bob@example.com" not in text
+
+
 @pytest.mark.parametrize("kind", ["csv", "json"])
 def test_what_is_on_the_screen_is_a_file_as_well(admin_page: Client, kind: str) -> None:
     team = burning("=Fast", 10.0, left=200.0, gateway=make_gateway())
@@ -265,8 +284,8 @@ def test_a_teams_page_asks_few_queries(
     make_probe(team)
     Recipient.objects.create(email="ops@example.com")
 
-    # A site administrator's banner about the mails is the fourteenth.
-    with django_assert_max_num_queries(14):
+    # A site administrator's banner about the mails is the twelfth.
+    with django_assert_max_num_queries(12):
         page(admin_page, "team", team.pk)
 
 
@@ -320,7 +339,7 @@ def test_a_range_that_ended_has_no_forecast_and_only_its_own_hours() -> None:
 
     shown = burn_down(rows, burn(10.0, 5.0, left=200.0), NOW, past)
 
-    assert "Forecast" not in str(shown.chart)
+    assert "pace" not in str(shown.chart)
     assert len(shown.sheet) == 1 + 2
 
 

@@ -9,8 +9,8 @@ from django.urls import reverse
 from pytest_django import DjangoAssertNumQueries
 
 from dashboard.teams.keys import set_key
-from dashboard.teams.models import Team
-from dashboard.teams.statements import Entry, Told, Usage, keep
+from dashboard.teams.models import Statement, Team
+from dashboard.teams.statements import Entry, JobType, Told, Usage, keep
 from tests.factories import NOW, make_team
 from tests.web.people import person
 
@@ -27,7 +27,10 @@ CHARGE = Entry(
     reason=HOSTILE,
     job_id=JOB,
 )
-USAGE = Usage("2026-03", jobs=1240.0, failed=2.0, tokens=98000.0, cost_usd=0.5)
+TYPES = [JobType("chat", 1200.0, 0.45), JobType(HOSTILE, 40.0, None)]
+USAGE = Usage(
+    "2026-03", jobs=1240.0, failed=2.0, tokens=98000.0, cost_usd=0.5, types=TYPES
+)
 READ = Told([CHARGE], usage=USAGE)
 
 
@@ -129,6 +132,34 @@ def test_a_stopped_team_keeps_its_last_statement_and_tells_its_age(
     assert "1,000 → 997" in text
 
 
+def test_the_usage_is_told_by_job_type_too(admin_page: Client) -> None:
+    team = keyed()
+    keep(team, READ, NOW)
+
+    text = page(admin_page, team)
+    file = json.loads(page(admin_page, team, "?format=json"))["sheets"]
+
+    assert '<td class="num">1,200</td><td class="num">$0.4500</td>' in text
+    assert '<td class="num">40</td><td class="num">no data</td>' in text
+    assert HOSTILE not in text
+    assert file["usage by job type"][0] == {
+        "month": "2026-03",
+        "job_type": "chat",
+        "jobs": 1200.0,
+        "cost_usd": 0.45,
+    }
+
+
+def test_usage_that_was_kept_before_there_were_types_has_none(
+    admin_page: Client,
+) -> None:
+    team = keyed()
+    keep(team, READ, NOW)
+    Statement.objects.update(usage={"period": "2026-03", "jobs": 3.0})
+
+    assert "The gateway tells of no job types." in page(admin_page, team)
+
+
 def test_a_failed_try_leaves_the_old_rows_and_says_why(admin_page: Client) -> None:
     team = keyed()
     keep(team, READ, NOW - timedelta(hours=2))
@@ -170,5 +201,5 @@ def test_more_rows_ask_no_more_queries(
     team = keyed()
     keep(team, Told([CHARGE] * number, usage=USAGE), NOW)
 
-    with django_assert_max_num_queries(14):
+    with django_assert_max_num_queries(12):
         assert page(admin_page, team).count("1,000 → 997") == number

@@ -114,28 +114,38 @@ def pace(burn: Burn | None) -> str:
     return f"{words.number(burn.per_hour)} credits an hour, {basis}{lately}"
 
 
+@dataclass(frozen=True, slots=True)
+class NextRefill:
+    """What is known of it in a word or two, and more of it in small print."""
+
+    value: str
+    fine: str = ""
+
+
 def next_refill(
     team: Team,
     reading: CreditReading | None,
     hours: Sequence[Hour],
     burn: Burn | None,
     now: datetime,
-) -> str:
+) -> NextRefill:
     """Return what is known of the next refill, and whether it comes in time."""
     if reading is None or reading.auto_refill is None:
-        return "not told"
+        return NextRefill("not told")
     if not reading.auto_refill:
-        return "none: they run out for good"
+        return NextRefill("none", "they run out for good")
     amount = words.number(team.refill_amount) if team.refill_amount else "an amount"
     days = _PERIODS.get(team.refill_period.lower())
-    said = f"{amount} {team.refill_period}".strip() if days else f"{amount}, by itself"
+    if not days:
+        return NextRefill(amount, "by itself, at a time that is not told")
+    said = f"{amount} {team.refill_period}".strip()
     seen = refills_of(hours)
-    if not (days and seen):
-        return said
+    if not seen:
+        return NextRefill(said)
     due = seen[-1].at + timedelta(days=days)
     if due <= now:
-        return f"{said}, overdue since about {due:%-d %b}"
-    return f"{said}, about {due:%-d %b}{_in_time(due, burn, now)}"
+        return NextRefill(said, f"overdue since about {due:%-d %b}")
+    return NextRefill(said, f"about {due:%-d %b}{_in_time(due, burn, now)}")
 
 
 def _in_time(due: datetime, burn: Burn | None, now: datetime) -> str:
@@ -158,7 +168,7 @@ class CreditRow:
     runway: str
     runs_out: str
     pace: str
-    refill: str
+    refill: NextRefill
     is_stale: bool
     hours_left: float
 

@@ -8,7 +8,7 @@ from django.utils.safestring import SafeString
 
 from dashboard.probes.taxonomy import meaning
 from dashboard.teams.models import Statement, Team, TeamStatus
-from dashboard.teams.statements import Entry, Usage, entries_of, usage_of
+from dashboard.teams.statements import Entry, JobType, Usage, entries_of, usage_of
 from dashboard.web import words
 from dashboard.web.exports import Sheet
 from dashboard.web.pages.parts import Fact
@@ -17,6 +17,7 @@ _COLUMNS = (
     *("at_utc", "kind", "credits", "credits_before", "credits_after"),
     *("reason", "job_id"),
 )
+_TYPE_COLUMNS = ("month", "job_type", "jobs", "cost_usd")
 _USAGE_COLUMNS = ("month", "jobs", "failed_jobs", "tokens", "cost_usd")
 
 
@@ -28,6 +29,13 @@ class EntryRow:
     balance: str
     reason: str
     job: str
+
+
+@dataclass(frozen=True, slots=True)
+class TypeRow:
+    name: str
+    jobs: str
+    cost: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +53,7 @@ class StatementPart:
     usage: Half
     month: str
     facts: list[Fact]
+    types: list[TypeRow]
     sheets: list[Sheet]
 
 
@@ -52,7 +61,7 @@ def statement_part(team: Team, found: Statement | None, now: datetime) -> Statem
     """Return what the page shows of a statement; None is one never tried."""
     if found is None:
         never = Half(words.time(None, now, ""), _why(team, None, "", now))
-        return StatementPart(never, [], never, "", [], [])
+        return StatementPart(never, [], never, "", [], [], [])
     entries, used = entries_of(found), usage_of(found)
     return StatementPart(
         transactions=Half(
@@ -66,6 +75,7 @@ def statement_part(team: Team, found: Statement | None, now: datetime) -> Statem
         ),
         month=_month(used.period) if used else "",
         facts=_facts(used) if used else [],
+        types=[_type(each) for each in used.types] if used else [],
         sheets=_sheets(entries, used),
     )
 
@@ -109,6 +119,12 @@ def _signed(change: float | None) -> str:
     return f"{sign}{words.number(abs(change))}"
 
 
+def _type(told: JobType) -> TypeRow:
+    return TypeRow(
+        told.name or "without a name", _number(told.jobs), _dollars(told.cost_usd)
+    )
+
+
 def _facts(used: Usage) -> list[Fact]:
     return [
         Fact("Jobs", _number(used.jobs)),
@@ -140,4 +156,7 @@ def _sheets(entries: Sequence[Entry], used: Usage | None) -> list[Sheet]:
     if used:
         row = (used.period, used.jobs, used.failed, used.tokens, used.cost_usd)
         found.append(Sheet("usage", [_USAGE_COLUMNS, row]))
+    if used and used.types:
+        types = [(used.period, e.name, e.jobs, e.cost_usd) for e in used.types]
+        found.append(Sheet("usage by job type", [_TYPE_COLUMNS, *types]))
     return found

@@ -8,7 +8,7 @@ from django.urls import reverse
 from django.utils.safestring import SafeString
 
 from dashboard.alerts.models import ChannelKind, Incident
-from dashboard.alerts.recipients import readers_for
+from dashboard.alerts.recipients import Reader, reader_rows, readers_in
 from dashboard.lib import buckets
 from dashboard.lib.buckets import HOUR_S
 from dashboard.probes.kinds import KINDS
@@ -18,7 +18,7 @@ from dashboard.rollups.recent import recent
 from dashboard.teams.credit_hours import Hour, hours_of, refills, spending
 from dashboard.teams.credit_hours import pace as pace_of
 from dashboard.teams.keys import hint
-from dashboard.teams.models import Team, TeamStatus
+from dashboard.teams.models import Membership, Role, Team, TeamStatus
 from dashboard.teams.queries import latest_readings
 from dashboard.teams.statements import statement_of
 from dashboard.web import access, ranges, words
@@ -26,10 +26,12 @@ from dashboard.web.burn_charts import burn_down
 from dashboard.web.charts import ChartTable
 from dashboard.web.pages.credits import (
     Credits,
+    NextRefill,
     credits_of,
     is_stale,
     next_refill,
     pace,
+    patience,
     patience_of,
     runs_out,
     runway,
@@ -61,11 +63,18 @@ class TeamRow:
     status: Badge
     status_at: SafeString
     credits: Credits
+    is_stale: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Teams:
     rows: list[TeamRow]
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    name: str
+    role: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +99,10 @@ class TeamPage:
     runway: str
     runs_out: str
     pace: str
-    refill: str
+    refill: NextRefill
     refills: list[RefillRow]
     terms: str
+    rates: str
     organization: str
     key: str
     key_at: SafeString | None
@@ -101,6 +111,7 @@ class TeamPage:
     used: str
     csv_url: str
     json_url: str
+    members: list[Member]
     recipients: list[str]
     rows: list[ProbeRow]
     off: list[Link]
@@ -113,6 +124,7 @@ def teams(user: access.Visitor, now: datetime) -> Teams:
     """Return every team that the user sees; the one that runs out first comes first."""
     found = list(access.teams(user))
     readings = latest_readings([team.pk for team in found])
+    patience_s = patience(user)
     rows = [
         TeamRow(
             link=Link(str(team), reverse("team", args=[team.pk])),
@@ -120,6 +132,7 @@ def teams(user: access.Visitor, now: datetime) -> Teams:
             status=status_badge(team),
             status_at=words.time(team.status_at, now, "not yet"),
             credits=credits_of(readings.get(team.pk), now),
+            is_stale=is_stale(readings.get(team.pk), patience_s.get(team.pk), now),
         )
         for team in found
     ]
@@ -144,6 +157,7 @@ def team(user: access.Visitor, shown: Team, chosen: Range, now: datetime) -> Tea
     hours = [row for row in every if row.hour >= now - _REFILLS_SHOWN]
     spent = pace_of(hours, now)
     at_work = prober(now)
+    members, readers = _people(shown)
     return TeamPage(
         title=str(shown),
         team_id=shown.team_id,
@@ -168,7 +182,8 @@ def team(user: access.Visitor, shown: Team, chosen: Range, now: datetime) -> Tea
             RefillRow(words.time(each.at, now), words.number(each.amount))
             for each in reversed(refills(hours))
         ],
-        terms=terms(shown),
+        terms=shown.budget_mode.replace("_", " "),
+        rates=_rates(shown),
         organization=shown.organization_id,
         key=hint(shown),
         key_at=words.time(shown.key_set_at, now) if shown.key_set_at else None,
@@ -177,9 +192,9 @@ def team(user: access.Visitor, shown: Team, chosen: Range, now: datetime) -> Tea
         used=_used_words(every, chosen),
         csv_url=chosen.url(format="csv"),
         json_url=chosen.url(format="json"),
+        members=[Member(name, role.label) for role, name in members],
         recipients=[
-            f"{ChannelKind(each.channel).label}: {each.recipient}"
-            for each in readers_for(shown.gateway_id, shown.pk)
+            f"{ChannelKind(each.channel).label}: {each.recipient}" for each in readers
         ],
         rows=probe_rows(probes, at_work, seen, now),
         off=off_links(probes),
@@ -189,10 +204,23 @@ def team(user: access.Visitor, shown: Team, chosen: Range, now: datetime) -> Tea
     )
 
 
-def terms(shown: Team) -> str:
-    """Return how the team pays, as the gateway told; "" where it did not."""
-    if not shown.budget_mode:
-        return ""
+def _people(shown: Team) -> tuple[list[tuple[Role, str]], list[Reader]]:
+    """Return the members by name, and who is told of the team; one query for them all."""
+    members = (
+        Membership.objects.filter(team=shown)
+        .order_by()
+        .values_list("role", "user__username")
+    )
+    mailboxes, channels = reader_rows(shown.gateway_id, shown.pk)
+    found = list(members.union(mailboxes, channels, all=True))
+    roles = set(Role.values)
+    on_it = [(Role(kind), name) for kind, name in found if kind in roles]
+    told = readers_in(row for row in found if row[0] not in roles)
+    return sorted(on_it, key=lambda member: member[1]), told
+
+
+def _rates(shown: Team) -> str:
+    """Return what a credit is worth, as the gateway told; "" where it did not."""
     rates = [
         f"{words.number(rate)} {unit}"
         for rate, unit in (
@@ -201,7 +229,7 @@ def terms(shown: Team) -> str:
         )
         if rate
     ]
-    return ", ".join([shown.budget_mode.replace("_", " "), *rates])
+    return ", ".join(rates)
 
 
 def _incidents(user: access.Visitor, shown: Team) -> Sequence[Incident]:

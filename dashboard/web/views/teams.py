@@ -25,7 +25,7 @@ def teams(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 def team(request: HttpRequest, pk: int) -> HttpResponse:
-    found = access.team_or_404(request.user, pk)
+    found = access.team_or_404(request.user, pk, "statement")
     now = timezone.now()
     shown = page.team(request.user, found, _chosen(request, now), now)
     if kind := exports.wanted(request):
