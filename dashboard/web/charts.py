@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from urllib.parse import urlencode
 
+from django.urls import reverse
 from django.utils import timezone
 
 from dashboard.probes.taxonomy import meaning
@@ -357,6 +358,15 @@ def credits_left(readings: Sequence[tuple[datetime, float]]) -> ChartTable:
         rows=[[words.minute(at), words.number(left)] for at, left in readings],
         has_data=len(readings) > 1,
     )
+
+
+def results_url(seen: Summary, whose: str = "") -> str:
+    """Return the address that lists what a number counts: its own time, to the bucket.
+
+    `whose` narrows it down: "probe=1".
+    """
+    base = f"{reverse('outcomes')}?{whose}" if whose else reverse("outcomes")
+    return drill_url(base, seen.start, seen.end)
 
 
 def drill_url(base: str, start: datetime, end: datetime, **others: str) -> str:

@@ -422,9 +422,13 @@ def test_numbers_lead_to_the_results_that_they_count(admin_page: Client) -> None
     fold([make_outcome(probe, -60), make_outcome(probe, -30, error_class="timeout")])
 
     text = page(admin_page)
+    [row] = admin_page.get("/").context["page"].rows
+    of_all = admin_page.get("/").context["page"].tiles[0].url
 
-    assert f"/outcomes/?probe={probe.pk}&amp;range=1h&amp;state=failed" in text
-    assert "/outcomes/?range=1h&amp;state=failed" in text
+    assert len(admin_page.get(row.all_url).context["page"].rows) == 2
+    for url in (row.failed_url, of_all):
+        [failed] = admin_page.get(url).context["page"].rows
+        assert failed.badge.word == meaning("timeout").title
     assert 'data-strip="' in text
     assert f"2/1/{meaning('timeout').title}" in text
 

@@ -41,7 +41,51 @@ def test_the_team_that_fails_most_comes_first_with_what_it_spent(
     assert [row.link.word for row in shown.teams] == ["Bad", "Good"]
     assert (shown.teams[0].error_rate, shown.teams[0].credits) == ("100 %", "no data")
     assert shown.teams[1].credits == "70"
-    assert f"team={bad.pk}&state=failed&range=24h" in shown.teams[0].failed_url
+
+
+def test_each_number_leads_to_exactly_what_it_counts(admin_page: Client) -> None:
+    """Also what its first hour counts beyond the range, and days after that."""
+    team = make_team(name="Acme")
+    probe = make_probe(team=team)
+    before_half_past = 7 * 86_400 - 600
+    found = [make_outcome(probe, -before_half_past, error_class="timeout")]
+    found += [make_outcome(probe, -3600 * 20 * n) for n in range(1, 8)]
+    found += [make_outcome(probe, -90_000, error_class="server_error")]
+    found += [make_outcome(probe, -95_000, error_class="breaker_held")]
+    fold(found)
+
+    span = "?from=2026-02-23T12:30:00Z&to=2026-03-02T12:00:00Z"
+    shown = admin_page.get(reverse("trends") + span).context["page"]
+    listed = {
+        name: len(admin_page.get(url).context["page"].rows)
+        for name, url in (
+            *((fact.name, fact.url) for fact in shown.facts if fact.url),
+            ("team failed", shown.teams[0].failed_url),
+            ("team n", shown.teams[0].counted_url),
+            ("kind failed", shown.kinds[0].failed_url),
+            ("kind n", shown.kinds[0].counted_url),
+        )
+    }
+
+    seen = shown.teams[0].seen
+    assert (seen.bad, seen.samples, seen.excluded) == (2, 9, 1)
+    assert {listed[name] for name in ("Error rate", "team failed", "kind failed")} == {
+        2
+    }
+    assert {listed[n] for n in ("team n", "kind n", "Right at first try")} == {9}
+    assert listed["p95"] == 7
+    assert listed["Coverage"] == 10
+
+
+def test_time_down_says_that_it_adds_up(admin_page: Client) -> None:
+    gateway = make_gateway()
+    for _ in range(2):
+        probe = make_probe(team=make_team(gateway))
+        fold([make_outcome(probe, -60 * n, error_class="timeout") for n in (1, 2)])
+
+    facts = admin_page.get(reverse("trends")).context["page"].facts
+
+    assert "added up over 2 probes" in facts[4].fine
 
 
 def test_it_is_a_week_unless_something_else_is_asked_for(admin_page: Client) -> None:

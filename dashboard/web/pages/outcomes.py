@@ -1,14 +1,15 @@
 """The results behind a number: a list that the address narrows down."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
-from django.db.models import Q, QuerySet
+from django.conf import settings
+from django.db.models import F, Q, QuerySet
 from django.urls import reverse
 from django.utils.safestring import SafeString
 
-from dashboard.probes.models import Outcome, Probe
+from dashboard.probes.models import Outcome, Probe, ProbeKind
 from dashboard.probes.taxonomy import ErrorClass, counted, meaning
 from dashboard.teams.models import Team
 from dashboard.web import access, ranges, words
@@ -20,13 +21,15 @@ from dashboard.web.states import Tone
 PAGE_SIZE = 50
 # What is exported at once: a day of one probe that runs every 5 s.
 MOST_EXPORTED = 20_000
-# The results of one probe are found by an index; those of all are read and sorted.
-_LONGEST_OF_ALL = timedelta(days=1)
+# The results of one probe, and all that failed, are found by an index; of other results
+# of many a day is read and sorted, then the day before it, until there are enough.
+_SLICE = timedelta(days=1)
 _UNCOUNTED = tuple(each.value for each in ErrorClass if not counted(each))
 # In no number, whatever came of them.
 _LEFT_OUT = Q(maintenance=True) | Q(misdated=True)
 STATES: Mapping[str, str] = {
     "": "All",
+    "counted": "Counted",
     "failed": "Failed",
     "ok": "Succeeded",
     "uncounted": "Held or not counted",
@@ -39,6 +42,7 @@ class Asked:
 
     probe: Probe | None = None
     team: Team | None = None
+    kind: ProbeKind | None = None
     state: str = ""
     error_class: str = ""
 
@@ -46,6 +50,7 @@ class Asked:
         named = {
             "probe": str(self.probe.pk) if self.probe else "",
             "team": str(self.team.pk) if self.team else "",
+            "kind": self.kind.value if self.kind else "",
             "state": self.state,
             "class": self.error_class,
         }
@@ -90,12 +95,13 @@ class Outcomes:
 def outcomes(
     user: access.Visitor, asked: Asked, chosen: Range, after: str, now: datetime
 ) -> Outcomes:
-    """Return a page of results, the newest first; three queries.
+    """Return a page of results, the newest first.
 
-    `after` is where the page before ended.
+    Three queries, and one more for each day that had too few of them. `after` is where
+    the page before ended.
     """
-    chosen = _limited(asked, chosen)
-    found = list(_beyond(matching(user, asked, chosen), after)[: PAGE_SIZE + 1])
+    chosen = _limited(asked, chosen, now)
+    found = _newest(_beyond(matching(user, asked, chosen), after), asked, chosen)
     parameters = asked.parameters()
     full = {**chosen.asked, **parameters}
     shown = Range(chosen.key, chosen.words, chosen.start, chosen.end, 1, asked=full)
@@ -121,7 +127,8 @@ def outcomes(
 
 def sheet(user: access.Visitor, asked: Asked, chosen: Range) -> Sheet:
     """Return the results to export, the newest first, at most MOST_EXPORTED."""
-    found = matching(user, asked, _limited(asked, chosen))[:MOST_EXPORTED]
+    chosen = _limited(asked, chosen, chosen.end)
+    found = _newest(matching(user, asked, chosen), asked, chosen, MOST_EXPORTED)
     names = (
         *("started_at", "gateway", "team", "probe", "result", "status", "latency_ms"),
         *("elapsed_ms", "attempts", "credits", "left_out", "detail", "url"),
@@ -157,17 +164,47 @@ def matching(
         probes = probes.filter(pk=asked.probe.pk)
     if asked.team:
         probes = probes.filter(team=asked.team)
+    if asked.kind:
+        probes = probes.filter(kind=asked.kind)
     # Ids, not a subquery: by an IN list each probe's window is sought in the index.
+    probe_ids = list(probes.values_list("pk", flat=True))
     found = Outcome.objects.filter(
-        probe__in=list(probes.values_list("pk", flat=True)),
-        started_at__gte=chosen.start,
-        started_at__lt=chosen.end,
+        started_at__gte=chosen.start, started_at__lt=chosen.end
     )
+    if _is_of_failures(asked) and not asked.probe:
+        # The sum keeps SQLite from that index: failures have one of their own, by time.
+        found = found.alias(whose=F("probe_id") + 0)
+        found = found.filter(~Q(error_class=""), whose__in=probe_ids)
+    else:
+        found = found.filter(probe__in=probe_ids)
     return (
         of_state(found, asked.state, asked.error_class)
         .select_related("probe__gateway", "probe__team")
         .order_by("-started_at", "-pk")
     )
+
+
+def _is_of_failures(asked: Asked) -> bool:
+    return asked.state == "failed" or bool(asked.error_class)
+
+
+def _newest(
+    found: QuerySet[Outcome, Outcome],
+    asked: Asked,
+    chosen: Range,
+    most: int = PAGE_SIZE + 1,
+) -> list[Outcome]:
+    """Return the newest; of many probes no more days are read than it takes."""
+    if asked.probe or _is_of_failures(asked):
+        return list(found[:most])
+    rows: list[Outcome] = []
+    end = chosen.end
+    while len(rows) < most and end > chosen.start:
+        start = max(end - _SLICE, chosen.start)
+        day = found.filter(started_at__gte=start, started_at__lt=end)
+        rows += day[: most - len(rows)]
+        end = start
+    return rows
 
 
 def of_state(
@@ -176,6 +213,8 @@ def of_state(
     if error_class:
         found = found.filter(error_class=error_class)
     match state:
+        case "counted":
+            return found.exclude(error_class__in=_UNCOUNTED).exclude(_LEFT_OUT)
         case "ok":
             return found.filter(error_class="").exclude(_LEFT_OUT)
         case "failed":
@@ -227,24 +266,23 @@ def outcome_badge(error_class: str) -> Badge:
     return Badge(Tone.BAD if row.counts else Tone.UNKNOWN, row.title)
 
 
-def _limited(asked: Asked, chosen: Range) -> Range:
-    """Shorten the range to its last day where the results of many are asked for."""
-    if asked.probe or chosen.span <= _LONGEST_OF_ALL:
-        return chosen
-    start = chosen.end - _LONGEST_OF_ALL
-    said = f"Only the last day of it, from {words.minute(start)}: choose one probe to see more."
-    return Range(
-        chosen.key,
-        chosen.words,
-        start,
-        chosen.end,
-        1,
-        problem=said,
-        asked=chosen.asked,
-    )
+def _limited(asked: Asked, chosen: Range, now: datetime) -> Range:
+    """Shorten a range to what is kept, and where next to nothing of many matches."""
+    kept = timedelta(days=settings.RETENTION_DAYS["raw"])
+    start = chosen.start
+    said = ""
+    if start < now - kept:
+        start = min(now - kept, chosen.end)
+        said = f"Single results are kept for {words.count(kept.days, 'day')}: those before {words.minute(start)} are only in the numbers."
+    if asked.state == "uncounted" and not asked.probe and chosen.span > _SLICE:
+        start = max(start, chosen.end - _SLICE)
+        said = f"Only the last day of it, from {words.minute(start)}: choose one probe to see more."
+    return replace(chosen, start=start, problem=said) if said else chosen
 
 
 def _place(asked: Asked) -> Link | None:
+    if asked.kind:
+        return Link(asked.kind.label, "")
     if asked.probe:
         return Link(str(asked.probe), reverse("probe", args=[asked.probe.pk]))
     if asked.team:

@@ -15,7 +15,7 @@ from dashboard.probes.taxonomy import meaning
 from dashboard.rollups.numbers import Summary
 from dashboard.rollups.queries import Course, course
 from dashboard.web import access, charts, ranges, words
-from dashboard.web.charts import ChartTable, Setting
+from dashboard.web.charts import ChartTable, Setting, results_url
 from dashboard.web.exports import Sheet, sheets
 from dashboard.web.pages.breaker_times import BreakerTimes, breaker_times
 from dashboard.web.pages.breakers import BreakerLine, breaker_line
@@ -136,12 +136,14 @@ def probe(
         facts=range_facts(
             seen.whole,
             seen.before.whole if seen.before else None,
-            _list_url(shown, chosen),
+            results_url(seen.whole, f"probe={shown.pk}"),
         ),
         charts=_charts(user, shown, chosen, seen),
         times=_times(shown, breakers, chosen),
         phases=phases(seen.whole.phases, outcomes),
-        classes=class_counts(dict(seen.whole.classes), _list_url(shown, chosen)),
+        classes=class_counts(
+            dict(seen.whole.classes), results_url(seen.whole, f"probe={shown.pk}")
+        ),
         breakers=[breaker_line(each, now, may_force=may_operate) for each in breakers],
         states=state_tabs(full, state),
         outcomes=[outcome_row(each, now, with_probe=False) for each in outcomes],
@@ -228,8 +230,10 @@ def _place(shown: Probe) -> Link:
     return Link(f"{shown.team} at {shown.gateway}", page)
 
 
-def range_facts(seen: Summary, before: Summary | None, list_url: str) -> list[Fact]:
-    """Return the numbers of the range, each with a link to what it counts."""
+def range_facts(
+    seen: Summary, before: Summary | None, list_url: str, *, of: int = 1
+) -> list[Fact]:
+    """Return the numbers of the range `of` so many probes, linked to what they count."""
     if not seen.samples + seen.excluded:
         list_url = ""
     samples = f"n = {seen.samples:,}"
@@ -274,14 +278,17 @@ def range_facts(seen: Summary, before: Summary | None, list_url: str) -> list[Fa
             "Availability",
             words.percent(seen.availability),
             _against(
-                f"down {words.duration(seen.down_s)} of known time"
-                if seen.availability is not None
-                else _NONE,
+                _down(seen, of) if seen.availability is not None else _NONE,
                 words.percent(before.availability) if before else "",
             ),
             is_bad=bool(seen.down_s),
         ),
-        Fact("Right at first try", words.percent(seen.first_try_rate), samples),
+        Fact(
+            "Right at first try",
+            words.percent(seen.first_try_rate),
+            samples,
+            url=f"{list_url}&state=counted" if seen.samples else "",
+        ),
         Fact(
             "Coverage",
             words.percent(seen.coverage),
@@ -289,6 +296,14 @@ def range_facts(seen: Summary, before: Summary | None, list_url: str) -> list[Fa
             url=list_url,
         ),
     ]
+
+
+def _down(seen: Summary, of: int) -> str:
+    """Return the time down, and that it adds up where several probes were down."""
+    down, known = words.duration(seen.down_s), words.duration(seen.up_s + seen.down_s)
+    if of > 1:
+        return f"down {down} of {known}, added up over {of} probes"
+    return f"down {down} of {known} that are known"
 
 
 def _against(basis: str, earlier: str) -> str:

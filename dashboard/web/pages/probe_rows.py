@@ -11,6 +11,7 @@ from dashboard.probes.models import Probe
 from dashboard.rollups.numbers import Summary
 from dashboard.rollups.recent import Recent
 from dashboard.web import words
+from dashboard.web.charts import results_url
 from dashboard.web.pages.parts import Badge, Link, probe_badge, probe_link
 from dashboard.web.prober import Prober
 from dashboard.web.states import state_of, waits_for_key
@@ -100,6 +101,7 @@ def quiet(probes: Iterable[Probe], url: str) -> list[Quiet]:
 def _row(probe: Probe, badge: Badge, seen: Recent, now: datetime) -> ProbeRow:
     hour = seen.by_probe[probe.pk]
     results = f"{reverse('outcomes')}?probe={probe.pk}"
+    listed = results_url(hour, f"probe={probe.pk}")
     return ProbeRow(
         link=probe_link(probe),
         place=str(probe.team or probe.gateway),
@@ -108,8 +110,8 @@ def _row(probe: Probe, badge: Badge, seen: Recent, now: datetime) -> ProbeRow:
         is_bad=bool(hour.bad),
         p95=_p95(hour),
         samples=f"{hour.samples:,}",
-        failed_url=f"{results}&range=1h&state=failed" if hour.bad else "",
-        all_url=f"{results}&range=1h" if hour.samples else "",
+        failed_url=f"{listed}&state=failed" if hour.bad else "",
+        all_url=f"{listed}&state=counted" if hour.samples else "",
         since=words.time(probe.failing_since, now, ""),
         latest=words.time(probe.last_at, now),
         strip=strip(seen.hours, seen.by_hour[probe.pk], name=str(probe), url=results),

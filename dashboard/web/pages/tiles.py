@@ -16,6 +16,7 @@ from dashboard.teams.models import CreditReading, Team
 from dashboard.teams.queries import Burn
 from dashboard.web import credit_levels, words
 from dashboard.web.attention import Facts
+from dashboard.web.charts import results_url
 from dashboard.web.pages.credits import hours_left, runs_out, runway
 from dashboard.web.sparks import Spark, spark
 from dashboard.web.states import Tone
@@ -68,7 +69,7 @@ def _error_rate(facts: Facts, seen: Recent) -> Tile:
         fine=_basis(facts, current.samples),
         change=_rate_change(current, previous),
         tone=Tone.BAD if rate else Tone.OK,
-        url=f"{reverse('outcomes')}?range=1h{'&state=failed' if rate else ''}"
+        url=f"{results_url(current)}&state={'failed' if rate else 'counted'}"
         if current.samples
         else "",
         spark=spark(
@@ -107,7 +108,7 @@ def _p95(facts: Facts, seen: Recent) -> Tile:
         fine=_basis(facts, current.good, note),
         change=_latency_change(p95, seen.quick.before.p95_ms),
         tone=Tone.OK,
-        url=f"{reverse('outcomes')}?range=1h&state=ok" if current.good else "",
+        url=f"{results_url(current)}&state=ok" if current.good else "",
         spark=spark(hourly, _took(hourly)),
     )
 

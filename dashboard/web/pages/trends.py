@@ -14,7 +14,7 @@ from dashboard.rollups.queries import Course, by_kind, by_team, course, grouped
 from dashboard.teams.credit_hours import Spending, spent_between
 from dashboard.teams.models import Team
 from dashboard.web import access, charts, ranges, words
-from dashboard.web.charts import ChartTable, Setting
+from dashboard.web.charts import ChartTable, Setting, results_url
 from dashboard.web.exports import Sheet, sheets
 from dashboard.web.pages.incidents import ClassCount, class_counts
 from dashboard.web.pages.parts import Fact, Link
@@ -27,7 +27,7 @@ _WITH_PAID = ", paid probes among them"
 
 @dataclass(frozen=True, slots=True)
 class TrendRow:
-    """One team, or one kind of probe; `failed_url` lists the failures that it counts.
+    """One team, or one kind of probe; its `urls` list what it counts.
 
     `seen` and `spent` are its numbers unrounded.
     """
@@ -37,6 +37,8 @@ class TrendRow:
     error_rate: str
     is_bad: bool
     failed_url: str
+    ok_url: str
+    counted_url: str
     p95: str
     availability: str
     samples: str
@@ -69,23 +71,24 @@ def trends(user: access.Visitor, chosen: Range, now: datetime) -> Trends:
     found = _grouped(probes, chosen, now)
     spent = spent_between(teams, chosen.start, chosen.end)
     team_rows = [
-        _team_row(probe.team, probe, found[f"team {pk}"], spent.get(pk), chosen)
+        _team_row(probe.team, probe, found[f"team {pk}"], spent.get(pk))
         for pk, probe in teams.items()
         if probe.team
     ]
     kind_rows = [
-        _row(Link(kind.label, ""), "", found[f"kind {kind}"])
+        _row(Link(kind.label, ""), "", found[f"kind {kind}"], f"kind={kind}")
         for kind in ProbeKind
         if f"kind {kind}" in found
     ]
     drawn = _charts(seen, probes)
-    list_url = f"{reverse('outcomes')}?{chosen.link()}"
+    list_url = results_url(seen.whole)
     return Trends(
         is_empty=not probes,
         prober=prober(now),
         range=ranges.bar(chosen),
         facts=range_facts(
-            seen.whole, seen.before.whole if seen.before else None, list_url
+            *(seen.whole, seen.before.whole if seen.before else None, list_url),
+            of=sum(1 for probe in probes if probe.enabled),
         ),
         charts=drawn,
         classes=class_counts(dict(seen.whole.classes), list_url),
@@ -132,28 +135,27 @@ def _charts(seen: Course, probes: Sequence[Probe]) -> list[ChartTable]:
 
 
 def _team_row(
-    team: Team, probe: Probe, seen: Summary, used: Spending | None, chosen: Range
+    team: Team, probe: Probe, seen: Summary, used: Spending | None
 ) -> TrendRow:
-    failed = f"{reverse('outcomes')}?team={team.pk}&state=failed&{chosen.link()}"
-    row = _row(
-        Link(str(team), reverse("team", args=[team.pk])), str(probe.gateway), seen
-    )
+    link = Link(str(team), reverse("team", args=[team.pk]))
     spent = used.credits if used else None
     return replace(
-        row,
-        failed_url=failed if seen.bad else "",
+        _row(link, str(probe.gateway), seen, f"team={team.pk}"),
         credits=words.NO_DATA if spent is None else words.number(round(spent, 1)),
         spent=spent,
     )
 
 
-def _row(link: Link, place: str, seen: Summary) -> TrendRow:
+def _row(link: Link, place: str, seen: Summary, whose: str) -> TrendRow:
+    listed = results_url(seen, whose)
     return TrendRow(
         link=link,
         place=place,
         error_rate=words.percent(seen.error_rate),
         is_bad=bool(seen.bad),
-        failed_url="",
+        failed_url=f"{listed}&state=failed" if seen.bad else "",
+        ok_url=f"{listed}&state=ok" if seen.good else "",
+        counted_url=f"{listed}&state=counted" if seen.samples else "",
         p95=words.milliseconds(seen.p95_ms),
         availability=words.percent(seen.availability),
         samples=f"{seen.samples:,}",

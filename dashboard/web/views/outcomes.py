@@ -5,6 +5,7 @@ from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
+from dashboard.probes.models import ProbeKind
 from dashboard.probes.taxonomy import ErrorClass
 from dashboard.web import access, exports, ranges
 from dashboard.web.live import template_of
@@ -41,10 +42,12 @@ def outcome(request: HttpRequest, pk: int) -> HttpResponse:
 def _asked(user: access.Visitor, query: QueryDict) -> page.Asked:
     """Return what the address asks for; a stranger's probe or team is not there."""
     probe, team = query.get("probe", ""), query.get("team", "")
+    kind = query.get("kind", "")
     state, error_class = query.get("state", ""), query.get("class", "")
     return page.Asked(
         probe=access.probe_or_404(user, _number(probe)) if probe else None,
         team=access.team_or_404(user, _number(team)) if team else None,
+        kind=ProbeKind(kind) if kind in ProbeKind else None,
         state=state if state in page.STATES else "",
         error_class=error_class if error_class in _CLASSES else "",
     )
