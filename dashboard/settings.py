@@ -257,6 +257,8 @@ RETENTION_DAYS = {
     "minute": env.number("RETENTION_MINUTE_DAYS", 2),
     "hour": env.number("RETENTION_HOUR_DAYS", 396),
     "day": env.number("RETENTION_DAY_DAYS", 1096),
+    # Those that ended, and the mails.
+    "incident": env.number("RETENTION_INCIDENT_DAYS", 396),
 }
 
 Q_CLUSTER: dict[str, Any] = {

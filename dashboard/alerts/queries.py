@@ -13,6 +13,8 @@ from dashboard.alerts.recipients import first_administrator
 _PATIENCE = timedelta(minutes=10)
 # So long every page says that something was given up.
 _DEAD_SHOWN = timedelta(days=3)
+# What the pages count goes back so far; what waits is counted however old.
+LATELY = timedelta(days=30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +47,13 @@ def outbox_trouble(now: datetime) -> OutboxTrouble | None:
 
 @dataclass(frozen=True, slots=True)
 class OutboxState:
-    """How the mails are doing; `oldest_s` is how long the oldest one waits."""
+    """How the mails are doing; `oldest_s` is how long the oldest one waits.
+
+    `dead` counts what was given up in the last 30 days.
+    """
 
     depth: int
+    oldest_at: datetime | None
     oldest_s: float | None
     dead: int
     waiting_for_mail_setup: bool
@@ -62,8 +68,11 @@ def outbox_state(now: datetime) -> OutboxState:
     oldest = queued["oldest"]
     return OutboxState(
         depth=queued["depth"],
+        oldest_at=oldest,
         oldest_s=None if oldest is None else max(0.0, (now - oldest).total_seconds()),
-        dead=Notification.objects.filter(state=Delivery.DEAD).count(),
+        dead=Notification.objects.filter(
+            state=Delivery.DEAD, created_at__gt=now - LATELY
+        ).count(),
         waiting_for_mail_setup=not settings.EMAIL_CONFIGURED,
         nobody_told=not Recipient.objects.exists()
         and not first_administrator()

@@ -28,7 +28,6 @@ logger = logging.getLogger(__name__)
 _SALT = "dashboard.alerts.unsubscribe"
 _SELF_TEST_HOUR = 7
 _MADE_UP = 20
-_KEPT = timedelta(days=366)
 
 
 def queue_due(now: datetime) -> int:
@@ -146,12 +145,3 @@ def unsubscribe(subscription: Subscription, change: Change) -> bool:
     field = "weekly" if change == Change.WEEKLY else "daily"
     wanted = Subscription.objects.filter(pk=subscription.pk, **{field: True})
     return bool(wanted.update(**{field: False}))
-
-
-def prune(now: datetime) -> int:
-    """Delete the regular mails of more than a year ago; return how many.
-
-    What was told of an incident stays with it.
-    """
-    old = Notification.objects.filter(incident=None, created_at__lt=now - _KEPT)
-    return old.delete()[0]

@@ -20,7 +20,7 @@ from django.contrib.sessions.models import Session
 from django.db import DatabaseError, connection
 from django.utils import timezone
 
-from dashboard.alerts import delivery, regular
+from dashboard.alerts import delivery, regular, retention
 from dashboard.alerts import services as alerts
 from dashboard.pipeline import posting
 from dashboard.pipeline.answers import Answer
@@ -177,6 +177,6 @@ def keep_house() -> dict[str, int]:
         **rollups.prune(now),
         "breaker changes": forget_events(kept_from("raw", now)),
         "audit entries": audit.prune(now),
-        "regular mails": regular.prune(now),
+        **retention.prune(now),
         "ended sessions": Session.objects.filter(expire_date__lt=now).delete()[0],
     }

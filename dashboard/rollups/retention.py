@@ -2,9 +2,10 @@
 
 import time
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.conf import settings
-from django.db.models import Model, QuerySet
+from django.db.models import QuerySet
 
 from dashboard.lib import buckets
 from dashboard.lib.buckets import DAY_S
@@ -16,11 +17,11 @@ from dashboard.teams.models import CreditHour, CreditReading, Team
 # made smaller once it took longer than this, and larger when it took a quarter of it;
 # the prober has its turn after each.
 _HOLD_S = 0.02
-_FIRST_BATCH, _LEAST_BATCH, _MOST_BATCH = 250, 50, 2000
+_FIRST_BATCH, _LEAST_BATCH, _MOST_BATCH = 250, 10, 2000
 
 
 def kept_from(name: str, now: datetime) -> datetime:
-    """Return the first day of which "raw", "minute", "hour" or "day" rows are kept."""
+    """Return the first day of which a key of RETENTION_DAYS, as "raw", is kept."""
     days = settings.RETENTION_DAYS[name]
     return buckets.floor(now - timedelta(days=days), DAY_S)
 
@@ -40,25 +41,31 @@ def prune(now: datetime) -> dict[str, int]:
     deleted = {"raw": 0, "readings": 0}
     for probe_id in Probe.objects.values_list("pk", flat=True):
         old = Outcome.objects.filter(probe_id=probe_id, started_at__lt=raw_from)
-        deleted["raw"] += _delete(old.order_by("started_at"))
+        deleted["raw"] += delete_in_batches(old.order_by("started_at"))
     for team_id in Team.objects.values_list("pk", flat=True):
         readings = CreditReading.objects.filter(team_id=team_id, read_at__lt=raw_from)
-        deleted["readings"] += _delete(readings.order_by("read_at"))
+        deleted["readings"] += delete_in_batches(readings.order_by("read_at"))
         hours = CreditHour.objects.filter(team_id=team_id, hour__lt=hours_from)
-        deleted["readings"] += _delete(hours.order_by("hour"))
+        deleted["readings"] += delete_in_batches(hours.order_by("hour"))
     for level in Level:
         name = level.name.lower()
         rows = Rollup.objects.filter(level=level, start__lt=kept_from(name, now))
-        deleted[name] = _delete(rows.order_by("start"))
+        deleted[name] = delete_in_batches(rows.order_by("start"))
     return deleted
 
 
-def _delete(rows: QuerySet[Model]) -> int:
-    total, size = 0, _FIRST_BATCH
+def delete_in_batches(rows: QuerySet[Any], first: int = _FIRST_BATCH) -> int:
+    """Delete these, in their order, and what hangs on them; return how many of these.
+
+    Each batch is a transaction of its own, as small as it takes to hold no lock for long;
+    `first` is the size of the first one.
+    """
+    total, size = 0, first
     while batch := list(rows.values_list("pk", flat=True)[:size]):
         began_s = time.monotonic()
-        total += rows.model._default_manager.filter(pk__in=batch).delete()[0]  # noqa: SLF001 (Django's documented Model._default_manager)
+        rows.model._default_manager.filter(pk__in=batch).delete()  # noqa: SLF001 (Django's documented Model._default_manager)
         held_s = time.monotonic() - began_s
+        total += len(batch)
         if len(batch) < size:
             break
         size = _next_size(size, held_s)

@@ -21,7 +21,15 @@ _SAMPLE = 500
 _AROUND = 200
 # What a row takes, as tests/bench/bench_numbers.py finds: SQLite cannot tell a table's
 # size without reading all of it, and a new installation has nothing to weigh.
-_USUAL = {"raw": 110, "readings": 90, "minute": 350, "hour": 800, "day": 1600}
+_USUAL = {
+    "raw": 110,
+    "readings": 90,
+    "minute": 350,
+    "hour": 800,
+    "day": 1600,
+    "incidents": 900,
+    "mails": 2000,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +74,10 @@ def uses(now: datetime) -> tuple[Use, ...]:
     size = _table_bytes(Rollup, whole)
     added = rows_a_day(periods)
     found = [
-        replace(_log_use("raw", Outcome, "started_at", now), rows_a_day=added["raw"]),
-        _log_use("readings", CreditReading, "read_at", now),
+        replace(
+            log_use("raw", Outcome, "started_at", "raw", now), rows_a_day=added["raw"]
+        ),
+        log_use("readings", CreditReading, "read_at", "raw", now),
     ]
     for level in Level:
         name = level.name.lower()
@@ -101,7 +111,9 @@ def database_bytes() -> int:
     return sum(file.stat().st_size for file in files if file.is_file())
 
 
-def _log_use(name: str, model: type[Model], moment: str, now: datetime) -> Use:
+def log_use(
+    name: str, model: type[Model], moment: str, kept_as: str, now: datetime
+) -> Use:
     """Return the use of rows that are only added to, and deleted from their old end.
 
     Their numbers tell how many there are, and their time how many a day.
@@ -113,7 +125,7 @@ def _log_use(name: str, model: type[Model], moment: str, now: datetime) -> Use:
     oldest = first.first() if rows else None
     days = max(1.0, (now - oldest).total_seconds() / DAY_S) if oldest else 1.0
     size = _table_bytes(model, rows * _USUAL[name])
-    kept = settings.RETENTION_DAYS["raw"]
+    kept = settings.RETENTION_DAYS[kept_as]
     return Use(name, rows, size, rows / days, kept, oldest)
 
 

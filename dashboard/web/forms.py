@@ -316,3 +316,6 @@ class RetentionForm(forms.Form):
     minute = forms.IntegerField(label="Minutes (days)", min_value=1, max_value=3660)
     hour = forms.IntegerField(label="Hours (days)", min_value=1, max_value=3660)
     day = forms.IntegerField(label="Days (days)", min_value=1, max_value=36600)
+    incident = forms.IntegerField(
+        label="Incidents and mails (days)", min_value=1, max_value=36600
+    )

@@ -10,7 +10,14 @@ from django.core.management import call_command
 from django.utils import timezone
 from pytest_django import Settings
 
-from dashboard.alerts.models import Change, Notification
+from dashboard.alerts import lifecycle
+from dashboard.alerts.models import (
+    Change,
+    Event,
+    EventKind,
+    Incident,
+    Notification,
+)
 from dashboard.pipeline import keep_house
 from dashboard.probes.models import Outcome
 from dashboard.rollups import retention
@@ -28,7 +35,13 @@ DAY_S = 86400
 
 @pytest.fixture(autouse=True)
 def _retention(settings: Settings) -> None:
-    settings.RETENTION_DAYS = {"raw": 3, "minute": 1, "hour": 5, "day": 7}
+    settings.RETENTION_DAYS = {
+        "raw": 3,
+        "minute": 1,
+        "hour": 5,
+        "day": 7,
+        "incident": 366,
+    }
 
 
 def test_each_level_loses_only_what_is_older_than_its_retention() -> None:
@@ -79,7 +92,7 @@ def test_a_batch_that_held_the_lock_too_long_makes_the_next_one_smaller() -> Non
     assert retention._next_size(1000, held_s=0.015) == 1000
     assert retention._next_size(1000, held_s=0.001) == 2000
     assert retention._next_size(2000, held_s=0.001) == 2000
-    assert retention._next_size(60, held_s=9.0) == 50
+    assert retention._next_size(15, held_s=9.0) == 10
 
 
 def test_the_command_says_what_it_deleted() -> None:
@@ -92,15 +105,13 @@ def test_the_command_says_what_it_deleted() -> None:
 
 
 def test_logs_sessions_and_regular_mails_end_too() -> None:
-    """Each is written for ever; what an incident's people were told stays with it."""
+    """Each is written for ever."""
     now = timezone.now()
-    make_recipient()
     fresh, old = now - timedelta(days=365), now - timedelta(days=367)
     for at in (fresh, old):
         audit.note(AuditAction.OTHER, "x", now=at)
         told = {"change": Change.DAILY, "recipient": "a@example.org", "due_at": at}
         Notification.objects.create(level=f"{at:%Y-%m-%d}", created_at=at, **told)
-        tell(make_incident(opened_at=at), at)
     for key, days in (("ended", -1), ("lasts", 1)):
         Session.objects.create(
             session_key=key, session_data="", expire_date=now + timedelta(days=days)
@@ -110,6 +121,29 @@ def test_logs_sessions_and_regular_mails_end_too() -> None:
 
     assert deleted["audit entries"] == deleted["regular mails"] == 1
     assert deleted["ended sessions"] == 1
-    assert Notification.objects.get(incident=None).created_at == fresh
-    assert Notification.objects.exclude(incident=None).count() == 2
+    assert Notification.objects.get().created_at == fresh
     assert Session.objects.get().session_key == "lasts"
+
+
+def test_an_incident_goes_with_all_that_was_told_of_it_once_it_ended_long_ago() -> None:
+    """What is open stays, however old, and so do its mails."""
+    now = timezone.now()
+    make_recipient()
+    long_ago, since = now - timedelta(days=400), now - timedelta(days=367)
+    ended = make_incident(opened_at=long_ago, resolved_at=since, summary="ended")
+    make_incident(opened_at=since, resolved_at=since, inhibited_by=ended)
+    make_incident(opened_at=long_ago, summary="open")
+    make_incident(opened_at=long_ago, resolved_at=now, summary="just ended")
+    for incident in Incident.objects.all():
+        lifecycle.note(incident, EventKind.OPENED, incident.opened_at)
+        tell(incident, incident.opened_at)
+
+    deleted = keep_house()
+
+    assert (deleted["incidents"], deleted["regular mails"]) == (2, 0)
+    left = Incident.objects.order_by("pk")
+    assert [each.summary for each in left] == ["open", "just ended"]
+    for rows in (Notification.objects.all(), Event.objects.all()):
+        assert list(rows.order_by("pk").values_list("incident", flat=True)) == [
+            each.pk for each in left
+        ]

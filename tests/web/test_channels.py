@@ -1,11 +1,20 @@
 """The page of channels, and the banner that says that nothing gets through."""
 
+from datetime import timedelta
+
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 from pytest_django import Settings
 
-from dashboard.alerts.models import Channel, Delivery, Notification
+from dashboard.alerts.models import (
+    Change,
+    Channel,
+    ChannelKind,
+    Delivery,
+    Notification,
+)
+from dashboard.web.pages import channels
 from tests.alerts.conftest import make_incident, make_recipient, tell
 from tests.factories import NOW
 from tests.web.people import person
@@ -107,3 +116,24 @@ def test_the_banner_tells_how_long_mails_wait_in_vain(
     shown = admin_page.get("/teams/").content.decode()
 
     assert "1 message waits, the oldest for 3 h" in shown
+
+
+def test_a_channel_counts_what_waits_and_the_last_30_days(admin_page: Client) -> None:
+    add(admin_page)
+    for days, state in ((40, "queued"), (40, "dead"), (20, "dead"), (40, "sent")):
+        at = NOW - timedelta(days=days)
+        Notification.objects.create(
+            channel=ChannelKind.WEBHOOK,
+            recipient=Channel.objects.get().name,
+            change=Change.OPENED,
+            incident=make_incident(),
+            state=state,
+            created_at=at,
+            due_at=at,
+            sent_at=at if state == "sent" else None,
+        )
+
+    (row,) = channels.rows(NOW)
+
+    assert row.waiting == "1 waiting, the oldest 40 d ago, 1 given up in 30 days"
+    assert "nothing in 30 days" in row.taken

@@ -7,8 +7,8 @@ from dashboard.pipeline import keep_house
 
 class Command(BaseCommand):
     help = (
-        "Delete outcomes, readings and rollups that are older than RETENTION_*_DAYS, "
-        "and logs and regular mails of more than a year ago. The house-keeping job "
+        "Delete outcomes, readings, rollups, ended incidents and mails that are older "
+        "than RETENTION_*_DAYS, and the audit log of more than a year ago. The house-keeping job "
         "does this once a day by itself."
     )
 

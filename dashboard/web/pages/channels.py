@@ -16,6 +16,7 @@ from dashboard.alerts.models import (
     Delivery,
     Notification,
 )
+from dashboard.alerts.queries import LATELY
 from dashboard.web import words
 from dashboard.web.pages.parts import Badge
 from dashboard.web.states import Tone
@@ -38,10 +39,15 @@ class ChannelRow:
 
 
 def rows(now: datetime) -> list[ChannelRow]:
-    """Return the channels and how their messages are doing; two queries."""
+    """Return the channels and how their messages did in 30 days; two queries."""
+    found = list(Channel.objects.select_related("gateway", "team"))
+    lately = Q(state=Delivery.QUEUED) | Q(created_at__gt=now - LATELY)
     numbers = {
         row["recipient"]: row
-        for row in Notification.objects.exclude(channel=ChannelKind.EMAIL)
+        for row in Notification.objects.filter(
+            lately, recipient__in=[channel.name for channel in found]
+        )
+        .exclude(channel=ChannelKind.EMAIL)
         .order_by()
         .values("recipient")
         .annotate(
@@ -54,7 +60,6 @@ def rows(now: datetime) -> list[ChannelRow]:
             ),
         )
     }
-    found = Channel.objects.select_related("gateway", "team")
     return [_row(channel, numbers.get(channel.name, {}), now) for channel in found]
 
 
@@ -64,7 +69,7 @@ def _row(channel: Channel, numbers: Mapping[str, Any], now: datetime) -> Channel
     told = [
         f"{waiting:,} waiting" if waiting else "",
         f"the oldest {words.ago(oldest, now)}" if oldest else "",
-        f"{dead:,} given up" if dead else "",
+        f"{dead:,} given up in 30 days" if dead else "",
     ]
     return ChannelRow(
         name=channel.name,
@@ -72,7 +77,7 @@ def _row(channel: Channel, numbers: Mapping[str, Any], now: datetime) -> Channel
         form=channel.get_kind_display(),
         address=shown_address(channel),
         about=str(channel.team or channel.gateway or "everything"),
-        taken=words.time(numbers.get("taken"), now, "nothing so far"),
+        taken=words.time(numbers.get("taken"), now, "nothing in 30 days"),
         waiting=", ".join(filter(None, told)) or "0",
         error=numbers.get("error") or "",
         test_url=reverse("test_channel", args=[channel.pk]),

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import groupby
 
-from django.db.models import Count, Min
 from django.urls import reverse
 from django.utils.safestring import SafeString
 
@@ -65,32 +64,24 @@ def mail(state: str, now: datetime, *, is_configured: bool, is_demo: bool) -> Ma
     state = state if state in Delivery.values else ""
     found = Notification.objects.select_related("incident")
     chosen = found.filter(state=state) if state else found
-    counts = {
-        row["state"]: row
-        for row in Notification.objects.order_by()
-        .values("state")
-        .annotate(number=Count("pk"), oldest=Min("created_at"))
-    }
-    queued = counts.get(Delivery.QUEUED, {})
+    outbox = outbox_state(now)
     return Mail(
         is_configured=is_configured,
         is_demo=is_demo,
-        nobody_told=outbox_state(now).nobody_told,
-        queued=f"{queued.get('number', 0):,}",
-        dead=f"{counts.get(Delivery.DEAD, {}).get('number', 0):,}",
-        oldest=words.time(queued.get("oldest"), now, ""),
+        nobody_told=outbox.nobody_told,
+        queued=f"{outbox.depth:,}",
+        dead=f"{outbox.dead:,}",
+        oldest=words.time(outbox.oldest_at, now, ""),
         self_test=_self_test(now),
         tabs=[Tab("All", "?", not state)]
         + [Tab(each.label, f"?state={each}", each == state) for each in Delivery],
-        rows=_rows(list(chosen.order_by("-created_at", "-pk")[:MOST]), now),
+        rows=_rows(list(chosen.order_by("-pk")[:MOST]), now),
     )
 
 
 def _self_test(now: datetime) -> SelfTest:
     latest = (
-        Notification.objects.filter(change=Change.SELF_TEST)
-        .order_by("-created_at")
-        .first()
+        Notification.objects.filter(change=Change.SELF_TEST).order_by("-pk").first()
     )
     if latest is None:
         return SelfTest(Badge(Tone.UNKNOWN, "never ran"), SafeString(), "")

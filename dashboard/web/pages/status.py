@@ -114,7 +114,12 @@ def _waiting(now: datetime) -> list[Fact]:
     return [
         Fact("Queue", words.count(queue.depth, "job"), failed, bool(queue.failed)),
         Fact("Outbox", words.count(outbox.depth, "mail"), oldest),
-        Fact("Mails given up", f"{outbox.dead:,}", "see Mail", bool(outbox.dead)),
+        Fact(
+            "Mails given up",
+            f"{outbox.dead:,}",
+            "in 30 days, see Mail",
+            bool(outbox.dead),
+        ),
     ]
 
 

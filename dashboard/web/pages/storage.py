@@ -6,6 +6,7 @@ from datetime import datetime
 
 from django.utils.safestring import SafeString
 
+from dashboard.alerts import retention
 from dashboard.rollups.storage import Use, database_bytes, uses
 from dashboard.web import words
 
@@ -15,7 +16,11 @@ _TITLES = {
     "minute": ("Minutes", "the last hours' charts"),
     "hour": ("Hours", "charts of days and weeks"),
     "day": ("Days", "charts of months and years"),
+    "incidents": ("Incidents", "with their timelines; open ones stay"),
+    "mails": ("Mails and messages", "as long as incidents"),
 }
+# What is kept by the setting of another, or by one of another name.
+_KEPT_AS = {"readings": "raw", "incidents": "incident", "mails": "incident"}
 _UNITS = ("B", "kB", "MB", "GB", "TB")
 
 
@@ -44,7 +49,7 @@ class Storage:
 
 def storage(days: Mapping[str, int], now: datetime) -> Storage:
     """`days` says for how many days each level might be kept; others as they are set."""
-    found = uses(now)
+    found = (*uses(now), *retention.uses(now))
     kept = {use.name: days.get(_setting(use), use.kept_days) for use in found}
     return Storage(
         whole=size(database_bytes()),
@@ -55,7 +60,7 @@ def storage(days: Mapping[str, int], now: datetime) -> Storage:
 
 
 def _setting(use: Use) -> str:
-    return "raw" if use.name == "readings" else use.name
+    return _KEPT_AS.get(use.name, use.name)
 
 
 def _row(use: Use, wanted_days: int, now: datetime) -> Row:
