@@ -40,7 +40,10 @@ def burn_down(
         [buckets.ceil(chosen.end, step_s), *(at for line in ahead for at, _ in line)]
     )
     grid = [start + n * step for n in range((end - start) // step + 1)]
+    before = _moved(hours, chosen) if chosen.compares else []
+    earlier = {buckets.floor(row.hour, step_s): row.last for row in before}
     lines = [
+        Line("Left before", "ink-soft", _points(grid, earlier), [2, 2], is_echo=True),
         Line("Left", "chart-1", _points(grid, left)),
         Line("Refilled", "ok", _points(grid, _at(filled, left)), is_dots=True),
         *(
@@ -67,11 +70,15 @@ def burn_down(
                 lines=used,
                 zone=timezone.get_current_timezone_name(),
                 offset=offset_ms(now),
+                zooms=True,
             )
         ),
         sheet=[_COLUMNS, *(_record(row) for row in known)],
-        columns=["Day (UTC)", "Least left", "Used", "Refilled", "Readings"],
-        rows=_days(known),
+        columns=[
+            *("Day (UTC)", "Least left", "Used", "Refilled", "Readings"),
+            *(["Least left before"] if chosen.compares else []),
+        ],
+        rows=_days(known, before if chosen.compares else None),
         has_data=len(left) > 1,
     )
 
@@ -83,6 +90,12 @@ def within(hours: Sequence[Hour], chosen: Range) -> list[Hour]:
     """Return the hours of a range, the one in which it begins as well."""
     start = buckets.floor(chosen.start, HOUR_S)
     return [row for row in hours if start <= row.hour < chosen.end]
+
+
+def _moved(hours: Sequence[Hour], chosen: Range) -> list[Hour]:
+    """Return the hours of the period before, moved to where the present one is."""
+    earlier = within(hours, chosen.before())
+    return [row._replace(hour=row.hour + chosen.span) for row in earlier]
 
 
 def _at(
@@ -144,15 +157,34 @@ def _record(row: Hour) -> list[object]:
     return [stamp(row.hour), *told]
 
 
-def _days(hours: Sequence[Hour]) -> list[list[str]]:
-    """Return a row a day; what happened over midnight counts for the day after."""
+def _days(
+    hours: Sequence[Hour], earlier: Sequence[Hour] | None = None
+) -> list[list[str]]:
+    """Return a row a day; what happened over midnight counts for the day after.
+
+    `earlier` are the moved hours of the period before, None where there is no comparison.
+    """
+    least: dict[datetime, float] = {}
+    for row in earlier or ():
+        day = buckets.floor(row.hour, DAY_S)
+        least[day] = min(row.least, least.get(day, row.least))
     days: dict[datetime, list[Hour]] = {}
     before: Hour | None = None
     for row in hours:
         edge = [_end_of(before)] if before else []
         days.setdefault(buckets.floor(row.hour, DAY_S), edge).append(row)
         before = row
-    return [_day(day, rows) for day, rows in sorted(days.items(), reverse=True)]
+    return [
+        [
+            *_day(day, rows),
+            *([] if earlier is None else [_or_no_data(least.get(day))]),
+        ]
+        for day, rows in sorted(days.items(), reverse=True)
+    ]
+
+
+def _or_no_data(value: float | None) -> str:
+    return words.NO_DATA if value is None else words.number(value)
 
 
 def _end_of(row: Hour) -> Hour:

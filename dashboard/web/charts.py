@@ -135,8 +135,9 @@ def latency(
 
     `note` says what was left out.
     """
+    compares, earlier = bool(setting.before), _earlier(pieces, setting)
     lines = [
-        *_echo("p95", "ink-soft", pieces, setting, lambda piece: piece.p95_ms),
+        *_echo("p95", pieces, setting, lambda piece: piece.p95_ms),
         _line("p99", "chart-3", pieces, lambda piece: piece.p99_ms, [2, 3]),
         _line("p95", "chart-1", pieces, lambda piece: piece.p95_ms),
         _line("p50", "chart-2", pieces, lambda piece: piece.p50_ms, [6, 3]),
@@ -148,8 +149,9 @@ def latency(
             words.milliseconds(piece.p95_ms),
             words.milliseconds(piece.p99_ms),
             f"{piece.good:,}",
+            *([words.milliseconds(then.p95_ms if then else None)] if compares else []),
         ]
-        for piece in pieces
+        for piece, then in zip(pieces, earlier, strict=True)
     ]
     known = [piece.p95_ms for piece in pieces if piece.p95_ms is not None]
     return ChartTable(
@@ -164,7 +166,10 @@ def latency(
             counts=[piece.good for piece in pieces],
             thin=LEAST_FOR_P95,
         ),
-        columns=[f"From ({words.zone()})", "p50", "p95", "p99", "n"],
+        columns=[
+            *(f"From ({words.zone()})", "p50", "p95", "p99", "n"),
+            *(["p95 before"] if compares else []),
+        ],
         rows=rows,
         has_data=bool(known),
         urls=_urls(pieces, setting),
@@ -188,14 +193,18 @@ def errors(
     classes = sorted(totals, key=lambda each: -totals[each])[:MOST_CLASSES]
     samples = sum(piece.samples for piece in pieces)
     bad = sum(piece.bad for piece in pieces)
+    compares, earlier = bool(setting.before), _earlier(pieces, setting)
     lines = [
-        _line(
-            meaning(error_class).title,
-            f"chart-class-{place}",
-            pieces,
-            _count_of(error_class),
-        )
-        for place, error_class in enumerate(classes, start=1)
+        *_echo("Failed", pieces, setting, _failed),
+        *(
+            _line(
+                meaning(error_class).title,
+                f"chart-class-{place}",
+                pieces,
+                _count_of(error_class),
+            )
+            for place, error_class in enumerate(classes, start=1)
+        ),
     ]
     rows = [
         [
@@ -204,20 +213,24 @@ def errors(
             f"{piece.bad:,}",
             _mix(piece),
             f"{piece.samples:,}",
+            *([_counted(then, _failed)] if compares else []),
         ]
-        for piece in pieces
+        for piece, then in zip(pieces, earlier, strict=True)
     ]
     return ChartTable(
         name=name,
         title="Failures by class",
-        summary=f"{bad:,} of {samples:,} failed{_earlier(setting.before)}"
+        summary=f"{bad:,} of {samples:,} failed{_failed_before(setting.before)}"
         if samples
         else "no data",
         chart=_chart(
             *("bar", "", pieces, lines, setting),
             counts=[piece.samples for piece in pieces],
         ),
-        columns=[f"From ({words.zone()})", "Error rate", "Failed", "Classes", "n"],
+        columns=[
+            *(f"From ({words.zone()})", "Error rate", "Failed", "Classes", "n"),
+            *(["Failed before"] if compares else []),
+        ],
         rows=rows,
         has_data=bool(samples),
         urls=_urls(pieces, setting, state="failed"),
@@ -237,7 +250,9 @@ def volume(
     pieces: Sequence[Summary], name: str = "volume", *, setting: Setting = PLAIN
 ) -> ChartTable:
     """Return how many results there are, and how many of those expected are missing."""
+    compares, earlier = bool(setting.before), _earlier(pieces, setting)
     lines = [
+        *_echo("results", pieces, setting, _present),
         _line("results", "chart-1", pieces, _present),
         _line("missing", "line-strong", pieces, _missing),
     ]
@@ -251,8 +266,9 @@ def volume(
             f"{piece.expected:,}",
             words.percent(piece.coverage),
             f"{piece.excluded:,}",
+            *([_counted(then, _present)] if compares else []),
         ]
-        for piece in pieces
+        for piece, then in zip(pieces, earlier, strict=True)
     ]
     return ChartTable(
         name=name,
@@ -262,6 +278,7 @@ def volume(
         columns=[
             f"From ({words.zone()})",
             *("Results", "Expected", "Coverage", "Held or not counted"),
+            *(["Results before"] if compares else []),
         ],
         rows=rows,
         has_data=bool(came or expected),
@@ -404,7 +421,24 @@ def _missing(piece: Summary) -> int:
     return max(0, piece.expected - _present(piece))
 
 
-def _earlier(before: Sequence[Summary]) -> str:
+def _failed(piece: Summary) -> int | None:
+    return piece.bad if _present(piece) else None
+
+
+def _earlier(pieces: Sequence[Summary], setting: Setting) -> Sequence[Summary | None]:
+    """Return for each piece the one that lies as far in the period before."""
+    return [
+        setting.before[place] if place < len(setting.before) else None
+        for place in range(len(pieces))
+    ]
+
+
+def _counted(then: Summary | None, count: Callable[[Summary], int | None]) -> str:
+    number = count(then) if then and _present(then) else None
+    return words.NO_DATA if number is None else f"{number:,}"
+
+
+def _failed_before(before: Sequence[Summary]) -> str:
     """Return ", before: 3 of 90", where the page compares."""
     samples = sum(piece.samples for piece in before)
     if not before:
@@ -441,7 +475,6 @@ def _line(
 
 def _echo(
     label: str,
-    colour: str,
     pieces: Sequence[Summary],
     setting: Setting,
     value: Callable[[Summary], float | None],
@@ -453,7 +486,7 @@ def _echo(
     points = [
         (_ms(piece.start + shift), _rounded(value(piece))) for piece in setting.before
     ]
-    return [Line(f"{label} before", colour, points, [2, 2], is_echo=True)]
+    return [Line(f"{label} before", "ink-soft", points, [2, 2], is_echo=True)]
 
 
 def _chart(

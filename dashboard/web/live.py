@@ -3,7 +3,11 @@
 from django.http import HttpRequest
 
 
+def is_renewal(request: HttpRequest) -> bool:
+    """Say whether htmx asks for the part that changes."""
+    return request.headers.get("HX-Request") == "true"
+
+
 def template_of(request: HttpRequest, name: str) -> str:
     """Return the page's template, or its live part's when htmx asks for that."""
-    part = request.headers.get("HX-Request") == "true"
-    return f"web/_{name}.html" if part else f"web/{name}.html"
+    return f"web/_{name}.html" if is_renewal(request) else f"web/{name}.html"

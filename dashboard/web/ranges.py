@@ -92,7 +92,10 @@ class Tab:
 
 @dataclass(frozen=True, slots=True)
 class RangeBar:
-    """What the bar above the charts offers; `since` and `until` fill its two fields."""
+    """What the bar above the charts offers; `since` and `until` fill its two fields.
+
+    `zooms` where there are charts over which one can drag.
+    """
 
     tabs: list[Tab]
     compare: Tab | None
@@ -102,6 +105,7 @@ class RangeBar:
     problem: str
     kept: list[tuple[str, str]]
     zone: str
+    zooms: bool
 
 
 def chosen(query: MultiValueDict[str, str], now: datetime) -> Range:
@@ -131,7 +135,9 @@ def chosen(query: MultiValueDict[str, str], now: datetime) -> Range:
     )
 
 
-def bar(current: Range, *, may_compare: bool = True, **others: str) -> RangeBar:
+def bar(
+    current: Range, *, may_compare: bool = True, zooms: bool = True, **others: str
+) -> RangeBar:
     """Return the bar for a range; `others` are parameters that each choice keeps."""
     kept = {name: value for name, value in others.items() if value}
     shown = replace(current, asked={**current.asked, **kept})
@@ -154,6 +160,7 @@ def bar(current: Range, *, may_compare: bool = True, **others: str) -> RangeBar:
         problem=current.problem,
         kept=[*kept.items(), *([("compare", "1")] if current.compares else [])],
         zone=words.zone(),
+        zooms=zooms,
     )
 
 

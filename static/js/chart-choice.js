@@ -1,6 +1,7 @@
 /**
  * Dragging over a chart chooses that time for the page; a click leads to the results of
  * the point that it meets. Both are addresses, as the bar and the table give them too.
+ * A finger chooses sideways: up and down, the page scrolls and the choice is given up.
  */
 
 const LEAST_PX = 8;
@@ -53,13 +54,13 @@ export function choose(chart, spec) {
   canvas.addEventListener("pointerdown", (event) => {
     if (event.button === 0 && event.offsetX >= chart.chartArea.left) {
       from = within(chart.chartArea, event.offsetX);
-      if (event.pointerType !== "touch" && spec.zooms) {
+      if (spec.zooms) {
         canvas.setPointerCapture(event.pointerId);
       }
     }
   }, until);
   canvas.addEventListener("pointermove", (event) => {
-    if (from !== null && spec.zooms && event.pointerType !== "touch") {
+    if (from !== null && spec.zooms) {
       draw(within(chart.chartArea, event.offsetX));
     }
   }, until);
@@ -72,7 +73,7 @@ export function choose(chart, spec) {
     const isDrag = Math.abs(to - from) >= LEAST_PX;
     from = null;
     box.hidden = true;
-    if (isDrag && spec.zooms && event.pointerType !== "touch") {
+    if (isDrag && spec.zooms) {
       show(left, right);
     } else if (!isDrag && spec.drill) {
       list(spec, left);

@@ -2,40 +2,16 @@
 
 import { bands, names } from "./chart-parts.js";
 import { choose } from "./chart-choice.js";
+import { clock, exact, tickTimes } from "./chart-times.js";
 
 const drawn = new Map();
 const swatch = document.body.appendChild(document.createElement("i"));
 swatch.hidden = true;
-const DAY_MS = 86400000;
-const STEPS_MS = [1, 5, 10, 15, 30, 60, 120, 180, 360, 720, 1440, 2880, 7200, 14400].map((m) => m * 60000);
 
 /** Resolve a token as the theme has it; the property alone would be "light-dark(…)". */
 function colour(name) {
   swatch.style.color = `var(--${name})`;
   return getComputedStyle(swatch).color;
-}
-
-function clock(ms, spec) {
-  const isLong = spec.end - spec.start > 2 * DAY_MS;
-  const options = isLong ? { day: "numeric", month: "short" } : { hour: "2-digit", minute: "2-digit", hour12: false };
-  return new Intl.DateTimeFormat("en-GB", { ...options, timeZone: spec.zone }).format(ms);
-}
-
-function exact(ms, spec) {
-  const options = { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", timeZone: spec.zone };
-  return `${new Intl.DateTimeFormat("en-GB", options).format(ms)} ${spec.zone}`;
-}
-
-/** Put the ticks on whole hours or days of the zone that the page is read in. */
-function tickTimes(axis, offset) {
-  const span = axis.max - axis.min;
-  const most = axis.chart.width < 480 ? 4 : 8;
-  const step = STEPS_MS.find((each) => span / each <= most) ?? Math.ceil(span / most / DAY_MS) * DAY_MS;
-  const ticks = [];
-  for (let at = Math.ceil((axis.min + offset) / step) * step - offset; at <= axis.max; at += step) {
-    ticks.push({ value: at });
-  }
-  axis.ticks = ticks;
 }
 
 function dataset(line, spec) {
@@ -45,6 +21,10 @@ function dataset(line, spec) {
   return {
     label: line.label,
     isEcho: line.is_echo,
+    // The time before is a dashed line over the bars, too.
+    type: line.is_echo ? "line" : spec.kind,
+    order: line.is_echo ? 0 : 1,
+    pointStyle: line.is_echo ? "line" : isBar ? "rect" : "circle",
     data: line.points.map(([x, y]) => ({ x: isBar ? x + spec.step / 2 : x, y })),
     borderColor: shade,
     backgroundColor: line.fills ? shade.replace("rgb(", "rgba(").replace(")", ", 0.18)") : shade,
@@ -52,7 +32,7 @@ function dataset(line, spec) {
     showLine: !line.is_dots,
     pointBackgroundColor: line.points.map((_, place) => (isThin(place) ? colour("sheet") : shade)),
     borderDash: line.dash,
-    borderWidth: isBar ? 0 : line.is_echo ? 1.5 : 2,
+    borderWidth: line.is_echo ? 1.5 : isBar ? 0 : 2,
     pointRadius: line.is_dots ? 5 : line.is_echo || line.points.length > 100 ? 0 : 1.5,
     pointHitRadius: 8,
     spanGaps: false,
@@ -62,8 +42,11 @@ function dataset(line, spec) {
   };
 }
 
+/** Name the bars and the time before; other lines have their names at their ends. */
 function legend(spec, ink) {
-  return { display: spec.kind === "bar", position: "bottom", labels: { color: ink, boxWidth: 14, boxHeight: 8, padding: 8 } };
+  const isNamed = (item, all) => spec.kind === "bar" || all.datasets[item.datasetIndex].isEcho;
+  const labels = { color: ink, boxHeight: 8, padding: 8, usePointStyle: true, pointStyleWidth: 16, filter: isNamed };
+  return { display: spec.kind === "bar" || spec.lines.some((line) => line.is_echo), position: "bottom", labels };
 }
 
 function tooltip(spec) {

@@ -39,6 +39,9 @@ const ACTIONS = {
   k: () => walk(-1),
 };
 
+// On a phone the menu is one line that scrolls: show where in it this page is.
+document.querySelector(".menu [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
+
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target)) {
     return;

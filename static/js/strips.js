@@ -50,8 +50,10 @@ function pick(box, place) {
   tip.hidden = false;
   const around = box.getBoundingClientRect();
   const left = around.left + ((to + 0.5) / count) * around.width - tip.offsetWidth / 2;
-  const most = document.documentElement.clientWidth - tip.offsetWidth - 4;
-  tip.style.left = `${window.scrollX + Math.min(Math.max(left, 4), most)}px`;
+  // Within its card: beside it the tip would lie over numbers of something else.
+  const card = (box.closest(".card") ?? document.body).getBoundingClientRect();
+  const most = card.right - tip.offsetWidth - 4;
+  tip.style.left = `${window.scrollX + Math.max(Math.min(left, most), card.left + 4)}px`;
   tip.style.top = `${window.scrollY + around.top - tip.offsetHeight - 6}px`;
 }
 

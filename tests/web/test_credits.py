@@ -354,3 +354,21 @@ def test_the_team_page_follows_the_range_of_its_address(admin_page: Client) -> N
     assert "6 credits in the time before" in text
     assert "range=6h&amp;compare=1&amp;format=csv" in text
     assert 6 <= len(file["sheets"]["credits"]) <= 7
+
+
+def test_the_time_before_is_drawn_under_what_is_left_and_told_in_the_table() -> None:
+    rows = [
+        Hour(NOW - timedelta(hours=ago), left, left, left)
+        for ago, left in ((30, 60.0), (2, 40.0))
+    ]
+
+    shown = burn_down(rows, None, NOW, span("range=24h&compare=1"))
+
+    [echo] = [line for line in shown.chart["lines"] if line["is_echo"]]  # type: ignore[attr-defined]
+    [own] = [line for line in shown.chart["lines"] if line["label"] == "Left"]  # type: ignore[attr-defined]
+    drawn = {value: at for at, value in (*echo["points"], *own["points"]) if value}
+    assert echo["label"] == "Left before"
+    # 30 h ago is 6 h ago of the day before.
+    assert drawn[40.0] - drawn[60.0] == 4 * HOUR_S * 1000
+    assert shown.columns[-1] == "Least left before"
+    assert [row[-1] for row in shown.rows] == ["60"]

@@ -5,10 +5,12 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from django.http import QueryDict
+from django.test import Client
+from django.urls import reverse
 from django.utils import timezone
 
 from dashboard.web import ranges
-from tests.factories import NOW
+from tests.factories import NOW, make_probe, make_team
 
 
 def asked(query: str) -> ranges.Range:
@@ -90,3 +92,35 @@ def test_a_preset_replaces_a_free_range() -> None:
     assert not any(tab.is_current for tab in shown.tabs)
     assert shown.tabs[0].url == "?range=1h"
     assert (shown.since, shown.until) == ("2026-03-01T06:00", "2026-03-01T08:00")
+
+
+@pytest.mark.django_db
+class TestRemembered:
+    def test_the_next_page_shows_the_range_that_was_chosen_last(
+        self, admin_page: Client
+    ) -> None:
+        probe = make_probe(team=make_team())
+        admin_page.get(reverse("trends") + "?range=6h")
+
+        next_page = admin_page.get(reverse("probe", args=[probe.pk]) + "?state=failed")
+
+        # The address names it: what is sent to a colleague shows the same.
+        assert next_page["Location"].endswith("?state=failed&range=6h")
+
+    @pytest.mark.parametrize("query", ["?range=30d", "?from=2026-03-01T06:00:00Z"])
+    def test_an_address_that_names_a_range_is_obeyed(
+        self, admin_page: Client, query: str
+    ) -> None:
+        admin_page.get(reverse("trends") + "?range=6h")
+
+        assert admin_page.get(reverse("trends") + query).status_code == 200
+
+    def test_neither_a_free_range_nor_a_renewal_is_a_choice(
+        self, admin_page: Client
+    ) -> None:
+        renewal = {"HX-Request": "true"}
+        admin_page.get(reverse("trends") + "?range=1h", headers=renewal)
+        admin_page.get(reverse("trends") + "?from=2026-03-01T06:00:00Z")
+        admin_page.get(reverse("trends") + "?range=x")
+
+        assert admin_page.get(reverse("trends")).status_code == 200

@@ -109,6 +109,32 @@ def test_it_compares_with_the_week_before(admin_page: Client) -> None:
     assert "before: 100 %" in text
 
 
+def test_the_time_before_is_a_line_and_a_column_of_each_chart(
+    admin_page: Client,
+) -> None:
+    probe = make_probe()
+    day = 86_400
+    fold([make_outcome(probe, -day - 3600, error_class="timeout")])
+    fold([make_outcome(probe, -day - 3700, latency_us=90_000)])
+    fold([make_outcome(probe, -3600 * n) for n in (1, 2)])
+
+    shown = admin_page.get(reverse("trends") + "?range=24h&compare=1").context["page"]
+
+    told = {
+        chart.name: (
+            [line["label"] for line in chart.chart["lines"] if line["is_echo"]],
+            chart.columns[-1],
+            [row[-1] for row in chart.rows if row[-1] not in {"no data", "0"}],
+        )
+        for chart in shown.charts
+    }
+    assert told == {
+        "errors": (["Failed before"], "Failed before", ["1"]),
+        "latency": (["p95 before"], "p95 before", ["90 ms"]),
+        "volume": (["results before"], "Results before", ["1", "1"]),
+    }
+
+
 def test_it_can_be_saved(admin_page: Client) -> None:
     probe = make_probe(team=make_team(name="Acme"))
     found = [make_outcome(probe, -60 * n, latency_us=123_456) for n in range(1, 31)]

@@ -147,7 +147,7 @@ def breakers(user: access.Visitor, chosen: Range, now: datetime) -> Breakers:
         changes=[_change(each, now) for each in changes],
         most=_MOST_CHANGES if len(changes) == _MOST_CHANGES else None,
         span=chosen.words,
-        range=ranges.bar(chosen, may_compare=False),
+        range=ranges.bar(chosen, may_compare=False, zooms=False),
         csv_url=chosen.url(format="csv"),
         json_url=chosen.url(format="json"),
         sheet=Sheet("changes", [_COLUMNS, *(_record(each) for each in changes)]),

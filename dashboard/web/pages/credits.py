@@ -240,7 +240,7 @@ def page(user: access.Visitor, chosen: Range, now: datetime) -> CreditsPage:
         title="Credits",
         sentence=_sentence(rows),
         is_empty=not rows,
-        range=ranges.bar(chosen),
+        range=ranges.bar(chosen, zooms=False),
         rows=rows,
         spark_width=SPARK_WIDTH,
         spark_height=SPARK_HEIGHT,

@@ -108,7 +108,7 @@ def outcomes(
     return Outcomes(
         title="Results",
         place=_place(asked),
-        range=ranges.bar(chosen, may_compare=False, **parameters),
+        range=ranges.bar(chosen, may_compare=False, zooms=False, **parameters),
         states=state_tabs(shown, asked.state),
         classes=[
             Choice(each.value, meaning(each).title, each.value == asked.error_class)

@@ -119,7 +119,7 @@ def probe(
         probe_id=shown.pk,
         title=str(shown),
         run=_run(shown, asked.run_at, now) if asked.run_at else None,
-        place=_place(shown),
+        place=_place(shown, chosen),
         prober=works,
         badge=probe_badge(shown, works, now),
         since=words.time(shown.failing_since, now) if shown.failing_since else None,
@@ -223,10 +223,10 @@ def _list_url(shown: Probe, chosen: Range | None) -> str:
     return f"{address}&{chosen.link()}" if chosen else address
 
 
-def _place(shown: Probe) -> Link:
+def _place(shown: Probe, chosen: Range) -> Link:
     if shown.team is None:
         return Link(f"Gateway {shown.gateway}", "")
-    page = reverse("team", args=[shown.team.pk])
+    page = f"{reverse('team', args=[shown.team.pk])}?{chosen.link()}"
     return Link(f"{shown.team} at {shown.gateway}", page)
 
 

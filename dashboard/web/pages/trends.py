@@ -71,7 +71,7 @@ def trends(user: access.Visitor, chosen: Range, now: datetime) -> Trends:
     found = _grouped(probes, chosen, now)
     spent = spent_between(teams, chosen.start, chosen.end)
     team_rows = [
-        _team_row(probe.team, probe, found[f"team {pk}"], spent.get(pk))
+        _team_row(probe.team, probe, found[f"team {pk}"], spent.get(pk), chosen)
         for pk, probe in teams.items()
         if probe.team
     ]
@@ -135,9 +135,9 @@ def _charts(seen: Course, probes: Sequence[Probe]) -> list[ChartTable]:
 
 
 def _team_row(
-    team: Team, probe: Probe, seen: Summary, used: Spending | None
+    team: Team, probe: Probe, seen: Summary, used: Spending | None, chosen: Range
 ) -> TrendRow:
-    link = Link(str(team), reverse("team", args=[team.pk]))
+    link = Link(str(team), f"{reverse('team', args=[team.pk])}?{chosen.link()}")
     spent = used.credits if used else None
     return replace(
         _row(link, str(probe.gateway), seen, f"team={team.pk}"),

@@ -14,12 +14,14 @@ from dashboard.web import access, exports, ranges
 from dashboard.web.audited import noted
 from dashboard.web.live import template_of
 from dashboard.web.pages import breakers as page
+from dashboard.web.remembered import remembering_range
 
 # Breakers change seldom: a day is mostly empty.
 _SHOWN = "7d"
 
 
 @require_safe
+@remembering_range
 def breakers(request: HttpRequest) -> HttpResponse:
     now = timezone.now()
     asked = request.GET.copy()

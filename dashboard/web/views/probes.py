@@ -19,6 +19,7 @@ from dashboard.web.audited import noted
 from dashboard.web.forms import CostForm
 from dashboard.web.live import template_of
 from dashboard.web.pages import probe as page
+from dashboard.web.remembered import remembering_range
 
 # How long the page of a probe goes on showing the run that somebody asked for.
 _RUN_SHOWN = timedelta(minutes=10)
@@ -26,6 +27,7 @@ _EPOCH_DIGITS = 11
 
 
 @require_safe
+@remembering_range
 def probe(request: HttpRequest, pk: int) -> HttpResponse:
     found = access.probe_or_404(request.user, pk)
     now = timezone.now()

@@ -12,6 +12,7 @@ from dashboard.web.live import template_of
 from dashboard.web.pages import credits as credits_page
 from dashboard.web.pages import teams as page
 from dashboard.web.ranges import Range
+from dashboard.web.remembered import remembering_range
 
 # Credits last for days: a shorter time says little of their pace.
 _SHOWN = "7d"
@@ -24,6 +25,7 @@ def teams(request: HttpRequest) -> HttpResponse:
 
 
 @require_safe
+@remembering_range
 def team(request: HttpRequest, pk: int) -> HttpResponse:
     found = access.team_or_404(request.user, pk, "statement")
     now = timezone.now()
@@ -36,6 +38,7 @@ def team(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 @require_safe
+@remembering_range
 def credits(request: HttpRequest) -> HttpResponse:  # noqa: A001 (the page's own name)
     """Show the credits of all teams, soonest to run out first."""
     now = timezone.now()

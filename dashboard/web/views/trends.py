@@ -8,11 +8,13 @@ from django.views.decorators.http import require_safe
 from dashboard.web import exports, ranges
 from dashboard.web.live import template_of
 from dashboard.web.pages import trends as page
+from dashboard.web.remembered import remembering_range
 
 DEFAULT = "7d"
 
 
 @require_safe
+@remembering_range
 def trends(request: HttpRequest) -> HttpResponse:
     now = timezone.now()
     asked = request.GET.copy()
