@@ -72,14 +72,16 @@ def merge(blobs: Iterable[bytes]) -> bytes:
         return b""
     if len(filled) == 1:
         return filled[0]
-    headers = [_header(blob) for blob in filled]
-    offset = min(first for first, _ in headers)
+    versions, offsets, totals = zip(*map(_HEADER.unpack_from, filled), strict=True)
+    for version in set(versions):
+        _known(version)
+    offset = min(offsets)
     lanes = 0
-    for blob, (first, _) in zip(filled, headers, strict=True):
-        row = int.from_bytes(memoryview(blob)[_HEADER.size :], "little")
+    for blob, first in zip(filled, offsets, strict=True):
+        row = int.from_bytes(blob[_HEADER.size :], "little")
         lanes += row << (_LANE_BITS * (first - offset))
     # No lane holds more than the total, so a total that fits proves that none carried.
-    total = _fitting(sum(number for _, number in headers))
+    total = _fitting(sum(totals))
     header = _HEADER.pack(_VERSION, offset, total)
     length = -(-lanes.bit_length() // _LANE_BITS)
     return header + lanes.to_bytes(length * _LANE_BYTES, "little")
@@ -135,9 +137,13 @@ def _value_us(bucket: int) -> float:
 
 def _header(blob: bytes) -> tuple[int, int]:
     version, offset, number = _HEADER.unpack_from(blob)
+    _known(version)
+    return offset, number
+
+
+def _known(version: int) -> None:
     if version != _VERSION:
         raise ValueError(f"histogram version {version} is not {_VERSION}")
-    return offset, number
 
 
 def _fitting(total: int) -> int:

@@ -18,6 +18,8 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from operator import attrgetter
 from typing import TypeVar
 
+from django.db.models.functions import Coalesce
+
 from dashboard.lib import buckets
 from dashboard.lib.buckets import DAY_S, HOUR_S, MINUTE_S, Stretch
 from dashboard.probes.models import Probe
@@ -28,6 +30,7 @@ from dashboard.rollups.tally import LEVELS, Key
 
 G = TypeVar("G", bound=Hashable)
 
+_LENGTHS = {level: timedelta(seconds=level) for level in LEVELS}
 _SHORT = timedelta(hours=6)
 _MEDIUM = timedelta(hours=48)
 # A row is read and merged in some 10 µs. Beyond so many a series takes coarser rows,
@@ -248,16 +251,16 @@ def _seen(probe_ids: Collection[int], stretches: Sequence[Stretch]) -> dict[int,
     for key, row in store.rows_in(probe_ids, stretches).items():
         rows[key.probe_id][key] = row
     probes = Probe.objects.filter(pk__in=probe_ids).order_by("pk")
-    columns = ("period_s", "enabled", "last_at", "gateway__created_at")
+    created_at = Coalesce("team__created_at", "gateway__created_at")
     return {
         probe_id: _Seen(
             rows=rows[probe_id],
             period_s=period_s if enabled else None,
-            begins=_beginning(rows[probe_id], team_at or gateway_at),
+            begins=_beginning(rows[probe_id], created_at),
             last_at=last_at,
         )
-        for probe_id, period_s, enabled, last_at, gateway_at, team_at in (
-            probes.values_list("pk", *columns, "team__created_at")
+        for probe_id, period_s, enabled, last_at, created_at in (
+            probes.values_list("pk", "period_s", "enabled", "last_at", created_at)
         )
     }
 
@@ -303,20 +306,19 @@ def _expected(seen: _Seen, start: datetime, end: datetime) -> float:
     """
     start = max(start, seen.begins)
     expected, counted_to, pace = 0.0, start, None
-    last_whole = {level: end - timedelta(seconds=level) for level in LEVELS}
     for key, (promised, _) in sorted(seen.rows.items(), key=_start_of):
-        inside_s: float = key.level
-        if not start <= key.start <= last_whole[key.level]:
-            inside_s = buckets.overlap_s(start, end, key.level, key.start)
-        if not inside_s:
-            continue
-        here = promised / key.level
-        if key.start > counted_to and seen.period_s is not None:
-            hole_s = buckets.seconds(counted_to, key.start)
+        begins, ends = key.start, key.start + _LENGTHS[key.level]
+        here, inside = promised / key.level, promised
+        if begins < start or ends > end:
+            begins, ends = max(start, begins), min(end, ends)
+            if begins >= ends:
+                continue
+            inside = here * buckets.seconds(begins, ends)
+        if begins > counted_to and seen.period_s is not None:
+            hole_s = buckets.seconds(counted_to, begins)
             expected += hole_s * (here if pace is None else pace)
-        expected += promised if inside_s == key.level else here * inside_s
-        counted_to = max(key.start, start) + timedelta(seconds=inside_s)
-        pace = here
+        expected += inside
+        counted_to, pace = ends, here
     if seen.period_s is not None:
         expected += buckets.seconds(counted_to, end) / seen.period_s
     return expected

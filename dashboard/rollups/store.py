@@ -7,11 +7,13 @@ each column and making a model for each row would cost most of their time.
 import json
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import lru_cache
 from operator import attrgetter
 from typing import Any, TypeAlias
 
+import psycopg
 from django.db import connection
 
 from dashboard.lib.buckets import Stretch
@@ -45,6 +47,13 @@ _VALUES = f"VALUES ({', '.join(['%s'] * len(_COLUMNS))})"
 _ARRAYS = ", ".join(f"%s::{type_name}[]" for type_name in _COLUMNS.values())
 _UNNEST = f"SELECT * FROM unnest({_ARRAYS})"  # noqa: S608 (names from above)
 _CLASSES = list(_COUNTS).index("classes")
+# What PostgreSQL is asked for: its own forms of these take long to read.
+_QUICK_NAMES = ", ".join(
+    {"start": "extract(epoch FROM start)::bigint", "classes": "classes::text"}.get(
+        name, name
+    )
+    for name in _COLUMNS
+)
 _counts_of = attrgetter(*_COUNTS)
 
 # Any number will do, as long as it is always the same: "rollups" on a phone's keys.
@@ -135,12 +144,31 @@ def _places(values: Collection[object]) -> str:
 
 
 def _read(condition: str, params: Sequence[Any]) -> Iterator[tuple[Key, Row]]:
-    with connection.cursor() as cursor:
+    names = _QUICK_NAMES if connection.vendor == "postgresql" else _NAMES
+    with _reading() as cursor:
         # All names are from above; values are parameters.
-        cursor.execute(f"SELECT {_NAMES} FROM {_TABLE} WHERE {condition}", params)  # noqa: S608
+        cursor.execute(f"SELECT {names} FROM {_TABLE} WHERE {condition}", params)  # noqa: S608
         for probe_id, level, start, expected, *counts in cursor.fetchall():
             counts[_CLASSES] = _classes(counts[_CLASSES])
-            yield Key(probe_id, level, _moment(start)), (expected, Tally(*counts))
+            yield Key(probe_id, level, _moment(start)), (expected, Tally._make(counts))
+
+
+@contextmanager
+def _reading() -> Iterator[Any]:
+    """Open a cursor that reads thousands of rows well.
+
+    PostgreSQL sends histograms as they are to a binary cursor, to Django's as hex; with
+    that and without times and JSON a row takes a third of the time.
+    """
+    with connection.cursor() as usual:
+        if connection.vendor != "postgresql":
+            yield usual
+            return
+        with psycopg.Cursor(connection.connection) as cursor:
+            cursor.format = psycopg.pq.Format.BINARY
+            logged = connection.queries_logged
+            wrap = connection.make_debug_cursor if logged else connection.make_cursor
+            yield wrap(cursor)  # type: ignore[arg-type]  # its stub wants it wrapped
 
 
 @lru_cache(maxsize=1000)
@@ -155,6 +183,8 @@ def _classes(stored: str) -> Counter[str]:
 
 
 @lru_cache(maxsize=20_000)
-def _moment(stored: datetime) -> datetime:
+def _moment(stored: int | datetime) -> datetime:
     """Return an aware time; SQLite keeps none of the zone, which is always UTC."""
-    return stored if stored.tzinfo else stored.replace(tzinfo=UTC)
+    if isinstance(stored, int):
+        return datetime.fromtimestamp(stored, UTC)
+    return stored.replace(tzinfo=UTC)

@@ -2,15 +2,15 @@
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from datetime import datetime
-from operator import attrgetter
 from typing import NamedTuple, Protocol
 
 from dashboard.lib import buckets, histogram
 from dashboard.probes.taxonomy import counted
 
 LEVELS = (buckets.MINUTE_S, buckets.HOUR_S, buckets.DAY_S)
+# Shared, as those of equal rows are: a tally is merged, never changed.
+_NONE: Counter[str] = Counter()
 
 
 class Key(NamedTuple):
@@ -44,8 +44,7 @@ class Sample(Protocol):
     def maintenance(self) -> bool: ...
 
 
-@dataclass(slots=True)
-class Tally:
+class Tally(NamedTuple):
     """The counts of one bucket, or of several put together.
 
     `samples` are the outcomes in the error rate and `bad` the failed ones among them;
@@ -60,7 +59,7 @@ class Tally:
     excluded: int = 0
     first_try_ok: int = 0
     attempts: int = 0
-    classes: Counter[str] = field(default_factory=Counter)
+    classes: Counter[str] = _NONE
     ok_sum_us: int = 0
     ok_min_us: int | None = None
     ok_max_us: int | None = None
@@ -76,38 +75,43 @@ class Tally:
 
 def tally(samples: Iterable[Sample]) -> Tally:
     """Count some outcomes, whichever bucket they are in."""
-    result = Tally()
-    good_us: list[int] = []
+    classes: Counter[str] = Counter()
+    good: list[Sample] = []
     bad_us: list[int] = []
+    attempts = excluded = 0
     for sample in samples:
         error_class = sample.error_class
-        if sample.maintenance:
-            result.excluded += 1
+        if error_class and not sample.maintenance:
+            classes[error_class] += 1
+        if sample.maintenance or not counted(error_class):
+            excluded += 1
             continue
-        if error_class:
-            result.classes[error_class] += 1
-        if not counted(error_class):
-            result.excluded += 1
-            continue
-        result.attempts += sample.attempts
+        attempts += sample.attempts
         if error_class:
             bad_us.append(sample.latency_us)
         else:
-            good_us.append(sample.latency_us)
-            result.first_try_ok += sample.attempts == 1
-            if sample.first_byte_us is not None:
-                result.phased += 1
-                result.phased_sum_us += sample.latency_us
-                result.connect_sum_us += sample.connect_us or 0
-                result.tls_sum_us += sample.tls_us or 0
-                result.first_byte_sum_us += sample.first_byte_us
-    result.samples, result.bad = len(good_us) + len(bad_us), len(bad_us)
-    result.ok_sum_us, result.bad_sum_us = sum(good_us), sum(bad_us)
-    result.ok_min_us = min(good_us, default=None)
-    result.ok_max_us = max(good_us, default=None)
-    result.ok_histogram = histogram.of(good_us)
-    result.bad_histogram = histogram.of(bad_us)
-    return result
+            good.append(sample)
+    good_us = [sample.latency_us for sample in good]
+    phased = [sample for sample in good if sample.first_byte_us is not None]
+    return Tally(
+        samples=len(good) + len(bad_us),
+        bad=len(bad_us),
+        excluded=excluded,
+        first_try_ok=sum(sample.attempts == 1 for sample in good),
+        attempts=attempts,
+        classes=classes,
+        ok_sum_us=sum(good_us),
+        ok_min_us=min(good_us, default=None),
+        ok_max_us=max(good_us, default=None),
+        ok_histogram=histogram.of(good_us),
+        phased=len(phased),
+        phased_sum_us=sum(sample.latency_us for sample in phased),
+        connect_sum_us=sum(sample.connect_us or 0 for sample in phased),
+        tls_sum_us=sum(sample.tls_us or 0 for sample in phased),
+        first_byte_sum_us=sum(sample.first_byte_us or 0 for sample in phased),
+        bad_sum_us=sum(bad_us),
+        bad_histogram=histogram.of(bad_us),
+    )
 
 
 def merged(parts: Iterable[Tally]) -> Tally:
@@ -115,22 +119,24 @@ def merged(parts: Iterable[Tally]) -> Tally:
     parts = list(parts)
     if not parts:
         return Tally()
-    classes: Counter[str] = Counter()
-    for part in parts:
-        for error_class, number in part.classes.items():
-            classes[error_class] += number
-    least = [part.ok_min_us for part in parts if part.ok_min_us is not None]
-    most = [part.ok_max_us for part in parts if part.ok_max_us is not None]
     # Column by column in C: a page merges thousands.
-    sums = map(sum, zip(*map(_summed_of, parts), strict=True))
+    columns = dict(zip(Tally._fields, zip(*parts, strict=True), strict=True))
+    classes: Counter[str] = Counter()
+    for some in filter(None, columns["classes"]):
+        for error_class, number in some.items():
+            classes[error_class] += number
     return Tally(
-        **dict(zip(_SUMMED, sums, strict=True)),
+        **{name: sum(columns[name]) for name in _SUMMED},
         classes=classes,
-        ok_min_us=min(least, default=None),
-        ok_max_us=max(most, default=None),
-        ok_histogram=histogram.merge(part.ok_histogram for part in parts),
-        bad_histogram=histogram.merge(part.bad_histogram for part in parts),
+        ok_min_us=min(_known(columns["ok_min_us"]), default=None),
+        ok_max_us=max(_known(columns["ok_max_us"]), default=None),
+        ok_histogram=histogram.merge(columns["ok_histogram"]),
+        bad_histogram=histogram.merge(columns["bad_histogram"]),
     )
+
+
+def _known(column: Iterable[int | None]) -> list[int]:
+    return [value for value in column if value is not None]
 
 
 _SUMMED = (
@@ -147,7 +153,6 @@ _SUMMED = (
     "first_byte_sum_us",
     "bad_sum_us",
 )
-_summed_of = attrgetter(*_SUMMED)
 
 
 def by_bucket(samples: Iterable[Sample]) -> dict[Key, Tally]:
