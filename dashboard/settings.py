@@ -191,6 +191,7 @@ CONTENT_SECURITY_POLICY = {
 
 LANGUAGE_CODE = "en"
 USE_I18N = False
+FORMAT_MODULE_PATH = "dashboard.lib.formats"
 USE_TZ = True
 TIME_ZONE = "UTC"
 

@@ -60,7 +60,7 @@ def test_the_list_tells_status_credits_runway_checks_breakers_and_the_week(
     assert 'class="bar"' in text
     assert 'class="spark"' in text
     assert "about 15 h" in text
-    assert "1 of 2 probes failing" in text
+    assert "1 of 2 probes" in text
     assert "1 open" in text
 
 

@@ -11,7 +11,7 @@ from dashboard.web.admin.readonly import ReadOnlyAdmin
 @admin.register(Rule)
 class RuleAdmin(AuditedAdmin):
     audit_action = AuditAction.RULE
-    list_display = ["name", "kind", "enabled", "gateway", "team", "probe", "failure"]
+    list_display = ["name", "kind", "enabled", "scope", "failure"]
     readonly_fields = ["failed_at", "failure"]
     list_filter = ["kind", "enabled", "gateway", "team"]
     list_select_related = ["gateway", "team", "probe__gateway", "probe__team"]
@@ -21,7 +21,7 @@ class RuleAdmin(AuditedAdmin):
 @admin.register(Recipient)
 class RecipientAdmin(AuditedAdmin):
     audit_action = AuditAction.RECIPIENT
-    list_display = ["email", "gateway", "team"]
+    list_display = ["email", "scope"]
     list_filter = ["gateway", "team"]
     list_select_related = ["gateway", "team"]
     search_fields = ["email"]
@@ -31,16 +31,10 @@ class RecipientAdmin(AuditedAdmin):
 class SilenceAdmin(AuditedAdmin):
     audit_action = AuditAction.SILENCE
     list_display = [
-        "reason",
-        "kind",
-        "maintenance",
-        "gateway",
-        "team",
-        "starts_at",
-        "ends_at",
+        *("reason", "kind", "maintenance", "scope", "starts_at", "ends_at"),
     ]
     list_filter = ["maintenance", "kind", "gateway", "team"]
-    list_select_related = ["gateway", "team"]
+    list_select_related = ["gateway", "team", "probe__gateway", "probe__team"]
     search_fields = ["reason"]
 
 

@@ -1,22 +1,17 @@
 """Admin pages whose every change goes into the audit log, too."""
 
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any
 
-from django.contrib import admin
 from django.contrib.admin.models import LogEntry
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 
 from dashboard.teams.models import AuditAction, Team
+from dashboard.web.admin.titled import TitledAdmin
 from dashboard.web.audited import noted
 
-if TYPE_CHECKING:
-    AnyModelAdmin: TypeAlias = admin.ModelAdmin[Any]
-else:
-    AnyModelAdmin = admin.ModelAdmin
 
-
-class AuditedAdmin(AnyModelAdmin):
+class AuditedAdmin(TitledAdmin):
     """Note who added, changed or deleted what: the names of fields, never their values.
 
     Django's own history keeps the same by object, and goes with it.

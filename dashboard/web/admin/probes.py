@@ -45,9 +45,7 @@ class ProbeAdmin(AuditedAdmin):
     """A paid probe is switched on from its page, which tells what it costs."""
 
     audit_action = AuditAction.PROBE
-    list_display = [
-        *("__str__", "state", "period_s", "daily_credit_cap", "last_at", "last_error"),
-    ]
+    list_display = ["__str__", "state", "period_s", "daily_credit_cap", "last_result"]
     list_editable = ["period_s", "daily_credit_cap"]
     list_filter = ["enabled", "kind", "gateway", "team"]
     list_select_related = ["gateway", "team"]
@@ -64,6 +62,10 @@ class ProbeAdmin(AuditedAdmin):
     def state(self, probe: Probe) -> SafeString:
         now = timezone.now()
         return team_lists.badge(probe_badge(probe, prober(now), now))
+
+    @admin.display(description="last result", ordering="last_at")
+    def last_result(self, probe: Probe) -> SafeString:
+        return words.time(probe.last_at, timezone.now(), "none yet")
 
     @admin.action(description="Probe now")
     def probe_now(self, request: HttpRequest, probes: QuerySet[Probe]) -> None:

@@ -10,7 +10,7 @@ from dashboard.web.models import PublicPage
 
 @admin.register(PublicPage)
 class PublicPageAdmin(AuditedAdmin):
-    list_display = ["title", "gateway", "team", "is_open", "has_badge", "address"]
+    list_display = ["title", "scope", "is_open", "has_badge", "address"]
     list_select_related = ["gateway", "team"]
     fields = ["title", "gateway", "team", "slug", "is_open", "has_badge", "address"]
     readonly_fields = ["address"]

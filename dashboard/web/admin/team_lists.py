@@ -95,7 +95,7 @@ def last_check(facts: Facts) -> SafeString:
         return badge(Badge(Tone.OFF, "paused"))
     at = words.time(latest, facts.now, "no result yet")
     if failing:
-        told = f"{len(failing)} of {words.count(len(on), 'probe')} failing"
+        told = f"{len(failing)} of {words.count(len(on), 'probe')}, "
         return badge(Badge(Tone.BAD, "failing", told)) + at
     return at
 

@@ -316,7 +316,7 @@ class TeamAdmin(AuditedAdmin):
             reverse("team_settings", args=[team.pk]),
         )
 
-    @admin.display(description="present key")
+    @admin.display(description="key")
     def key_hint(self, team: Team) -> str:
         return hint(team) or "none"
 
@@ -357,6 +357,7 @@ class MembershipAdmin(AuditedAdmin):
     audit_action = AuditAction.MEMBER
     list_display = ["user", "team", "role"]
     list_filter = ["role", "team"]
+    search_fields = ["user__username", "user__email", "team__team_id", "team__name"]
     list_select_related = ["user", "team"]
     autocomplete_fields = ["user", "team"]
 

@@ -1,0 +1,30 @@
+"""What all lists of the admin have in common."""
+
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from django.contrib import admin
+from django.http import HttpRequest, HttpResponse
+
+if TYPE_CHECKING:
+    AnyModelAdmin: TypeAlias = admin.ModelAdmin[Any]
+else:
+    AnyModelAdmin = admin.ModelAdmin
+
+
+class TitledAdmin(AnyModelAdmin):
+    """Call a list by what it lists: "Teams", not "Select team to change"."""
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        plural = str(self.opts.verbose_name_plural)
+        title = plural[:1].upper() + plural[1:]
+        return super().changelist_view(
+            request, {"title": title, **(extra_context or {})}
+        )
+
+    @admin.display(description="holds for")
+    def scope(self, row: Any) -> str:
+        """Return what a rule, a silence, a recipient or a page is about."""
+        named = getattr(row, "probe", None) or row.team or row.gateway
+        return str(named) if named else "everything"
