@@ -25,6 +25,15 @@ admin.site.unregister([User, Group])
 class AuditedUserAdmin(AuditedAdmin, UserAdmin):  # type: ignore[type-arg]  # not at run time
     audit_action = AuditAction.USER
     list_display = ["username", "email", "is_staff", "is_active", "last_login"]
+    # Who may do what is told by staff status and by the roles in teams, so that Django's
+    # long list of single permissions is left to groups.
+    fieldsets = [
+        (None, {"fields": ["username", "password", "email"]}),
+        ("Rights", {"fields": ["is_active", "is_staff", "is_superuser", "groups"]}),
+        ("Dates", {"fields": ["last_login", "date_joined"]}),
+    ]
+    filter_horizontal = []
+    readonly_fields = ["last_login", "date_joined"]
 
     def save_model(
         self,

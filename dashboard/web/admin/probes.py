@@ -17,6 +17,7 @@ from dashboard.web import words
 from dashboard.web.admin import team_lists
 from dashboard.web.admin.audited import AuditedAdmin
 from dashboard.web.admin.readonly import ReadOnlyAdmin
+from dashboard.web.admin.titled import Named
 from dashboard.web.pages.parts import probe_badge
 from dashboard.web.prober import prober
 
@@ -99,7 +100,7 @@ class ProbeAdmin(AuditedAdmin):
 @admin.register(Outcome)
 class OutcomeAdmin(ReadOnlyAdmin):
     list_display = ["probe", "started_at", "error_class", "status_code", "attempts"]
-    list_filter = ["error_class"]
+    list_filter = [("error_class", Named)]
     list_select_related = ["probe__gateway", "probe__team"]
     ordering = ["-pk"]
     # Counting millions of rows for a pager costs seconds.

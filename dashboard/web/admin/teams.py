@@ -30,6 +30,7 @@ from dashboard.teams.services import clean_base_url
 from dashboard.web import words
 from dashboard.web.admin import team_actions, team_lists
 from dashboard.web.admin.audited import AuditedAdmin
+from dashboard.web.admin.titled import Named
 from dashboard.web.audited import noted
 from dashboard.web.forms import refuse_address, sentence
 from dashboard.web.members import stop_mails
@@ -194,14 +195,6 @@ class HasKey(admin.SimpleListFilter):
                 return queryset.filter(key_sealed="")
             case _:
                 return queryset
-
-
-class Named(admin.AllValuesFieldListFilter):
-    """The values that are there; what is empty has no name to click on."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.lookup_choices = self.lookup_choices.exclude(**{self.field_path: ""})
 
 
 class Members(MembershipInline):

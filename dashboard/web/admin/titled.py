@@ -28,3 +28,11 @@ class TitledAdmin(AnyModelAdmin):
         """Return what a rule, a silence, a recipient or a page is about."""
         named = getattr(row, "probe", None) or row.team or row.gateway
         return str(named) if named else "everything"
+
+
+class Named(admin.AllValuesFieldListFilter):
+    """The values that are there; what is empty has no name to click on."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.lookup_choices = self.lookup_choices.exclude(**{self.field_path: ""})
