@@ -3,6 +3,7 @@
 Source: the guide, "Usage": RateLimitError, queue request for later.
 """
 
+import threading
 from collections import deque
 from dataclasses import dataclass
 
@@ -24,6 +25,7 @@ class LaterQueue:
     """Operations to send later; of more than `most` of a team the oldest is dropped.
 
     It does nothing by itself: ask it for what is due, and run that. `dropped` counts.
+    Threads may share it: each operation is taken out by one of them.
     """
 
     def __init__(self, most: int = 100) -> None:
@@ -32,9 +34,11 @@ class LaterQueue:
         self.dropped = 0
         self._most = most
         self._teams: dict[str, deque[Waiting]] = {}
+        self._lock = threading.Lock()
 
     def __len__(self) -> int:
-        return sum(len(queue) for queue in self._teams.values())
+        with self._lock:
+            return sum(len(queue) for queue in self._teams.values())
 
     def put(self, operation: Operation[object], error: APIError, now: float) -> float:
         """Keep an operation that failed; return when it may go, never before told.
@@ -44,19 +48,21 @@ class LaterQueue:
         """
         wait_s = error.retry_after
         due = now + (_DEFAULT_WAIT_S if wait_s is None else wait_s)
-        queue = self._teams.setdefault(operation.team_id, deque())
-        queue.append(Waiting(operation, due))
-        if len(queue) > self._most:
-            queue.popleft()
-            self.dropped += 1
+        with self._lock:
+            queue = self._teams.setdefault(operation.team_id, deque())
+            queue.append(Waiting(operation, due))
+            if len(queue) > self._most:
+                queue.popleft()
+                self.dropped += 1
         return due
 
     def due(self, now: float) -> list[Operation[object]]:
         """Take out what may be sent now, the longest waiting first."""
         ready: list[Waiting] = []
-        for team_id in list(self._teams):
-            queue = self._teams.pop(team_id)
-            ready += [each for each in queue if each.due <= now]
-            if rest := deque(each for each in queue if each.due > now):
-                self._teams[team_id] = rest
+        with self._lock:
+            for team_id in list(self._teams):
+                queue = self._teams.pop(team_id)
+                ready += [each for each in queue if each.due <= now]
+                if rest := deque(each for each in queue if each.due > now):
+                    self._teams[team_id] = rest
         return [each.operation for each in sorted(ready, key=lambda each: each.due)]

@@ -1,7 +1,6 @@
 """What a client can be given besides the guide's defaults, for both kinds of client."""
 
 import asyncio
-import logging
 import threading
 from collections.abc import Callable, Iterator
 
@@ -9,35 +8,25 @@ import httpx
 import pytest
 
 from apiclient import (
-    APIError,
     AsyncClient,
-    AttemptEvent,
     AuthenticationError,
     BreakerState,
-    CallReport,
     CircuitOpenError,
     Client,
     ErrorClass,
-    Hooks,
-    LaterQueue,
     Operation,
-    RateLimitError,
     RetryBudget,
-    RetryEvent,
     RetryPolicy,
-    Transition,
     operations,
 )
 from tests.apiclient.fakes import (
     JOB,
-    KEY,
     START,
     AsyncRig,
     FakeTime,
     Rig,
     Scene,
     SyncRig,
-    Tape,
     detail,
     fails,
     says,
@@ -45,7 +34,6 @@ from tests.apiclient.fakes import (
 
 E = ErrorClass
 BALANCE: Operation[object] = operations.balance("acme")
-TEAM: Operation[object] = operations.get_team("acme")
 HEALTH: Operation[object] = operations.health()
 CREATE: Operation[object] = operations.create_job("acme", "chat")
 GOOD = says(200, {"team_id": "acme", "credits_remaining": 5, "status": "active"})
@@ -228,195 +216,6 @@ def test_the_same_completion_has_the_same_key(rig: Make) -> None:
     assert made.gateway.requests[0].headers["idempotency-key"] == f"{JOB}:completed"
 
 
-# Hooks
-
-
-class Heard:
-    def __init__(self) -> None:
-        self.attempts: list[AttemptEvent] = []
-        self.retries: list[RetryEvent] = []
-        self.results: list[CallReport[object]] = []
-        self.changes: list[Transition] = []
-        self.hooks = Hooks(
-            on_attempt=self.attempts.append,
-            on_retry=self.retries.append,
-            on_result=self.results.append,
-            on_breaker=self.changes.append,
-        )
-
-
-def test_hooks_hear_every_attempt_retry_and_result(rig: Make) -> None:
-    """B-74: under OpenTelemetry's names."""
-    heard = Heard()
-    made = rig([DOWN, GOOD], hooks=heard.hooks)
-
-    made.report(BALANCE)
-
-    assert [each.attributes for each in heard.attempts] == [
-        {
-            "http.request.method": "GET",
-            "url.template": "/api/credits/teams/{team_id}/balance",
-            "server.address": "gw.example",
-            "http.response.status_code": 500,
-            "error.type": "server_error",
-        },
-        {
-            "http.request.method": "GET",
-            "url.template": "/api/credits/teams/{team_id}/balance",
-            "server.address": "gw.example",
-            "http.request.resend_count": 1,
-            "http.response.status_code": 200,
-        },
-    ]
-    assert [(each.wait_s, each.failed.attempt.number) for each in heard.retries] == [
-        (1.0, 1)
-    ]
-    assert [each.ok for each in heard.results] == [True]
-
-
-def test_a_hook_hears_of_the_breaker(rig: Make) -> None:
-    """B-49, B-74."""
-    heard = Heard()
-    made = rig(forever(DOWN), hooks=heard.hooks)
-    for _ in range(2):
-        made.report(BALANCE)
-
-    assert [each.after for each in heard.changes] == [BreakerState.OPEN]
-
-
-def test_a_hook_that_raises_breaks_nothing(
-    rig: Make, caplog: pytest.LogCaptureFixture
-) -> None:
-    """B-74: it is logged."""
-
-    def broken(event: object) -> None:
-        raise RuntimeError("the hook's own fault")
-
-    hooks = Hooks(broken, broken, broken, broken)
-    made = rig([DOWN, GOOD], hooks=hooks)
-
-    with caplog.at_level(logging.ERROR, "apiclient"):
-        assert made.report(BALANCE).ok
-
-    assert {record.message for record in caplog.records} == {"hook.failed"}
-
-
-def test_no_hook_is_told_the_key(rig: Make) -> None:
-    """B-74, B-80."""
-    heard = Heard()
-    made = rig([detail(401, f"bad key {KEY}")], hooks=heard.hooks)
-    made.report(BALANCE)
-
-    assert KEY not in repr((heard.attempts, heard.results))
-
-
-# Another key
-
-
-def with_keys(kind: type[Rig], tape: Tape, *keys: str) -> tuple[Rig, list[str]]:
-    asked: list[str] = []
-    supply = iter(keys)
-
-    def provide() -> str:
-        key = next(supply)
-        asked.append(key)
-        return key
-
-    async def provide_async() -> str:
-        return provide()
-
-    provider = provide if kind is SyncRig else provide_async
-    return kind(tape, key_provider=provider), asked
-
-
-@pytest.mark.parametrize("kind", [SyncRig, AsyncRig])
-def test_a_refused_key_is_renewed_once_and_then_used(kind: type[Rig]) -> None:
-    """S-11: at once, and for the calls after it, too."""
-    made, asked = with_keys(kind, [detail(401, "expired"), GOOD, GOOD], "sk-new-1")
-
-    assert made.report(BALANCE, max_retries=0).ok
-    assert made.report(BALANCE).ok
-
-    sent = [each.headers["authorization"] for each in made.gateway.requests]
-    assert sent == [f"Bearer {KEY}", "Bearer sk-new-1", "Bearer sk-new-1"]
-    assert asked == ["sk-new-1"]
-    assert made.time.waits == []
-
-
-@pytest.mark.parametrize("kind", [SyncRig, AsyncRig])
-def test_the_same_key_is_not_tried_again(kind: type[Rig]) -> None:
-    """S-11: only when it really changed."""
-    made, _ = with_keys(kind, [detail(401, "revoked")], KEY)
-
-    assert made.report(BALANCE).error is E.AUTH_FAILED
-    assert len(made.gateway.requests) == 1
-
-
-@pytest.mark.parametrize("kind", [SyncRig, AsyncRig])
-def test_a_second_refusal_is_the_last(kind: type[Rig]) -> None:
-    """S-11: never a loop."""
-    made, asked = with_keys(kind, forever(detail(401, "no")), "sk-2", "sk-3")
-
-    assert made.report(BALANCE).error is E.AUTH_FAILED
-    assert asked == ["sk-2"]
-
-
-@pytest.mark.parametrize("kind", [SyncRig, AsyncRig])
-def test_a_provider_that_fails_hides_nothing(kind: type[Rig]) -> None:
-    """S-11: the 401 stands."""
-    made, _ = with_keys(kind, [detail(401, "no")])  # its supply is empty at once
-
-    with pytest.raises(AuthenticationError):
-        made.run(BALANCE)
-
-
-@pytest.mark.parametrize("kind", [SyncRig, AsyncRig])
-def test_a_new_key_that_cannot_be_sent_hides_nothing_either(
-    kind: type[Rig], caplog: pytest.LogCaptureFixture
-) -> None:
-    """S-11, B-81: read from a file, with its line break; the log says so, unshown."""
-    made, _ = with_keys(kind, [detail(401, "no")], "sk-new-1\n")
-
-    with pytest.raises(AuthenticationError):
-        made.run(BALANCE)
-
-    [refused] = [each for each in caplog.records if "key_provider" in each.message]
-    assert "white space" in str(vars(refused)["reason"])
-    assert "sk-new-1" not in str(vars(refused))
-
-
-@pytest.mark.parametrize("kind", [SyncRig, AsyncRig])
-def test_no_attempt_begins_when_the_time_is_up(kind: type[Rig]) -> None:
-    """B-11: the first took all of it, and another would have none."""
-    made, _ = with_keys(kind, [detail(401, "no"), GOOD], "sk-new-1")
-    made.gateway.took_s = 60.0
-
-    report = made.report(BALANCE, deadline_s=60.0)
-
-    assert report.error is E.AUTH_FAILED
-    assert len(report.attempts) == 1
-
-
-@pytest.mark.parametrize("kind", [SyncRig, AsyncRig])
-def test_old_and_new_key_are_both_hidden(kind: type[Rig]) -> None:
-    """B-80."""
-    echoes = [detail(401, KEY), detail(401, f"{KEY} and plainkey-2")]
-    made, _ = with_keys(kind, echoes, "plainkey-2")
-
-    report = made.report(BALANCE)
-
-    assert "plainkey-2" not in repr(report)
-    assert KEY not in repr(report)
-
-
-@pytest.mark.parametrize("kind", [SyncRig, AsyncRig])
-def test_other_refusals_ask_for_no_key(kind: type[Rig]) -> None:
-    made, asked = with_keys(kind, [detail(403, "Team access is paused.")], "sk-2")
-    made.report(BALANCE)
-
-    assert asked == []
-
-
 # Stale reads
 
 
@@ -451,48 +250,6 @@ def test_what_is_no_read_has_no_last_answer(rig: Make) -> None:
     with pytest.raises(ValueError, match="create_job"):
         read(made, CREATE)
     assert made.gateway.requests == []
-
-
-# Later
-
-
-def refused_for(seconds: str | None) -> APIError:
-    headers = {"retry_after": seconds} if seconds else {}
-    made = SyncRig([detail(429, "slow down", **headers)])
-    with pytest.raises(RateLimitError) as raised:
-        made.client.run(operations.balance("acme").with_timeout(5))
-    return raised.value
-
-
-def test_a_queued_request_waits_as_long_as_it_was_told() -> None:
-    """S-66: not before Retry-After."""
-    queue = LaterQueue()
-    error = refused_for("300")
-
-    assert queue.put(BALANCE, error, now=1000.0) == 1300.0
-    assert queue.due(1299.9) == []
-    assert queue.due(1300.0) == [BALANCE]
-    assert len(queue) == 0
-
-
-def test_without_a_retry_after_it_waits_a_minute() -> None:
-    queue = LaterQueue()
-    made = SyncRig(forever(detail(429, "slow")), retry=RetryPolicy(max_retries=0))
-    with pytest.raises(RateLimitError) as raised:
-        made.run(BALANCE)
-
-    assert queue.put(BALANCE, raised.value, now=0.0) == 60.0
-
-
-def test_each_team_has_its_own_bounded_queue() -> None:
-    """S-66: the oldest is dropped, and counted."""
-    queue, error = LaterQueue(most=2), refused_for("300")
-    others: Operation[object] = operations.balance("globex")
-    for operation in (TEAM, BALANCE, BALANCE, others):
-        queue.put(operation, error, now=0.0)
-
-    assert queue.due(300.0) == [BALANCE, BALANCE, others]
-    assert queue.dropped == 1
 
 
 # Forced breakers
