@@ -103,7 +103,8 @@ def _stuck(now: datetime) -> str:
     late = Notification.objects.filter(
         state=Delivery.QUEUED, due_at__lte=now - _STUCK
     ).count()
-    return f"{late} mails are overdue by more than an hour." if late else ""
+    mails = "1 mail is" if late == 1 else f"{late} mails are"
+    return f"{mails} overdue by more than an hour." if late else ""
 
 
 def _recipients() -> list[str]:

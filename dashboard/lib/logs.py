@@ -9,17 +9,37 @@ _STANDARD = frozenset(
 )
 
 
+# What the address, the class and the latency of a call's record tell as well.
+_TOLD_TWICE = frozenset(
+    {"operation", "method", "endpoint", "team_id", "error_type", "elapsed_ms"}
+)
+
+
 class LineFormatter(logging.Formatter):
-    """Print `time level logger event key=value …`, values as JSON: one line always."""
+    """Print `time level logger event key=value …`, values as JSON: one line always.
+
+    A field without a value is left out, and of a call what another field tells as well:
+    a gateway that is down for a night writes thousands of these lines.
+    """
 
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)s %(name)s %(message)s")
 
     def format(self, record: logging.LogRecord) -> str:
         first, *rest = super().format(record).split("\n")
-        fields = "".join(
+        told = "".join(
             f" {name}={json.dumps(value, default=str)}"
-            for name, value in vars(record).items()
-            if name not in _STANDARD
+            for name, value in _fields(record).items()
         )
-        return "\n  ".join([first + fields, *rest])
+        return "\n  ".join([first + told, *rest])
+
+
+def _fields(record: logging.LogRecord) -> dict[str, object]:
+    own = {
+        name: value
+        for name, value in vars(record).items()
+        if name not in _STANDARD and value is not None and value != ""
+    }
+    if "url" not in own:
+        return own
+    return {name: value for name, value in own.items() if name not in _TOLD_TWICE}

@@ -3,7 +3,8 @@
 Each question is a real probe's; nothing is stored and nothing is charged.
 """
 
-from collections.abc import Sequence
+import time
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from apiclient import CallReport, Client, operations, taxonomy
@@ -13,6 +14,7 @@ from dashboard.teams.keys import KeyUnavailableError, resolve
 from dashboard.teams.models import Gateway, Team
 
 _DEADLINE_S = 8.0
+_SEEK_S = 25.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,44 @@ def try_gateway(gateway: Gateway, team: Team | None = None) -> Trial:
     if team is not None:
         answers.append(_balance(gateway, team))
     return Trial(answers, roster)
+
+
+@dataclass(frozen=True, slots=True)
+class Sought:
+    """Which teams a gateway told not to have, and which it told nothing of."""
+
+    unknown: Sequence[str] = ()
+    unchecked: Sequence[str] = ()
+
+
+def seek_teams(gateway: Gateway, team_ids: Iterable[str]) -> Sought:
+    """Ask an unsaved gateway for each of these teams, half a minute in all at most.
+
+    One that gives no answer is asked no more. Only its own "not found" makes a team
+    unknown: while it is out of order nobody knows.
+    """
+    wanted = list(team_ids)
+    try:
+        client = _client(gateway, None)
+    except ValueError:
+        return Sought(unchecked=wanted)
+    unknown, unchecked = [], []
+    ends_at = time.monotonic() + _SEEK_S
+    answers = True
+    with client:
+        for team_id in wanted:
+            if not answers or time.monotonic() > ends_at:
+                unchecked.append(team_id)
+                continue
+            report = client.report(
+                operations.get_team(team_id), max_retries=0, deadline_s=_DEADLINE_S
+            )
+            answers = report.status_code is not None
+            if report.error is taxonomy.ErrorClass.NOT_FOUND:
+                unknown.append(team_id)
+            elif report.error is not None:
+                unchecked.append(team_id)
+    return Sought(unknown, unchecked)
 
 
 def _balance(gateway: Gateway, team: Team) -> Answered:

@@ -116,8 +116,8 @@ def left_words(reading: CreditReading) -> str:
     if reading.remaining is None:
         return "credits unknown"
     share = share_left(reading)
-    left = words.number(reading.remaining)
     if share is None or reading.allocated is None:
-        return f"{left} credits left"
-    allocated = words.number(reading.allocated)
-    return f"{words.percent(max(0.0, share))} left ({left} of {allocated} credits)"
+        return f"{words.amount(reading.remaining, 'credit')} left"
+    left = words.number(reading.remaining)
+    allocated = words.amount(reading.allocated, "credit")
+    return f"{words.percent(max(0.0, share))} left ({left} of {allocated})"

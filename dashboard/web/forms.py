@@ -1,12 +1,14 @@
 """What people may fill in."""
 
 from collections.abc import Mapping
+from datetime import timedelta
 from math import ceil
 from typing import Any, Self
 
 from django import forms
 from django.contrib.auth.forms import BaseUserCreationForm
 from django.contrib.auth.models import User
+from django.core import signing
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.db.models import QuerySet
@@ -111,6 +113,19 @@ class StartForm(GatewayForm):
         return cleaned
 
 
+def carry(sealed: str) -> str:
+    """Return a sealed key as a page may hold it: signed, and for half an hour only."""
+    return _carrier.sign(sealed) if sealed else ""
+
+
+def carried(told: str) -> str:
+    return _carrier.unsign(told, max_age=_CARRIED_FOR)
+
+
+_carrier = signing.TimestampSigner(salt="dashboard.web.forms.key")
+_CARRIED_FOR = timedelta(minutes=30)
+
+
 class WatchForm(GatewayForm):
     """What was tried, carried on unseen, and what of it to watch.
 
@@ -145,18 +160,23 @@ class WatchForm(GatewayForm):
             self.fields[name].widget = forms.HiddenInput()
 
     def clean_key_sealed(self) -> str:
-        sealed: str = self.cleaned_data["key_sealed"]
+        told: str = self.cleaned_data["key_sealed"]
         try:
+            sealed = carried(told) if told else ""
             return sealed if not sealed or check_key(unseal(sealed)) else ""
-        except (KeyUnavailableError, ValueError):
-            raise ValidationError("The key was lost on the way; begin again.") from None
+        except signing.SignatureExpired:
+            raise ValidationError(
+                "The key waited for more than 30 minutes and is not kept any longer."
+            ) from None
+        except (signing.BadSignature, KeyUnavailableError, ValueError):
+            raise ValidationError("The key was lost on the way.") from None
 
     def clean_teams(self) -> list[str]:
         return [_team_id(text) for text in self.cleaned_data["teams"]]
 
     def clean_others(self) -> list[str]:
         lines = map(str.strip, self.cleaned_data["others"].splitlines())
-        return [_team_id(text) for text in filter(None, lines)]
+        return list(dict.fromkeys(_team_id(text) for text in filter(None, lines)))
 
     def clean_recipients(self) -> list[str]:
         told: str = self.cleaned_data["recipients"]

@@ -86,6 +86,12 @@ def number(value: float) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
+def amount(value: float, one: str) -> str:
+    """Return "1 credit", "0.5 credits", "1,240 credits"."""
+    text = number(value)
+    return f"{text} {one}" if text == "1" else f"{text} {one}s"
+
+
 def count(value: int, one: str, many: str = "") -> str:
     """Return "1 probe", "3 probes"; `many` where it is not `one` with an s."""
     return f"{value:,} {one if value == 1 else many or one + 's'}"

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 from django.core.management import call_command
 
+from dashboard.management.edge import UsageError
 from dashboard.probes.models import Outcome
 from dashboard.probes.services import watch_gateway, watch_team
 from dashboard.simulator.faults import Fault, FaultKind
@@ -82,6 +83,17 @@ def test_one_probe_may_be_named(stand_in: RunningGateway) -> None:
 
     [row] = json.loads(told)
     assert (code, row["probe"], row["team"], row["ok"]) == (0, "health", None, True)
+
+
+def test_an_unknown_team_is_told_which_there_are_and_how_many_more() -> None:
+    gateway = make_gateway()
+    for number in range(12):
+        make_team(gateway, team_id=f"team-{number:02}")
+
+    with pytest.raises(
+        UsageError, match=r"team-09 and 2 more, which manage\.py status"
+    ):
+        call_command("probe", team="nope")
 
 
 def test_status_tells_the_verdict_and_each_probe(stand_in: RunningGateway) -> None:

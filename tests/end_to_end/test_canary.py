@@ -111,7 +111,7 @@ ANSWERS: dict[str, list[tuple[int, object]]] = {
     "/usage": [
         (200, {"summary": {"total_jobs": VIRTUAL_KEY}, "period": VIRTUAL_KEY}),
         (403, {"detail": f"not for Bearer {VIRTUAL_KEY}"}),
-        (200, {"summary": {"total_jobs": 1}, "job_types": {VIRTUAL_KEY: {}}}),
+        (200, {"summary": {"total_jobs": 1}, "job_types": {VIRTUAL_KEY: {"count": 1}}}),
     ],
     "/teams/": [
         (200, TEAM),
@@ -391,6 +391,9 @@ def tried(admin: Client, url: str) -> Iterator[str]:
         yield answer.content.decode()
 
 
+_FORMATS = ("csv", "json")
+
+
 def pages(admin: Client, team: Team) -> list[str]:
     """Return every page that an administrator can open, the admin's own too."""
     addresses = ["overview", "teams", "incidents", "mail", "start", "password"]
@@ -404,8 +407,10 @@ def pages(admin: Client, team: Team) -> list[str]:
     found += [f"{address}?format=csv" for address in (*results, reverse("outcomes"))]
     found += [f"{reverse('outcomes')}?format=json", reverse("trends")]
     found += [reverse("incident", args=[row.pk]) for row in Incident.objects.all()]
-    for address in (reverse("credits"), reverse("team", args=[team.pk])):
-        found += [f"{address}?format={kind}" for kind in ("csv", "json")]
+    saved = [reverse(name) for name in ("overview", "trends", "credits", "breakers")]
+    saved += [reverse("status"), reverse("team", args=[team.pk])]
+    found += [f"{address}?format={kind}" for address in saved for kind in _FORMATS]
+    found += [f"{reverse('search')}?q=acme&format=json", reverse("storage")]
     opened = PublicPage.objects.create(
         title="Open", team=team, is_open=True, has_badge=True
     )

@@ -11,10 +11,10 @@ from tests.factories import NOW
 
 
 @pytest.fixture(autouse=True)
-def _frozen_now() -> Iterator[None]:
+def clock() -> Iterator[time_machine.Traveller]:
     """Stop the clock, which views ask, at NOW."""
-    with time_machine.travel(NOW, tick=False):
-        yield
+    with time_machine.travel(NOW, tick=False) as clock:
+        yield clock
 
 
 @pytest.fixture

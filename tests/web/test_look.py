@@ -114,3 +114,20 @@ class TestSearch:
 
         with django_assert_max_num_queries(7):
             page(admin_page, "/search/?q=acme")
+
+
+def test_what_is_not_found_leads_on_for_who_is_logged_in_and_tells_nothing() -> None:
+    alice = person("alice", make_team()).client
+    hidden = make_team()
+
+    absent, denied = alice.get("/teams/999999/"), alice.get(f"/teams/{hidden.pk}/")
+
+    for response in (absent, denied):
+        text = response.content.decode()
+        assert response.status_code == 404
+        assert 'aria-label="Look for it"' in text
+        assert 'href="/incidents/"' in text
+    assert hidden.team_id not in denied.content.decode()
+    plain = Client().get("/nope/").content.decode()
+    assert "Not found" in plain
+    assert "<nav" not in plain

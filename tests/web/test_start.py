@@ -2,8 +2,10 @@
 
 import re
 from collections.abc import Iterator
+from datetime import timedelta
 
 import pytest
+import time_machine
 from django.test import Client
 
 from dashboard.alerts.models import Recipient
@@ -12,6 +14,7 @@ from dashboard.simulator.faults import Fault, FaultKind
 from dashboard.simulator.running import RunningGateway, running_gateway
 from dashboard.teams.keys import hint, unseal
 from dashboard.teams.models import AuditEntry, CreditReading, Gateway, Team
+from dashboard.web.forms import carried
 from tests.factories import make_gateway
 
 pytestmark = pytest.mark.django_db
@@ -84,7 +87,7 @@ def test_the_key_is_carried_sealed_and_never_shown(
     ).content.decode()
 
     assert KEY not in tried
-    assert unseal(hidden(tried)["key_sealed"]) == KEY
+    assert unseal(carried(hidden(tried)["key_sealed"])) == KEY
     admin_page.post("/start/watch/", {**hidden(tried), "teams": TEAMS})
     assert [team.team_id for team in Team.objects.all() if team.has_key] == ["team-3"]
 
@@ -92,14 +95,31 @@ def test_the_key_is_carried_sealed_and_never_shown(
 def test_only_ticked_teams_are_watched_and_others_can_be_typed(
     admin_page: Client, simulator: RunningGateway
 ) -> None:
+    simulator.set_fault(Fault(FaultKind.ERROR_JSON, route="GET /api/teams"))
     tried = admin_page.post("/start/", asked(simulator)).content.decode()
+    assert "type their ids below" in tried
 
     admin_page.post(
-        "/start/watch/",
-        {**hidden(tried), "teams": ["team-1"], "others": "unlisted\n\n team-1 \n"},
+        "/start/watch/", {**hidden(tried), "others": "team-2\n\n team-1 \nteam-2"}
     )
 
-    assert set(Team.objects.values_list("team_id", flat=True)) == {"team-1", "unlisted"}
+    assert set(Team.objects.values_list("team_id", flat=True)) == {"team-1", "team-2"}
+
+
+def test_a_typed_team_that_the_gateway_does_not_know_is_refused(
+    admin_page: Client, simulator: RunningGateway
+) -> None:
+    tried = admin_page.post("/start/", asked(simulator)).content.decode()
+    typed = "team-1\nteam-zero\nTeam-2"
+
+    text = admin_page.post(
+        "/start/watch/", {**hidden(tried), "teams": ["team-4"], "others": typed}
+    ).content.decode()
+
+    assert "The gateway knows no “team-zero” and “Team-2”" in text
+    assert f">\n{typed}</textarea>" in text, "what was typed is kept"
+    assert re.findall(r'value="(team-\d)" checked', text) == ["team-4"]
+    assert not Gateway.objects.exists()
 
 
 def test_a_refused_key_is_told_with_what_to_do(
@@ -122,8 +142,11 @@ def test_a_gateway_that_fails_can_be_watched_all_the_same(
 
     assert "Server error" in tried
     assert "type their ids below" in tried
-    admin_page.post("/start/watch/", {**hidden(tried), "others": "acme"})
+    said = admin_page.post(
+        "/start/watch/", {**hidden(tried), "others": "acme"}, follow=True
+    ).content.decode()
     assert Team.objects.get().team_id == "acme"
+    assert "did not tell whether it has “acme”" in said
 
 
 def test_a_gateway_that_is_not_there_is_asked_once(admin_page: Client) -> None:
@@ -169,10 +192,38 @@ def test_what_was_tried_cannot_be_swapped_for_something_else(
     make_gateway(name="Taken")
     tried = admin_page.post("/start/", asked(simulator)).content.decode()
 
-    response = admin_page.post("/start/watch/", {**hidden(tried), field: value})
+    text = admin_page.post(
+        "/start/watch/", {**hidden(tried), field: value}
+    ).content.decode()
 
-    assert response["Location"] == "/start/"
+    assert "Nothing was saved: try the gateway again." in text
     assert Gateway.objects.count() == 1
+
+
+@pytest.mark.parametrize(("minutes", "is_kept"), [(29, True), (31, False)])
+def test_a_carried_key_ends_after_half_an_hour(
+    admin_page: Client,
+    simulator: RunningGateway,
+    clock: time_machine.Traveller,
+    *,
+    minutes: int,
+    is_kept: bool,
+) -> None:
+    """C-01: nobody finds a key that still works in a page that was left open."""
+    tried = admin_page.post(
+        "/start/", asked(simulator, team_id="team-3", key=KEY)
+    ).content.decode()
+    clock.shift(timedelta(minutes=minutes))
+
+    text = admin_page.post(
+        "/start/watch/", {**hidden(tried), "teams": ["team-1"]}, follow=True
+    ).content.decode()
+
+    assert Gateway.objects.exists() is is_kept
+    if not is_kept:
+        assert "waited for more than 30 minutes" in text
+        assert 'value="Production"' in text, "only the key is to be given again"
+        assert 'value="team-3"' in text
 
 
 def test_a_second_gateways_people_are_told_of_that_one_only(

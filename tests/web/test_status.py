@@ -33,21 +33,21 @@ def test_before_the_first_run_it_says_how_to_start(admin_page: Client) -> None:
     text = page(admin_page)
 
     assert "Nothing has run yet: start it with manage.py up." in text
-    assert text.count("never ran") == 3
+    assert text.count("never ran") == 4
 
 
 def test_a_silent_job_is_named_and_a_busy_one_is_not(admin_page: Client) -> None:
-    beat(tick_0=2, deliver=2, deep=600)
+    beat(tick_0=2, deliver=2, deep=600, statements=300)
 
     text = page(admin_page)
 
     assert "Not at work: deep lane." in text
-    assert text.count("at work</span>") == 2
+    assert text.count("at work</span>") == 3
     assert "10 min ago" in text
 
 
 def test_what_waits_is_counted_with_its_age(admin_page: Client) -> None:
-    beat(tick_0=2, deliver=2, deep=2)
+    beat(tick_0=2, deliver=2, deep=2, statements=2)
     OrmQ.objects.create(key="gatewatch", payload="x")
     incident = Incident.objects.create(
         kind=RuleKind.GATEWAY_DOWN,
@@ -69,15 +69,36 @@ def test_what_waits_is_counted_with_its_age(admin_page: Client) -> None:
     text = page(admin_page)
 
     assert "1 job " in text
-    assert "1 mail " in text
+    assert ">1 mail</a>" in text
     assert "the oldest waits for 7 min" in text
+
+
+def test_what_is_on_the_screen_is_a_file_as_well(admin_page: Client) -> None:
+    beat(tick_0=2, statements=1200)
+
+    told = admin_page.get("/status/?format=json").json()["sheets"]
+    table = admin_page.get("/status/?format=csv").content.decode()
+
+    states = {row["job"]: row["state"] for row in told["jobs"]}
+    assert states == {
+        "Prober": "at work",
+        "Mail": "never ran",
+        "Deep lane": "never ran",
+        "Statements": "silent",
+    }
+    assert told["jobs"][0]["last_sign_of_life"] == "2026-03-02T11:59:58Z"
+    numbers = {row["name"]: row["value"] for row in told["numbers"]}
+    assert numbers["mails_waiting"] == 0
+    assert numbers["oldest_mail_waits_s"] is None
+    assert numbers["database_bytes"] > 0
+    assert "mails_waiting,0" in table
 
 
 def test_a_setting_that_is_wrong_is_told_with_its_cure(
     admin_page: Client, settings: Settings
 ) -> None:
     settings.EMAIL_CONFIGURED = False
-    beat(tick_0=2, deliver=2, deep=2)
+    beat(tick_0=2, deliver=2, deep=2, statements=2)
 
     text = page(admin_page)
 

@@ -61,8 +61,7 @@ def _wanted(team: str | None, kind: str | None) -> list[Probe]:
     if team is not None:
         teams = Team.objects.filter(Q(team_id=team) | Q(name=team))
         if not teams:
-            known = ", ".join(Team.objects.values_list("team_id", flat=True)[:10])
-            raise UsageError(f"--team {team!r} is unknown; known: {known or 'none'}.")
+            raise UsageError(f"--team {team!r} is unknown; {_known_teams()}.")
         probes = probes.filter(team__in=teams)
     if kind is None:
         # Paid probes only when they are switched on, or named.
@@ -78,6 +77,19 @@ def _wanted(team: str | None, kind: str | None) -> list[Probe]:
             "load_config, or name other probes."
         )
     return found
+
+
+def _known_teams() -> str:
+    """Return the first teams by id, and how to see the others."""
+    ids = list(Team.objects.order_by("team_id").values_list("team_id", flat=True))
+    known = f"known: {', '.join(ids[:_NAMED]) or 'none'}"
+    more = len(ids) - _NAMED
+    if more <= 0:
+        return known
+    return f"{known} and {more} more, which manage.py status lists"
+
+
+_NAMED = 10
 
 
 def _waits_for_key(probe: Probe) -> bool:

@@ -119,7 +119,7 @@ def week(facts: Facts) -> SafeString:
     values = [by_hour.get(start + timedelta(hours=n)) for n in range(steps)]
     line = spark(
         [None if value is None else max(0.0, value) for value in values],
-        f"Credits left, last 7 days, {len(facts.hours)} hours with readings",
+        f"Credits left, last 7 days, {words.count(len(facts.hours), 'hour')} with readings",
     )
     if line is None:
         return SafeString("–")  # noqa: RUF001 (a dash)

@@ -123,12 +123,13 @@ class GatewayAdmin(AuditedAdmin):
         super().save_model(request, obj, form, change)
         if change and form.initial["base_url"] != obj.base_url:
             forgotten = forget_keys(obj)
-            detail = f"{forgotten} keys of its teams: the address changed"
+            keys = words.count(forgotten, "key")
+            detail = f"{keys} of its teams: the address changed"
             noted(request, AuditAction.KEY_FORGOTTEN, obj, detail=detail)
             messages.warning(
                 request,
-                f"The address changed, so {forgotten} keys that were given for the old "
-                "one are forgotten: set them again.",
+                f"The address changed, so what was given for the old one is forgotten "
+                f"({keys}): set it again.",
             )
         watch_gateway(obj, timezone.now())
 

@@ -111,7 +111,7 @@ def pace(burn: Burn | None) -> str:
     lately = ""
     if burn.recent_per_hour is not None:
         lately = f", {words.number(burn.recent_per_hour)} in the last 6 h"
-    return f"{words.number(burn.per_hour)} credits an hour, {basis}{lately}"
+    return f"{words.amount(burn.per_hour, 'credit')} an hour, {basis}{lately}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """What the first-run guide shows: what the gateway answered, and which teams it has."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dashboard.pipeline.roster import MOST_TEAMS, Listed
@@ -85,9 +86,10 @@ def _took(answered: Answered) -> str:
 def _choice(listed: Listed, number: int, chosen: list[str] | None) -> TeamChoice:
     left = "credits unknown"
     if listed.remaining is not None:
-        left = f"{words.number(listed.remaining)} credits left"
+        left = f"{words.amount(listed.remaining, 'credit')} left"
         if listed.allocated:
-            left = f"{words.number(listed.remaining)} of {words.number(listed.allocated)} credits left"
+            allocated = words.amount(listed.allocated, "credit")
+            left = f"{words.number(listed.remaining)} of {allocated} left"
     status = listed.status or "status unknown"
     return TeamChoice(
         team_id=listed.team_id,
@@ -119,3 +121,24 @@ def _left_out(trial: Trial) -> str:
     if len(trial.roster.new) > MOST_TEAMS:
         said.append(f"Only the first {MOST_TEAMS} are shown; import the rest later.")
     return " ".join(said)
+
+
+def unknown_words(team_ids: Sequence[str]) -> str:
+    return f"The gateway knows no {_named(team_ids)}: correct the spelling, or take it out."
+
+
+def unchecked_words(team_ids: Sequence[str]) -> str:
+    return (
+        f"The gateway did not tell whether it has {_named(team_ids)}: watched all the "
+        "same. If one stays at “not found”, its id is wrong."
+    )
+
+
+def _named(team_ids: Sequence[str]) -> str:
+    """Return the first few of them by name, and how many more there are."""
+    named = " and ".join(f"“{each}”" for each in team_ids[:_NAMED])
+    more = len(team_ids) - _NAMED
+    return f"{named} and {words.count(more, 'more', 'more')}" if more > 0 else named
+
+
+_NAMED = 5

@@ -14,15 +14,19 @@ from django.core.checks import CheckMessage
 from django.core.checks import Warning as CheckWarning
 from django.core.checks.registry import registry
 from django.db import connection
+from django.urls import reverse
 from django.utils.safestring import SafeString
 
 from dashboard import checks
-from dashboard.alerts.queries import outbox_state
+from dashboard.alerts.models import Delivery
+from dashboard.alerts.queries import OutboxState, outbox_state
 from dashboard.probes.models import Heartbeat
-from dashboard.schedules import queue_state
+from dashboard.schedules import QueueState, queue_state
 from dashboard.web import words
+from dashboard.web.exports import Sheet
 from dashboard.web.pages.parts import Badge, Fact
 from dashboard.web.prober import Prober, ProberState, prober_of
+from dashboard.web.ranges import stamp
 from dashboard.web.states import Tone
 
 # The jobs, what each is for, and after how long a silence it is late.
@@ -30,6 +34,11 @@ _JOBS = {
     "tick-0": ("Prober", "runs the probes that are due", timedelta(minutes=2)),
     "deliver": ("Mail", "sends what is due in the outbox", timedelta(minutes=3)),
     "deep": ("Deep lane", "runs the paid probes", timedelta(minutes=5)),
+    "statements": (
+        "Statements",
+        "reads transactions and usage with the teams' keys",
+        timedelta(minutes=15),
+    ),
 }
 
 
@@ -39,6 +48,7 @@ class Job:
     does: str
     badge: Badge
     beat: SafeString
+    beat_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +67,7 @@ class Status:
     facts: list[Fact]
     problems: list[Problem]
     prober: Prober
+    sheets: list[Sheet]
 
 
 def status(now: datetime) -> Status:
@@ -66,8 +77,10 @@ def status(now: datetime) -> Status:
     jobs = [_job(name, beats.get(name), now) for name in _JOBS]
     problems = [_problem(message) for message in _messages()]
     tone, sentence = _verdict(at_work, jobs, problems)
-    facts = [*_waiting(now), *_running()]
-    return Status(tone, sentence, jobs, facts, problems, at_work)
+    counts = _counts(now)
+    facts = [*_waiting(counts), *_running(counts)]
+    sheets = _sheets(counts, jobs, problems)
+    return Status(tone, sentence, jobs, facts, problems, at_work, sheets)
 
 
 def _last_tick(beats: Iterable[Heartbeat], now: datetime) -> float | None:
@@ -88,7 +101,7 @@ def _job(name: str, beat: Heartbeat | None, now: datetime) -> Job:
         badge = Badge(Tone.BAD, "silent")
     else:
         badge = Badge(Tone.OK, "at work")
-    return Job(title, does, badge, words.time(at, now, "no sign of life yet"))
+    return Job(title, does, badge, words.time(at, now, "no sign of life yet"), at)
 
 
 def _verdict(
@@ -105,38 +118,89 @@ def _verdict(
     return Tone.OK, "Gatewatch works."
 
 
-def _waiting(now: datetime) -> list[Fact]:
-    queue, outbox = queue_state(), outbox_state(now)
+@dataclass(frozen=True, slots=True)
+class _Counts:
+    """What waits, and what the process and the database take."""
+
+    queue: QueueState
+    outbox: OutboxState
+    database: str
+    database_bytes: int
+    memory_bytes: int
+
+
+def _counts(now: datetime) -> _Counts:
+    kind, size = _database()
+    # Linux tells it in kB.
+    peak_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return _Counts(queue_state(), outbox_state(now), kind, size, peak_kb * 1024)
+
+
+def _waiting(counts: _Counts) -> list[Fact]:
+    queue, outbox = counts.queue, counts.outbox
     oldest = "nothing waits"
     if outbox.oldest_s is not None:
         oldest = f"the oldest waits for {words.duration(outbox.oldest_s)}"
     failed = words.count(queue.failed, "job failed", "jobs failed")
+    mail = reverse("mail")
     return [
         Fact("Queue", words.count(queue.depth, "job"), failed, bool(queue.failed)),
-        Fact("Outbox", words.count(outbox.depth, "mail"), oldest),
+        Fact("Outbox", words.count(outbox.depth, "mail"), oldest, url=mail),
         Fact(
             "Mails given up",
             f"{outbox.dead:,}",
-            "in 30 days, see Mail",
+            "in 30 days",
             bool(outbox.dead),
+            f"{mail}?state={Delivery.DEAD}",
         ),
     ]
 
 
-def _running() -> list[Fact]:
-    kind, size = _database()
-    peak_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+def _running(counts: _Counts) -> list[Fact]:
     python = ".".join(map(str, sys.version_info[:3]))
     return [
-        Fact("Database", kind, f"{_size(size)} on disk"),
+        Fact(
+            "Database",
+            counts.database,
+            f"{_size(counts.database_bytes)} on disk",
+            url=reverse("storage"),
+        ),
         Fact(
             "Version", settings.VERSION, f"Django {django.__version__}, Python {python}"
         ),
         Fact(
             "Memory of this process",
-            _size(peak_kb * 1024),
+            _size(counts.memory_bytes),
             f"its most so far, process {os.getpid()}",
         ),
+    ]
+
+
+def _sheets(
+    counts: _Counts, jobs: Sequence[Job], problems: Sequence[Problem]
+) -> list[Sheet]:
+    """Return the same numbers unrounded; None is what never was."""
+    beats = [
+        (job.name, job.badge.word, stamp(job.beat_at) if job.beat_at else None)
+        for job in jobs
+    ]
+    outbox = counts.outbox
+    numbers = [
+        ("jobs_waiting", counts.queue.depth),
+        ("jobs_failed", counts.queue.failed),
+        ("mails_waiting", outbox.depth),
+        ("oldest_mail_waits_s", outbox.oldest_s),
+        ("mails_given_up", outbox.dead),
+        ("database", counts.database),
+        ("database_bytes", counts.database_bytes),
+        ("memory_bytes", counts.memory_bytes),
+        ("version", settings.VERSION),
+    ]
+    found = [(each.badge.word, each.code, each.text) for each in problems]
+    return [
+        Sheet("jobs", [("job", "state", "last_sign_of_life"), *beats]),
+        Sheet("numbers", [("name", "value"), *numbers]),
+        Sheet("settings to look at", [("level", "code", "text"), *found]),
     ]
 
 

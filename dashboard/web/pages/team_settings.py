@@ -68,7 +68,7 @@ def team_settings(
         team_url=reverse("team", args=[team.pk]),
         key=hint(team),
         key_at=words.time(team.key_set_at, now) if team.key_set_at else None,
-        spent=f"{words.number(spent)} credits spent by its probes today (UTC)",
+        spent=f"{words.amount(spent, 'credit')} spent by its probes today (UTC)",
         is_running=any(form.probe.enabled for form in forms),
         probes=[
             ProbeLine(

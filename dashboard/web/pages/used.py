@@ -30,12 +30,12 @@ def used_words(own: Spending | None, before: Spending | None, chosen: Range) -> 
     """Return what was used in a range in a sentence."""
     if own is None:
         return "No readings in this time."
-    told = f"{_credits(own)} credits used, {_known(own, chosen)}"
+    told = f"{_amount(own)} used, {_known(own, chosen)}"
     if not chosen.compares:
         return f"{told}."
     if before is None or not _are_comparable(own, before, chosen):
         return f"{told}. Too few readings to compare with the time before."
-    past = f"{_credits(before)} credits in the time before, {_known(before, chosen)}"
+    past = f"{_amount(before)} in the time before, {_known(before, chosen)}"
     return f"{told}; {past}."
 
 
@@ -55,6 +55,10 @@ def used(own: Spending | None, before: Spending | None, chosen: Range) -> Used:
 
 def _credits(found: Spending) -> str:
     return words.number(round(found.credits, 1))
+
+
+def _amount(found: Spending) -> str:
+    return words.amount(round(found.credits, 1), "credit")
 
 
 def _known(found: Spending, chosen: Range) -> str:

@@ -1,5 +1,6 @@
 """The first-run guide: a gateway is tried, its teams are chosen, and off it goes."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.contrib import messages
@@ -11,13 +12,13 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST
 
 from dashboard.alerts.recipients import first_administrator
-from dashboard.pipeline.roster import ask_roster
-from dashboard.pipeline.trial import Trial, try_gateway
+from dashboard.pipeline.roster import Roster, ask_roster
+from dashboard.pipeline.trial import Sought, Trial, seek_teams, try_gateway
 from dashboard.teams.keys import seal
 from dashboard.teams.models import AuditAction, Gateway, Team
 from dashboard.web import access, words
 from dashboard.web.audited import noted
-from dashboard.web.forms import StartForm, WatchForm
+from dashboard.web.forms import StartForm, WatchForm, carry
 from dashboard.web.pages import start as page
 from dashboard.web.watching import Wanted, start_watching
 
@@ -37,7 +38,7 @@ def start(request: HttpRequest) -> HttpResponse:
             initial={
                 **carried,
                 "allow_private": told["allow_private"],
-                "key_sealed": sealed,
+                "key_sealed": carry(sealed),
                 "recipients": ", ".join(first_administrator()),
             }
         )
@@ -55,18 +56,18 @@ def watch(request: HttpRequest) -> HttpResponse:
     chosen = list(dict.fromkeys(request.POST.getlist("teams")))
     field: Any = form.fields["teams"]
     field.choices = [(team_id, team_id) for team_id in chosen]
-    if not form.is_valid():
-        if not {"teams", "others", "recipients"} >= set(form.errors):
-            for texts in form.errors.values():
-                messages.error(request, f"{texts[0]} Begin again.")
-            return redirect("start")
-        gateway, _ = _unsaved(form.cleaned_data)
-        shown = page.tried(Trial([], ask_roster(gateway)), chosen)
-        return render(request, "web/tried.html", {"page": shown, "form": form})
+    form.full_clean()
+    if not {"teams", "others", "recipients"} >= set(form.errors):
+        return _begin_again(request, form)
     gateway, team = _unsaved(form.cleaned_data)
+    roster = ask_roster(gateway)
+    unchecked = _refuse_unknown(form, gateway, roster)
+    if form.errors:
+        shown = page.tried(Trial([], roster), chosen)
+        return render(request, "web/tried.html", {"page": shown, "form": form})
     wanted = Wanted(
         gateway=gateway,
-        roster=ask_roster(gateway),
+        roster=roster,
         chosen=dict.fromkeys([*chosen, *form.cleaned_data["others"]]),
         keyed=team,
         recipients=form.cleaned_data["recipients"],
@@ -84,7 +85,33 @@ def watch(request: HttpRequest) -> HttpResponse:
     messages.success(
         request, f"{gateway} is watched from now on, with {told}: results come soon."
     )
+    if unchecked:
+        messages.warning(request, page.unchecked_words(unchecked))
     return redirect("overview")
+
+
+def _begin_again(request: HttpRequest, form: WatchForm) -> HttpResponse:
+    """Show the first page with what it was told, all but the key."""
+    for texts in form.errors.values():
+        messages.error(request, f"{texts[0]} Nothing was saved: try the gateway again.")
+    told = {name: form.data.get(name) for name in ("name", "base_url", "team_id")}
+    again = StartForm(
+        initial={**told, "allow_private": form.data.get("allow_private") == "True"}
+    )
+    return render(request, "web/start.html", {"form": again})
+
+
+def _refuse_unknown(form: WatchForm, gateway: Gateway, roster: Roster) -> Sequence[str]:
+    """Refuse typed teams that the gateway does not know; return those it told nothing of.
+
+    One that does not exist would be a failing probe from its first minute on.
+    """
+    listed = {each.team_id for each in roster.teams}
+    typed = [each for each in form.cleaned_data.get("others", []) if each not in listed]
+    sought = seek_teams(gateway, typed) if typed and not form.errors else Sought()
+    if sought.unknown:
+        form.add_error("others", page.unknown_words(sought.unknown))
+    return sought.unchecked
 
 
 def _unsaved(told: dict[str, Any]) -> tuple[Gateway, Team | None]:
