@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from dashboard.lib import buckets, histogram
 from dashboard.probes.taxonomy import ErrorClass
@@ -166,8 +167,32 @@ class Comparison:
         return _ratio(self.current.p95_ms, self.previous.p95_ms)
 
 
+class Part(NamedTuple):
+    """Some rows together: their counts, and the seconds that were good and bad."""
+
+    tally: Tally
+    up_s: float
+    down_s: float
+
+
+def part_of(rows: Iterable[tuple[Key, tuple[float, Tally]]]) -> Part:
+    """Put rollup rows (bucket, outcomes promised, counts) together."""
+    rows = list(rows)
+    return Part(merged(tally for _, (_, tally) in rows), *_time_in_state(rows))
+
+
+def together(parts: Iterable[Part]) -> Part:
+    """Put together what was put together: the same as of all their rows at once."""
+    parts = list(parts)
+    return Part(
+        tally=merged(part.tally for part in parts),
+        up_s=sum(part.up_s for part in parts),
+        down_s=sum(part.down_s for part in parts),
+    )
+
+
 def summary(
-    rows: Iterable[tuple[Key, tuple[float, Tally]]],
+    part: Part,
     *,
     start: datetime,
     end: datetime,
@@ -175,33 +200,31 @@ def summary(
     expected: float,
     latest_at: datetime | None,
 ) -> Summary:
-    """Return the numbers of rollup rows (bucket, outcomes promised, counts) together."""
-    rows = list(rows)
-    part = merged(tally for _, (_, tally) in rows)
-    up_s, down_s = _time_in_state(rows)
-    good = part.samples - part.bad
-    p50_ms, p90_ms, p95_ms, p99_ms = _quantiles_ms(part)
+    """Return the numbers of a part."""
+    seen = part.tally
+    good = seen.samples - seen.bad
+    p50_ms, p90_ms, p95_ms, p99_ms = _quantiles_ms(seen)
     return Summary(
         start=start,
         end=end,
         asked_at=now,
-        samples=part.samples,
-        bad=part.bad,
-        excluded=part.excluded,
+        samples=seen.samples,
+        bad=seen.bad,
+        excluded=seen.excluded,
         expected=int(expected),
-        first_try_ok=part.first_try_ok,
-        attempts=part.attempts,
-        classes=_sorted_classes(part.classes),
-        up_s=up_s,
-        down_s=down_s,
-        mean_ms=_ms(part.ok_sum_us / good if good else None),
-        min_ms=_ms(part.ok_min_us),
-        max_ms=_ms(part.ok_max_us),
+        first_try_ok=seen.first_try_ok,
+        attempts=seen.attempts,
+        classes=_sorted_classes(seen.classes),
+        up_s=part.up_s,
+        down_s=part.down_s,
+        mean_ms=_ms(seen.ok_sum_us / good if good else None),
+        min_ms=_ms(seen.ok_min_us),
+        max_ms=_ms(seen.ok_max_us),
         p50_ms=p50_ms,
         p90_ms=p90_ms,
         p95_ms=p95_ms,
         p99_ms=p99_ms,
-        phases=_phases(part),
+        phases=_phases(seen),
         latest_at=latest_at,
     )
 

@@ -24,7 +24,7 @@ from dashboard.lib import buckets
 from dashboard.lib.buckets import DAY_S, HOUR_S, MINUTE_S, Stretch
 from dashboard.probes.models import Probe
 from dashboard.rollups import store
-from dashboard.rollups.numbers import Comparison, Summary, summary
+from dashboard.rollups.numbers import Comparison, Summary, part_of, summary
 from dashboard.rollups.retention import is_kept
 from dashboard.rollups.tally import LEVELS, Key
 
@@ -288,7 +288,7 @@ def _summary(
 ) -> Summary:
     latest = [_latest_at(seen, start, end) for seen in found]
     return summary(
-        (row for seen in found for row in seen.rows.items()),
+        part_of(row for seen in found for row in seen.rows.items()),
         start=start,
         end=end,
         now=now,

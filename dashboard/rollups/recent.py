@@ -5,7 +5,7 @@ number of probes. Of the last hour the running clock hour is one row, and only w
 before it is read by minutes: some 30 rows a probe instead of 60.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -14,8 +14,8 @@ from dashboard.lib.buckets import HOUR_S, MINUTE_S, Stretch
 from dashboard.probes.kinds import PAID
 from dashboard.probes.models import Probe
 from dashboard.rollups import store
-from dashboard.rollups.numbers import Summary, summary
-from dashboard.rollups.tally import Tally
+from dashboard.rollups.numbers import Part, Summary, part_of, summary, together
+from dashboard.rollups.tally import Key, Tally
 
 HOURS = 24
 _HOUR = timedelta(hours=1)
@@ -59,88 +59,91 @@ def recent(probes: Collection[Probe], now: datetime) -> Recent:
     end = buckets.ceil(now, MINUTE_S)
     first_hour = buckets.floor(now, HOUR_S) - (HOURS - 1) * _HOUR
     hours = tuple(first_hour + place * _HOUR for place in range(HOURS))
-    seen = _Seen(
-        now=now,
-        begins=end - _HOUR,
-        hours=hours,
-        minutes=store.rows_in(probe_ids, [Stretch(MINUTE_S, end - _HOUR, hours[-1])]),
-        hourly=store.rows_in(
-            probe_ids, [Stretch(HOUR_S, first_hour, first_hour + HOURS * _HOUR)]
-        ),
-    )
-    every = seen.totals()
-    has_paid = any(key.probe_id in paid for key in (*seen.minutes, *seen.hourly))
+    begins = end - _HOUR
+    minutes = store.rows_in(probe_ids, [Stretch(MINUTE_S, begins, hours[-1])])
+    hourly = store.rows_in(probe_ids, [Stretch(HOUR_S, hours[0], hours[-1] + _HOUR)])
+    current = _current(probe_ids, minutes, hourly, hours[-1])
+
+    def put_together(some: Collection[int]) -> _Seen:
+        parts = [current[probe_id] for probe_id in some]
+        return _Seen(now, begins, parts, _hours(hours, hourly, some))
+
+    quick, slow = put_together(set(probe_ids) - paid), put_together(paid)
+    told = quick.totals()
+    has_paid = any(key.probe_id in paid for key in (*minutes, *hourly))
     return Recent(
-        by_probe=seen.by_probe(probe_ids),
-        every=every,
-        quick=seen.without(paid).totals() if has_paid else every,
+        by_probe={
+            pk: _summary(part, begins, begins + _HOUR, now)
+            for pk, part in current.items()
+        },
+        every=quick.beside(slow).totals() if has_paid else told,
+        quick=told,
         hours=hours,
-        by_hour=_by_hour(probe_ids, seen.hourly),
+        by_hour=_by_hour(probe_ids, hourly),
     )
 
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """The rows that were read; `begins` is where the last hour does."""
+    """Some probes' rows, put together: by probe in the last hour, by hour in the day.
+
+    A page merges each row twice at most, and then what was merged. `begins` is where the
+    last hour does.
+    """
 
     now: datetime
     begins: datetime
-    hours: tuple[datetime, ...]
-    minutes: store.Rows
-    hourly: store.Rows
+    current: Sequence[Part]
+    hours: Mapping[datetime, Part]
 
-    def without(self, probe_ids: Collection[int]) -> "_Seen":
-        def others(rows: store.Rows) -> store.Rows:
-            return {
-                key: row for key, row in rows.items() if key.probe_id not in probe_ids
-            }
-
-        return replace(self, minutes=others(self.minutes), hourly=others(self.hourly))
+    def beside(self, other: "_Seen") -> "_Seen":
+        return replace(
+            self,
+            current=[*self.current, *other.current],
+            hours={
+                hour: together([part, other.hours[hour]])
+                for hour, part in self.hours.items()
+            },
+        )
 
     def totals(self) -> Totals:
-        by_hour: dict[datetime, store.Rows] = {hour: {} for hour in self.hours}
-        for key, row in self.hourly.items():
-            by_hour[key.start][key] = row
-        before = {
-            key: row
-            for key, row in self.hourly.items()
-            if key.start + _HOUR <= self.begins
-        }
+        first, before_end = min(self.hours), buckets.floor(self.begins, HOUR_S)
+        before = [part for hour, part in self.hours.items() if hour < before_end]
+        current = together(self.current)
         return Totals(
-            current=self._summary(self._current(), self.begins, _HOUR),
-            before=self._summary(
-                before,
-                self.hours[0],
-                buckets.floor(self.begins, HOUR_S) - self.hours[0],
-            ),
+            current=_summary(current, self.begins, self.begins + _HOUR, self.now),
+            before=_summary(together(before), first, before_end, self.now),
             day=tuple(
-                self._summary(rows, hour, _HOUR) for hour, rows in by_hour.items()
+                _summary(part, hour, hour + _HOUR, self.now)
+                for hour, part in self.hours.items()
             ),
         )
 
-    def by_probe(self, probe_ids: Collection[int]) -> dict[int, Summary]:
-        found: dict[int, store.Rows] = {probe_id: {} for probe_id in probe_ids}
-        for key, row in self._current().items():
-            found[key.probe_id][key] = row
-        return {
-            pk: self._summary(rows, self.begins, _HOUR) for pk, rows in found.items()
-        }
 
-    def _current(self) -> store.Rows:
-        running = {
-            key: row for key, row in self.hourly.items() if key.start == self.hours[-1]
-        }
-        return self.minutes | running
+def _current(
+    probe_ids: Iterable[int],
+    minutes: store.Rows,
+    hourly: store.Rows,
+    running: datetime,
+) -> dict[int, Part]:
+    """Return each probe's last hour; the running clock hour is one row of it."""
+    found: dict[int, list[tuple[Key, store.Row]]] = {pk: [] for pk in probe_ids}
+    for key, row in minutes.items():
+        found[key.probe_id].append((key, row))
+    for key, row in hourly.items():
+        if key.start == running:
+            found[key.probe_id].append((key, row))
+    return {pk: part_of(rows) for pk, rows in found.items()}
 
-    def _summary(self, rows: store.Rows, start: datetime, length: timedelta) -> Summary:
-        return summary(
-            rows.items(),
-            start=start,
-            end=start + length,
-            now=self.now,
-            expected=0,
-            latest_at=None,
-        )
+
+def _hours(
+    hours: Iterable[datetime], hourly: store.Rows, probe_ids: Collection[int]
+) -> dict[datetime, Part]:
+    found: dict[datetime, list[tuple[Key, store.Row]]] = {hour: [] for hour in hours}
+    for key, row in hourly.items():
+        if key.probe_id in probe_ids:
+            found[key.start].append((key, row))
+    return {hour: part_of(inside) for hour, inside in found.items()}
 
 
 def _by_hour(
@@ -150,3 +153,7 @@ def _by_hour(
     for key, (_, part) in hourly.items():
         found[key.probe_id][key.start] = part
     return found
+
+
+def _summary(part: Part, start: datetime, end: datetime, now: datetime) -> Summary:
+    return summary(part, start=start, end=end, now=now, expected=0, latest_at=None)
