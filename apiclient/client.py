@@ -36,7 +36,7 @@ from apiclient.report import CallReport, Streamed
 from apiclient.steps import Ask, Look, Refresh, Reply, Send, Sent, Settle, Wait
 from apiclient.streams import ChatStream, Listener
 from apiclient.team_payloads import Credits, Team, TeamUsage, Transaction
-from apiclient.transport import WireTransport
+from apiclient.transport import wire_transport
 from apiclient.wire import Prepared
 
 T = TypeVar("T")
@@ -74,7 +74,7 @@ class Client:
         self._sleep = sleep
         self._key_provider = key_provider
         self._reads = LastReads()
-        self._transport = transport or WireTransport(
+        self._transport = transport or wire_transport(
             ssl_context_for(bases, options),
             checks_addresses(options),
             fresh_connections=options.get("fresh_connections", False),

@@ -25,6 +25,7 @@ from apiclient.addresses import AddressCheck, Resolver
 from apiclient.async_network import AsyncSocketBackend
 from apiclient.exchange import Budget, Exchange
 from apiclient.faults import CAUGHT, translated
+from apiclient.fresh import FreshTransport
 from apiclient.network import SocketBackend
 
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -56,6 +57,26 @@ class _Pool(TypedDict):
     max_connections: int
     max_keepalive_connections: int
     keepalive_expiry: float
+
+
+def wire_transport(
+    ssl_context: ssl.SSLContext | None,
+    check: AddressCheck,
+    *,
+    fresh_connections: bool = False,
+    max_connections: int = 10,
+    proxy: str | None = None,
+) -> httpx.BaseTransport:
+    """Return the transport of a client; only its own requests go through it."""
+    if fresh_connections and proxy is None:
+        return FreshTransport(ssl_context, SocketBackend(check, _RESOLVER))
+    return WireTransport(
+        ssl_context,
+        check,
+        fresh_connections=fresh_connections,
+        max_connections=max_connections,
+        proxy=proxy,
+    )
 
 
 class WireTransport(httpx.BaseTransport):

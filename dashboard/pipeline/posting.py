@@ -17,7 +17,7 @@ from apiclient.exchange import Exchange
 from apiclient.faults import FAULTS, fault_of
 from apiclient.options import default_ssl_context
 from apiclient.taxonomy import TABLE, ErrorClass
-from apiclient.transport import WireTransport, timeouts
+from apiclient.transport import timeouts, wire_transport
 from dashboard.alerts.channels import Answer, Parcel
 from dashboard.alerts.models import ChannelKind
 from dashboard.pipeline import apprise_posting
@@ -73,7 +73,7 @@ def _exchange(
             content=body,
             extensions={"timeout": timeouts(exchange, _CONNECT_S, timeout_s)},
         )
-        with WireTransport(_context(), check, fresh_connections=True) as transport:
+        with wire_transport(_context(), check, fresh_connections=True) as transport:
             return _answer(transport.handle_request(request))
     except FAULTS as error:
         fault = fault_of(error)

@@ -10,6 +10,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -72,8 +73,20 @@ def ask_async(
     return asyncio.run(run())
 
 
-@pytest.fixture(params=[ask_sync, ask_async], ids=["sync", "async"])
+def ask_fresh(url: str, *args: Any, **options: Any) -> CallReport[object]:
+    """As the prober does."""
+    return ask_sync(url, *args, **{"fresh_connections": True, **options})
+
+
+@pytest.fixture(params=[ask_sync, ask_fresh, ask_async], ids=["sync", "fresh", "async"])
 def ask(request: pytest.FixtureRequest) -> Ask:
+    chosen: Ask = request.param
+    return chosen
+
+
+@pytest.fixture(params=[ask_sync, ask_async], ids=["sync", "async"])
+def ask_kept(request: pytest.FixtureRequest) -> Ask:
+    """Ask over connections that are kept, which have faults of their own."""
     chosen: Ask = request.param
     return chosen
 
@@ -296,11 +309,11 @@ def test_a_refused_address_is_our_own_setting(ask: Ask) -> None:
     assert connections == 0
 
 
-def test_connections_are_kept_alive_or_fresh(ask: Ask) -> None:
+def test_connections_are_kept_alive_or_fresh(ask_kept: Ask) -> None:
     with rogue(keeps_alive(9)) as server:
-        ask(server.url, times=3)
+        ask_kept(server.url, times=3)
         kept = server.connections
-        ask(server.url, times=3, fresh_connections=True)
+        ask_kept(server.url, times=3, fresh_connections=True)
 
     assert kept == 1
     assert server.connections == 4
@@ -317,7 +330,7 @@ def test_a_kept_connection_that_was_closed_is_replaced_at_once(ask: Ask) -> None
 
 
 def test_a_post_on_a_closed_connection_is_never_repeated_by_the_transport(
-    ask: Ask,
+    ask_kept: Ask,
 ) -> None:
     """B-33: it is ambiguous, so the policy decides."""
 
@@ -328,7 +341,7 @@ def test_a_post_on_a_closed_connection_is_never_repeated_by_the_transport(
 
     with rogue(answers_then_resets) as server:
         create: Operation[object] = operations.create_job("acme", "t")
-        report = ask(server.url, operation=create, times=2, virtual_key="sk-test")
+        report = ask_kept(server.url, operation=create, times=2, virtual_key="sk-test")
 
     assert report.error is E.CONNECTION_LOST
     assert report.ambiguous
@@ -353,11 +366,11 @@ def test_an_answer_that_came_before_its_question_is_not_taken(ask: Ask) -> None:
     assert server.connections == 2
 
 
-def test_a_post_gets_no_answer_that_came_before_it_either(ask: Ask) -> None:
+def test_a_post_gets_no_answer_that_came_before_it_either(ask_kept: Ask) -> None:
     """B-34: what became of it is not known, so the policy decides."""
     create: Operation[object] = operations.create_job("acme", "t")
     with rogue(speaks_out_of_turn) as server:
-        report = ask(server.url, operation=create, times=2, virtual_key="sk-test")
+        report = ask_kept(server.url, operation=create, times=2, virtual_key="sk-test")
 
     assert report.error is E.PROTOCOL
     assert report.ambiguous
