@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from operator import attrgetter
 from types import MappingProxyType
@@ -312,7 +312,7 @@ def record(
     update(
         Probe,
         (*_Latest.__slots__, "leased_until", "late_since"),
-        {pk: (*astuple(row), None, None) for pk, row in latest.items()},
+        {pk: (*_columns_of(row), None, None) for pk, row in latest.items()},
     )
     return kept
 
@@ -347,6 +347,10 @@ class _Latest:
             self.failing_since = None
         elif counted(outcome.error_class):
             self.failing_since = self.failing_since or outcome.started_at
+
+
+# Not `astuple`, which copies each value deeply.
+_columns_of = attrgetter(*_Latest.__slots__)
 
 
 def _without_stored(outcomes: Iterable[Outcome]) -> list[Outcome]:

@@ -5,14 +5,22 @@ a row, which is most of what a flush takes; one statement that is prepared once 
 microseconds.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+import json
+from collections.abc import (
+    Callable,
+    Collection,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from datetime import UTC, datetime
 from functools import lru_cache, partial
 from operator import attrgetter
 from typing import Any, TypeAlias
 
 from django.db import connection
-from django.db.models import Field, ForeignKey, Model
+from django.db.models import DateTimeField, Field, ForeignKey, JSONField, Model
 
 _Field: TypeAlias = "Field[Any, Any]"
 
@@ -86,13 +94,28 @@ def locked(
             f"WHERE {key} IN ({places}) ORDER BY {key} {lock}",
             sorted(keys),
         )
-        return {pk: [_aware(value) for value in row] for pk, *row in cursor.fetchall()}
+        return dict(_loaded(columns, cursor.fetchall()))
 
 
-def _aware(value: Any) -> Any:
+def _loaded(
+    columns: Sequence[_Field], rows: Iterable[Sequence[Any]]
+) -> Iterator[tuple[int, list[Any]]]:
+    """Yield the key and the values of each row, as a model has them."""
+    converters: list[tuple[int, Callable[[Any], Any]]] = [
+        (place, _aware if isinstance(column, DateTimeField) else json.loads)
+        for place, column in enumerate(columns)
+        if isinstance(column, DateTimeField | JSONField)
+    ]
+    for key, *values in rows:
+        for place, convert in converters:
+            if values[place] is not None:
+                values[place] = convert(values[place])
+        yield key, values
+
+
+def _aware(moment: datetime) -> datetime:
     """Return a moment with its zone: SQLite keeps none, and it is always UTC."""
-    is_naive = isinstance(value, datetime) and value.tzinfo is None
-    return value.replace(tzinfo=UTC) if is_naive else value
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def insert(rows: Collection[Model]) -> None:
@@ -130,7 +153,7 @@ def _prepared(
 ) -> Iterable[Sequence[Any]]:
     """Yield the rows as the database's driver takes them."""
     adapters: list[tuple[int, Callable[[object], object]]] = [
-        (place, partial(column.get_db_prep_save, connection=connection))
+        (place, _adapter(column))
         for place, column in enumerate(columns)
         if not _is_plain(column)
     ]
@@ -140,6 +163,13 @@ def _prepared(
             if values[place] is not None:
                 values[place] = adapt(values[place])
         yield values
+
+
+def _adapter(column: _Field) -> Callable[[Any], object]:
+    if isinstance(column, DateTimeField):
+        # All that the field does besides costs four times as much.
+        return connection.ops.adapt_datetimefield_value
+    return partial(column.get_db_prep_save, connection=connection)
 
 
 def _is_plain(column: _Field) -> bool:

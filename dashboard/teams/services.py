@@ -6,7 +6,7 @@ from datetime import datetime
 
 from apiclient.base_url import parse_base_url
 from dashboard.teams.models import CreditReading, Gateway, Team
-from dashboard.teams.rows import save_fields
+from dashboard.teams.rows import insert, locked, update
 
 
 def clean_base_url(text: str) -> str:
@@ -61,39 +61,50 @@ def record_certificates(expiries: Mapping[int, datetime]) -> None:
 
 def record_sightings(sightings: Sequence[Sighting]) -> None:
     """Store statuses, models and credit readings, in order; the caller's transaction."""
-    CreditReading.objects.bulk_create(
-        CreditReading(
-            team_id=sighting.team_id,
-            read_at=sighting.seen_at,
-            allocated=sighting.credits.allocated,
-            used=sighting.credits.used,
-            remaining=sighting.credits.remaining,
-            auto_refill=sighting.credits.auto_refill,
-        )
-        for sighting in sightings
-        if sighting.credits
+    insert(
+        [
+            CreditReading(
+                team_id=sighting.team_id,
+                read_at=sighting.seen_at,
+                allocated=sighting.credits.allocated,
+                used=sighting.credits.used,
+                remaining=sighting.credits.remaining,
+                auto_refill=sighting.credits.auto_refill,
+            )
+            for sighting in sightings
+            if sighting.credits
+        ]
     )
-    seen = Team.objects.in_bulk({sighting.team_id for sighting in sightings})
+    told: dict[int, dict[str, object]] = {}
     for sighting in sightings:
-        if team := seen.get(sighting.team_id):
-            _note(team, sighting)
-    save_fields(seen.values(), _SEEN)
+        told.setdefault(sighting.team_id, {}).update(_told(sighting))
+    seen_at = {pk: row["status_at"] for pk, row in told.items() if "status_at" in row}
+    changed = {}
+    for pk, stored in locked(Team, _SEEN, told).items():
+        row = [told[pk].get(name, old) for name, old in zip(_SEEN, stored, strict=True)]
+        if row != stored:
+            changed[pk] = row
+    update(Team, _SEEN, changed)
+    update(Team, ["status_at"], {pk: [at] for pk, at in seen_at.items()})
 
 
 _TERMS = tuple(Terms.__dataclass_fields__)
-_SEEN = ("status", "status_at", "model_aliases", "organization_id", *_TERMS)
+_SEEN = ("status", "model_aliases", "organization_id", *_TERMS)
 _SHORT = 40
 
 
-def _note(team: Team, sighting: Sighting) -> None:
+def _told(sighting: Sighting) -> dict[str, object]:
+    """Return what is to be stored of a team; what was not told stays as it is."""
+    told: dict[str, object] = {}
     if sighting.status is not None:
-        team.status, team.status_at = sighting.status, sighting.seen_at
+        told |= {"status": sighting.status, "status_at": sighting.seen_at}
     if sighting.model_aliases is not None:
-        team.model_aliases = list(sighting.model_aliases)
+        told["model_aliases"] = list(sighting.model_aliases)
     if sighting.organization_id is not None:
-        team.organization_id = sighting.organization_id[:255]
+        told["organization_id"] = sighting.organization_id[:255]
     # A list of teams tells fewer terms than a team: what it leaves out stays.
     for name in _TERMS if sighting.terms else ():
-        told = getattr(sighting.terms, name)
-        if told is not None and told != "":
-            setattr(team, name, told[:_SHORT] if isinstance(told, str) else told)
+        value = getattr(sighting.terms, name)
+        if value is not None and value != "":
+            told[name] = value[:_SHORT] if isinstance(value, str) else value
+    return told
