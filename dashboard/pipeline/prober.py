@@ -1,23 +1,23 @@
-"""A small pool of threads that runs probes, each at its due moment."""
+"""A small pool of threads that run probes, each at its due moment."""
 
 import queue
+import threading
 import time
 from collections import Counter
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
-from heapq import heappop, heappush
-from math import inf
+from operator import attrgetter
 from types import TracebackType
-from typing import Self
+from typing import NamedTuple, Self
 
 from django.conf import settings
 from django.utils import timezone
 
 from dashboard.pipeline.answers import Answer, Ask
 from dashboard.pipeline.asks import prepare, put
-from dashboard.pipeline.recorder import Recorder
+from dashboard.pipeline.recorder import FLUSH_AT, Recorder
 from dashboard.probes import services as probes
+from dashboard.probes.breaker_store import TickBreakers
 from dashboard.probes.kinds import PAID
 from dashboard.probes.models import Probe, ProbeKind
 from dashboard.probes.services import Spent
@@ -28,16 +28,29 @@ _LOOK_EVERY_S = 1.0
 # While some were left out, for want of threads, the next look is this soon.
 _LOOK_AGAIN_S = 0.1
 # How many runs may be claimed beyond those that can have a thread.
-_MOST_AHEAD = 64
+_MOST_AHEAD = 240
 # How late a claimed run may start: the margin of its lease.
 _PATIENCE_S = probes.LEASE_MARGIN.total_seconds()
+
+
+class _Claim(NamedTuple):
+    """A claimed run, and when it starts in seconds of the monotonic clock.
+
+    A step of the other clock must not stop us.
+    """
+
+    start_s: float
+    ask: Ask
+    breakers: TickBreakers
 
 
 class Prober:
     """Claim due probes of `kinds`, run them side by side, hand answers to `recorder`.
 
     The threads only talk to gateways; every query is made by the thread that owns this.
-    A probe is claimed up to a second ahead, and started at its due moment.
+    A probe is claimed up to a second ahead. Each thread takes the claimed run that is
+    next, sleeps until its due moment, runs it and leaves its answer: the owner, which
+    wakes once a second, is woken by none of it.
     One gateway holds at most half of the threads, so that a dead one, whose every probe
     takes its whole deadline, never starves the others.
     """
@@ -52,23 +65,34 @@ class Prober:
     ) -> None:
         self._recorder = recorder
         self._kinds = kinds
-        self._threads = settings.PROBE_THREADS
-        self._most = most_per_gateway or self._threads // 2
-        self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="probe")
-        self._answers: queue.SimpleQueue[Answer] = queue.SimpleQueue()
-        self._most_claimed = self._threads + most_ahead
+        self._threads = [
+            threading.Thread(target=self._work, name=f"probe-{number}", daemon=True)
+            for number in range(settings.PROBE_THREADS)
+        ]
+        self._most = most_per_gateway or len(self._threads) // 2
+        self._most_claimed = len(self._threads) + most_ahead
         self._most_claimed_of_one = self._most + most_ahead
-        # By gateway, from the claim to the answer; and those that have a thread.
+        # Guards what the threads change: the claims, the counters and whether it is over.
+        self._changed = threading.Condition()
+        # What starts first comes first.
+        self._claimed: list[_Claim] = []
+        # By gateway: from the claim to the answer; those of them that have a thread; and
+        # those that do not sleep any more.
         self._running: Counter[int] = Counter()
+        self._held: Counter[int] = Counter()
         self._busy: Counter[int] = Counter()
-        # A heap: what starts first comes first. Its moments and that of the next look
-        # are seconds of the monotonic clock: a step of the other must not stop us.
-        self._claimed: list[tuple[float, int, Ask]] = []
+        self._over = False
+        self._answers: queue.SimpleQueue[Answer] = queue.SimpleQueue()
+        # Set when the owner should not sleep on.
+        self._news = threading.Event()
         self._look_at = 0.0
         # Whether the last look left out probes that had no free thread.
         self._crowded = False
+        self._draining = False
 
     def __enter__(self) -> Self:
+        for thread in self._threads:
+            thread.start()
         return self
 
     def __exit__(
@@ -77,15 +101,20 @@ class Prober:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._pool.shutdown(cancel_futures=True)
+        with self._changed:
+            self._over = True
+            self._changed.notify_all()
+        for thread in self._threads:
+            thread.join()
+
+    # The owner's thread.
 
     def start_due(self, now: datetime) -> None:
-        """Start the probes that are due, as many as have a free thread."""
+        """Claim what falls due until the next look, and hand it to the threads."""
         now_s = time.monotonic()
         if now_s >= self._look_at:
             self._look_at = now_s + _LOOK_EVERY_S
             self._look(now, now_s)
-        self._start_claimed()
 
     def _look(self, now: datetime, now_s: float) -> None:
         while room := self._most_claimed - self._running.total():
@@ -97,19 +126,21 @@ class Prober:
                 running=self._taken(),
                 most_per_gateway=self._most_claimed_of_one,
             )
-            self._prepare(claimed, now, now_s)
+            self._hand_out(self._prepared(claimed, now, now_s))
             # One that has become full may have kept others out of this claim.
             if not claimed or (len(claimed) < room and not self._is_full(claimed)):
                 break
-        self._crowded = not room or any(map(self._has_no_thread, self._busy))
+        with self._changed:
+            self._crowded = not room or any(map(self._has_no_thread, self._busy))
 
     def _taken(self) -> dict[int, int]:
         """Return what each gateway has claimed: all that it may where it is slow."""
         most = self._most_claimed_of_one
-        return {
-            gateway_id: most if self._has_no_thread(gateway_id) else count
-            for gateway_id, count in self._running.items()
-        }
+        with self._changed:
+            return {
+                gateway_id: most if self._has_no_thread(gateway_id) else count
+                for gateway_id, count in self._running.items()
+            }
 
     def _is_full(self, claimed: Sequence[Probe]) -> bool:
         most = self._most_claimed_of_one
@@ -118,76 +149,93 @@ class Prober:
     def _has_no_thread(self, gateway_id: int) -> bool:
         return self._busy[gateway_id] >= self._most
 
-    def _prepare(self, claimed: Sequence[Probe], now: datetime, now_s: float) -> None:
+    def _prepared(
+        self, claimed: Sequence[Probe], now: datetime, now_s: float
+    ) -> list[_Claim]:
+        breakers = self._recorder.breakers({probe.gateway_id for probe in claimed})
         paid = [probe for probe in claimed if probe.kind in PAID]
         spent = probes.spent(paid, now) if paid else {}
+        found = []
         for probe in claimed:
             start_s = now_s + (probes.starts_at(probe) - now).total_seconds()
             ask = prepare(probe, spent.get(probe.pk, Spent()))
             if ask.capped:
                 probes.note_capped([probe.pk], now)
-            heappush(self._claimed, (start_s, probe.pk, ask))
-            self._running[probe.gateway_id] += 1
+            found.append(_Claim(start_s, ask, breakers[ask.gateway_id]))
+        return found
 
-    def _start_claimed(self) -> None:
-        waiting = []
-        while (
-            self._claimed
-            and self._busy.total() < self._threads
-            and self._claimed[0][0] <= time.monotonic()
-        ):
-            claim = heappop(self._claimed)
-            start_s, _, ask = claim
-            if time.monotonic() - start_s > _PATIENCE_S:
-                # Its lease may be over, and another worker may have it.
-                self._running[ask.gateway_id] -= 1
-            elif self._has_no_thread(ask.gateway_id):
-                waiting.append(claim)
-            else:
-                self._start(ask)
-        for claim in waiting:
-            heappush(self._claimed, claim)
-
-    def _start(self, ask: Ask) -> None:
-        self._busy[ask.gateway_id] += 1
-        run = self._pool.submit(put, ask, self._recorder.breakers(ask.gateway_id))
-        run.add_done_callback(lambda done: self._answers.put(done.result()))
+    def _hand_out(self, claims: Sequence[_Claim]) -> None:
+        with self._changed:
+            self._running.update(claim.ask.gateway_id for claim in claims)
+            self._claimed.extend(claims)
+            self._claimed.sort(key=attrgetter("start_s"))
+            self._changed.notify(len(claims))
 
     def seconds_to_next(self) -> float:
-        """Return how long there is nothing to do unless an answer comes."""
-        return max(0.0, min(self._look_at - time.monotonic(), self._seconds_to_work()))
-
-    def _seconds_to_work(self) -> float:
-        wait_s = self._recorder.seconds_to_flush()
-        if self._busy.total() < self._threads:
-            starts = [
-                start_s
-                for start_s, _, ask in self._claimed
-                if not self._has_no_thread(ask.gateway_id)
-            ]
-            wait_s = min(wait_s, min(starts, default=inf) - time.monotonic())
-        return max(0.0, wait_s)
+        """Return how long the owner has nothing to do unless there are news."""
+        return max(0.0, self._look_at - time.monotonic())
 
     def wait(self, seconds: float) -> None:
-        """Wait for the first answer, at most `seconds`; take all that are there."""
+        """Wait `seconds`, or until there are news; take the answers that came."""
+        self._news.wait(seconds)
+        self._news.clear()
         try:
-            self._take(self._answers.get(timeout=seconds))
             while True:
-                self._take(self._answers.get_nowait())
+                self._recorder.add(self._answers.get_nowait())
+                if self._crowded:
+                    soon = time.monotonic() + _LOOK_AGAIN_S
+                    self._look_at = min(self._look_at, soon)
         except queue.Empty:
             return
 
-    def _take(self, answer: Answer) -> None:
-        self._running[answer.ask.gateway_id] -= 1
-        self._busy[answer.ask.gateway_id] -= 1
-        if self._crowded:
-            self._look_at = min(self._look_at, time.monotonic() + _LOOK_AGAIN_S)
-        self._recorder.add(answer)
-
     def drain(self) -> None:
         """Wait for every run in flight and store what they saw."""
+        self._draining = True
         while self._running.total():
-            self._start_claimed()
-            self.wait(self._seconds_to_work())
+            self.wait(_LOOK_EVERY_S)
             self._recorder.flush_at_last(timezone.now())
+        self.wait(0.0)
         self._recorder.flush_at_last(timezone.now())
+
+    # The probes' threads.
+
+    def _work(self) -> None:
+        while (claim := self._next()) is not None:
+            gateway_id = claim.ask.gateway_id
+            with self._changed:
+                self._busy[gateway_id] += 1
+            # Too late its lease may be over, and another worker may have it.
+            if time.monotonic() - claim.start_s <= _PATIENCE_S:
+                self._answers.put(put(claim.ask, claim.breakers))
+            self._end(gateway_id)
+
+    def _next(self) -> _Claim | None:
+        """Return the next run when it is due; None when all is over."""
+        with self._changed:
+            while (claim := self._take()) is None:
+                if self._over:
+                    return None
+                self._changed.wait()
+        time.sleep(max(0.0, claim.start_s - time.monotonic()))
+        return None if self._over else claim
+
+    def _take(self) -> _Claim | None:
+        """Take the first claim whose gateway has a thread left."""
+        for place, claim in enumerate(self._claimed):
+            if self._held[claim.ask.gateway_id] < self._most:
+                del self._claimed[place]
+                self._held[claim.ask.gateway_id] += 1
+                return claim
+        return None
+
+    def _end(self, gateway_id: int) -> None:
+        with self._changed:
+            self._busy[gateway_id] -= 1
+            self._held[gateway_id] -= 1
+            self._running[gateway_id] -= 1
+            if self._claimed:
+                # What waited for a thread of this gateway.
+                self._changed.notify()
+            ended = self._draining and not self._running.total()
+        if ended or self._crowded or self._answers.qsize() >= FLUSH_AT:
+            self._news.set()

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import datetime, timedelta
 
 from django.db import (
@@ -28,19 +28,22 @@ from dashboard.teams import services as teams
 
 logger = logging.getLogger(__name__)
 
-FLUSH_AFTER_S = 1.0
+# The owner wakes once a second, and soon after when there are so many.
+FLUSH_AFTER_S = 0.9
 FLUSH_AT = 100
 # While the database is away: an hour of 100 probes a minute. The oldest go first.
 _MOST_BUFFERED = 6000
-_REFRESH_AFTER_S = 1.0
-# Judging is half of a flush: a failure is judged at once, successes this often.
-JUDGE_EVERY_S = 5.0
+# How soon what other workers, or people, did to a breaker is known here.
+_REFRESH_AFTER_S = 5.0
+# A failure is judged at once; successes this often, which is when everything is.
+JUDGE_EVERY_S = 15.0
+_ASK_MAINTENANCES_S = 5.0
 # Outcomes are stored by the end of their run, the longest of which is a deep one's.
 _LONGEST_RUN = timedelta(minutes=5)
 
 
 class Recorder:
-    """Buffer answers and flush them at 1 s or 100, whichever is first.
+    """Buffer answers and flush them within about a second, or at 100.
 
     Only the tick's own thread touches it, so that only one connection writes.
     """
@@ -49,7 +52,7 @@ class Recorder:
         self.stored = 0
         self._monotonic = monotonic
         self._buffer: list[Answer] = []
-        self._flush_at: float | None = None
+        self._flush_at = self._monotonic()
         self._commit_unknown = False
         self._breakers: dict[int, TickBreakers] = {}
         self._refresh_at = 0.0
@@ -60,23 +63,20 @@ class Recorder:
         self._ask_maintenances_at = self._monotonic()
 
     def add(self, answer: Answer) -> None:
-        if self._flush_at is None:
-            self._flush_at = self._monotonic() + FLUSH_AFTER_S
         self._buffer.append(answer)
         lost = len(self._buffer) - _MOST_BUFFERED
         if lost > 0:
             del self._buffer[:lost]
             logger.error("recorder.dropped", extra={"outcomes": lost})
 
-    def breakers(self, gateway_id: int) -> TickBreakers:
-        """Return the gateway's breakers, as all workers last knew them."""
-        if gateway_id not in self._breakers:
-            self._breakers[gateway_id] = TickBreakers(gateway_id)
-            self._refresh_at = 0.0
-        if self._monotonic() >= self._refresh_at:
+    def breakers(self, gateway_ids: Collection[int]) -> dict[int, TickBreakers]:
+        """Return these gateways' breakers, as all workers last knew them."""
+        new = [pk for pk in gateway_ids if pk not in self._breakers]
+        self._breakers |= {pk: TickBreakers(pk) for pk in new}
+        if new or self._monotonic() >= self._refresh_at:
             self._refresh_at = self._monotonic() + _REFRESH_AFTER_S
             self._refresh()
-        return self._breakers[gateway_id]
+        return {pk: self._breakers[pk] for pk in gateway_ids}
 
     def _refresh(self) -> None:
         rows: dict[int, list[Breaker]] = {}
@@ -90,23 +90,15 @@ class Recorder:
         self._judge_at = self._monotonic() + JUDGE_EVERY_S
         self._unjudged = set()
 
-    def seconds_to_flush(self) -> float:
-        if self._flush_at is None:
-            return FLUSH_AFTER_S
-        return max(0.0, self._flush_at - self._monotonic())
-
     def flush_when_due(self, now: datetime) -> None:
-        full = len(self._buffer) >= FLUSH_AT
-        due = self._flush_at is not None and self._monotonic() >= self._flush_at
-        if full or due:
+        if len(self._buffer) >= FLUSH_AT or self._monotonic() >= self._flush_at:
             self.flush(now)
 
     def flush(self, now: datetime) -> None:
         """Store all that is buffered; raise DatabaseError, and keep it, when it fails."""
+        self._flush_at = self._monotonic() + FLUSH_AFTER_S
         if not self._buffer:
             return
-        # Failing, it is tried again in a second.
-        self._flush_at = self._monotonic() + FLUSH_AFTER_S
         try:
             count = self._store_all(now)
         except DatabaseError:
@@ -114,7 +106,7 @@ class Recorder:
             self._commit_unknown = True
             raise
         self.stored += count
-        self._buffer, self._flush_at, self._commit_unknown = [], None, False
+        self._buffer, self._commit_unknown = [], False
 
     def _store_all(self, now: datetime) -> int:
         try:
@@ -190,7 +182,7 @@ class Recorder:
         One that is announced is known within seconds; what was stored before stays.
         """
         if self._monotonic() >= self._ask_maintenances_at:
-            self._ask_maintenances_at = self._monotonic() + JUDGE_EVERY_S
+            self._ask_maintenances_at = self._monotonic() + _ASK_MAINTENANCES_S
             self._maintenances = silences.maintenances(
                 now - _LONGEST_RUN, now + _LONGEST_RUN
             )
