@@ -73,7 +73,7 @@ function options(spec, canvas) {
     animation: false,
     maintainAspectRatio: false,
     parsing: true,
-    layout: { padding: { right: stacked ? 0 : Math.max(...spec.lines.map((line) => line.label.length)) * 6 + 8 } },
+    layout: { padding: { right: stacked ? 0 : Math.max(...spec.lines.map((line) => line.label.length)) * 7 + 8 } },
     interaction: { mode: "index", intersect: false },
     plugins: {
       legend: legend(spec, ink),

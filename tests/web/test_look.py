@@ -100,7 +100,7 @@ class TestSearch:
 
         text = page(person("charlie").client, "/search/?q=acme")
 
-        assert "0 things found" in text
+        assert "Nothing found: try a shorter part" in text
 
     @pytest.mark.parametrize("number", [3, 30])
     def test_it_asks_a_constant_number_of_queries(

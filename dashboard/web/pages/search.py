@@ -29,6 +29,8 @@ class Found:
         number = len(self.teams) + len(self.probes) + len(self.incidents)
         if not self.asked:
             return "Type a part of a name, an endpoint or an incident."
+        if not number:
+            return "Nothing found: try a shorter part of the name."
         least = "the first " if self.more else ""
         return f"{least}{words.count(number, 'thing')} found"
 

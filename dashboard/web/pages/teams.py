@@ -19,7 +19,7 @@ from dashboard.teams.credit_hours import Hour, hours_of, refills, spending
 from dashboard.teams.credit_hours import pace as pace_of
 from dashboard.teams.keys import hint
 from dashboard.teams.models import Membership, Role, Team, TeamStatus
-from dashboard.teams.queries import latest_readings
+from dashboard.teams.queries import BURN_WINDOW, latest_readings
 from dashboard.teams.statements import statement_of
 from dashboard.web import access, ranges, words
 from dashboard.web.burn_charts import burn_down
@@ -124,6 +124,7 @@ def teams(user: access.Visitor, now: datetime) -> Teams:
     """Return every team that the user sees; the one that runs out first comes first."""
     found = list(access.teams(user))
     readings = latest_readings([team.pk for team in found])
+    hours = hours_of([team.pk for team in found], now - BURN_WINDOW, now)
     patience_s = patience(user)
     rows = [
         TeamRow(
@@ -131,7 +132,9 @@ def teams(user: access.Visitor, now: datetime) -> Teams:
             gateway=str(team.gateway),
             status=status_badge(team),
             status_at=words.time(team.status_at, now, "not yet"),
-            credits=credits_of(readings.get(team.pk), now),
+            credits=credits_of(
+                readings.get(team.pk), now, pace_of(hours.get(team.pk, []), now)
+            ),
             is_stale=is_stale(readings.get(team.pk), patience_s.get(team.pk), now),
         )
         for team in found
