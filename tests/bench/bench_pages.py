@@ -204,11 +204,12 @@ def _write_rollups(now: datetime) -> None:
 
 
 def _write_outcomes(number: int, endpoints: int) -> None:
-    """Write outcomes a minute apart, the newest a minute ago, for all probes alike.
+    """Write outcomes a minute apart for all probes alike, into the next half hour.
 
-    The first of those that were folded is what they are copied from.
+    So there is a newest one as long as it is measured, as on a site that runs. The first
+    of those that were folded is what they are copied from.
     """
-    each, last = number // endpoints, int(timezone.now().timestamp()) - 60
+    each, last = number // endpoints, int(timezone.now().timestamp()) + 1800
     names = ", ".join(_columns(Outcome, but={"id", "probe", "started_at"}))
     statement = f"""
         WITH RECURSIVE place(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM place WHERE n < {each - 1})

@@ -130,9 +130,9 @@ class TestList:
         admin = User.objects.get(is_superuser=True)
         day, week = (ranges.chosen(QueryDict(query), NOW) for query in ("", "range=7d"))
 
-        with django_assert_num_queries(2):
+        with django_assert_num_queries(3):
             outcomes(admin, Asked(), day, "", NOW)
-        with django_assert_num_queries(2):
+        with django_assert_num_queries(3):
             newest = outcomes(admin, Asked(), week, "", NOW)
         older = page(admin_page, newest.older_url)
 
@@ -213,7 +213,7 @@ class TestList:
         for _ in range(number):
             make_outcome(make_probe(team=make_team()), -60)
 
-        with django_assert_max_num_queries(6):
+        with django_assert_max_num_queries(11):
             page(admin_page)
 
 

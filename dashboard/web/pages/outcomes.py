@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from django.conf import settings
-from django.db.models import F, Q, QuerySet
+from django.db.models import F, Prefetch, Q, QuerySet, prefetch_related_objects
 from django.urls import reverse
 from django.utils.safestring import SafeString
 
@@ -23,7 +23,11 @@ PAGE_SIZE = 50
 MOST_EXPORTED = 20_000
 # The results of one probe, and all that failed, are found by an index; of other results
 # of many a day is read and sorted, then the day before it, until there are enough.
-_SLICE = timedelta(days=1)
+# A thousand probes have a thousand results in it; where there are few, the next are longer.
+_FIRST_SLICE = timedelta(minutes=1)
+_LONGER = 8
+_DAY = timedelta(days=1)
+_TICK = timedelta(microseconds=1)
 _UNCOUNTED = tuple(each.value for each in ErrorClass if not counted(each))
 # In no number, whatever came of them.
 _LEFT_OUT = Q(maintenance=True) | Q(misdated=True)
@@ -97,11 +101,15 @@ def outcomes(
 ) -> Outcomes:
     """Return a page of results, the newest first.
 
-    Three queries, and one more for each day that had too few of them. `after` is where
-    the page before ended.
+    Four queries, and a few more where the newest are old or far apart. `after` is
+    where the page before ended.
     """
     chosen = _limited(asked, chosen, now)
-    found = _newest(_beyond(matching(user, asked, chosen), after), asked, chosen)
+    found, end = matching(user, asked, chosen), chosen.end
+    if mark := _read_mark(after):
+        found = _beyond(found, *mark)
+        end = mark[0] + _TICK if mark[0] < end else end
+    newest = _newest(found, asked, chosen.start, end)
     parameters = asked.parameters()
     full = {**chosen.asked, **parameters}
     shown = Range(chosen.key, chosen.words, chosen.start, chosen.end, 1, asked=full)
@@ -115,9 +123,9 @@ def outcomes(
             for each in ErrorClass
         ],
         kept=[(name, value) for name, value in full.items() if name != "class"],
-        rows=[outcome_row(each, now) for each in found[:PAGE_SIZE]],
-        older_url=shown.url(after=_mark(found[PAGE_SIZE - 1]))
-        if len(found) > PAGE_SIZE
+        rows=[outcome_row(each, now) for each in newest[:PAGE_SIZE]],
+        older_url=shown.url(after=_mark(newest[PAGE_SIZE - 1]))
+        if len(newest) > PAGE_SIZE
         else "",
         csv_url=shown.url(format="csv"),
         json_url=shown.url(format="json"),
@@ -128,7 +136,8 @@ def outcomes(
 def sheet(user: access.Visitor, asked: Asked, chosen: Range) -> Sheet:
     """Return the results to export, the newest first, at most MOST_EXPORTED."""
     chosen = _limited(asked, chosen, chosen.end)
-    found = _newest(matching(user, asked, chosen), asked, chosen, MOST_EXPORTED)
+    wanted = matching(user, asked, chosen)
+    found = _newest(wanted, asked, chosen.start, chosen.end, MOST_EXPORTED)
     names = (
         *("started_at", "gateway", "team", "probe", "result", "status", "latency_ms"),
         *("elapsed_ms", "attempts", "credits", "left_out", "detail", "url"),
@@ -177,10 +186,8 @@ def matching(
         found = found.filter(~Q(error_class=""), whose__in=probe_ids)
     else:
         found = found.filter(probe__in=probe_ids)
-    return (
-        of_state(found, asked.state, asked.error_class)
-        .select_related("probe__gateway", "probe__team")
-        .order_by("-started_at", "-pk")
+    return of_state(found, asked.state, asked.error_class).order_by(
+        "-started_at", "-pk"
     )
 
 
@@ -191,19 +198,25 @@ def _is_of_failures(asked: Asked) -> bool:
 def _newest(
     found: QuerySet[Outcome, Outcome],
     asked: Asked,
-    chosen: Range,
+    start: datetime,
+    end: datetime,
     most: int = PAGE_SIZE + 1,
 ) -> list[Outcome]:
-    """Return the newest; of many probes no more days are read than it takes."""
-    if asked.probe or _is_of_failures(asked):
-        return list(found[:most])
+    """Return the newest; of many probes no longer a time is read than it takes.
+
+    Their probes are read afterwards: a join would be made for all that is sorted.
+    """
     rows: list[Outcome] = []
-    end = chosen.end
-    while len(rows) < most and end > chosen.start:
-        start = max(end - _SLICE, chosen.start)
-        day = found.filter(started_at__gte=start, started_at__lt=end)
-        rows += day[: most - len(rows)]
-        end = start
+    length = _FIRST_SLICE
+    if asked.probe or _is_of_failures(asked):
+        length = end - start
+    while len(rows) < most and end > start:
+        begin = max(end - length, start)
+        part = found.filter(started_at__gte=begin, started_at__lt=end)
+        rows += part[: most - len(rows)]
+        end, length = begin, length * _LONGER
+    probes = Probe.objects.select_related("gateway", "team")
+    prefetch_related_objects(rows, Prefetch("probe", probes))
     return rows
 
 
@@ -274,8 +287,8 @@ def _limited(asked: Asked, chosen: Range, now: datetime) -> Range:
     if start < now - kept:
         start = min(now - kept, chosen.end)
         said = f"Single results are kept for {words.count(kept.days, 'day')}: those before {words.minute(start)} are only in the numbers."
-    if asked.state == "uncounted" and not asked.probe and chosen.span > _SLICE:
-        start = max(start, chosen.end - _SLICE)
+    if asked.state == "uncounted" and not asked.probe and chosen.span > _DAY:
+        start = max(start, chosen.end - _DAY)
         said = f"Only the last day of it, from {words.minute(start)}: choose one probe to see more."
     return replace(chosen, start=start, problem=said) if said else chosen
 
@@ -294,18 +307,22 @@ def _mark(last: Outcome) -> str:
     return f"{last.started_at.astimezone(UTC).isoformat()}~{last.pk}"
 
 
-def _beyond(
-    found: QuerySet[Outcome, Outcome], after: str
-) -> QuerySet[Outcome, Outcome]:
-    """Return what comes after a mark; a page number would shift with each new result."""
+def _read_mark(after: str) -> tuple[datetime, int] | None:
     moment, _, pk = after.partition("~")
     try:
         at = datetime.fromisoformat(moment)
     except ValueError:
-        return found
+        return None
     if at.tzinfo is None or not (pk.isascii() and pk.isdigit()) or len(pk) > 18:
-        return found
-    return found.filter(Q(started_at__lt=at) | Q(started_at=at, pk__lt=int(pk)))
+        return None
+    return at, int(pk)
+
+
+def _beyond(
+    found: QuerySet[Outcome, Outcome], at: datetime, pk: int
+) -> QuerySet[Outcome, Outcome]:
+    """Return what comes after a mark; a page number would shift with each new result."""
+    return found.filter(Q(started_at__lt=at) | Q(started_at=at, pk__lt=pk))
 
 
 def _nothing(asked: Asked, chosen: Range, now: datetime) -> str:
