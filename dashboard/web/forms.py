@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from math import ceil
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 from django import forms
 from django.contrib.auth.forms import BaseUserCreationForm
@@ -60,7 +61,8 @@ class GatewayForm(forms.Form):
     )
 
     def clean_name(self) -> str:
-        name: str = self.cleaned_data["name"]
+        host = urlsplit(self.cleaned_data.get("base_url", "")).netloc
+        name: str = self.cleaned_data["name"] or host[:80]
         if Gateway.objects.filter(name=name).exists():
             raise ValidationError(f"A gateway named {name} is watched already.")
         return name
@@ -77,8 +79,18 @@ class GatewayForm(forms.Form):
 
 
 class StartForm(GatewayForm):
-    """A gateway to try, and the key of one of its teams, if there is one at hand."""
+    """A gateway to try, and the key of one of its teams, if there is one at hand.
 
+    Only its address has to be told; without a name it is called by its host.
+    """
+
+    field_order = ["base_url", "allow_private", "name", "team_id", "key"]
+    name = forms.CharField(
+        required=False,
+        max_length=80,
+        validators=[printable],
+        help_text="Optional: what you call it, for example Production. Empty: its host.",
+    )
     team_id = forms.CharField(
         label="Team id",
         required=False,

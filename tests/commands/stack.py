@@ -89,16 +89,16 @@ class Up:
         self.start()
 
     def start(self) -> None:
-        log = Path(f"{self._environment['GATEWATCH_VAR']}.log")
-        with log.open("w") as file:
+        self.log = Path(f"{self._environment['GATEWATCH_VAR']}.log")
+        with self.log.open("w") as file:
             self.process = subprocess.Popen(
                 [sys.executable, MANAGE, "up", "--bind", "127.0.0.1:0"],
                 env=self._environment,
                 stdout=file,
                 stderr=file,
             )
-        wait_for(lambda: "Gatewatch runs at" in log.read_text(), 60)
-        [self.address] = re.findall(r"runs at (\S+)", log.read_text())
+        wait_for(lambda: "Gatewatch runs at" in self.log.read_text(), 60)
+        [self.address] = re.findall(r"runs at (\S+)", self.log.read_text())
 
     def main_of(self, word: str) -> int:
         """Return the main process of the service whose command line holds `word`."""

@@ -84,6 +84,13 @@ def test_a_signal_stops_it_within_seconds_and_leaves_nothing(up: Up) -> None:
     assert not any(map(members, groups))
 
 
+def test_it_says_what_to_do_first(up: Up) -> None:
+    said = up.log.read_text()
+
+    assert "Mail is not set up: alarms wait until EMAIL_URL is set" in said
+    assert f"Make the first admin at {up.address}/setup/" in said
+
+
 def test_what_it_writes_is_nobody_elses(up: Up) -> None:
     """C-23."""
     folder = up.database.parent

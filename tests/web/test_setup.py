@@ -142,7 +142,7 @@ def test_the_guide_says_beside_the_field_what_is_wrong(
 
 
 def test_a_key_is_not_shown_again_but_asked_for(admin_page: Client) -> None:
-    response = admin_page.post("/start/", {**GATEWAY, "name": ""})
+    response = admin_page.post("/start/", {**GATEWAY, "base_url": ""})
 
     assert GATEWAY["key"] not in response.content.decode()
     assert response.context["form"].errors["key"] == AGAIN

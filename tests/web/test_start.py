@@ -78,6 +78,18 @@ def test_ten_teams_are_watched_in_two_forms(
     assert CreditReading.objects.count() == 10
 
 
+def test_without_a_name_it_is_called_by_its_host(
+    admin_page: Client, simulator: RunningGateway
+) -> None:
+    tried = admin_page.post("/start/", asked(simulator, name="")).content.decode()
+    admin_page.post("/start/watch/", {**hidden(tried), "teams": TEAMS})
+
+    host = simulator.base_url.removeprefix("http://")
+    assert Gateway.objects.get().name == host
+    again = admin_page.post("/start/", asked(simulator, name="")).content.decode()
+    assert f"A gateway named {host} is watched already." in again
+
+
 def test_the_key_is_carried_sealed_and_never_shown(
     admin_page: Client, simulator: RunningGateway
 ) -> None:

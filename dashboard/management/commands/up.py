@@ -66,6 +66,11 @@ class Command(BaseCommand):
                 "Only this machine is let in: set PUBLIC_URL to how others reach it, as "
                 f"http://HOST:{bound.port}."
             )
+        if not settings.EMAIL_CONFIGURED:
+            self.stdout.write(
+                "Mail is not set up: alarms wait until EMAIL_URL is set, as "
+                "submission://USER:PASSWORD@HOST:587."
+            )
         link = setup_url(timezone.now(), address)
         if link:
             self.stdout.write(f"Nobody can log in yet. Make the first admin at {link}")
