@@ -23,6 +23,8 @@ def site(request: HttpRequest) -> dict[str, object]:
         "theme": theme if theme in _THEMES else "",
         "zone": words.zone(),
         "zone_key": timezone.get_current_timezone_name(),
+        # On paper "2 min ago" says nothing without it.
+        "asked_at": words.exact(timezone.now()),
         "demo": settings.DEMO,
         "email_configured": settings.EMAIL_CONFIGURED,
         "plain_http": SimpleLazyObject(

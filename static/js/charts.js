@@ -73,7 +73,7 @@ function options(spec, canvas) {
     animation: false,
     maintainAspectRatio: false,
     parsing: true,
-    layout: { padding: { right: stacked ? 0 : Math.max(...spec.lines.map((line) => line.label.length)) * 7 + 8 } },
+    layout: { padding: { right: stacked ? 0 : Math.max(...spec.lines.filter((line) => !line.is_echo).map((line) => line.label.length)) * 7 + 8 } },
     interaction: { mode: "index", intersect: false },
     plugins: {
       legend: legend(spec, ink),
@@ -141,7 +141,25 @@ function redrawAll() {
   drawAll();
 }
 
+/** Paper is light and narrow, and no chart resizes itself for it. */
+const PAPER_PX = [640, 200];
+let screenTheme = "";
+
+function drawForPaper() {
+  screenTheme = document.documentElement.dataset.theme;
+  document.documentElement.dataset.theme = "light";
+  redrawAll();
+  drawn.forEach(({ chart }) => chart.resize(...PAPER_PX));
+}
+
+function drawForScreen() {
+  document.documentElement.dataset.theme = screenTheme;
+  redrawAll();
+}
+
 drawAll();
+window.addEventListener("beforeprint", drawForPaper);
+window.addEventListener("afterprint", drawForScreen);
 document.addEventListener("htmx:after:swap", drawAll);
 document.addEventListener("gatewatch:theme", redrawAll);
 window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redrawAll);

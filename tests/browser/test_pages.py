@@ -342,7 +342,11 @@ def test_a_chart_is_zoomed_by_dragging_and_leads_to_results_by_a_click(
             await chart.scroll_into_view_if_needed()
             await chart.click(position={"x": 300, "y": 80})
             await page.wait_for_url("**/outcomes/**")
-            return zoomed, chosen, page.url
+            listed = page.url
+            await page.goto(address)
+            await by_finger(context, page)
+            await page.wait_for_url("**from=**")
+            return zoomed, chosen, listed
 
     zoomed, chosen, listed = asyncio.run(handle())
 
@@ -352,6 +356,24 @@ def test_a_chart_is_zoomed_by_dragging_and_leads_to_results_by_a_click(
     assert f"probe={site.probe.pk}" in listed
     assert "from=" in listed
     assert complaints == []
+
+
+async def by_finger(context: BrowserContext, page: Page) -> None:
+    """Draw a finger over a quarter of the latency chart, sideways."""
+    chart = page.locator("#canvas-latency[data-ready]")
+    await chart.scroll_into_view_if_needed()
+    box = await chart.bounding_box()
+    assert box is not None
+    session = await context.new_cdp_session(page)
+    y = box["y"] + box["height"] / 2
+    for place, kind in ((0.5, "touchStart"), (0.6, "touchMove"), (0.75, "touchMove")):
+        point = {"x": box["x"] + box["width"] * place, "y": y}
+        await session.send(
+            "Input.dispatchTouchEvent", {"type": kind, "touchPoints": [point]}
+        )
+    await session.send(
+        "Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []}
+    )
 
 
 def test_everything_is_reached_by_the_keyboard(site: Site) -> None:
@@ -398,7 +420,7 @@ def test_everything_is_reached_by_the_keyboard(site: Site) -> None:
 
 
 def test_the_theme_and_the_zone_are_switched_and_stay(site: Site) -> None:
-    async def handle() -> tuple[str, str, str, str]:
+    async def handle() -> tuple[str, str, str, str, bool]:
         async with browsing(site, 1280, "light") as context:
             page = await context.new_page()
             await page.goto(site.url)
@@ -409,18 +431,27 @@ def test_the_theme_and_the_zone_are_switched_and_stay(site: Site) -> None:
             await page.locator("[data-zone-switch]").click()
             await page.wait_for_url("**zone=**")
             await page.goto(f"{site.url}/teams/")
+            dark = await page.evaluate(ground)
+            ink = "getComputedStyle(document.querySelector('h1')).color"
+            seen = await page.evaluate(ink)
+            await page.emulate_media(media="print")
             return (
                 light,
-                await page.evaluate(ground),
+                dark,
                 await page.locator("html").get_attribute("data-theme") or "",
                 await page.locator("html").get_attribute("data-zone") or "",
+                # Paper is light whatever the screen is, and nobody clicks on it.
+                seen != await page.evaluate(ink)
+                and await page.locator(".printed").is_visible()
+                and not await page.locator(".menu").is_visible(),
             )
 
-    light, dark, theme, zone = asyncio.run(handle())
+    light, dark, theme, zone, is_for_paper = asyncio.run(handle())
 
     assert dark != light
     assert theme == "dark"
     assert zone == "Pacific/Auckland"
+    assert is_for_paper
 
 
 def test_a_run_that_is_asked_for_shows_its_result_by_itself(site: Site) -> None:

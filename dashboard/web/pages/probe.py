@@ -300,10 +300,10 @@ def range_facts(
 
 def _down(seen: Summary, of: int) -> str:
     """Return the time down, and that it adds up where several probes were down."""
-    down, known = words.duration(seen.down_s), words.duration(seen.up_s + seen.down_s)
+    down = words.duration(seen.down_s)
     if of > 1:
-        return f"down {down} of {known}, added up over {of} probes"
-    return f"down {down} of {known} that are known"
+        return f"down {down}, added up over {of} probes"
+    return f"down {down} of known time"
 
 
 def _against(basis: str, earlier: str) -> str:
