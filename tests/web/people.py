@@ -1,8 +1,11 @@
 """Who is who: Alice is on the team, Bob on another, Charlie on none."""
 
+import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from django.contrib.auth.models import User
+from django.db import connection
 from django.test import Client
 
 from dashboard.teams.models import Membership, Role, Team
@@ -21,3 +24,22 @@ def person(name: str, team: Team | None = None, role: Role = Role.MANAGER) -> Pe
     client = Client()
     client.force_login(user)
     return Person(name, client)
+
+
+def at_once(*acts: Callable[[], int]) -> list[int]:
+    """Do all of it in the same moment, each in a thread; return the answers' codes."""
+    together, codes = threading.Barrier(len(acts)), []
+
+    def one(act: Callable[[], int]) -> None:
+        together.wait(5)
+        try:
+            codes.append(act())
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=one, args=(act,)) for act in acts]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return sorted(codes)

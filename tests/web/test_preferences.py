@@ -10,7 +10,7 @@ from dashboard.alerts.delivery import deliver
 from dashboard.alerts.models import Change, Notification, Subscription
 from dashboard.alerts.regular import unsubscribe_token
 from tests.factories import NOW
-from tests.web.people import person
+from tests.web.people import at_once, person
 
 pytestmark = pytest.mark.django_db
 
@@ -26,6 +26,18 @@ def test_each_one_chooses_for_himself() -> None:
     assert (kept.user.username, kept.daily, kept.weekly) == ("bob", False, True)
     assert (kept.time_zone, kept.hour) == ("Europe/Berlin", 6)
     assert "bob@example.com" in shown
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_form_that_is_sent_twice_at_once_is_kept_once() -> None:
+    bob = person("bob").client
+    told = {"daily": "on", "time_zone": "UTC", "hour": "6"}
+
+    def send() -> int:
+        return bob.post("/preferences/", told).status_code
+
+    assert at_once(*[send] * 4) == [302] * 4
+    assert Subscription.objects.get().daily
 
 
 @pytest.mark.parametrize(

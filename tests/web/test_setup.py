@@ -1,18 +1,18 @@
 """The first start: the one-time link, the guide, logging in and out."""
 
-import threading
 from datetime import timedelta
+from functools import partial
 
 import pytest
 import time_machine
 from django.contrib.auth.models import User
-from django.db import connection
 from django.test import Client
 from pytest_django import Settings
 
 from dashboard.teams.models import AuditEntry, Gateway
 from dashboard.web.setup import setup_url
 from tests.factories import NOW, make_gateway
+from tests.web.people import at_once
 
 pytestmark = pytest.mark.django_db
 
@@ -81,20 +81,14 @@ def test_a_link_of_another_installation_is_worth_nothing(
 
 @pytest.mark.django_db(transaction=True)
 def test_of_many_who_use_the_link_at_once_one_becomes_administrator() -> None:
-    url, together, codes = link(), threading.Barrier(4), []
+    url = link()
 
-    def send(name: str) -> None:
-        together.wait(5)
-        codes.append(Client().post(url, {**ADMIN, "username": name}).status_code)
-        connection.close()
+    def send(name: str) -> int:
+        return Client().post(url, {**ADMIN, "username": name}).status_code
 
-    threads = [threading.Thread(target=send, args=(f"ann-{n}",)) for n in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-
-    assert sorted(codes) == [302, 404, 404, 404]
+    assert at_once(*(partial(send, f"ann-{n}") for n in range(4))) == [
+        *(302, 404, 404, 404)
+    ]
     assert User.objects.count() == 1
 
 

@@ -1,5 +1,7 @@
 """Managers run their own team: key, probes, members, recipients, limits."""
 
+from functools import partial
+
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
@@ -13,7 +15,7 @@ from dashboard.teams.keys import hint, resolve
 from dashboard.teams.models import AuditEntry, Membership, Role, Team
 from dashboard.web.members import MOST_NAMED
 from tests.factories import NOW, make_outcome, make_team
-from tests.web.people import person
+from tests.web.people import Person, at_once, person
 
 pytestmark = pytest.mark.django_db
 CANARY = "sk-canary-0123456789-tail"
@@ -251,6 +253,24 @@ class TestPeople:
         assert "keeps one manager" in gone
         assert "keeps one manager" in lowered
         assert Membership.objects.get().role == Role.MANAGER
+
+    @pytest.mark.django_db(transaction=True)
+    def test_of_two_managers_who_remove_each_other_one_stays(self) -> None:
+        """C-08: on PostgreSQL two requests at once see each other's manager."""
+
+        def drop(who: Person, whom: Person, team: Team) -> int:
+            held = Membership.objects.get(team=team, user__username=whom.name)
+            told = {"part": "drop_member", "pk": held.pk}
+            address = reverse("team_settings", args=[team.pk])
+            return who.client.post(address, told).status_code
+
+        for turn in range(3):
+            team = make_team()
+            ann, ben = person(f"ann-{turn}", team), person(f"ben-{turn}", team)
+
+            at_once(partial(drop, ann, ben, team), partial(drop, ben, ann, team))
+
+            assert Membership.objects.filter(team=team).count() == 1
 
     def test_a_member_of_another_team_is_out_of_reach(
         self, alice: Client, team: Team

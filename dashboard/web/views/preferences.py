@@ -22,7 +22,10 @@ def preferences(request: HttpRequest) -> HttpResponse:
     wanted = wanted or Subscription(user=request.user)
     form = PreferencesForm(request.POST or None, instance=wanted)
     if request.method == "POST" and form.is_valid():
-        form.save()
+        # Sent twice at once, it is still one row.
+        Subscription.objects.update_or_create(
+            user=request.user, defaults=form.cleaned_data
+        )
         if form.changed_data:
             detail = f"own mails: {', '.join(form.changed_data)}"
             noted(request, AuditAction.RECIPIENT, request.user, detail=detail)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from django.contrib import messages
 from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse, QueryDict
-from django.shortcuts import redirect, render
+from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
@@ -75,6 +75,7 @@ def settings(request: HttpRequest, pk: int) -> HttpResponse:
     shown = _forms(request, team, part)
     if request.method == "POST":
         with transaction.atomic():
+            _take(team)
             if _PARTS.get(part, _no_part)(request, team, shown):
                 return redirect("team_settings", pk)
     context = {
@@ -87,6 +88,11 @@ def settings(request: HttpRequest, pk: int) -> HttpResponse:
         "forms": shown,
     }
     return render(request, "web/team_settings.html", context)
+
+
+def _take(team: Team) -> None:
+    """Let one at a time change a team: two managers cannot remove each other."""
+    get_object_or_404(Team.objects.select_for_update(), pk=team.pk)
 
 
 def _no_part(request: HttpRequest, team: Team, shown: Forms) -> bool:
@@ -254,21 +260,29 @@ def rule(request: HttpRequest, pk: int, kind: str) -> HttpResponse:
     access.manage_or_404(request.user, team)
     if kind not in OWN_RULES:
         raise Http404
+    if request.method != "POST":
+        return _rule(request, team, RuleKind(kind))
+    with transaction.atomic():
+        _take(team)
+        return _rule(request, team, RuleKind(kind))
+
+
+def _rule(request: HttpRequest, team: Team, kind: RuleKind) -> HttpResponse:
     own = Rule.objects.filter(team=team, probe=None, kind=kind).first()
-    form = RuleForm(own or _begun(team, RuleKind(kind)), request.POST or None)
+    form = RuleForm(own or _begun(team, kind), request.POST or None)
     if "general" in request.POST:
         Rule.objects.filter(team=team, probe=None, kind=kind).delete()
         noted(request, AuditAction.RULE, form.instance, detail="removed", team=team)
         messages.success(request, "The general limits hold for the team again.")
-        return redirect("team_settings", pk)
+        return redirect("team_settings", team.pk)
     if request.method == "POST" and form.is_valid():
         changed = ", ".join(form.changed_data)
         # One that was switched off in the admin would not hold.
         form.instance.enabled = True
         noted(request, AuditAction.RULE, form.save(), detail=changed, team=team)
         messages.success(request, "The team's own limits hold from the next look on.")
-        return redirect("team_settings", pk)
-    context = {"team": team, "form": form, "kind": RuleKind(kind).label, "own": own}
+        return redirect("team_settings", team.pk)
+    context = {"team": team, "form": form, "kind": kind.label, "own": own}
     return render(request, "web/team_rule.html", context)
 
 
