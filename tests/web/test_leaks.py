@@ -1,13 +1,23 @@
 """C-07: nothing of a team comes out on any page or file of a neighbour at its gateway."""
 
 from datetime import timedelta
+from uuid import uuid4
 
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import NoReverseMatch, reverse
 
-from dashboard.alerts.models import Incident, Recipient, RuleKind, Severity, Silence
+from dashboard.alerts.models import (
+    Change,
+    Delivery,
+    Incident,
+    Notification,
+    Recipient,
+    RuleKind,
+    Severity,
+    Silence,
+)
 from dashboard.probes.models import Breaker, Heartbeat, Outcome, Probe
 from dashboard.probes.queries import breaker_keys
 from dashboard.probes.services import watch_gateway, watch_team
@@ -35,10 +45,16 @@ def alice() -> Client:
     for team in (own, other):
         watch_team(team, NOW)
         fill(team)
-    great = incident(other, "Gateway down", RuleKind.GATEWAY_DOWN, team=None)
+    great = incident(
+        other,
+        "Gateway down",
+        RuleKind.GATEWAY_DOWN,
+        team=None,
+        evidence={"details": [f"HTTP 500: {MARK} is away"]},
+    )
     lesser = incident(other, f"{MARK} suspended", RuleKind.TEAM_STATE)
     Incident.objects.filter(pk=lesser.pk).update(inhibited_by=great)
-    incident(own, "Own is suspended", RuleKind.TEAM_STATE)
+    told_together(lesser, incident(own, "Own is suspended", RuleKind.TEAM_STATE))
     Silence.objects.create(
         team=other, starts_at=NOW, ends_at=NOW + timedelta(hours=1), reason=MARK
     )
@@ -72,6 +88,23 @@ def fill(team: Team) -> None:
     for hour in range(4):
         make_reading(team, -3600 * hour, remaining=5)
     fold_credits(NOW)
+
+
+def told_together(*incidents: Incident) -> None:
+    """Mail several incidents at once: one subject stands on all of their rows."""
+    batch = uuid4()
+    for each in incidents:
+        Notification.objects.create(
+            incident=each,
+            change=Change.OPENED,
+            recipient="ops@example.com",
+            batch=batch,
+            state=Delivery.SENT,
+            subject=f"[Gatewatch] CRITICAL: 2 alarms, first {MARK}: suspended",
+            created_at=NOW,
+            due_at=NOW,
+            sent_at=NOW,
+        )
 
 
 def incident(of: Team, summary: str, kind: RuleKind, **fields: object) -> Incident:

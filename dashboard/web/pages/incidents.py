@@ -18,7 +18,7 @@ from dashboard.alerts.models import (
     Severity,
 )
 from dashboard.alerts.stories import LIMIT_UNITS
-from dashboard.probes.models import Probe
+from dashboard.probes.models import Outcome, Probe
 from dashboard.probes.taxonomy import meaning
 from dashboard.web import words
 from dashboard.web.charts import ChartTable
@@ -30,6 +30,7 @@ from dashboard.web.states import Tone
 
 PAGE_SIZE = 50
 _MOST_LESSER = 50
+_MOST_DETAILS = 3
 FILTERS = {"": "All", "open": "Open", "resolved": "Resolved"}
 _RATES = {RuleKind.ERROR_RATE, RuleKind.STREAM_FAILURES, RuleKind.GATEWAY_DOWN}
 
@@ -196,7 +197,9 @@ def incident(
 
     A gateway's incident is seen by the members of all its teams.
     """
+    notifications = _for_this(shown, notifications)
     notifications = readable(notifications, may_operate=may_operate)
+    failed = evidence.samples(shown, visible.probes, now)
     ended = shown.resolved_at
     greater = visible.incidents.filter(pk=shown.inhibited_by_id or 0).first()
     return IncidentPage(
@@ -214,12 +217,9 @@ def incident(
         samples=words.NO_DATA if shown.samples is None else f"{shown.samples:,}",
         advice=meaning(shown.error_class).advice if shown.error_class else "",
         classes=class_counts(shown.evidence.get("classes", {})),
-        details=shown.evidence.get("details", []),
+        details=_details(shown, failed),
         chart=evidence.chart(shown, visible.probes, now),
-        failed=[
-            outcome_row(each, now)
-            for each in evidence.samples(shown, visible.probes, now)
-        ],
+        failed=[outcome_row(each, now) for each in failed],
         inhibitor=Link(greater.summary, reverse("incident", args=[greater.pk]))
         if greater
         else None,
@@ -240,6 +240,31 @@ def incident(
         note_url=reverse("note", args=[shown.pk]),
         export_url=reverse("export_incident", args=[shown.pk]),
     )
+
+
+def _details(shown: Incident, failed: Sequence[Outcome]) -> list[str]:
+    """Return what the failing answers said.
+
+    Of a gateway's incident only what the visitor's own probes were told: the texts of
+    others may name their teams.
+    """
+    if shown.team_id is not None or shown.probe_id is not None:
+        return list(shown.evidence.get("details", ()))
+    said = dict.fromkeys(each.detail for each in failed if each.detail)
+    return list(said)[:_MOST_DETAILS]
+
+
+def _for_this(
+    shown: Incident, notifications: Sequence[Notification]
+) -> Sequence[Notification]:
+    """Leave out the subject of a mail that told of others, too: it may name any team."""
+    batches = {each.batch for each in notifications if each.batch}
+    others = Notification.objects.filter(batch__in=batches).exclude(incident=shown)
+    shared = set(others.values_list("batch", flat=True)) if batches else set()
+    for each in notifications:
+        if each.batch in shared:
+            each.subject = "with other alarms in one mail"
+    return notifications
 
 
 def readable(
