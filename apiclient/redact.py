@@ -1,5 +1,8 @@
 """Keep secrets and control characters out of everything that people or logs see."""
 
+import base64
+import html
+import json
 import re
 from typing import NoReturn
 from urllib.parse import quote
@@ -7,6 +10,7 @@ from urllib.parse import quote
 DETAIL_LIMIT = 500  # characters of remote text that are worth a row in a table
 _HIDDEN = "[hidden]"
 _SHORTEST_KEY = 4  # hiding shorter "keys" would only blank out ordinary text
+_SHORTEST_PIECE = 6  # so much of a key at the end of a text that was cut is hidden
 
 # Secrets that a server may repeat: the gateway's own texts have held provider keys in
 # URLs, and its team answers hold the virtual key.
@@ -24,10 +28,12 @@ _PATTERNS = (
     (re.compile(r"(?<=://)[^/\s@]+@"), f"{_HIDDEN}@"),
 )
 # What only hides or reorders text vanishes, so that a key split by it is whole again:
-# C0 without white space, DEL, C1, zero width, bidi marks, tags.
+# C0 without white space, DEL, C1, zero width, bidi marks, fillers, variation selectors,
+# tags.
 _CONTROLS = re.compile(
-    "[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\xad\u061c\u180e\u200b-\u200f\u202a-\u202e"
-    "\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
+    "[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5"
+    "\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff"
+    "\uffa0\ufff9-\ufffb\U000e0000-\U000e007f\U000e0100-\U000e01ef]"
 )
 _ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?)")
 
@@ -69,18 +75,50 @@ class Secret:
 def redact(text: str, *secrets: str, limit: int = DETAIL_LIMIT) -> str:
     """Return remote `text` fit to be stored and shown.
 
-    The given secrets and everything that looks like one are hidden, control characters
-    and terminal escapes are gone, white space is single spaces, and at most `limit`
-    characters remain.
+    The given secrets, as servers spell what they repeat, and everything that looks like
+    one are hidden, control characters and terminal escapes are gone, white space is
+    single spaces, and at most `limit` characters remain.
     """
     text = _CONTROLS.sub("", _ANSI.sub("", text))
     for secret in secrets:
         if len(secret) >= _SHORTEST_KEY:
-            text = text.replace(secret, _HIDDEN).replace(quote(secret), _HIDDEN)
+            for spelling in _spellings(secret):
+                text = _hidden(text, spelling)
     for pattern, hidden in _PATTERNS:
         text = pattern.sub(hidden, text)
     text = " ".join(text.split())
     return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def _spellings(secret: str) -> list[str]:
+    """Return how a server may spell a secret: in addresses, JSON, HTML and base64.
+
+    The longest first: a shorter one may be a part of it.
+    """
+    coded = base64.b64encode(secret.encode()).decode().rstrip("=")
+    escaped = json.dumps(secret)[1:-1]
+    found = {secret, quote(secret), quote(secret, safe=""), html.escape(secret)}
+    return sorted({*found, escaped, coded}, key=len, reverse=True)
+
+
+def _hidden(text: str, spelling: str) -> str:
+    """Hide a spelling of a secret, in upper or lower case, and its piece at the end.
+
+    Half of it may be all that is left of a long text that was cut before.
+    """
+    sought, lower = spelling.lower(), text.lower()
+    if len(lower) != len(text):  # a few letters are two in lower case
+        sought, lower = spelling, text
+    kept, start = [], 0
+    while (place := lower.find(sought, start)) >= 0:
+        kept.append(text[start:place])
+        start = place + len(sought)
+    rest, lower = text[start:], lower[start:]
+    for length in range(min(len(sought) - 1, len(lower)), _SHORTEST_PIECE - 1, -1):
+        if lower.endswith(sought[:length]):
+            rest = rest[:-length] + _HIDDEN
+            break
+    return _HIDDEN.join([*kept, rest])
 
 
 def check_virtual_key(text: str) -> str:

@@ -1,6 +1,6 @@
 """What a run saw, as the row to store and what it told about the team."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
 from uuid import UUID, uuid4
@@ -94,8 +94,9 @@ def answer(ask: Ask, report: CallReport[object], credits: float = 0.0) -> Answer
         outcome.attempt_log = [_past(attempt).packed() for attempt in report.attempts]
     if report.streamed is not None:
         outcome.ttft_us = _microseconds(report.streamed.ttft_s)
-        outcome.stream = _stream(report.streamed).packed()
-    return Answer(ask, report, outcome, _sighting(ask, report))
+        outcome.stream = _stream(report.streamed, ask.key).packed()
+    sighting = _sighting(ask, report)
+    return Answer(ask, report, outcome, sighting and _without_key(sighting, ask.key))
 
 
 @lru_cache(maxsize=1000)
@@ -122,12 +123,13 @@ def _past(attempt: Attempt) -> PastAttempt:
     )
 
 
-def _stream(streamed: Streamed) -> PastStream:
+def _stream(streamed: Streamed, key: Secret | None) -> PastStream:
+    secrets = (key.reveal(),) if key else ()
     return PastStream(
         ttft_s=streamed.ttft_s,
         chunks=streamed.chunk_count,
         longest_gap_s=streamed.longest_gap_s,
-        finish_reason=redact(streamed.finish_reason or "")[:_REASON_LENGTH],
+        finish_reason=redact(streamed.finish_reason or "", *secrets)[:_REASON_LENGTH],
         skipped=streamed.skipped,
     )
 
@@ -167,6 +169,30 @@ def team_sighting(team_pk: int, told: ToldTeam, seen_at: datetime) -> Sighting:
         credits=_credits(told.credits) if told.credits else None,
         organization_id=told.organization_id,
         terms=_terms(told.credits) if told.credits else None,
+    )
+
+
+def _without_key(sighting: Sighting, key: Secret | None) -> Sighting:
+    """Hide the team's own key wherever the gateway put it: viewers read these texts."""
+    aliases, terms = sighting.model_aliases, sighting.terms
+    told = [*(aliases or ()), sighting.organization_id or ""]
+    told += [terms.budget_mode, terms.refill_period] if terms else []
+    if key is None or key.reveal().lower() not in "\n".join(told).lower():
+        return sighting
+
+    def hidden(text: str) -> str:
+        return redact(text, key.reveal())
+
+    return replace(
+        sighting,
+        model_aliases=aliases and tuple(map(hidden, aliases)),
+        organization_id=sighting.organization_id and hidden(sighting.organization_id),
+        terms=terms
+        and replace(
+            terms,
+            budget_mode=hidden(terms.budget_mode),
+            refill_period=hidden(terms.refill_period),
+        ),
     )
 
 

@@ -1,16 +1,20 @@
 """B-80: the key shows nowhere, also when the server repeats it in every way it can."""
 
+import base64
 import copy
+import html
 import json
 import logging
 import pickle
 import traceback
 from collections.abc import Callable
+from urllib.parse import quote, quote_plus
 
 import httpx
 import pytest
 
 from apiclient import APIError, Operation, Secret, check_virtual_key, operations, redact
+from apiclient.details import PLAIN_LIMIT, read_detail
 from tests.apiclient.fakes import (
     JOB,
     KEY,
@@ -67,6 +71,33 @@ def test_a_key_that_the_server_repeats_is_hidden(
 def test_a_key_of_another_form_is_hidden_too(rig_of: RigOf) -> None:
     rig = rig_of([detail(400, f"you sent {ODD_KEY}")], virtual_key=ODD_KEY)
     assert ODD_KEY not in repr(rig.report(BALANCE))
+
+
+ODDER_KEY = 'Vk+Odd/1=of&"q\\z'
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        ODDER_KEY.upper(),
+        quote(ODDER_KEY, safe=""),
+        quote_plus(ODDER_KEY).lower(),
+        json.dumps({"key": ODDER_KEY}),
+        f"<b>{html.escape(ODDER_KEY)}</b>",
+        base64.b64encode(ODDER_KEY.encode()).decode(),
+        # Cut off just before its last letter, after all that makes no room on a page.
+        f"{' ' * (PLAIN_LIMIT + 1 - len(ODDER_KEY))}{ODDER_KEY}",
+        f"{ODDER_KEY[:7]}\u034f\ufe0f\u3164{ODDER_KEY[7:]}",
+    ],
+)
+@pytest.mark.parametrize("as_json", [True, False])
+def test_a_key_is_hidden_however_it_is_spelt(told: str, *, as_json: bool) -> None:
+    body = json.dumps({"detail": told}) if as_json else told
+
+    shown = read_detail({}, body.encode(), ODDER_KEY).text.lower()
+
+    for piece in (ODDER_KEY[:9], "odd%2f1%3d", "&amp;&quot;q", "vmsrt2r"):
+        assert piece.lower() not in shown
 
 
 def test_log_fields_are_the_guides_and_collide_with_none_of_loggings(

@@ -84,6 +84,7 @@ TEAM = {
     "allowed_model_aliases": [BODY_KEY, "chat-fast"],
     "credits": {"credits_remaining": 3, "credits_allocated": 100},
 }
+TERMS = {"budget_mode": VIRTUAL_KEY, "refill_period": VIRTUAL_KEY.upper()}
 JOB = {"job_id": "6f0f3ab0-17d8-4f0e-9a3f-000000000001", "status": "PENDING"}
 MOVED = {
     "transaction_id": VIRTUAL_KEY,
@@ -97,7 +98,7 @@ ANSWERS: dict[str, list[tuple[int, object]]] = {
     "/balance": [
         (401, {"detail": f"Invalid API key: Bearer {VIRTUAL_KEY}"}),
         (422, {"detail": [ITEM, {**ITEM, "msg": 3}]}),
-        (200, {"credits_remaining": 3, "status": VIRTUAL_KEY}),
+        (200, {"credits_remaining": 3, "status": VIRTUAL_KEY, **TERMS}),
         (200, {"error": {"message": f"no {VIRTUAL_KEY}"}}),
         (403, {"detail": f"Team access is suspended. {quote(VIRTUAL_KEY)}"}),
     ],
@@ -114,7 +115,7 @@ ANSWERS: dict[str, list[tuple[int, object]]] = {
         (200, {"summary": {"total_jobs": 1}, "job_types": {VIRTUAL_KEY: {"count": 1}}}),
     ],
     "/teams/": [
-        (200, TEAM),
+        (200, {**TEAM, "allowed_model_aliases": ["chat-fast", VIRTUAL_KEY]}),
         (500, {"virtual_key": BODY_KEY}),
         (500, {"detail": PROVIDER}),
         (422, {"detail": [{"input": PROMPT}]}),
