@@ -19,7 +19,7 @@ _OWN = frozenset(
     f"{name}{end}"
     for name in (
         *("SECRET_KEY", "SECRET_KEY_FALLBACKS", "FIELD_KEYS"),
-        *("DATABASE_URL", "EMAIL_URL"),
+        *("DATABASE_URL", "EMAIL_URL", "GATEWATCH_PING_URL"),
     )
     for end in ("", "_FILE")
 )
@@ -75,9 +75,19 @@ def check_key(text: str) -> str:
     text = text if _is_reference(text) else check_virtual_key(text)
     if text in {"env:", "file:"}:
         raise ValueError(f"the reference {text!r} names nothing; write env:NAME")
-    if text.removeprefix("env:") in _OWN:
+    if _is_own(text):
         raise ValueError(f"{text} is a secret of Gatewatch itself, and no team's key")
     return text
+
+
+def _is_own(text: str) -> bool:
+    """Say whether a reference leads to one of Gatewatch's own secrets, by any path."""
+    kind, _, place = text.partition(":")
+    if kind != "file":
+        return text.removeprefix("env:") in _OWN
+    given = [os.environ.get(name) for name in _OWN if name.endswith("_FILE")]
+    files = [settings.SECRETS_FILE, *(Path(each) for each in given if each)]
+    return Path(place).resolve() in {each.resolve() for each in files}
 
 
 def check_typed_key(text: str, *, any_reference: bool) -> str:
@@ -167,6 +177,9 @@ def _is_reference(text: str) -> bool:
 
 def _followed(text: str) -> str:
     kind, _, place = text.partition(":")
+    if _is_own(text):
+        # A link may lead there since it was given.
+        raise ValueError("it is a secret of Gatewatch itself")
     if kind == "env":
         if not os.environ.get(place):
             raise ValueError("the environment variable is not set")

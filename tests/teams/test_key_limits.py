@@ -62,6 +62,38 @@ class TestReferences:
         with pytest.raises(ValueError, match="secret of Gatewatch"):
             keys.check_typed_key(f"env:{name}", any_reference=True)
 
+    @pytest.mark.parametrize("path", ["{}/seal", "{}/../{}/seal", "{}/link"])
+    def test_nor_to_a_file_of_them_by_any_path(
+        self,
+        path: str,
+        tmp_path: Path,
+        settings: Settings,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        """C-26: also where the folder that holds them is allowed to managers."""
+        settings.KEY_REFERENCES = [f"file:{tmp_path}/"]
+        (tmp_path / "seal").write_text("the-key-of-all-keys")
+        (tmp_path / "link").symlink_to(tmp_path / "seal")
+        monkeypatch.setenv("FIELD_KEYS_FILE", f"{tmp_path}/seal")
+        typed = f"file:{path.format(tmp_path, tmp_path.name)}"
+
+        for any_reference in (True, False):
+            with pytest.raises(ValueError, match="secret of Gatewatch"):
+                keys.check_typed_key(typed, any_reference=any_reference)
+
+    @pytest.mark.django_db
+    def test_a_link_that_leads_there_later_is_not_followed(
+        self, tmp_path: Path, settings: Settings
+    ) -> None:
+        """C-26."""
+        team, settings.SECRETS_FILE = make_team(), tmp_path / "secrets"
+        settings.SECRETS_FILE.write_text("the-key-of-all-keys")
+        keys.set_key(team, f"file:{tmp_path}/link", NOW)
+        (tmp_path / "link").symlink_to(settings.SECRETS_FILE)
+
+        with pytest.raises(keys.KeyUnavailableError, match="secret of Gatewatch"):
+            keys.resolve(team)
+
     def test_without_a_list_no_reference_is_a_managers(
         self, settings: Settings
     ) -> None:
