@@ -66,6 +66,8 @@ def web(server: socket, bind: Bind, workers: int) -> Service:
         *("--worker-class", "gthread", "--threads", str(WEB_THREADS)),
         *("--workers", str(workers), "--graceful-timeout", "10"),
         *("--log-level", "warning", "--no-control-socket"),
+        # No header says where the site begins: it would get into what is kept for all.
+        *("--forwarder-headers", ""),
     ]
     # Mails that the web process sends link to where it is reached.
     known = settings.PUBLIC_URL or bind.url

@@ -83,10 +83,14 @@ def real_address(
 def no_nul(
     get_response: Callable[[HttpRequest], HttpResponseBase],
 ) -> Callable[[HttpRequest], HttpResponseBase]:
-    """Refuse a request that holds a NUL: nobody types it, and PostgreSQL takes none."""
+    """Refuse a request that holds a NUL: nobody types it, and PostgreSQL takes none.
+
+    A cookie may hold one in octal, and the session's is looked up in the database.
+    """
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
-        told = [request.path, *_values(request.GET), *_values(request.POST)]
+        told = [request.path, *request.COOKIES.values()]
+        told += [*_values(request.GET), *_values(request.POST)]
         if any("\0" in text for text in told):
             raise SuspiciousOperation("a NUL in the request")
         return get_response(request)

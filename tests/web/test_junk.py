@@ -1,9 +1,15 @@
 """Junk in every field of every address breaks nothing: C-20, C-21."""
 
+from io import BytesIO, StringIO
+from wsgiref.handlers import SimpleHandler
+from wsgiref.util import setup_testing_defaults
+
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
+from pytest_django import Settings
 
+from dashboard import wsgi
 from tests.web.test_access import PLACES, Site, site
 
 pytestmark = pytest.mark.django_db
@@ -53,17 +59,43 @@ def test_junk_is_answered(name: str, site: Site, admin: User) -> None:
             assert root.post(address, sent).status_code < 500, (junk, part)
 
 
-@pytest.mark.parametrize("where", ["path", "query", "body"])
+@pytest.mark.parametrize("where", ["path", "query", "body", "cookie"])
 def test_a_nul_is_a_bad_request(where: str, admin_page: Client) -> None:
     """PostgreSQL takes none, wherever a view would have stored or looked for it."""
     address = "/silences/%00" if where == "path" else "/silences/"
     if where == "query":
         address += "?q=a%00b"
     sent = {"reason": "a\0b"} if where == "body" else {}
+    if where == "cookie":
+        admin_page.cookies.load(r'sessionid="abcdefgh\000ijkl"')
 
     response = admin_page.post(address, sent) if sent else admin_page.get(address)
 
     assert response.status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("kind", "status"),
+    [
+        ("text/plain; charset=UTF-8", "302"),
+        ("text/plain; charset=utf-7", "400"),
+        ("text/plain; charset=rot13", "400"),
+        ("text/plain; charset=raw_unicode_escape", "400"),
+        ("text/plain; charset*=x''utf-8", "400"),
+    ],
+)
+def test_a_text_in_another_encoding_is_a_bad_request(
+    kind: str, status: str, settings: Settings
+) -> None:
+    """It would be decoded to what no database takes, or by what makes no text of it."""
+    settings.ALLOWED_HOSTS = ["127.0.0.1"]
+    environ: dict[str, str] = {"QUERY_STRING": r"q=%5Cud800", "CONTENT_TYPE": kind}
+    setup_testing_defaults(environ)
+    out = BytesIO()
+
+    SimpleHandler(BytesIO(), out, StringIO(), environ).run(wsgi.application)
+
+    assert out.getvalue().split()[1].decode() == status
 
 
 @pytest.mark.parametrize("number", [0, 2**63 - 1, 2**63, 10**25])

@@ -311,7 +311,9 @@ def _read_mark(after: str) -> tuple[datetime, int] | None:
     moment, _, pk = after.partition("~")
     try:
         at = datetime.fromisoformat(moment)
-    except ValueError:
+        at.astimezone(UTC)
+    except (ValueError, OverflowError):
+        # At the ends of the calendar other zones have no such day.
         return None
     if at.tzinfo is None or not (pk.isascii() and pk.isdigit()) or len(pk) > 18:
         return None
