@@ -11,7 +11,7 @@ from dashboard.lib.buckets import DAY_S, HOUR_S
 from dashboard.teams.credit_hours import Hour, refills, spent
 from dashboard.teams.queries import Burn
 from dashboard.web import words
-from dashboard.web.charts import Chart, ChartTable, Line, offset_ms
+from dashboard.web.drawing import Chart, ChartTable, Line, offset_ms
 from dashboard.web.ranges import Range, stamp
 
 _AHEAD = timedelta(days=10)

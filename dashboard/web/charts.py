@@ -1,127 +1,16 @@
-"""Data for the charts, and the same numbers as a table for whoever cannot see them."""
+"""The charts of results, and the same numbers as a table for whoever cannot see them."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from datetime import datetime
-from urllib.parse import urlencode
-
-from django.urls import reverse
-from django.utils import timezone
 
 from dashboard.probes.taxonomy import meaning
 from dashboard.rollups.numbers import LEAST_FOR_P95, PhaseMeans, Summary
-from dashboard.web import words
-from dashboard.web.ranges import stamp
+from dashboard.web import drawing, words
+from dashboard.web.drawing import PLAIN, Chart, ChartTable, Line, Setting
 
 # The legend stays readable, and the palette has this many colours.
 MOST_CLASSES = 5
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One row of points [epoch ms, value or None]; `colour` names a CSS token.
-
-    An `is_echo` is the period before, drawn faintly under the present one. An `is_dots`
-    has no line, only its points; one that `fills` shades the way to the line before it.
-    """
-
-    label: str
-    colour: str
-    points: list[tuple[int, float | None]]
-    dash: list[int] = field(default_factory=list)
-    is_echo: bool = False
-    is_dots: bool = False
-    fills: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Mark:
-    """A stretch of time that a chart shades: an incident, a silence, a breaker.
-
-    `end` is None while it goes on; `tone` is a state's, `url` leads to what it is.
-    """
-
-    kind: str
-    label: str
-    start: datetime
-    end: datetime | None
-    tone: str
-    url: str = ""
-
-    @property
-    def words(self) -> str:
-        until = words.minute(self.end) if self.end else "now"
-        return f"{words.minute(self.start)} to {until}"
-
-
-@dataclass(frozen=True, slots=True)
-class Chart:
-    """What charts.js draws; `kind` is "line" or "bar" (stacked), `unit` an ending.
-
-    `counts` are the samples of each point, below `thin` of which it is drawn hollow.
-    A click on a point goes to `drill` with the point's time; dragging over the chart is
-    a choice of time where `zooms`.
-    """
-
-    kind: str
-    unit: str
-    start: int
-    end: int
-    step: int
-    lines: list[Line]
-    counts: list[int] = field(default_factory=list)
-    thin: int = 0
-    drill: str = ""
-    zooms: bool = False
-    marks: list[dict[str, object]] = field(default_factory=list)
-    zone: str = "UTC"
-    offset: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class ChartTable:
-    """A chart with its name, its numbers and one sentence that sums it up.
-
-    `sheet` has the same numbers unrounded, for exports; the first row names them.
-    `urls` leads from each row to what it counts, where there is such a page.
-    """
-
-    name: str
-    title: str
-    summary: str
-    chart: dict[str, object]
-    columns: list[str]
-    rows: list[list[str]]
-    has_data: bool
-    urls: list[str] = field(default_factory=list)
-    marks: Sequence[Mark] = ()
-    sheet: list[list[object]] = field(default_factory=list)
-
-    @property
-    def data_id(self) -> str:
-        return f"data-{self.name}"
-
-    @property
-    def linked_rows(self) -> list[tuple[str, list[str]]]:
-        urls = self.urls or [""] * len(self.rows)
-        return list(zip(urls, self.rows, strict=True))
-
-
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """What charts of one page share: where points lead, what is shaded behind them.
-
-    `before` are the pieces of the period before, where the page compares with it;
-    `zooms` says that the page shows whatever time its address names.
-    """
-
-    drill: str = ""
-    zooms: bool = False
-    marks: Sequence[Mark] = ()
-    before: Sequence[Summary] = ()
-
-
-PLAIN = Setting()
 
 
 def latency(
@@ -137,10 +26,10 @@ def latency(
     """
     compares, earlier = bool(setting.before), _earlier(pieces, setting)
     lines = [
-        *_echo("p95", pieces, setting, lambda piece: piece.p95_ms),
-        _line("p99", "chart-3", pieces, lambda piece: piece.p99_ms, [2, 3]),
-        _line("p95", "chart-1", pieces, lambda piece: piece.p95_ms),
-        _line("p50", "chart-2", pieces, lambda piece: piece.p50_ms, [6, 3]),
+        *drawing.echo("p95", pieces, setting, lambda piece: piece.p95_ms),
+        drawing.line("p99", "chart-3", pieces, lambda piece: piece.p99_ms, [2, 3]),
+        drawing.line("p95", "chart-1", pieces, lambda piece: piece.p95_ms),
+        drawing.line("p50", "chart-2", pieces, lambda piece: piece.p50_ms, [6, 3]),
     ]
     rows = [
         [
@@ -161,7 +50,7 @@ def latency(
         f"{words.milliseconds(max(known))}{note}"
         if known
         else f"no data{note}",
-        chart=_chart(
+        chart=drawing.chart(
             *("line", " ms", pieces, lines, setting),
             counts=[piece.good for piece in pieces],
             thin=LEAST_FOR_P95,
@@ -172,9 +61,9 @@ def latency(
         ],
         rows=rows,
         has_data=bool(known),
-        urls=_urls(pieces, setting),
+        urls=drawing.urls_of(pieces, setting),
         marks=setting.marks,
-        sheet=_sheet(
+        sheet=drawing.sheet_of(
             ["from", "p50_ms", "p95_ms", "p99_ms", "samples"],
             pieces,
             lambda piece: [piece.p50_ms, piece.p95_ms, piece.p99_ms, piece.good],
@@ -195,9 +84,9 @@ def errors(
     bad = sum(piece.bad for piece in pieces)
     compares, earlier = bool(setting.before), _earlier(pieces, setting)
     lines = [
-        *_echo("Failed", pieces, setting, _failed),
+        *drawing.echo("Failed", pieces, setting, _failed),
         *(
-            _line(
+            drawing.line(
                 meaning(error_class).title,
                 f"chart-class-{place}",
                 pieces,
@@ -223,7 +112,7 @@ def errors(
         summary=f"{bad:,} of {samples:,} failed{_failed_before(setting.before)}"
         if samples
         else "no data",
-        chart=_chart(
+        chart=drawing.chart(
             *("bar", "", pieces, lines, setting),
             counts=[piece.samples for piece in pieces],
         ),
@@ -233,9 +122,9 @@ def errors(
         ],
         rows=rows,
         has_data=bool(samples),
-        urls=_urls(pieces, setting, state="failed"),
+        urls=drawing.urls_of(pieces, setting, state="failed"),
         marks=setting.marks,
-        sheet=_sheet(
+        sheet=drawing.sheet_of(
             ["from", "error_rate", "failed", "samples", *totals],
             pieces,
             lambda piece: [
@@ -252,21 +141,21 @@ def volume(
     """Return how many results there are, and how many of those expected are missing."""
     compares, earlier = bool(setting.before), _earlier(pieces, setting)
     lines = [
-        *_echo("results", pieces, setting, _present),
-        _line("results", "chart-1", pieces, _present),
-        _line("missing", "line-strong", pieces, _missing),
+        *drawing.echo("results", pieces, setting, drawing.present),
+        drawing.line("results", "chart-1", pieces, drawing.present),
+        drawing.line("missing", "line-strong", pieces, _missing),
     ]
-    came = sum(map(_present, pieces))
+    came = sum(map(drawing.present, pieces))
     expected = sum(piece.expected for piece in pieces)
     share = words.percent(min(1.0, came / expected)) if expected else words.NO_DATA
     rows = [
         [
             words.minute(piece.start),
-            f"{_present(piece):,}",
+            f"{drawing.present(piece):,}",
             f"{piece.expected:,}",
             words.percent(piece.coverage),
             f"{piece.excluded:,}",
-            *([_counted(then, _present)] if compares else []),
+            *([_counted(then, drawing.present)] if compares else []),
         ]
         for piece, then in zip(pieces, earlier, strict=True)
     ]
@@ -274,7 +163,7 @@ def volume(
         name=name,
         title="Volume and coverage",
         summary=f"{came:,} results of {expected:,} expected: {share}",
-        chart=_chart("bar", "", pieces, lines, setting),
+        chart=drawing.chart("bar", "", pieces, lines, setting),
         columns=[
             f"From ({words.zone()})",
             *("Results", "Expected", "Coverage", "Held or not counted"),
@@ -282,13 +171,18 @@ def volume(
         ],
         rows=rows,
         has_data=bool(came or expected),
-        urls=_urls(pieces, setting),
+        urls=drawing.urls_of(pieces, setting),
         marks=setting.marks,
-        sheet=_sheet(
+        sheet=drawing.sheet_of(
             ["from", "results", "expected", "coverage", "not_counted"],
             pieces,
             lambda piece: [
-                *(_present(piece), piece.expected, piece.coverage, piece.excluded)
+                *(
+                    drawing.present(piece),
+                    piece.expected,
+                    piece.coverage,
+                    piece.excluded,
+                )
             ],
         ),
     )
@@ -327,10 +221,10 @@ def phases(
         name=name,
         title="Phases of successes",
         summary="mean of each phase" if known else "no data",
-        chart=_chart(
+        chart=drawing.chart(
             *("bar", " ms", pieces),
             [
-                _line(phase, colour, pieces, _phase_of(value))
+                drawing.line(phase, colour, pieces, _phase_of(value))
                 for phase, (colour, value) in used.items()
             ],
             setting,
@@ -339,10 +233,16 @@ def phases(
         columns=[f"From ({words.zone()})", *used, "n"],
         rows=rows,
         has_data=bool(known),
-        urls=_urls(pieces, setting),
+        urls=drawing.urls_of(pieces, setting),
         marks=setting.marks,
-        sheet=_sheet(
-            ["from", *(f"{phase.replace(' ', '_').lower()}_ms" for phase in used)],
+        sheet=drawing.sheet_of(
+            [
+                "from",
+                *(
+                    f"{phase.replace(' ', '_').lower()}drawing.epoch_ms"
+                    for phase in used
+                ),
+            ],
             pieces,
             lambda piece: [
                 value(piece.phases) if piece.phases else None
@@ -360,7 +260,7 @@ def _phase_of(
 
 def credits_left(readings: Sequence[tuple[datetime, float]]) -> ChartTable:
     """Return the credits that were left at each hour."""
-    points = [(_ms(at), float(left)) for at, left in readings]
+    points = [(drawing.epoch_ms(at), float(left)) for at, left in readings]
     line = Line("Credits left", "chart-1", list(points))
     bounds = (points[0][0], points[-1][0]) if points else (0, 0)
     return ChartTable(
@@ -377,52 +277,12 @@ def credits_left(readings: Sequence[tuple[datetime, float]]) -> ChartTable:
     )
 
 
-def results_url(seen: Summary, whose: str = "") -> str:
-    """Return the address that lists what a number counts: its own time, to the bucket.
-
-    `whose` narrows it down: "probe=1".
-    """
-    base = f"{reverse('outcomes')}?{whose}" if whose else reverse("outcomes")
-    return drill_url(base, seen.start, seen.end)
-
-
-def drill_url(base: str, start: datetime, end: datetime, **others: str) -> str:
-    """Return the address that lists the results of one piece of time."""
-    joint = "&" if "?" in base else "?"
-    asked = {"from": stamp(start), "to": stamp(end), **others}
-    return f"{base}{joint}{urlencode(asked)}"
-
-
-def _urls(pieces: Sequence[Summary], setting: Setting, **others: str) -> list[str]:
-    if not setting.drill:
-        return []
-    return [
-        drill_url(setting.drill, piece.start, piece.end, **others)
-        if _present(piece)
-        else ""
-        for piece in pieces
-    ]
-
-
-def _sheet(
-    names: list[str],
-    pieces: Sequence[Summary],
-    values: Callable[[Summary], Sequence[object]],
-) -> list[list[object]]:
-    rows = [[stamp(piece.start), *values(piece)] for piece in pieces]
-    return [[*names], *rows]
-
-
-def _present(piece: Summary) -> int:
-    return piece.samples + piece.excluded
-
-
 def _missing(piece: Summary) -> int:
-    return max(0, piece.expected - _present(piece))
+    return max(0, piece.expected - drawing.present(piece))
 
 
 def _failed(piece: Summary) -> int | None:
-    return piece.bad if _present(piece) else None
+    return piece.bad if drawing.present(piece) else None
 
 
 def _earlier(pieces: Sequence[Summary], setting: Setting) -> Sequence[Summary | None]:
@@ -434,7 +294,7 @@ def _earlier(pieces: Sequence[Summary], setting: Setting) -> Sequence[Summary | 
 
 
 def _counted(then: Summary | None, count: Callable[[Summary], int | None]) -> str:
-    number = count(then) if then and _present(then) else None
+    number = count(then) if then and drawing.present(then) else None
     return words.NO_DATA if number is None else f"{number:,}"
 
 
@@ -450,7 +310,7 @@ def _failed_before(before: Sequence[Summary]) -> str:
 
 def _count_of(error_class: str) -> Callable[[Summary], float | None]:
     def count(piece: Summary) -> float | None:
-        return piece.classes.get(error_class, 0) if _present(piece) else None
+        return piece.classes.get(error_class, 0) if drawing.present(piece) else None
 
     return count
 
@@ -460,87 +320,3 @@ def _mix(piece: Summary) -> str:
         f"{meaning(error_class).title} {number:,}"
         for error_class, number in piece.classes.items()
     )
-
-
-def _line(
-    label: str,
-    colour: str,
-    pieces: Sequence[Summary],
-    value: Callable[[Summary], float | None],
-    dash: list[int] | None = None,
-) -> Line:
-    points = [(_ms(piece.start), _rounded(value(piece))) for piece in pieces]
-    return Line(label, colour, points, dash or [])
-
-
-def _echo(
-    label: str,
-    pieces: Sequence[Summary],
-    setting: Setting,
-    value: Callable[[Summary], float | None],
-) -> list[Line]:
-    """Return the period before, moved to where the present one is."""
-    if not setting.before or not pieces:
-        return []
-    shift = pieces[0].start - setting.before[0].start
-    points = [
-        (_ms(piece.start + shift), _rounded(value(piece))) for piece in setting.before
-    ]
-    return [Line(f"{label} before", "ink-soft", points, [2, 2], is_echo=True)]
-
-
-def _chart(
-    kind: str,
-    unit: str,
-    pieces: Sequence[Summary],
-    lines: list[Line],
-    setting: Setting,
-    *,
-    counts: list[int] | None = None,
-    thin: int = 0,
-) -> dict[str, object]:
-    if not pieces:
-        return asdict(Chart(kind, unit, 0, 0, 1, lines))
-    start, end = pieces[0].start, pieces[-1].end
-    return asdict(
-        Chart(
-            kind=kind,
-            unit=unit,
-            start=_ms(start),
-            end=_ms(end if kind == "bar" else pieces[-1].start),
-            step=_ms(pieces[0].end) - _ms(start),
-            lines=lines,
-            counts=counts or [],
-            thin=thin,
-            drill=setting.drill,
-            zooms=setting.zooms,
-            marks=[band(mark, end) for mark in setting.marks],
-            zone=timezone.get_current_timezone_name(),
-            offset=offset_ms(end),
-        )
-    )
-
-
-def band(mark: Mark, end: datetime) -> dict[str, object]:
-    """Return what charts.js shades for a mark; one that goes on is shaded up to `end`."""
-    return {
-        "kind": mark.kind,
-        "label": mark.label,
-        "tone": mark.tone,
-        "start": _ms(mark.start),
-        "end": _ms(mark.end or end),
-    }
-
-
-def offset_ms(at: datetime) -> int:
-    """Return how far the visitor's zone is ahead of UTC, for where the ticks go."""
-    offset = timezone.localtime(at).utcoffset()
-    return int(offset.total_seconds() * 1000) if offset else 0
-
-
-def _rounded(value: float | None) -> float | None:
-    return None if value is None else round(value, 1)
-
-
-def _ms(at: datetime) -> int:
-    return int(at.timestamp() * 1000)

@@ -13,7 +13,7 @@ from datetime import datetime
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
-from dashboard.web.charts import ChartTable
+from dashboard.web.drawing import ChartTable
 from dashboard.web.ranges import stamp
 
 FORMATS = ("csv", "json")

@@ -10,8 +10,8 @@ from dashboard.alerts.models import Incident, RuleKind, Severity
 from dashboard.probes.models import Outcome, Probe
 from dashboard.rollups.queries import series
 from dashboard.teams.models import CreditReading
-from dashboard.web import charts
-from dashboard.web.charts import ChartTable, Mark, Setting
+from dashboard.web import charts, drawing
+from dashboard.web.drawing import ChartTable, Mark, Setting
 from dashboard.web.states import Tone
 
 MOST_SAMPLES = 10
@@ -105,5 +105,5 @@ def _credits(incident: Incident, mark: Mark, now: datetime) -> ChartTable:
     return replace(
         table,
         name="evidence",
-        chart={**table.chart, "marks": [charts.band(mark, end)]},
+        chart={**table.chart, "marks": [drawing.band(mark, end)]},
     )

@@ -21,7 +21,7 @@ from dashboard.alerts.stories import LIMIT_UNITS
 from dashboard.probes.models import Outcome, Probe
 from dashboard.probes.taxonomy import meaning
 from dashboard.web import words
-from dashboard.web.charts import ChartTable
+from dashboard.web.drawing import ChartTable
 from dashboard.web.pages import evidence
 from dashboard.web.pages.outcomes import OutcomeRow, outcome_row
 from dashboard.web.pages.parts import Badge, Link

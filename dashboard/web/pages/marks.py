@@ -6,7 +6,7 @@ from django.urls import reverse
 from dashboard.alerts.models import RuleKind, Severity, Silence
 from dashboard.probes.models import Probe
 from dashboard.web import access
-from dashboard.web.charts import Mark
+from dashboard.web.drawing import Mark
 from dashboard.web.ranges import Range
 from dashboard.web.states import Tone
 

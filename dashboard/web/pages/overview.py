@@ -7,7 +7,7 @@ from django.urls import reverse
 
 from dashboard.rollups.recent import recent
 from dashboard.web import access, attention, charts
-from dashboard.web.charts import ChartTable, Setting
+from dashboard.web.drawing import ChartTable, Setting
 from dashboard.web.exports import Sheet, sheets
 from dashboard.web.pages.breakers import BreakerRow, breaker_row
 from dashboard.web.pages.facts import facts

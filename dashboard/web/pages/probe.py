@@ -15,7 +15,7 @@ from dashboard.probes.taxonomy import meaning
 from dashboard.rollups.numbers import Summary
 from dashboard.rollups.queries import Course, course
 from dashboard.web import access, charts, ranges, words
-from dashboard.web.charts import ChartTable, Setting, results_url
+from dashboard.web.drawing import ChartTable, Setting, results_url
 from dashboard.web.exports import Sheet, sheets
 from dashboard.web.pages.breaker_times import BreakerTimes, breaker_times
 from dashboard.web.pages.breakers import BreakerLine, breaker_line

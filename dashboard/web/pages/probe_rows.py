@@ -11,7 +11,7 @@ from dashboard.probes.models import Probe
 from dashboard.rollups.numbers import Summary
 from dashboard.rollups.recent import Recent
 from dashboard.web import words
-from dashboard.web.charts import results_url
+from dashboard.web.drawing import results_url
 from dashboard.web.pages.parts import Badge, Link, probe_badge, probe_link
 from dashboard.web.prober import Prober
 from dashboard.web.states import state_of, waits_for_key

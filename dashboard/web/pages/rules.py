@@ -13,7 +13,7 @@ from dashboard.probes.kinds import runs_a_day
 from dashboard.probes.models import Probe
 from dashboard.rollups.queries import course
 from dashboard.web import charts, words
-from dashboard.web.charts import ChartTable, Mark, Setting
+from dashboard.web.drawing import ChartTable, Mark, Setting
 from dashboard.web.pages.parts import Badge
 from dashboard.web.states import Tone
 

@@ -23,7 +23,7 @@ from dashboard.teams.queries import BURN_WINDOW, latest_readings
 from dashboard.teams.statements import statement_of
 from dashboard.web import access, ranges, words
 from dashboard.web.burn_charts import burn_down
-from dashboard.web.charts import ChartTable
+from dashboard.web.drawing import ChartTable
 from dashboard.web.pages.credits import (
     Credits,
     NextRefill,

@@ -16,7 +16,7 @@ from dashboard.teams.models import CreditReading, Team
 from dashboard.teams.queries import Burn
 from dashboard.web import credit_levels, words
 from dashboard.web.attention import Facts
-from dashboard.web.charts import results_url
+from dashboard.web.drawing import results_url
 from dashboard.web.pages.credits import hours_left, runs_out, runway
 from dashboard.web.sparks import Spark, spark
 from dashboard.web.states import Tone

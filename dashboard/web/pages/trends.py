@@ -14,7 +14,7 @@ from dashboard.rollups.queries import Course, by_kind, by_team, course, grouped
 from dashboard.teams.credit_hours import Spending, spent_between
 from dashboard.teams.models import Team
 from dashboard.web import access, charts, ranges, words
-from dashboard.web.charts import ChartTable, Setting, results_url
+from dashboard.web.drawing import ChartTable, Setting, results_url
 from dashboard.web.exports import Sheet, sheets
 from dashboard.web.pages.incidents import ClassCount, class_counts
 from dashboard.web.pages.parts import Fact, Link
