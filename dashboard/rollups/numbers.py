@@ -145,20 +145,10 @@ class Comparison:
     previous: Summary
 
     @property
-    def error_rate_change(self) -> float | None:
-        if self.current.rate_is_thin or self.previous.rate_is_thin:
-            return None
-        return _difference(self.current.error_rate, self.previous.error_rate)
-
-    @property
     def availability_change(self) -> float | None:
         if self.current.rate_is_thin or self.previous.rate_is_thin:
             return None
         return _difference(self.current.availability, self.previous.availability)
-
-    @property
-    def p50_change(self) -> float | None:
-        return _ratio(self.current.p50_ms, self.previous.p50_ms)
 
     @property
     def p95_change(self) -> float | None:

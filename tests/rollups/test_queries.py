@@ -323,7 +323,6 @@ def test_a_window_is_compared_with_the_one_before_it() -> None:
     found = compared([probe.pk], NOW - HOUR, NOW, NOW)
 
     assert (found.previous.samples, found.current.samples) == (30, 30)
-    assert found.error_rate_change == 5 / 30
     assert found.availability_change == pytest.approx(-5 / 30)
     assert found.p95_change == pytest.approx(1.0, abs=0.02)
 
@@ -334,7 +333,7 @@ def test_a_change_against_next_to_nothing_is_too_little_to_say() -> None:
     found = compared([probe.pk], NOW - HOUR, NOW, NOW)
 
     assert found.previous.samples == 1
-    assert (found.error_rate_change, found.p95_change) == (None, None)
+    assert (found.availability_change, found.p95_change) == (None, None)
 
 
 def test_local_days_count_each_outcome_on_its_own_day() -> None:

@@ -8,6 +8,7 @@ from django.test import Client
 from django.urls import reverse
 from pytest_django import DjangoAssertNumQueries
 
+from dashboard.lib.buckets import HOUR_S
 from dashboard.probes.models import Heartbeat
 from dashboard.rollups.services import fold
 from dashboard.teams.credit_hours import fold as fold_credits
@@ -141,7 +142,8 @@ def test_it_can_be_saved(admin_page: Client) -> None:
     found += [make_outcome(probe, -30, error_class="timeout")]
     fold(found)
 
-    told = json.loads(admin_page.get(reverse("trends") + "?format=json").content)
+    query = "?format=json&compare=1"
+    told = json.loads(admin_page.get(reverse("trends") + query).content)
     shown = json.loads(admin_page.get(reverse("overview") + "?format=json").content)
 
     row = told["sheets"]["teams"][0]
@@ -153,7 +155,34 @@ def test_it_can_be_saved(admin_page: Client) -> None:
     [probe_row] = shown["sheets"]["probes"]
     assert probe_row["error_rate_1h"] == pytest.approx(1 / 31)
     assert probe_row["p95_ms_1h"] == pytest.approx(123.456, rel=0.02)
-    assert set(told["sheets"]) == {"teams", "errors", "latency", "volume"}
+    assert set(told["sheets"]) == {"teams", "range", "errors", "latency", "volume"}
+    current, before = told["sheets"]["range"]
+    assert current["succeeded_in_the_end"] == pytest.approx(30 / 31)
+    assert current["p90_ms"] == pytest.approx(123.456, rel=0.02)
+    assert current["per_minute"] == pytest.approx(31 / 10_080, rel=0.05)
+    assert (current["mean_ms"], current["failures"]) == (123.456, "timeout 1")
+    assert (current["too_few_for"], current["newest_age_s"]) == ("p99", HOUR_S)
+    assert (before["results"], before["error_rate"], before["newest_at"]) == (
+        *(0, None, None),
+    )
+
+
+def test_the_facts_name_the_mean_the_pace_and_what_a_retry_mended(
+    admin_page: Client,
+) -> None:
+    probe = make_probe(period_s=60)
+    fold(
+        make_outcome(probe, -60 * n, latency_us=100_000, attempts=1 + (n == 3))
+        for n in range(1, 21)
+    )
+
+    shown = admin_page.get(reverse("probe", args=[probe.pk]) + "?range=1h")
+    basis = {fact.name: fact.fine for fact in shown.context["page"].facts}
+
+    assert basis["p50"] == "n = 20, mean 100 ms"
+    assert basis["p95"].startswith("n = 20, p90 1")
+    assert basis["Right at first try"] == "n = 20, in the end 100 %"
+    assert basis["Coverage"].endswith("expected, 0.33 a minute")
 
 
 def test_others_see_nothing_of_it(admin_page: Client) -> None:

@@ -31,6 +31,7 @@ from dashboard.web.pages.outcomes import (
 )
 from dashboard.web.pages.parts import Badge, Fact, Link, probe_badge
 from dashboard.web.pages.phases import Phases, phases
+from dashboard.web.pages.range_sheet import range_sheet
 from dashboard.web.prober import Prober, ProberState, prober
 from dashboard.web.ranges import Range, RangeBar, Tab
 
@@ -165,8 +166,11 @@ def probe(
 def probe_sheets(
     user: access.Visitor, shown: Probe, chosen: Range, now: datetime
 ) -> list[Sheet]:
-    """Return what the page's charts show, to be saved."""
-    return sheets(_charts(user, shown, chosen, _course(shown, chosen, now)))
+    """Return what the page and its charts show, to be saved."""
+    seen = _course(shown, chosen, now)
+    before = seen.before.whole if seen.before else None
+    drawn = _charts(user, shown, chosen, seen)
+    return [range_sheet(seen.whole, before), *sheets(drawn)]
 
 
 def _course(shown: Probe, chosen: Range, now: datetime) -> Course:
@@ -253,14 +257,17 @@ def range_facts(
         Fact(
             "p50",
             words.milliseconds(seen.p50_ms),
-            _against(good, words.milliseconds(before.p50_ms) if before else ""),
+            _against(
+                _with_mean(good, seen),
+                words.milliseconds(before.p50_ms) if before else "",
+            ),
             url=ok_url,
         ),
         Fact(
             "p95",
             words.milliseconds(seen.p95_ms),
             _against(
-                _thin(good, thin=seen.p95_is_thin),
+                _thin(_with_p90(good, seen), thin=seen.p95_is_thin),
                 words.milliseconds(before.p95_ms) if before else "",
             ),
             url=ok_url,
@@ -286,13 +293,13 @@ def range_facts(
         Fact(
             "Right at first try",
             words.percent(seen.first_try_rate),
-            samples,
+            _in_the_end(samples, seen),
             url=f"{list_url}&state=counted" if seen.samples else "",
         ),
         Fact(
             "Coverage",
             words.percent(seen.coverage),
-            f"{seen.samples + seen.excluded:,} of {seen.expected:,} expected",
+            f"{seen.samples + seen.excluded:,} of {seen.expected:,} expected{_pace(seen)}",
             url=list_url,
         ),
     ]
@@ -304,6 +311,27 @@ def _down(seen: Summary, of: int) -> str:
     if of > 1:
         return f"down {down}, added up over {of} probes"
     return f"down {down} of known time"
+
+
+def _with_mean(basis: str, seen: Summary) -> str:
+    mean = seen.mean_ms
+    return basis if mean is None else f"{basis}, mean {words.milliseconds(mean)}"
+
+
+def _with_p90(basis: str, seen: Summary) -> str:
+    if seen.p90_ms is None or seen.p90_is_thin:
+        return basis
+    return f"{basis}, p90 {words.milliseconds(seen.p90_ms)}"
+
+
+def _in_the_end(basis: str, seen: Summary) -> str:
+    rate = seen.success_rate
+    return basis if rate is None else f"{basis}, in the end {words.percent(rate)}"
+
+
+def _pace(seen: Summary) -> str:
+    pace = round(seen.per_minute or 0.0, 2)
+    return f", {words.number(pace)} a minute" if pace else ""
 
 
 def _against(basis: str, earlier: str) -> str:

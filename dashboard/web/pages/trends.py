@@ -19,6 +19,7 @@ from dashboard.web.exports import Sheet, sheets
 from dashboard.web.pages.incidents import ClassCount, class_counts
 from dashboard.web.pages.parts import Fact, Link
 from dashboard.web.pages.probe import range_facts
+from dashboard.web.pages.range_sheet import range_sheet
 from dashboard.web.prober import Prober, prober
 from dashboard.web.ranges import Range, RangeBar
 
@@ -82,19 +83,20 @@ def trends(user: access.Visitor, chosen: Range, now: datetime) -> Trends:
     ]
     drawn = _charts(seen, probes)
     list_url = results_url(seen.whole)
+    before = seen.before.whole if seen.before else None
     return Trends(
         is_empty=not probes,
         prober=prober(now),
         range=ranges.bar(chosen),
         facts=range_facts(
-            *(seen.whole, seen.before.whole if seen.before else None, list_url),
+            *(seen.whole, before, list_url),
             of=sum(1 for probe in probes if probe.enabled),
         ),
         charts=drawn,
         classes=class_counts(dict(seen.whole.classes), list_url),
         teams=sorted(team_rows, key=_rank),
         kinds=sorted(kind_rows, key=_rank),
-        sheets=[_sheet(team_rows), *sheets(drawn)],
+        sheets=[_sheet(team_rows), range_sheet(seen.whole, before), *sheets(drawn)],
         csv_url=chosen.url(format="csv"),
         json_url=chosen.url(format="json"),
     )
