@@ -13,6 +13,8 @@ import pytest
 ON_CI = os.environ.get("CI", "").lower() in {"1", "true"}
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or ""
 ON_POSTGRESQL = os.environ.get("DATABASE_URL", "").startswith("postgres")
+# What these prove takes its time; all else is the inner loop.
+_UNHURRIED = {"browser", "processes", "hostile", "slow"}
 _DATABASE_FIXTURES = {"db", "transactional_db", "django_db_setup"}
 
 
@@ -23,11 +25,13 @@ def pytest_unconfigure() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what touches the database, for the second run on PostgreSQL."""
+    """Mark what touches the database, for PostgreSQL, and what is the inner loop."""
     for item in items:
         fixtures = _DATABASE_FIXTURES.intersection(getattr(item, "fixturenames", ()))
         if fixtures or item.get_closest_marker("django_db"):
             item.add_marker("database")
+        if not _UNHURRIED.intersection(mark.name for mark in item.iter_markers()):
+            item.add_marker("quick")
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -29,7 +29,7 @@ from dashboard.probes.models import Heartbeat, Outcome, Probe, ProbeKind
 from dashboard.teams.models import Gateway
 from tests.factories import NOW, make_gateway, make_probe, make_reading, make_team
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 
 # Each step lasts a minute: how health ends, how the team's key is met, the team's
 # status, its credits, what becomes of the mails, and what people or machines do.

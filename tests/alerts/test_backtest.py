@@ -26,7 +26,7 @@ from tests.factories import (
     make_team,
 )
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 MINUTE = 60
 HOURS = 2
 

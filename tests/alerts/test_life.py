@@ -71,6 +71,7 @@ def user() -> User:
     return User.objects.create_superuser("ann", "ann@example.org")
 
 
+@pytest.mark.slow
 def test_an_alarm_is_repeated_every_four_hours(world: World) -> None:
     """A-55: until it is over."""
     for quarter in range(9 * 4):

@@ -73,6 +73,7 @@ def test_it_raises_no_alarm_and_ends_none() -> None:
     assert Incident.objects.get().is_open
 
 
+@pytest.mark.slow
 def test_a_missing_result_is_no_alarm_in_a_maintenance() -> None:
     """A-80: nor is one of a probe that is switched off."""
     install_default_rules()

@@ -14,7 +14,7 @@ from dashboard.probes.models import Outcome, Probe, ProbeKind
 from dashboard.teams.models import Team
 from tests.factories import NOW, make_gateway, make_probe, make_reading, make_team
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 
 # Lived before and after each fault: as long as its recovery and its mail take, an error
 # rate's whole window. What is quiet beyond that needs no look.

@@ -16,7 +16,7 @@ from tests.factories import NOW, make_gateway, make_outcome, make_probe, make_te
 Answer = Callable[[Probe, int], str]
 OUTAGE = range(300, 780)
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 
 
 def run(probe: Probe, at: float, error_class: str = "") -> None:
@@ -33,14 +33,14 @@ def run(probe: Probe, at: float, error_class: str = "") -> None:
 
 
 def replay(probes: list[Probe], until_s: int, answer: Answer) -> None:
-    """Run each probe every minute, a few seconds apart; deliver every 5 s."""
+    """Run each probe every minute, a few seconds apart; deliver every 15 s."""
     for second in range(until_s):
         for position, probe in enumerate(probes):
             if second % 60 == position * 7:
                 run(probe, second, answer(probe, second))
-        if second % 15 == 0:
+        if second % 30 == 0:
             evaluate_all(NOW + timedelta(seconds=second))
-        if second % 5 == 0:
+        if second % 15 == 0:
             deliver(NOW + timedelta(seconds=second))
 
 

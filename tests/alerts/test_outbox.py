@@ -236,6 +236,7 @@ def test_a_connection_lost_after_data_sends_the_same_mail_again(
     assert len(set(mailbox.ids)) == 1
 
 
+@pytest.mark.slow
 def test_a_mail_that_never_gets_through_is_given_up_after_a_day(
     mailbox: Mailbox,
 ) -> None:
@@ -324,6 +325,7 @@ def test_a_server_that_hangs_costs_an_attempt_and_no_mail(
     assert len(mailbox.messages) == 1
 
 
+@pytest.mark.slow
 def test_too_many_mails_become_digests_and_nothing_is_left_out(
     mailbox: Mailbox,
 ) -> None:
@@ -359,6 +361,7 @@ def test_what_waited_comes_together_once_there_is_room(mailbox: Mailbox) -> None
     assert "20 alarms together" in mailbox.messages[-1]["Subject"]
 
 
+@pytest.mark.slow
 def test_a_digest_tells_of_ends_too_and_only_to_whom_knew(mailbox: Mailbox) -> None:
     make_recipient()
     spread(15)
@@ -378,6 +381,7 @@ def test_a_digest_tells_of_ends_too_and_only_to_whom_knew(mailbox: Mailbox) -> N
     assert states().count("dropped") == 1
 
 
+@pytest.mark.slow
 def test_no_cap_where_it_is_switched_off(mailbox: Mailbox, settings: Settings) -> None:
     settings.MAIL_CAP = 0
     make_recipient()

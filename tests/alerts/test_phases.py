@@ -50,14 +50,16 @@ def test_without_a_wait_it_opens_and_ends_at_once() -> None:
 class World:
     """One team whose credits are read and judged every 15 s; mails go at once."""
 
+    every_s = 15
+
     def __init__(self) -> None:
         self.team = make_team()
         self.probe = make_probe(self.team)
         self.seconds = 0
 
     def live(self, seconds: int, remaining: float, *, deliveries: bool = True) -> None:
-        for _ in range(seconds // 15):
-            self.seconds += 15
+        for _ in range(seconds // self.every_s):
+            self.seconds += self.every_s
             now = after(self.seconds)
             make_reading(self.team, self.seconds, remaining=remaining)
             Probe.objects.filter(pk=self.probe.pk).update(last_at=now)
@@ -83,6 +85,12 @@ class TestOnTheDatabase:
         Rule.objects.exclude(kind=RuleKind.CREDITS).update(enabled=False)
         make_recipient()
         return World()
+
+    @pytest.fixture
+    def slow_world(self, world: World) -> World:
+        """Judge every 30 s: seldomer would pass for a pause."""
+        world.every_s = 30
+        return world
 
     def test_it_is_pending_until_it_has_held_long_enough(self, world: World) -> None:
         """A-51."""
@@ -149,51 +157,59 @@ class TestOnTheDatabase:
         assert states() == [True]
         assert world.subjects == ["WARNING"]
 
+    @pytest.mark.slow
     def test_one_that_flaps_is_told_once_more_and_then_at_its_end(
-        self, world: World
+        self, slow_world: World
     ) -> None:
         """A-53: quiet until it has been calm for half an hour."""
         for _ in range(6):
-            world.live(60, 150)
-            world.live(120, 900)  # long enough for the recovery to go out
+            slow_world.live(60, 150)
+            slow_world.live(120, 900)  # long enough for the recovery to go out
         noisy = ["WARNING", "RESOLVED", "WARNING", "RESOLVED", "WARNING"]
-        assert world.subjects == noisy
+        assert slow_world.subjects == noisy
         assert "comes and goes" in mail.outbox[-1].body
 
-        world.live(int(CALM.total_seconds()) + 120, 900)
+        slow_world.live(int(CALM.total_seconds()) + 120, 900)
 
-        assert world.subjects == [*noisy, "RESOLVED"]
+        assert slow_world.subjects == [*noisy, "RESOLVED"]
         assert states() == [False, False, False]
         kinds = Event.objects.values_list("kind", flat=True)
         assert list(kinds).count("flapping") == 1
 
-    def test_one_that_flapped_and_stays_is_told_so_once(self, world: World) -> None:
+    @pytest.mark.slow
+    def test_one_that_flapped_and_stays_is_told_so_once(
+        self, slow_world: World
+    ) -> None:
         """A-53: one final notice of its state."""
         for _ in range(3):
-            world.live(60, 150)
-            world.live(120, 900)
+            slow_world.live(60, 150)
+            slow_world.live(120, 900)
         before = len(mail.outbox)
-        world.live(int(CALM.total_seconds()) + 120, 150)
+        slow_world.live(int(CALM.total_seconds()) + 120, 150)
 
-        assert world.subjects[before:] == ["STILL"]
+        assert slow_world.subjects[before:] == ["STILL"]
         assert Incident.objects.get(resolved_at=None).flapping_since is None
-        world.live(600, 150)
+        slow_world.live(600, 150)
         assert len(mail.outbox) == before + 1
 
-    def test_one_that_stays_is_not_told_to_who_is_on_it(self, world: World) -> None:
+    @pytest.mark.slow
+    def test_one_that_stays_is_not_told_to_who_is_on_it(
+        self, slow_world: World
+    ) -> None:
         """A-58."""
         for _ in range(3):
-            world.live(60, 150)
-            world.live(120, 900)
+            slow_world.live(60, 150)
+            slow_world.live(120, 900)
         before = len(mail.outbox)
         user = User.objects.create(username="ann")
         incident = Incident.objects.get(resolved_at=None)
-        acknowledge(incident, user, after(world.seconds))
-        world.live(int(CALM.total_seconds()) + 120, 150)
+        acknowledge(incident, user, after(slow_world.seconds))
+        slow_world.live(int(CALM.total_seconds()) + 120, 150)
 
         assert len(mail.outbox) == before
         assert Incident.objects.get(resolved_at=None).flapping_since is None
 
+    @pytest.mark.slow
     def test_nobody_is_reminded_of_what_is_good_again(
         self, world: World, settings: Settings
     ) -> None:
@@ -207,26 +223,27 @@ class TestOnTheDatabase:
 
         assert world.subjects == ["WARNING", "STILL"]
 
+    @pytest.mark.slow
     def test_four_changes_in_half_an_hour_are_not_yet_flapping(
-        self, world: World
+        self, slow_world: World
     ) -> None:
         """A-53: at its limit."""
         for _ in range(2):
-            world.live(60, 150)
-            world.live(120, 900)
-        world.live(1800, 900)
-        world.live(60, 150)
+            slow_world.live(60, 150)
+            slow_world.live(120, 900)
+        slow_world.live(1800, 900)
+        slow_world.live(60, 150)
 
         assert Incident.objects.get(resolved_at=None).flapping_since is None
 
-    def test_worse_is_told_at_once_though_it_flaps(self, world: World) -> None:
+    def test_worse_is_told_at_once_though_it_flaps(self, slow_world: World) -> None:
         """A-55."""
         for _ in range(3):
-            world.live(60, 150)
-            world.live(120, 900)
-        world.live(60, 50)
+            slow_world.live(60, 150)
+            slow_world.live(120, 900)
+        slow_world.live(60, 50)
 
-        assert world.subjects[-1] == "CRITICAL"
+        assert slow_world.subjects[-1] == "CRITICAL"
 
     def test_the_clock_went_back(self, world: World) -> None:
         """A-03: one round is skipped and logged, and the next one judges."""

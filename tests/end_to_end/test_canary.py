@@ -48,7 +48,7 @@ from tests.alerts.conftest import make_recipient
 from tests.apiclient.rogue import request_of, rogue
 from tests.factories import make_gateway, make_team
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 
 # Not of the usual form, so that only knowing it can hide it.
 VIRTUAL_KEY = "vk+CANARY1/of=team"

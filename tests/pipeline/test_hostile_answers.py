@@ -16,7 +16,7 @@ from dashboard.teams.models import CreditReading, Team
 from tests.apiclient.rogue import rogue, sends, silent
 from tests.factories import make_gateway, make_team
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.hostile]
 
 NUL = "a\x00b"
 BIDI = "\u202eevil\u2066\u061c"

@@ -5,8 +5,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from cryptography.fernet import Fernet
 from django.conf import settings
+
+pytestmark = pytest.mark.slow
 
 ASK = (
     "from dashboard import settings as s;"

@@ -2,12 +2,15 @@
 
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from dashboard.lib.buckets import DAY_S, HOUR_S
 from dashboard.management.past import Run
 from dashboard.rollups.tally import Key, Tally, by_bucket, coarsened, merged, tally
+
+pytestmark = pytest.mark.slow
 
 NOON = datetime(2026, 3, 29, 12, 0, tzinfo=UTC)
 phases = st.none() | st.integers(0, 1_000_000)

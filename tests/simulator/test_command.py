@@ -13,6 +13,8 @@ from django.core.management import call_command
 
 from dashboard.management.edge import UsageError
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 
 

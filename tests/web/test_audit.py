@@ -68,6 +68,7 @@ def test_who_is_refused_is_noted_once_an_hour() -> None:
     ]
 
 
+@pytest.mark.slow
 def test_whoever_tries_everything_fills_no_disk(admin: User) -> None:
     """C-20: neither by numbers nor by a list of passwords."""
     make_team()

@@ -10,10 +10,10 @@ from django.test import Client
 from pytest_django import Settings
 
 from dashboard import wsgi
-from tests.web.test_access import PLACES, Site, site
+from tests.web.test_access import PLACES, Site, site, whole_site
 
-pytestmark = pytest.mark.django_db
-__all__ = ["site"]
+pytestmark = [pytest.mark.django_db, pytest.mark.slow]
+__all__ = ["site", "whole_site"]
 
 NAMES = (
     *("text", "q", "team", "kind", "hours", "reason", "to", "pk", "teams", "key"),
@@ -46,9 +46,9 @@ HEALTH = {"healthz_prober"}
 
 
 @pytest.mark.parametrize("name", sorted(set(PLACES) - HEALTH - {"logout"}))
-def test_junk_is_answered(name: str, site: Site, admin: User) -> None:
+def test_junk_is_answered(name: str, site: Site) -> None:
     root = Client(raise_request_exception=False)
-    root.force_login(admin)
+    root.cookies.update(site.clients["root"].cookies)
     address = site.address(name)
 
     for junk in JUNK.values():

@@ -29,7 +29,7 @@ from tests.factories import NOW, make_gateway, make_outcome, make_reading, make_
 from tests.web.people import person
 from tests.web.test_access import PLACES
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 MARK = "zebra"
 
 
