@@ -13,6 +13,7 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import NamedTuple
 
+from django.db import connection
 from django.db.models import Max, Min, OuterRef, Q, Subquery, TextField
 from django.db.models.functions import Cast
 
@@ -234,32 +235,33 @@ def spent_between(
 ) -> dict[int, Spending]:
     """Return the same of many teams, those with readings in the time; one query.
 
-    Plain columns: months of a hundred teams are some 200k rows, in a quarter second.
+    The database adds it up: a year of a hundred teams is 876,000 rows.
     """
+    if not team_ids:
+        return {}
     start = buckets.floor(since, HOUR_S)
-    rows = (
-        CreditHour.objects.filter(
-            team__in=team_ids, hour__gte=start - _HOUR, hour__lt=until
-        )
-        .order_by("team_id", "hour")
-        .values_list("team_id", _HOUR_TEXT, "first", "last", "spent", "readings")
-    )
-    found: dict[int, Spending] = {}
-    last_of: dict[int, float] = {}
-    for team_id, hour, first, last, within, readings in rows:
-        if _hour(hour) >= start:
-            drop = max(0.0, last_of.get(team_id, first) - first)
-            so_far = found.get(team_id, _NOTHING)
-            found[team_id] = Spending(
-                so_far.credits + drop + within,
-                so_far.hours + 1,
-                so_far.readings + readings,
-            )
-        last_of[team_id] = last
-    return found
-
-
-_NOTHING = Spending(0.0, 0, 0)
+    moments = map(connection.ops.adapt_datetimefield_value, (start - _HOUR, until))
+    places = ", ".join(["%s"] * len(team_ids))
+    own_start = connection.ops.adapt_datetimefield_value(start)
+    # All names are from here; values are parameters.
+    statement = f"""
+        SELECT team_id, SUM(spent + CASE WHEN before > first THEN before - first ELSE 0 END),
+            COUNT(*), SUM(readings)
+        FROM (
+            SELECT team_id, hour, first, spent, readings,
+                LAG(last) OVER (PARTITION BY team_id ORDER BY hour) AS before
+            FROM teams_credithour
+            WHERE team_id IN ({places}) AND hour >= %s AND hour < %s
+        ) AS hours
+        WHERE hour >= %s
+        GROUP BY team_id
+    """  # noqa: S608
+    with connection.cursor() as cursor:
+        cursor.execute(statement, [*team_ids, *moments, own_start])
+        return {
+            team_id: Spending(used, hours, readings)
+            for team_id, used, hours, readings in cursor.fetchall()
+        }
 
 
 def used(hours: Sequence[Hour], since: datetime, now: datetime) -> Use | None:

@@ -37,6 +37,8 @@ _MOST_BUCKETS = 72
 _SHORTEST = timedelta(minutes=1)
 # Days are kept for three years; a longer range would only be slow.
 _LONGEST = timedelta(days=3 * 366)
+# The longest preset; three years of credits are 26,000 hours of one team.
+_LONG = timedelta(days=90)
 _FIRST = datetime(2000, 1, 1, tzinfo=UTC)
 
 
@@ -94,7 +96,8 @@ class Tab:
 class RangeBar:
     """What the bar above the charts offers; `since` and `until` fill its two fields.
 
-    `zooms` where there are charts over which one can drag.
+    `zooms` where there are charts over which one can drag. A page whose cost grows
+    with the range renews itself seldom where that `is_long`.
     """
 
     tabs: list[Tab]
@@ -106,6 +109,7 @@ class RangeBar:
     kept: list[tuple[str, str]]
     zone: str
     zooms: bool
+    is_long: bool
 
 
 def chosen(query: MultiValueDict[str, str], now: datetime) -> Range:
@@ -161,6 +165,7 @@ def bar(
         kept=[*kept.items(), *([("compare", "1")] if current.compares else [])],
         zone=words.zone(),
         zooms=zooms,
+        is_long=current.span > _LONG,
     )
 
 

@@ -372,3 +372,14 @@ def test_the_time_before_is_drawn_under_what_is_left_and_told_in_the_table() -> 
     assert drawn[40.0] - drawn[60.0] == 4 * HOUR_S * 1000
     assert shown.columns[-1] == "Least left before"
     assert [row[-1] for row in shown.rows] == ["60"]
+
+
+def test_a_range_of_years_renews_itself_seldom(admin_page: Client) -> None:
+    team = make_team()
+    address = reverse("team", args=[team.pk])
+
+    shown = admin_page.get(address).content.decode()
+    of_years = admin_page.get(f"{address}?from=2024-01-01T00:00:00Z").content.decode()
+
+    assert 'data-every="15"' in shown
+    assert 'data-every="120"' in of_years
