@@ -8,6 +8,7 @@ import math
 import re
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import lru_cache
 from itertools import islice
 
 import msgspec
@@ -284,7 +285,16 @@ def _moment(value: object) -> datetime | None:
 
 
 def _text(value: object) -> str:
-    return redact(value, limit=_TEXT_LIMIT) if isinstance(value, str) else ""
+    if not isinstance(value, str):
+        return ""
+    # A team's names are the same in each answer, and redacting one is not cheap.
+    known = len(value) <= _TEXT_LIMIT
+    return _redacted(value) if known else redact(value, limit=_TEXT_LIMIT)
+
+
+@lru_cache(maxsize=1000)
+def _redacted(value: str) -> str:
+    return redact(value, limit=_TEXT_LIMIT)
 
 
 def _sentence(value: object) -> str:

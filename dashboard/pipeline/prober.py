@@ -48,9 +48,10 @@ class Prober:
     """Claim due probes of `kinds`, run them side by side, hand answers to `recorder`.
 
     The threads only talk to gateways; every query is made by the thread that owns this.
-    A probe is claimed up to a second ahead. Each thread takes the claimed run that is
-    next, sleeps until its due moment, runs it and leaves its answer: the owner, which
-    wakes once a second, is woken by none of it.
+    A probe is claimed up to a second ahead. A thread takes the claimed run that is next,
+    sleeps until its due moment, runs it and leaves its answer: the owner, which wakes
+    once a second, is woken by none of it. As few threads as will do are awake, and the
+    one that slept last is called first: whoever ran a moment ago runs cheaply.
     One gateway holds at most half of the threads, so that a dead one, whose every probe
     takes its whole deadline, never starves the others.
     """
@@ -72,8 +73,8 @@ class Prober:
         self._most = most_per_gateway or len(self._threads) // 2
         self._most_claimed = len(self._threads) + most_ahead
         self._most_claimed_of_one = self._most + most_ahead
-        # Guards what the threads change: the claims, the counters and whether it is over.
-        self._changed = threading.Condition()
+        # Guards what the threads change: everything down to `_over`.
+        self._lock = threading.Lock()
         # What starts first comes first.
         self._claimed: list[_Claim] = []
         # By gateway: from the claim to the answer; those of them that have a thread; and
@@ -81,6 +82,9 @@ class Prober:
         self._running: Counter[int] = Counter()
         self._held: Counter[int] = Counter()
         self._busy: Counter[int] = Counter()
+        # How many threads sleep until their run is due, and the bells of those idle.
+        self._watching = 0
+        self._idle: list[threading.Event] = []
         self._over = False
         self._answers: queue.SimpleQueue[Answer] = queue.SimpleQueue()
         # Set when the owner should not sleep on.
@@ -101,9 +105,10 @@ class Prober:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        with self._changed:
+        with self._lock:
             self._over = True
-            self._changed.notify_all()
+            for bell in self._idle:
+                bell.set()
         for thread in self._threads:
             thread.join()
 
@@ -130,13 +135,13 @@ class Prober:
             # One that has become full may have kept others out of this claim.
             if not claimed or (len(claimed) < room and not self._is_full(claimed)):
                 break
-        with self._changed:
+        with self._lock:
             self._crowded = not room or any(map(self._has_no_thread, self._busy))
 
     def _taken(self) -> dict[int, int]:
         """Return what each gateway has claimed: all that it may where it is slow."""
         most = self._most_claimed_of_one
-        with self._changed:
+        with self._lock:
             return {
                 gateway_id: most if self._has_no_thread(gateway_id) else count
                 for gateway_id, count in self._running.items()
@@ -165,11 +170,11 @@ class Prober:
         return found
 
     def _hand_out(self, claims: Sequence[_Claim]) -> None:
-        with self._changed:
+        with self._lock:
             self._running.update(claim.ask.gateway_id for claim in claims)
             self._claimed.extend(claims)
             self._claimed.sort(key=attrgetter("start_s"))
-            self._changed.notify(len(claims))
+            self._call()
 
     def seconds_to_next(self) -> float:
         """Return how long the owner has nothing to do unless there are news."""
@@ -200,42 +205,56 @@ class Prober:
     # The probes' threads.
 
     def _work(self) -> None:
-        while (claim := self._next()) is not None:
-            gateway_id = claim.ask.gateway_id
-            with self._changed:
-                self._busy[gateway_id] += 1
+        bell = threading.Event()
+        while (claim := self._next(bell)) is not None:
             # Too late its lease may be over, and another worker may have it.
             if time.monotonic() - claim.start_s <= _PATIENCE_S:
                 self._answers.put(put(claim.ask, claim.breakers))
-            self._end(gateway_id)
+            self._end(claim.ask.gateway_id)
 
-    def _next(self) -> _Claim | None:
+    def _next(self, bell: threading.Event) -> _Claim | None:
         """Return the next run when it is due; None when all is over."""
-        with self._changed:
-            while (claim := self._take()) is None:
-                if self._over:
-                    return None
-                self._changed.wait()
+        while (claim := self._take(bell)) is None:
+            if self._over:
+                return None
+            bell.wait()
         time.sleep(max(0.0, claim.start_s - time.monotonic()))
+        with self._lock:
+            self._watching -= 1
+            self._busy[claim.ask.gateway_id] += 1
+            self._call()
         return None if self._over else claim
 
-    def _take(self) -> _Claim | None:
-        """Take the first claim whose gateway has a thread left."""
+    def _take(self, bell: threading.Event) -> _Claim | None:
+        """Take the next claim; where there is none, be idle until the bell rings."""
+        with self._lock:
+            place = self._place()
+            if place is None:
+                bell.clear()
+                self._idle.append(bell)
+                return None
+            claim = self._claimed.pop(place)
+            self._held[claim.ask.gateway_id] += 1
+            self._watching += 1
+            return claim
+
+    def _place(self) -> int | None:
+        """Return where the first claim is whose gateway may have another thread."""
         for place, claim in enumerate(self._claimed):
             if self._held[claim.ask.gateway_id] < self._most:
-                del self._claimed[place]
-                self._held[claim.ask.gateway_id] += 1
-                return claim
+                return place
         return None
 
+    def _call(self) -> None:
+        """Call an idle thread to the next claim, unless one sleeps until it already."""
+        if not self._watching and self._idle and self._place() is not None:
+            self._idle.pop().set()
+
     def _end(self, gateway_id: int) -> None:
-        with self._changed:
+        with self._lock:
             self._busy[gateway_id] -= 1
             self._held[gateway_id] -= 1
             self._running[gateway_id] -= 1
-            if self._claimed:
-                # What waited for a thread of this gateway.
-                self._changed.notify()
             ended = self._draining and not self._running.total()
         if ended or self._crowded or self._answers.qsize() >= FLUSH_AT:
             self._news.set()

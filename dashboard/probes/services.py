@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from operator import attrgetter
 from types import MappingProxyType
 from uuid import UUID
@@ -211,17 +212,13 @@ def claim_due(
         if most_per_gateway is not None and count >= most_per_gateway
     ]
     with transaction.atomic():
-        probes = list(
-            _runnable(kinds)
-            .select_for_update(skip_locked=True, of=("self",))
-            .select_related("gateway", "team")
-            .filter(
-                Q(leased_until=None) | Q(leased_until__lte=now),
-                next_run__lte=until or now,
-            )
-            .exclude(gateway__in=full)
-            .order_by("next_run")[:most]
+        due = _runnable(tuple(kinds)).filter(
+            Q(leased_until=None) | Q(leased_until__lte=now),
+            next_run__lte=until or now,
         )
+        if full:
+            due = due.exclude(gateway__in=full)
+        probes = list(due[:most])
         if most_per_gateway is not None:
             probes = _fair(probes, running, most_per_gateway)
         for probe in probes:
@@ -255,9 +252,17 @@ def _lease_length(probe: Probe) -> timedelta:
     return timedelta(seconds=deadline_s(probe)) + LEASE_MARGIN
 
 
-def _runnable(kinds: Sequence[ProbeKind]) -> QuerySet[Probe]:
+@cache
+def _runnable(kinds: tuple[ProbeKind, ...]) -> QuerySet[Probe]:
+    """Return what may run, what is due first comes first; each caller narrows it."""
     without_key = Q(kind__in=NEED_KEY) & Q(team__key_sealed="")
-    return Probe.objects.filter(enabled=True, kind__in=kinds).exclude(without_key)
+    return (
+        Probe.objects.filter(enabled=True, kind__in=kinds)
+        .exclude(without_key)
+        .select_for_update(skip_locked=True, of=("self",))
+        .select_related("gateway", "team")
+        .order_by("next_run")
+    )
 
 
 def _after(due: datetime, period_s: int, now: datetime) -> datetime:

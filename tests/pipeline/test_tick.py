@@ -111,8 +111,8 @@ def test_a_tick_beats_hands_over_and_leaves_no_lease(gateway: Gateway) -> None:
 
 
 def test_a_short_period_runs_again_within_one_tick(gateway: Gateway) -> None:
-    # One run now, the next one in the rhythm: 2.6 s from now.
-    Probe.objects.update(period_s=5, next_run=timezone.now() - timedelta(seconds=2.4))
+    # One run now, the next one in the rhythm: 2.8 s from now.
+    Probe.objects.update(period_s=5, next_run=timezone.now() - timedelta(seconds=2.2))
 
     pipeline.tick(seconds=3)
 
