@@ -19,6 +19,7 @@ _DETAIL_LENGTH = 500
 _REASON_LENGTH = 40
 _MOST_US = 2**31 - 1
 _NO_PHASES = Phases()
+_UNTOLD = Terms()
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,8 @@ class Ask:
     deadline_s: float
     problem: str = ""
     capped: bool = False
+    # How its team pays for a completed job.
+    terms: Terms = _UNTOLD
 
 
 @dataclass(frozen=True, slots=True)

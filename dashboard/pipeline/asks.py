@@ -25,6 +25,7 @@ from dashboard.pipeline.answers import Answer, Ask, answer, own_fault
 from dashboard.probes.breaker_events import event_of
 from dashboard.probes.kinds import KINDS
 from dashboard.probes.models import BreakerEvent, Probe, ProbeKind
+from dashboard.probes.prices import price, terms_of
 from dashboard.probes.services import Spent, deadline_s, why_capped
 from dashboard.teams.keys import KeyUnavailableError, resolve
 
@@ -62,6 +63,7 @@ def prepare(probe: Probe, spent: Spent) -> Ask:
         deadline_s=deadline_s(probe),
         problem=capped or problem,
         capped=bool(capped),
+        terms=terms_of(probe.team),
     )
 
 
@@ -165,7 +167,7 @@ def _job(ask: Ask, client: Client) -> Answer:
     )
     if main.ok and not completed.ok:
         main = completed
-    return answer(ask, main, credits=_charged(completed) if succeeded else 0.0)
+    return answer(ask, main, credits=_charged(ask, completed) if succeeded else 0.0)
 
 
 def _called(
@@ -191,7 +193,14 @@ def _called(
     )
 
 
-def _charged(completed: CallReport[CompletedJob]) -> float:
-    """Return the credits to count for a completion: one unless it says it was free."""
+def _charged(ask: Ask, completed: CallReport[CompletedJob]) -> float:
+    """Return the credits to count for a completion, by the team's terms.
+
+    None where it says that it was free; one at least where it was lost.
+    """
     costs = completed.value.costs if completed.value else None
-    return 0.0 if costs and costs.credit_applied is False else 1.0
+    if costs is None:
+        return 1.0
+    if costs.credit_applied is False:
+        return 0.0
+    return price(ask.terms, tokens=costs.total_tokens, dollars=costs.total_cost_usd)

@@ -16,6 +16,7 @@ from django.db.models import Q, QuerySet
 
 from dashboard.probes.kinds import CHEAP, KINDS, NEED_KEY, TEAM_KINDS
 from dashboard.probes.models import Heartbeat, Outcome, Probe, ProbeKind
+from dashboard.probes.prices import expected_price
 from dashboard.probes.queries import spent_by_team, spent_today
 from dashboard.probes.taxonomy import counted
 from dashboard.teams.models import Gateway, Team
@@ -143,7 +144,7 @@ def why_capped(probe: Probe, spent: Spent) -> str:
 
     Asked before anything is sent: a run that could go beyond a cap is not begun.
     """
-    cost = KINDS[ProbeKind(probe.kind)].credits_per_run
+    cost = expected_price(probe)
     if not cost:
         return ""
     own = probe.daily_credit_cap or 0

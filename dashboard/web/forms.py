@@ -19,6 +19,7 @@ from dashboard.alerts.models import Rule, RuleKind
 from dashboard.probes.addresses import why_refused
 from dashboard.probes.kinds import KINDS, runs_a_day
 from dashboard.probes.models import Probe, ProbeKind
+from dashboard.probes.prices import expected_price
 from dashboard.teams.keys import KeyUnavailableError, check_key, unseal
 from dashboard.teams.models import AuditAction, Gateway, Team, printable
 from dashboard.teams.services import clean_base_url
@@ -234,7 +235,7 @@ class CostForm(forms.Form):
     def for_probe(cls, probe: Probe, sent: QueryDict | None = None) -> Self:
         """Return the form with the models of the probe's team."""
         kind = KINDS[ProbeKind(probe.kind)]
-        cost = ceil(runs_a_day(probe.period_s) * kind.credits_per_run)
+        cost = ceil(runs_a_day(probe.period_s) * expected_price(probe))
         form = cls(
             sent, initial={"model": probe.model, "daily_credit_cap": cost or None}
         )

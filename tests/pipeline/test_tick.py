@@ -35,6 +35,7 @@ from dashboard.simulator.faults import Fault, FaultKind
 from dashboard.simulator.running import RunningGateway, running_gateway
 from dashboard.teams import keys
 from dashboard.teams.models import CreditReading, Gateway, Team
+from dashboard.web.credit_levels import standing
 from dashboard.web.prober import prober
 from dashboard.web.states import state_of
 from tests.apiclient.rogue import Script, request_of, rogue
@@ -152,11 +153,16 @@ def test_a_suspended_team_is_seen_by_its_status_and_by_its_403(
     simulator: RunningGateway, team: Team
 ) -> None:
     simulator.set_fault(Fault(FaultKind.TEAM_SUSPENDED, team="acme"))
+    simulator.team("acme").credits_remaining = -4
 
     pipeline.tick(seconds=0.3)
 
     team.refresh_from_db()
     assert team.status == "suspended"
+    # Its own key reads nothing; the look-up without a key tells its credits all the same.
+    reading = CreditReading.objects.get()
+    said = standing(reading, list(team.probes.all()), timezone.now())
+    assert (reading.remaining, said.word, said.is_current) == (-4, "overdrawn", True)
     assert classes()["balance", "team_suspended"] == 1
     assert classes()["team_status", ""] == 1
 
@@ -234,6 +240,25 @@ class TestDeepProbe:
 
         assert (outcome.error_class, outcome.credits) == ("", 1.0)
         assert simulator.team("acme").credits_remaining == before - 1
+
+    def test_a_team_that_pays_by_tokens_is_counted_and_capped_by_them(
+        self, simulator: RunningGateway, probe: Probe
+    ) -> None:
+        simulated = simulator.team("acme")
+        simulated.budget_mode, simulated.tokens_per_credit = "consumption_tokens", 5
+        Probe.objects.filter(kind=ProbeKind.TEAM_STATUS).update(enabled=True)
+        pipeline.tick(seconds=0.3)
+        before = simulated.credits_remaining
+
+        # It may cost 50 tokens, which are 10 credits here: more than its cap.
+        capped = self.again(probe)
+        Probe.objects.filter(pk=probe.pk).update(daily_credit_cap=100)
+        outcome = self.again(probe)
+
+        assert capped.error_class == "config_error"
+        charged = before - simulated.credits_remaining
+        assert charged > 1
+        assert outcome.credits == charged
 
     def test_its_cap_stops_it_before_anything_is_sent(
         self, simulator: RunningGateway, probe: Probe

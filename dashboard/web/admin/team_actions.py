@@ -15,6 +15,7 @@ from django.utils import timezone
 from dashboard.alerts.rulebook import apply_rule_set
 from dashboard.probes.kinds import CHEAP, KINDS, runs_a_day
 from dashboard.probes.models import Probe, ProbeKind
+from dashboard.probes.prices import each, expected_price
 from dashboard.probes.services import accept_cost, request_run
 from dashboard.probes.services import pause as pause_team
 from dashboard.probes.services import resume as resume_team
@@ -112,23 +113,25 @@ def _enable(
         why = "without a key, or without models that the gateway has told"
         messages.error(request, f"Not for teams {why}: {named}.")
         return None
-    a_day = sum(runs_a_day(probe.period_s) for probe in probes)
+    runs = sum(runs_a_day(probe.period_s) for probe in probes)
+    spent = sum(runs_a_day(probe.period_s) * expected_price(probe) for probe in probes)
     sent = request.POST if "confirmed" in request.POST else None
     shared = set.intersection(*(set(_aliases(probe)) for probe in probes))
     form = DeepForm(
         sent,
         initial={
             "model": min(shared, default=""),
-            "daily_credit_cap": round(a_day / len(probes)),
+            "daily_credit_cap": round(spent / len(probes)),
         },
     )
     if sent is not None and form.is_valid():
         return _accept(request, form, probes, shared)
-    each = KINDS[kind]
+    row = KINDS[kind]
+    prices = " or ".join(sorted({each(probe) for probe in probes}))
     cost = (
-        f"{words.count(len(probes), 'probe')}, {words.number(a_day)} runs a day: "
-        f"{words.number(a_day * each.credits_per_run)} credits a day at one each, and "
-        f"at most {words.number(a_day * each.tokens_per_run)} tokens. {each.proves}"
+        f"{words.count(len(probes), 'probe')}, {words.number(runs)} runs a day: "
+        f"{words.number(spent)} credits a day at {prices}, and "
+        f"at most {words.number(runs * row.tokens_per_run)} tokens. {row.proves}"
     )
     return _ask(modeladmin, request, teams, action, form=form, sentence=cost)
 

@@ -5,6 +5,7 @@ from datetime import datetime
 
 from dashboard.probes.kinds import KINDS, runs_a_day
 from dashboard.probes.models import Probe, ProbeKind
+from dashboard.probes.prices import each, expected_price
 from dashboard.probes.queries import spent_today
 from dashboard.web import words
 
@@ -22,9 +23,9 @@ def cost(probe: Probe, now: datetime) -> Cost:
     runs = runs_a_day(probe.period_s)
     every = words.duration(probe.period_s)
     if kind.credits_per_run:
-        credit_words = words.number(runs * kind.credits_per_run)
+        credit_words = words.number(runs * expected_price(probe))
         tokens = words.number(runs * kind.tokens_per_run)
-        price = f"{credit_words} credits a day at one each, and at most {tokens} tokens"
+        price = f"{credit_words} credits a day at {each(probe)}, and at most {tokens} tokens"
     else:
         price = "no credits; it leaves a failed job in the team's statistics"
     return Cost(

@@ -1,0 +1,46 @@
+"""What a run of a paid probe costs, in credits and by its team's own terms."""
+
+from dashboard.probes.kinds import KINDS
+from dashboard.probes.models import Probe, ProbeKind
+from dashboard.teams.models import Team
+from dashboard.teams.services import Terms
+
+_BY_TOKENS, _BY_DOLLARS = "consumption_tokens", "consumption_usd"
+
+
+def terms_of(team: Team | None) -> Terms:
+    if team is None:
+        return Terms()
+    return Terms(
+        budget_mode=team.budget_mode,
+        tokens_per_credit=team.tokens_per_credit,
+        credits_per_dollar=team.credits_per_dollar,
+    )
+
+
+def price(terms: Terms, *, tokens: int, dollars: float) -> float:
+    """Return what the gateway charges for a completed job: whole credits, one at least."""
+    if terms.budget_mode == _BY_TOKENS and (terms.tokens_per_credit or 0) > 0:
+        return float(max(1, tokens // (terms.tokens_per_credit or 1)))
+    if terms.budget_mode == _BY_DOLLARS:
+        return float(max(1, int(dollars * (terms.credits_per_dollar or 0))))
+    return 1.0
+
+
+def expected_price(probe: Probe) -> float:
+    """Return what a run may cost at most, 0 for a free kind.
+
+    Where the team pays in dollars nobody can tell before: it is the least, one credit.
+    """
+    kind = KINDS[ProbeKind(probe.kind)]
+    if not kind.credits_per_run:
+        return 0.0
+    return price(terms_of(probe.team), tokens=kind.tokens_per_run, dollars=0.0)
+
+
+def each(probe: Probe) -> str:
+    """Return how a run's price is told beside a sum: "one each", "at most 5 each"."""
+    if terms_of(probe.team).budget_mode == _BY_DOLLARS:
+        return "one each or more, as the gateway counts dollars"
+    most = expected_price(probe)
+    return "one each" if most <= 1 else f"at most {most:,.0f} each"
