@@ -13,6 +13,7 @@ def lasting(blocker: DjangoDbBlocker) -> Iterator[None]:
 
     For fixtures of a module's scope, which ask for `django_db_setup` first: each test's
     own transaction is a savepoint in this one, so that no test sees what another did.
+    What closes its connection, as a WSGI server's request does, has no place there.
     """
     with blocker.unblock(), transaction.atomic():
         yield

@@ -1,6 +1,9 @@
 """What goes with every page: headers, banners, error pages without details."""
 
 import re
+from io import BytesIO, StringIO
+from wsgiref.handlers import SimpleHandler
+from wsgiref.util import setup_testing_defaults
 
 import pytest
 from django.test import Client, RequestFactory
@@ -8,6 +11,7 @@ from django.urls import reverse
 from django.views.defaults import server_error
 from pytest_django import Settings
 
+from dashboard import wsgi
 from tests.factories import make_probe, make_team
 
 pytestmark = pytest.mark.django_db
@@ -82,3 +86,27 @@ def test_a_foreign_host_name_is_a_bad_request(admin_page: Client) -> None:
 
     assert response.status_code == 400
     assert "Bad request" in response.content.decode()
+
+
+@pytest.mark.parametrize(
+    ("kind", "status"),
+    [
+        ("text/plain; charset=UTF-8", "302"),
+        ("text/plain; charset=utf-7", "400"),
+        ("text/plain; charset=rot13", "400"),
+        ("text/plain; charset=raw_unicode_escape", "400"),
+        ("text/plain; charset*=x''utf-8", "400"),
+    ],
+)
+def test_a_text_in_another_encoding_is_a_bad_request(
+    kind: str, status: str, settings: Settings
+) -> None:
+    """It would be decoded to what no database takes, or by what makes no text of it."""
+    settings.ALLOWED_HOSTS = ["127.0.0.1"]
+    environ: dict[str, str] = {"QUERY_STRING": r"q=%5Cud800", "CONTENT_TYPE": kind}
+    setup_testing_defaults(environ)
+    out = BytesIO()
+
+    SimpleHandler(BytesIO(), out, StringIO(), environ).run(wsgi.application)
+
+    assert out.getvalue().split()[1].decode() == status
