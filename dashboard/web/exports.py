@@ -17,7 +17,9 @@ from dashboard.web.drawing import ChartTable
 from dashboard.web.ranges import stamp
 
 FORMATS = ("csv", "json")
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+# Where cells are divided by semicolons or tabs, the rest of a text is the next cell; and
+# some programs read the wide forms as the plain ones.
+_FORMULA = re.compile(r"(^|[;\t\r\n])(?=[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,4 @@ def _csv(found: Sequence[Sheet]) -> str:
 
 def _cell(value: object) -> object:
     """Return what a spreadsheet shows and never runs; None is an empty cell."""
-    if isinstance(value, str) and value.startswith(_FORMULA):
-        return f"'{value}"
-    return value
+    return _FORMULA.sub(r"\1'", value) if isinstance(value, str) else value

@@ -20,6 +20,7 @@ from tests.factories import NOW, make_gateway, make_outcome, make_probe, make_te
 pytestmark = pytest.mark.django_db
 
 SCRIPT = "<script>alert(1)</script><img src=x onerror=alert(2)>"
+FORMULAS = ("=1+1", "see;=1+1", "\uff1d1+1")
 HEADER = "\r\nBcc: victim@example.com\r\n\r\nBody"
 
 
@@ -40,7 +41,10 @@ def team() -> Team:
     probe = make_probe(team)
     outcomes = [
         make_outcome(
-            probe, -second, error_class="server_error", detail=f"=1+1{SCRIPT}{HEADER}"
+            probe,
+            -second,
+            error_class="server_error",
+            detail=f"{FORMULAS[second % 3]}{SCRIPT}{HEADER}",
         )
         for second in range(6)
     ]
@@ -89,10 +93,12 @@ def test_no_cell_of_a_file_is_a_formula(admin_page: Client, team: Team) -> None:
             continue
         files += 1
         assert "\r" not in answer["Content-Disposition"]
-        for row in csv.reader(io.StringIO(answer.content.decode())):
-            for cell in row:
-                number = cell.removeprefix("-").replace(".", "", 1).isdigit()
-                assert number or cell[:1] not in {*"=+-@\t\r"}, address
+        for divider in (",", ";", "\t"):
+            text = io.StringIO(answer.content.decode(), newline="")
+            for row in csv.reader(text, delimiter=divider):
+                for cell in row:
+                    number = cell.removeprefix("-").replace(".", "", 1).isdigit()
+                    assert number or cell[:1] not in {*"=+-@\t\r\uff1d"}, address
 
     assert files >= 3
 
