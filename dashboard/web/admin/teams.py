@@ -209,8 +209,8 @@ class TeamAdmin(AuditedAdmin):
     audit_action = AuditAction.TEAM
     form = TeamForm
     list_display = [
-        *("__str__", "gateway", "state", "credits", "week", "runway"),
-        *("last_check", "breakers", "key_hint"),
+        *("__str__", "state", "credits", "runway", "week"),
+        *("last_check", "breakers", "gateway", "key_hint"),
     ]
     list_filter = [
         *("gateway", "status", HasKey),
