@@ -25,6 +25,7 @@ from dashboard.web.states import Tone
 WITHOUT_PAID = ", without paid probes"
 _POINTS = 100
 _NOISE = 0.05
+_HEADLINE = 11
 _MANY_TIMES = 2
 _DAY = timedelta(hours=24)
 
@@ -40,6 +41,11 @@ class Tile:
     tone: Tone
     url: str = ""
     spark: Spark | None = None
+
+    @property
+    def is_long(self) -> bool:
+        """Say whether the value is a range of times, too long for a headline's letters."""
+        return self.value is not None and len(self.value) > _HEADLINE
 
 
 CreditHours: TypeAlias = Mapping[int, Sequence[Hour]]
