@@ -1,0 +1,51 @@
+"""The tables of alarms; everything asks for them here."""
+
+from dashboard.alerts.models.incidents import (
+    Event,
+    EventKind,
+    Incident,
+    Pending,
+)
+from dashboard.alerts.models.outbox import (
+    NEWS,
+    REGULAR,
+    TOLD,
+    TROUBLE,
+    Change,
+    Channel,
+    ChannelKind,
+    Delivery,
+    Notification,
+    Recipient,
+    Subscription,
+)
+from dashboard.alerts.models.rules import (
+    LONGEST_SILENCE,
+    Rule,
+    RuleKind,
+    Severity,
+    Silence,
+)
+
+__all__ = [
+    "LONGEST_SILENCE",
+    "NEWS",
+    "REGULAR",
+    "TOLD",
+    "TROUBLE",
+    "Change",
+    "Channel",
+    "ChannelKind",
+    "Delivery",
+    "Event",
+    "EventKind",
+    "Incident",
+    "Notification",
+    "Pending",
+    "Recipient",
+    "Rule",
+    "RuleKind",
+    "Severity",
+    "Silence",
+    "Subscription",
+]
