@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import TypeAlias
 
 from django.db.models import Count, Sum
@@ -176,7 +177,7 @@ def _owners(gateways: Iterable[Gateway], probes: Iterable[Probe]) -> _Owners:
     """Return whose each breaker key is: its probe (None: the host) and its endpoint."""
     owners: _Owners = {}
     for gateway in gateways:
-        host = parse_base_url(gateway.base_url).netloc
+        host = _host(gateway.base_url)
         owners[gateway.pk, host_key(host)] = (None, "all endpoints")
     for probe in probes:
         for endpoint, key in breaker_keys(probe).items():
@@ -187,12 +188,17 @@ def _owners(gateways: Iterable[Gateway], probes: Iterable[Probe]) -> _Owners:
 
 def breaker_keys(probe: Probe) -> dict[str, str]:
     """Return the breaker key of each endpoint that a probe calls, the main one first."""
-    host = parse_base_url(probe.gateway.base_url).netloc
+    host = _host(probe.gateway.base_url)
     team_id = probe.team.team_id if probe.team else ""
     return {
         endpoint: breaker_key(host, team_id, *endpoint.split(" ", 1))
         for endpoint in KINDS[ProbeKind(probe.kind)].endpoints
     }
+
+
+@lru_cache(maxsize=1000)
+def _host(base_url: str) -> str:
+    return parse_base_url(base_url).netloc
 
 
 def _view(

@@ -59,8 +59,8 @@ def overview(user: access.Visitor, now: datetime, *, whole: bool = False) -> Ove
     seen = recent(known.probes, now)
     spent = credit_hours(known)
     listed = [each for each in known.probes if whole or not is_quiet(each)]
-    rows = probe_rows(listed, known.prober, seen, now, with_off=whole)
-    shown = rows if whole else rows[:MOST_ROWS]
+    most = None if whole else MOST_ROWS
+    rows = probe_rows(listed, known.prober, seen, now, with_off=whole, most=most)
     teams = team_lines(known.teams, known.readings, spent, now)
     setting = Setting(drill=reverse("outcomes"))
     return Overview(
@@ -70,8 +70,8 @@ def overview(user: access.Visitor, now: datetime, *, whole: bool = False) -> Ove
         is_stale=known.prober.state is ProberState.STOPPED,
         alarms=[alarm(item, now) for item in items],
         tiles=tiles(known, seen, spent) if known.probes else [],
-        rows=shown,
-        more_rows=len(rows) - len(shown),
+        rows=rows,
+        more_rows=len(listed) - len(rows),
         quiet=[] if whole else quiet(known.probes, _WHOLE),
         teams=teams[:_MOST_TEAMS],
         more_teams=max(0, len(teams) - _MOST_TEAMS),

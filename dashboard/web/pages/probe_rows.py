@@ -53,8 +53,9 @@ def probe_rows(
     now: datetime,
     *,
     with_off: bool = False,
+    most: int | None = None,
 ) -> list[ProbeRow]:
-    """Return a row for each probe that runs, the worst first."""
+    """Return a row for each probe that runs, at most so many, the worst first."""
 
     def badness(probe: Probe) -> tuple[int, float, str]:
         rate = seen.by_probe[probe.pk].error_rate or 0.0
@@ -62,8 +63,9 @@ def probe_rows(
 
     return [
         _row(probe, probe_badge(probe, prober, now), seen, now)
-        for probe in sorted(probes, key=badness)
-        if probe.enabled or with_off
+        for probe in sorted(
+            (each for each in probes if each.enabled or with_off), key=badness
+        )[:most]
     ]
 
 
