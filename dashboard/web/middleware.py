@@ -47,7 +47,9 @@ def in_chosen_zone(
         zone = zones.zone_of(asked, request.COOKIES.get(zones.COOKIE))
         with timezone.override(zone):
             response = get_response(request)
-        if asked == zone.key:
+        # What a cache keeps for everybody must not set anybody's zone.
+        is_shared = "public" in response.get("Cache-Control", "")
+        if asked == zone.key and not is_shared:
             response.set_cookie(
                 zones.COOKIE,
                 zone.key,

@@ -192,6 +192,8 @@ def test_it_may_be_cached_and_is_not_sent_twice() -> None:
         assert first["Cache-Control"] == "public, max-age=60"
         assert "Cookie" not in first.get("Vary", "")
         assert not first.cookies
+        # A cache would set the first visitor's zone in everybody's browser.
+        assert not Client().get(address, {"zone": "Asia/Tokyo"}).cookies
         assert again.status_code == 304
         assert again["ETag"] == first["ETag"]
 
