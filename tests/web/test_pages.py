@@ -1,13 +1,12 @@
-"""The other pages: what they show, what their forms do, what never gets through."""
+"""The pages of teams and incidents."""
 
 from datetime import timedelta
 
 import pytest
 from django.contrib.auth.models import User
-from django.core import mail as outgoing
 from django.test import Client
 from django.urls import reverse
-from pytest_django import DjangoAssertNumQueries, Settings
+from pytest_django import DjangoAssertNumQueries
 
 from dashboard.alerts.models import (
     Change,
@@ -16,31 +15,17 @@ from dashboard.alerts.models import (
     Notification,
     RuleKind,
     Severity,
-    Silence,
 )
-from dashboard.probes.models import (
-    Breaker,
-    BreakerEvent,
-    Heartbeat,
-    Outcome,
-    Probe,
-    ProbeKind,
-)
-from dashboard.probes.queries import breaker_keys
-from dashboard.rollups.services import fold
 from dashboard.teams.keys import set_key
 from dashboard.teams.models import Team
 from tests.factories import (
     NOW,
     make_gateway,
-    make_outcome,
-    make_probe,
     make_reading,
     make_team,
 )
 
 pytestmark = pytest.mark.django_db
-
 HOSTILE = "<script>alert('gotcha')</script>"
 CANARY = "sk-canary-0123456789-tail"
 
@@ -49,15 +34,6 @@ def page(client: Client, name: str, *args: int, query: str = "") -> str:
     response = client.get(reverse(name, args=args) + query)
     assert response.status_code == 200
     return response.content.decode()
-
-
-def seen(probe: Probe, *outcomes: Outcome) -> None:
-    """Fold outcomes, and note the latest one on the probe, as recording does."""
-    fold(outcomes)
-    probe.last_at = outcomes[-1].started_at
-    probe.last_error = outcomes[-1].error_class
-    probe.save()
-    Heartbeat.objects.get_or_create(name="tick-0", defaults={"beat_at": NOW})
 
 
 def make_incident(team: Team | None = None, **fields: object) -> Incident:
@@ -72,251 +48,6 @@ def make_incident(team: Team | None = None, **fields: object) -> Incident:
         "evaluated_at": NOW,
     }
     return Incident.objects.create(**{**defaults, **fields})
-
-
-class TestProbe:
-    def test_a_new_probe_waits(self, admin_page: Client) -> None:
-        text = page(admin_page, "probe", make_probe().pk)
-
-        assert "Waiting for the first result" in text
-        assert "No data in this time" in text
-
-    def test_it_tells_rates_percentiles_and_why_it_failed(
-        self, admin_page: Client
-    ) -> None:
-        probe = make_probe()
-        good = [make_outcome(probe, -60 * n) for n in range(40, 1, -1)]
-        bad = make_outcome(
-            probe, -30, error_class="server_error", status_code=500, detail=HOSTILE
-        )
-        seen(probe, *good, bad)
-
-        text = page(admin_page, "probe", probe.pk, query="?range=1h")
-
-        assert "2.5 %" in text
-        assert "1 of 40 failed" in text
-        assert "Look at the gateway&#x27;s own log" in text
-        assert 'data-chart="data-latency"' in text
-        assert HOSTILE not in text
-        assert "&lt;script&gt;alert" in text
-
-    @pytest.mark.parametrize("asked", ["1h", "6h", "24h", "7d", "30d", "90d", "x", ""])
-    def test_any_range_in_the_address_is_answered(
-        self, admin_page: Client, asked: str
-    ) -> None:
-        probe = make_probe()
-        seen(probe, make_outcome(probe, -60))
-
-        current = asked if asked in {"1h", "6h", "7d", "30d", "90d"} else "24h"
-        text = page(admin_page, "probe", probe.pk, query=f"?range={asked}")
-
-        assert f'href="?range={current}" aria-current="true"' in text
-
-    @pytest.mark.parametrize("query", ["", "?compare=1", "?range=30d&state=failed"])
-    @pytest.mark.parametrize("number", [3, 30])
-    def test_it_asks_twelve_queries_at_most(
-        self,
-        admin_page: Client,
-        number: int,
-        query: str,
-        django_assert_max_num_queries: DjangoAssertNumQueries,
-    ) -> None:
-        probe = make_probe(team=make_team())
-        seen(probe, *(make_outcome(probe, -60 * n) for n in range(number, 0, -1)))
-        for _ in range(number):
-            make_incident(probe.team, probe=probe)
-
-        with django_assert_max_num_queries(12):
-            page(admin_page, "probe", probe.pk, query=query)
-
-    def test_it_compares_with_the_time_before(self, admin_page: Client) -> None:
-        probe = make_probe()
-        old = [make_outcome(probe, -5400 + n, error_class="timeout") for n in range(2)]
-        new = [make_outcome(probe, -60 + n) for n in range(4)]
-        seen(probe, *old, *new)
-
-        text = page(admin_page, "probe", probe.pk, query="?range=1h&compare=1")
-
-        assert "0 of 4 failed; before: 100 %" in text
-        assert "the time before 2 of 2" in text
-
-    def test_what_happened_is_shaded_in_the_charts_and_listed(
-        self, admin_page: Client
-    ) -> None:
-        probe = make_probe(team=make_team())
-        seen(probe, make_outcome(probe, -60))
-        incident = make_incident(probe.team, probe=probe, summary="Half of it fails")
-        make_incident(make_team(), summary="Somebody else's")
-        Silence.objects.create(
-            team=probe.team,
-            starts_at=NOW - timedelta(hours=1),
-            ends_at=NOW + timedelta(hours=1),
-            reason="We move the database",
-            maintenance=True,
-        )
-        for kind in (RuleKind.LATENCY, RuleKind.CREDITS):
-            Silence.objects.create(
-                team=probe.team,
-                kind=kind,
-                starts_at=NOW - timedelta(minutes=30),
-                ends_at=NOW,
-                reason=f"Known: {kind}",
-            )
-
-        response = admin_page.get(reverse("probe", args=[probe.pk]))
-
-        chart = response.context["page"].charts[0]
-        drawn = [(mark["kind"], mark["label"]) for mark in chart.chart["marks"]]
-        assert drawn == [
-            ("maintenance", "We move the database"),
-            ("silence", "Slow answers: Known: latency"),
-            ("incident", "Half of it fails"),
-        ]
-        text = response.content.decode()
-        assert f'href="{reverse("incident", args=[incident.pk])}"' in text
-        assert "We move the database" in text
-
-    def test_a_breaker_is_reset_from_the_page_and_it_is_kept_who_did(
-        self, admin_page: Client, admin: User
-    ) -> None:
-        probe = make_probe(team=make_team())
-        key = next(iter(breaker_keys(probe).values()))
-        breaker = Breaker.objects.create(
-            key=key,
-            gateway=probe.gateway,
-            failures=5,
-            opened_at=NOW.timestamp() - 10,
-            open_until=NOW.timestamp() + 50,
-        )
-        sent = {"to": "", "probe": probe.pk}
-
-        response = admin_page.post(reverse("force", args=[breaker.pk]), sent)
-        text = page(admin_page, "probe", probe.pk)
-
-        assert response["Location"] == reverse("probe", args=[probe.pk])
-        assert BreakerEvent.objects.get().actor == admin
-        assert "not closed once" in text
-
-    def test_missing_results_are_a_gap_in_the_chart(self, admin_page: Client) -> None:
-        probe = make_probe()
-        seen(probe, make_outcome(probe, -3500), make_outcome(probe, -60))
-
-        response = admin_page.get(reverse("probe", args=[probe.pk]) + "?range=1h")
-
-        lines = response.context["page"].charts[0].chart["lines"]
-        values = [value for _, value in lines[-1]["points"]]
-        assert values.count(None) == len(values) - 2
-
-    def test_an_open_breaker_tells_why_and_when_it_tries_again(
-        self, admin_page: Client
-    ) -> None:
-        probe = make_probe(team=make_team())
-        key = next(iter(breaker_keys(probe).values()))
-        Breaker.objects.create(
-            key=key,
-            gateway=probe.gateway,
-            failures=5,
-            opened_at=NOW.timestamp() - 10,
-            open_until=NOW.timestamp() + 50,
-            reason="server_error",
-        )
-
-        text = page(admin_page, "probe", probe.pk)
-
-        assert "Server error" in text
-        assert "in 50 s" in text
-
-    def test_probe_now_makes_it_due(self, admin_page: Client) -> None:
-        probe = make_probe(next_run=NOW + timedelta(hours=1))
-
-        response = admin_page.post(reverse("run", args=[probe.pk]), follow=True)
-
-        assert "Asked for" in response.content.decode()
-        assert Probe.objects.get().next_run == NOW
-
-    def test_a_probe_that_is_off_is_not_run(self, admin_page: Client) -> None:
-        probe = make_probe(enabled=False)
-
-        response = admin_page.post(reverse("run", args=[probe.pk]), follow=True)
-
-        assert "switched off" in response.content.decode()
-
-
-class TestDeepProbe:
-    def deep(self) -> Probe:
-        team = make_team(model_aliases=["gpt-4o-mini"])
-        set_key(team, CANARY, NOW)
-        return make_probe(
-            team=team,
-            kind=ProbeKind.DEEP_JOB,
-            period_s=900,
-            enabled=False,
-        )
-
-    def test_it_tells_its_cost_before_anybody_switches_it_on(
-        self, admin_page: Client
-    ) -> None:
-        text = page(admin_page, "probe", self.deep().pk)
-
-        assert "96 credits a day" in text
-        assert "gpt-4o-mini" in text
-        assert 'value="96"' in text
-
-    def test_accepting_the_cost_switches_it_on(
-        self, admin_page: Client, admin: User
-    ) -> None:
-        probe = self.deep()
-
-        admin_page.post(
-            reverse("accept", args=[probe.pk]),
-            {"model": "gpt-4o-mini", "daily_credit_cap": 50},
-        )
-
-        probe.refresh_from_db()
-        assert probe.enabled
-        assert (probe.model, probe.daily_credit_cap) == ("gpt-4o-mini", 50)
-        assert probe.cost_accepted_by == admin
-
-    @pytest.mark.parametrize(
-        "sent",
-        [
-            {"model": "not-allowed", "daily_credit_cap": 50},
-            {"model": "gpt-4o-mini", "daily_credit_cap": -1},
-            {},
-        ],
-    )
-    def test_a_wrong_form_leaves_it_off(
-        self, admin_page: Client, sent: dict[str, object]
-    ) -> None:
-        probe = self.deep()
-
-        response = admin_page.post(
-            reverse("accept", args=[probe.pk]), sent, follow=True
-        )
-
-        probe.refresh_from_db()
-        assert not probe.enabled
-        said = [str(message) for message in response.context["messages"]]
-        assert said
-        assert all(text.startswith(("Model: ", "Credits a day")) for text in said)
-
-    def test_without_a_key_or_models_it_says_what_is_lacking(
-        self, admin_page: Client
-    ) -> None:
-        probe = make_probe(
-            team=make_team(), kind=ProbeKind.DEEP_JOB, enabled=False, period_s=900
-        )
-
-        assert "no virtual key yet" in page(admin_page, "probe", probe.pk)
-
-    def test_it_can_be_switched_off_again(self, admin_page: Client) -> None:
-        probe = self.deep()
-        Probe.objects.update(enabled=True)
-
-        admin_page.post(reverse("stop", args=[probe.pk]))
-
-        probe.refresh_from_db()
-        assert not probe.enabled
 
 
 class TestTeams:
@@ -480,86 +211,3 @@ class TestIncidents:
     @pytest.mark.parametrize("query", ["?page=2", "?page=-1", "?page=x", "?state=x"])
     def test_odd_addresses_are_answered(self, admin_page: Client, query: str) -> None:
         page(admin_page, "incidents", query=query)
-
-
-class TestMail:
-    def queued(self, **fields: object) -> Notification:
-        defaults = {
-            "incident": make_incident(),
-            "change": Change.OPENED,
-            "recipient": "ops@example.com",
-            "created_at": NOW,
-            "due_at": NOW,
-        }
-        return Notification.objects.create(**{**defaults, **fields})
-
-    def test_a_dead_mail_can_be_tried_again(self, admin_page: Client) -> None:
-        dead = self.queued(state=Delivery.DEAD, attempts=9, last_error="550 no")
-
-        assert "550 no" in page(admin_page, "mail")
-        admin_page.post(reverse("retry", args=[dead.pk]))
-
-        dead.refresh_from_db()
-        assert (dead.state, dead.attempts) == (Delivery.QUEUED, 0)
-
-    def test_a_sent_mail_can_be_read(self, admin_page: Client) -> None:
-        self.queued(state=Delivery.SENT, subject="It broke", body=HOSTILE)
-
-        text = page(admin_page, "mail")
-
-        assert "It broke" in text
-        assert HOSTILE not in text
-
-    def test_without_a_mail_server_it_says_so(
-        self, admin_page: Client, settings: Settings
-    ) -> None:
-        settings.EMAIL_CONFIGURED = False
-
-        text = page(admin_page, "mail")
-
-        assert "Mail is not set up" in text
-        assert "EMAIL_URL=submission://" in text
-        assert "Send a test" not in text
-
-    def test_with_nothing_waiting_nothing_is_the_oldest(
-        self, admin_page: Client
-    ) -> None:
-        self.queued(state=Delivery.SENT)
-
-        assert "the oldest from" not in page(admin_page, "mail")
-
-    def test_the_demo_does_not_tell_of_a_mail_server(
-        self, admin_page: Client, settings: Settings
-    ) -> None:
-        settings.DEMO = True
-
-        response = admin_page.post(
-            reverse("test_mail"), {"to": "me@example.com"}, follow=True
-        )
-
-        assert "The demo sends nothing" in response.content.decode()
-
-    def test_a_test_mail_goes_out(self, admin_page: Client) -> None:
-        response = admin_page.post(
-            reverse("test_mail"), {"to": "me@example.com"}, follow=True
-        )
-
-        assert "took it" in response.content.decode()
-        assert outgoing.outbox[0].to == ["me@example.com"]
-
-    def test_a_wrong_address_is_refused(self, admin_page: Client) -> None:
-        response = admin_page.post(
-            reverse("test_mail"), {"to": "a@b\nBcc: c@d"}, follow=True
-        )
-
-        assert "not a mail address" in response.content.decode()
-        assert not outgoing.outbox
-
-    def test_it_says_when_nobody_would_be_told(
-        self, admin_page: Client, admin: User
-    ) -> None:
-        assert "Nobody is told" not in page(admin_page, "mail")
-
-        User.objects.filter(pk=admin.pk).update(email="")
-
-        assert "Nobody is told" in page(admin_page, "mail")

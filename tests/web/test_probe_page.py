@@ -1,0 +1,302 @@
+"""A probe's page: its numbers, its charts, and what may be done there."""
+
+from datetime import timedelta
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+from django.urls import reverse
+from pytest_django import DjangoAssertNumQueries
+
+from dashboard.alerts.models import (
+    RuleKind,
+    Silence,
+)
+from dashboard.probes.models import (
+    Breaker,
+    BreakerEvent,
+    Heartbeat,
+    Outcome,
+    Probe,
+    ProbeKind,
+)
+from dashboard.probes.queries import breaker_keys
+from dashboard.rollups.services import fold
+from dashboard.teams.keys import set_key
+from tests.alerts.conftest import make_incident
+from tests.factories import (
+    NOW,
+    make_outcome,
+    make_probe,
+    make_team,
+)
+
+pytestmark = pytest.mark.django_db
+HOSTILE = "<script>alert('gotcha')</script>"
+CANARY = "sk-canary-0123456789-tail"
+
+
+def page(client: Client, name: str, *args: int, query: str = "") -> str:
+    response = client.get(reverse(name, args=args) + query)
+    assert response.status_code == 200
+    return response.content.decode()
+
+
+def seen(probe: Probe, *outcomes: Outcome) -> None:
+    """Fold outcomes, and note the latest one on the probe, as recording does."""
+    fold(outcomes)
+    probe.last_at = outcomes[-1].started_at
+    probe.last_error = outcomes[-1].error_class
+    probe.save()
+    Heartbeat.objects.get_or_create(name="tick-0", defaults={"beat_at": NOW})
+
+
+class TestProbe:
+    def test_a_new_probe_waits(self, admin_page: Client) -> None:
+        text = page(admin_page, "probe", make_probe().pk)
+
+        assert "Waiting for the first result" in text
+        assert "No data in this time" in text
+
+    def test_it_tells_rates_percentiles_and_why_it_failed(
+        self, admin_page: Client
+    ) -> None:
+        probe = make_probe()
+        good = [make_outcome(probe, -60 * n) for n in range(40, 1, -1)]
+        bad = make_outcome(
+            probe, -30, error_class="server_error", status_code=500, detail=HOSTILE
+        )
+        seen(probe, *good, bad)
+
+        text = page(admin_page, "probe", probe.pk, query="?range=1h")
+
+        assert "2.5 %" in text
+        assert "1 of 40 failed" in text
+        assert "Look at the gateway&#x27;s own log" in text
+        assert 'data-chart="data-latency"' in text
+        assert HOSTILE not in text
+        assert "&lt;script&gt;alert" in text
+
+    @pytest.mark.parametrize("asked", ["1h", "6h", "24h", "7d", "30d", "90d", "x", ""])
+    def test_any_range_in_the_address_is_answered(
+        self, admin_page: Client, asked: str
+    ) -> None:
+        probe = make_probe()
+        seen(probe, make_outcome(probe, -60))
+
+        current = asked if asked in {"1h", "6h", "7d", "30d", "90d"} else "24h"
+        text = page(admin_page, "probe", probe.pk, query=f"?range={asked}")
+
+        assert f'href="?range={current}" aria-current="true"' in text
+
+    @pytest.mark.parametrize("query", ["", "?compare=1", "?range=30d&state=failed"])
+    @pytest.mark.parametrize("number", [3, 30])
+    def test_it_asks_twelve_queries_at_most(
+        self,
+        admin_page: Client,
+        number: int,
+        query: str,
+        django_assert_max_num_queries: DjangoAssertNumQueries,
+    ) -> None:
+        probe = make_probe(team=make_team())
+        seen(probe, *(make_outcome(probe, -60 * n) for n in range(number, 0, -1)))
+        for _ in range(number):
+            make_incident(probe.gateway, probe.team, probe)
+
+        with django_assert_max_num_queries(12):
+            page(admin_page, "probe", probe.pk, query=query)
+
+    def test_it_compares_with_the_time_before(self, admin_page: Client) -> None:
+        probe = make_probe()
+        old = [make_outcome(probe, -5400 + n, error_class="timeout") for n in range(2)]
+        new = [make_outcome(probe, -60 + n) for n in range(4)]
+        seen(probe, *old, *new)
+
+        text = page(admin_page, "probe", probe.pk, query="?range=1h&compare=1")
+
+        assert "0 of 4 failed; before: 100 %" in text
+        assert "the time before 2 of 2" in text
+
+    def test_what_happened_is_shaded_in_the_charts_and_listed(
+        self, admin_page: Client
+    ) -> None:
+        probe = make_probe(team=make_team())
+        seen(probe, make_outcome(probe, -60))
+        incident = make_incident(
+            probe.gateway,
+            probe.team,
+            probe,
+            summary="Half of it fails",
+            opened_at=NOW - timedelta(minutes=10),
+        )
+        make_incident(summary="Somebody else's")
+        Silence.objects.create(
+            team=probe.team,
+            starts_at=NOW - timedelta(hours=1),
+            ends_at=NOW + timedelta(hours=1),
+            reason="We move the database",
+            maintenance=True,
+        )
+        for kind in (RuleKind.LATENCY, RuleKind.CREDITS):
+            Silence.objects.create(
+                team=probe.team,
+                kind=kind,
+                starts_at=NOW - timedelta(minutes=30),
+                ends_at=NOW,
+                reason=f"Known: {kind}",
+            )
+
+        response = admin_page.get(reverse("probe", args=[probe.pk]))
+
+        chart = response.context["page"].charts[0]
+        drawn = [(mark["kind"], mark["label"]) for mark in chart.chart["marks"]]
+        assert drawn == [
+            ("maintenance", "We move the database"),
+            ("silence", "Slow answers: Known: latency"),
+            ("incident", "Half of it fails"),
+        ]
+        text = response.content.decode()
+        assert f'href="{reverse("incident", args=[incident.pk])}"' in text
+        assert "We move the database" in text
+
+    def test_a_breaker_is_reset_from_the_page_and_it_is_kept_who_did(
+        self, admin_page: Client, admin: User
+    ) -> None:
+        probe = make_probe(team=make_team())
+        key = next(iter(breaker_keys(probe).values()))
+        breaker = Breaker.objects.create(
+            key=key,
+            gateway=probe.gateway,
+            failures=5,
+            opened_at=NOW.timestamp() - 10,
+            open_until=NOW.timestamp() + 50,
+        )
+        sent = {"to": "", "probe": probe.pk}
+
+        response = admin_page.post(reverse("force", args=[breaker.pk]), sent)
+        text = page(admin_page, "probe", probe.pk)
+
+        assert response["Location"] == reverse("probe", args=[probe.pk])
+        assert BreakerEvent.objects.get().actor == admin
+        assert "not closed once" in text
+
+    def test_missing_results_are_a_gap_in_the_chart(self, admin_page: Client) -> None:
+        probe = make_probe()
+        seen(probe, make_outcome(probe, -3500), make_outcome(probe, -60))
+
+        response = admin_page.get(reverse("probe", args=[probe.pk]) + "?range=1h")
+
+        lines = response.context["page"].charts[0].chart["lines"]
+        values = [value for _, value in lines[-1]["points"]]
+        assert values.count(None) == len(values) - 2
+
+    def test_an_open_breaker_tells_why_and_when_it_tries_again(
+        self, admin_page: Client
+    ) -> None:
+        probe = make_probe(team=make_team())
+        key = next(iter(breaker_keys(probe).values()))
+        Breaker.objects.create(
+            key=key,
+            gateway=probe.gateway,
+            failures=5,
+            opened_at=NOW.timestamp() - 10,
+            open_until=NOW.timestamp() + 50,
+            reason="server_error",
+        )
+
+        text = page(admin_page, "probe", probe.pk)
+
+        assert "Server error" in text
+        assert "in 50 s" in text
+
+    def test_probe_now_makes_it_due(self, admin_page: Client) -> None:
+        probe = make_probe(next_run=NOW + timedelta(hours=1))
+
+        response = admin_page.post(reverse("run", args=[probe.pk]), follow=True)
+
+        assert "Asked for" in response.content.decode()
+        assert Probe.objects.get().next_run == NOW
+
+    def test_a_probe_that_is_off_is_not_run(self, admin_page: Client) -> None:
+        probe = make_probe(enabled=False)
+
+        response = admin_page.post(reverse("run", args=[probe.pk]), follow=True)
+
+        assert "switched off" in response.content.decode()
+
+
+class TestDeepProbe:
+    def deep(self) -> Probe:
+        team = make_team(model_aliases=["gpt-4o-mini"])
+        set_key(team, CANARY, NOW)
+        return make_probe(
+            team=team,
+            kind=ProbeKind.DEEP_JOB,
+            period_s=900,
+            enabled=False,
+        )
+
+    def test_it_tells_its_cost_before_anybody_switches_it_on(
+        self, admin_page: Client
+    ) -> None:
+        text = page(admin_page, "probe", self.deep().pk)
+
+        assert "96 credits a day" in text
+        assert "gpt-4o-mini" in text
+        assert 'value="96"' in text
+
+    def test_accepting_the_cost_switches_it_on(
+        self, admin_page: Client, admin: User
+    ) -> None:
+        probe = self.deep()
+
+        admin_page.post(
+            reverse("accept", args=[probe.pk]),
+            {"model": "gpt-4o-mini", "daily_credit_cap": 50},
+        )
+
+        probe.refresh_from_db()
+        assert probe.enabled
+        assert (probe.model, probe.daily_credit_cap) == ("gpt-4o-mini", 50)
+        assert probe.cost_accepted_by == admin
+
+    @pytest.mark.parametrize(
+        "sent",
+        [
+            {"model": "not-allowed", "daily_credit_cap": 50},
+            {"model": "gpt-4o-mini", "daily_credit_cap": -1},
+            {},
+        ],
+    )
+    def test_a_wrong_form_leaves_it_off(
+        self, admin_page: Client, sent: dict[str, object]
+    ) -> None:
+        probe = self.deep()
+
+        response = admin_page.post(
+            reverse("accept", args=[probe.pk]), sent, follow=True
+        )
+
+        probe.refresh_from_db()
+        assert not probe.enabled
+        said = [str(message) for message in response.context["messages"]]
+        assert said
+        assert all(text.startswith(("Model: ", "Credits a day")) for text in said)
+
+    def test_without_a_key_or_models_it_says_what_is_lacking(
+        self, admin_page: Client
+    ) -> None:
+        probe = make_probe(
+            team=make_team(), kind=ProbeKind.DEEP_JOB, enabled=False, period_s=900
+        )
+
+        assert "no virtual key yet" in page(admin_page, "probe", probe.pk)
+
+    def test_it_can_be_switched_off_again(self, admin_page: Client) -> None:
+        probe = self.deep()
+        Probe.objects.update(enabled=True)
+
+        admin_page.post(reverse("stop", args=[probe.pk]))
+
+        probe.refresh_from_db()
+        assert not probe.enabled
