@@ -300,7 +300,7 @@ def test_a_channel_that_no_key_reads_is_named_and_left_alone(
     before = make_channel("https://hooks.example/x").address_sealed
     settings.FIELD_KEYS = [Fernet.generate_key().decode()]
 
-    with pytest.raises(CommandError, match=r"1 channels cannot be read.*to webhook"):
+    with pytest.raises(CommandError, match=r"1 channel cannot be read.*to webhook"):
         call_command("rotate_keys", stdout=StringIO())
 
     assert Channel.objects.get().address_sealed == before
