@@ -324,7 +324,9 @@ class TestExports:
         rows = list(csv.DictReader(io.StringIO(response.content.decode(), newline="")))
 
         assert sorted(row["detail"] for row in rows) == sorted(
-            f"'{formula}" for formula in FORMULAS
+            # What a tab or a new line divides from it would be a cell of its own.
+            f"'{formula[:-2]}'{formula[-2:]}" if formula[0].isspace() else f"'{formula}"
+            for formula in FORMULAS
         )
 
     @pytest.mark.parametrize("title", ['a"\r\nX: 1', "../../etc", "é", ""])
