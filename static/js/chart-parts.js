@@ -42,13 +42,14 @@ function ends(chart) {
 function placed(chart, width) {
   const right = chart.chartArea.right;
   const taken = [];
-  for (const end of ends(chart)) {
+  // From the lowest up: pushed down, the names of lines near zero would leave the canvas.
+  for (const end of ends(chart).reverse()) {
     const isInside = right - end.x > INSIDE_PX;
     const spot = { ...end, x: isInside ? end.x - EDGE_PX : right + EDGE_PX, y: isInside ? end.y - GAP_PX : end.y };
     const meets = (other) => Math.abs(spot.y - other.y) < GAP_PX && spot.x < other.x + other.width && other.x < spot.x + spot.width;
     spot.width = width(end.label);
     while (taken.some(meets)) {
-      spot.y += isInside ? -1 : 1;
+      spot.y -= 1;
     }
     taken.push(spot);
   }
