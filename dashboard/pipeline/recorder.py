@@ -171,9 +171,11 @@ class Recorder:
             for _, breakers in sorted(self._breakers.items()):
                 breakers.flush()
             self._unjudged.update(outcome.probe_id for outcome in stored)
-            failed = any(outcome.error_class for outcome in stored)
-            if failed or self._monotonic() >= self._judge_at:
-                self._evaluate(now)
+            if self._monotonic() >= self._judge_at:
+                self._evaluate(self._unjudged, now)
+                self.all_judged()
+            elif failed := {each.probe_id for each in stored if each.error_class}:
+                self._evaluate(failed, now)
         return len(stored)
 
     def _mark_maintenance(self, answers: list[Answer], now: datetime) -> None:
@@ -207,9 +209,7 @@ class Recorder:
         self._certificates |= new
         return new
 
-    def _evaluate(self, now: datetime) -> None:
-        self._judge_at = self._monotonic() + JUDGE_EVERY_S
-        probe_ids, self._unjudged = self._unjudged, set()
+    def _evaluate(self, probe_ids: set[int], now: datetime) -> None:
         try:
             with transaction.atomic():
                 alerts.evaluate(probe_ids, now)

@@ -168,8 +168,14 @@ def _prepared(
 def _adapter(column: _Field) -> Callable[[Any], object]:
     if isinstance(column, DateTimeField):
         # All that the field does besides costs four times as much.
-        return connection.ops.adapt_datetimefield_value
+        return _stored
     return partial(column.get_db_prep_save, connection=connection)
+
+
+@lru_cache(maxsize=1000)
+def _stored(moment: datetime) -> object:
+    """Return a moment as it is stored: of one outcome it is, in several tables."""
+    return connection.ops.adapt_datetimefield_value(moment)
 
 
 def _is_plain(column: _Field) -> bool:

@@ -12,12 +12,14 @@ endpoints in the same rhythm, each question on a fresh connection:
     raw httpx     one httpx.Client in a pool of threads; it stores nothing
 
 `excess` is the measured latency less 50 ms, `late` how long after its due moment a probe
-started. `flush` is a recorder's flush of 100 outcomes by itself: stored, folded, evaluated.
+started. Below each table is where our own CPU goes, by each thread's own clock. `flush` is
+a recorder's flush of 100 outcomes by itself: stored and folded, and judged as well.
 """
 
 # ruff: noqa: E402 (models can only be imported once Django is set up)
 
 import asyncio
+import itertools
 import json
 import os
 import re
@@ -27,10 +29,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -45,21 +47,30 @@ from django.db import connection
 from django.utils import timezone
 
 from dashboard import pipeline
+from dashboard.alerts import services as alerts
 from dashboard.alerts.services import install_default_rules
+from dashboard.pipeline import prober
 from dashboard.pipeline.answers import Answer, answer
 from dashboard.pipeline.asks import prepare, put
+from dashboard.pipeline.prober import Prober
 from dashboard.pipeline.recorder import FLUSH_AT, Recorder
+from dashboard.pipeline.shift import Shift
+from dashboard.probes import services as probes_
 from dashboard.probes.models import Outcome, Probe, ProbeKind
 from dashboard.probes.services import Spent
+from dashboard.rollups import services as rollups
+from dashboard.teams import credit_hours
+from dashboard.teams import services as teams
 from dashboard.teams.models import Gateway, Team
+from tests.bench.parts import Place, parted
 
 DELAY_S = 0.05
-SECONDS = 30.0
+SECONDS = 28.0
 # Endpoints and the seconds between two questions to the same one.
-CASES = ((10, 5), (100, 5))
+CASES = ((10, 5), (100, 5), (1000, 10))
 PER_GATEWAY = 10
 # As many as gateways, so that each has breakers of its own.
-HOSTS = [f"127.0.{number // 250}.{number % 250 + 1}" for number in range(100)]
+HOSTS = [f"127.0.0.{number}" for number in range(1, 101)]
 FLUSHES = 40
 BLACKBOX = "prometheus-blackbox-exporter"
 _HEALTH = {"status": "healthy", "service": "saas-llm-api"}
@@ -71,6 +82,21 @@ _TEAM = {
     "credits_remaining": 400,
     "credits_used": 600,
     "allowed_model_aliases": ["chat-fast"],
+}
+# What our own CPU is spent on; the rest is Python's threads and what is once a tick.
+PARTS: Mapping[str, Sequence[Place]] = {
+    "the request itself": [(prober, "put")],
+    "waiting for its moment": [(Prober, "_next"), (Prober, "_end")],
+    "claims": [(Prober, "start_due"), (probes_, "claim_due"), (Shift, "renew")],
+    "outcome stored": [(probes_, "record")],
+    "status and credits stored": [(teams, "record_sightings")],
+    "rollups folded": [(rollups, "fold")],
+    "commit, breakers": [(Recorder, "flush"), (Recorder, "_refresh")],
+    "judging": [(alerts, "evaluate"), (alerts, "evaluate_all")],
+    "judging what looks far back": [
+        (alerts, "evaluate_slow"),
+        (credit_hours, "fold"),
+    ],
 }
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
@@ -85,6 +111,7 @@ class Figures:
     late_s: Sequence[float]
     rss_mb: float | None = None
     database_s: float | None = None
+    parts_s: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def cpu_per_1000_s(self) -> float:
@@ -228,7 +255,7 @@ def _gatewatch(period_s: int, seconds: float) -> Figures:
     # Once in a process, not in a tick; nor is its start the others'.
     pipeline.spare_collector()
     cpu_s = time.process_time()
-    with connection.execute_wrapper(timed):
+    with connection.execute_wrapper(timed), parted(PARTS) as parts_s:
         pipeline.tick(seconds=seconds)
     cpu_s = time.process_time() - cpu_s
     outcomes = list(Outcome.objects.filter(probe__in=probes))
@@ -244,30 +271,39 @@ def _gatewatch(period_s: int, seconds: float) -> Figures:
         late_s,
         _rss_mb("self"),
         sum(queries_s),
+        {**parts_s, "the rest": cpu_s - parts_s.total()},
     )
 
 
 def _print_flushes() -> None:
     recorder = Recorder()
-    wall_s, cpu_s = [], []
     with ThreadPoolExecutor(8) as pool:
         asks = [prepare(probe, Spent()) for probe in _probes()[:FLUSH_AT]]
         breakers = recorder.breakers({ask.gateway_id for ask in asks})
         put_ = [(ask, breakers[ask.gateway_id]) for ask in asks]
         answers = list(pool.map(lambda each: put(*each), put_))
-    for number in range(FLUSHES):
-        # A new one judges what it stores first, whenever the last did.
-        recorder = Recorder()
-        for each in answers:
-            recorder.add(_again(each, number))
-        # As if it were then: what is dated ahead of the clock is counted nowhere.
-        now = timezone.now() + timedelta(seconds=5 * (number + 1))
-        began_s, began_cpu_s = time.perf_counter(), time.process_time()
-        recorder.flush(now)
-        wall_s.append(time.perf_counter() - began_s)
-        cpu_s.append(time.process_time() - began_cpu_s)
     _line(f"\nflush of {len(answers)} outcomes", "p50 ms", "p95 ms", "CPU ms")
-    _line("", _ms(wall_s, 50), _ms(wall_s, 95), _ms(cpu_s, 50))
+    for name, judged in (("stored and folded", False), ("judged as well", True)):
+        wall_s, cpu_s = [], []
+        for _ in range(FLUSHES):
+            number = next(_numbers)
+            if judged:
+                # A new one judges what it stores first, whenever the last did.
+                recorder = Recorder()
+            else:
+                recorder.all_judged()
+            for each in answers:
+                recorder.add(_again(each, number))
+            # As if it were then: what is dated ahead of the clock is counted nowhere.
+            now = timezone.now() + timedelta(seconds=5 * (number + 1))
+            began_s, began_cpu_s = time.perf_counter(), time.process_time()
+            recorder.flush(now)
+            wall_s.append(time.perf_counter() - began_s)
+            cpu_s.append(time.process_time() - began_cpu_s)
+        _line(name, _ms(wall_s, 50), _ms(wall_s, 95), _ms(cpu_s, 50))
+
+
+_numbers = itertools.count()
 
 
 def _again(seen: Answer, number: int) -> Answer:
@@ -405,6 +441,10 @@ def _print_table(title: str, rows: Sequence[Figures]) -> None:
             "" if row.database_s is None else f"{row.database_s * per_1000:.2f}",
             "" if row.rss_mb is None else f"{row.rss_mb:.0f}",
         )
+        total_s = sum(row.parts_s.values())
+        for part, part_s in sorted(row.parts_s.items(), key=lambda each: -each[1]):
+            share = f"{part_s / total_s * 100:.0f} %"
+            _line(f"    {part}", f"{part_s * per_1000:.3f}", share)
 
 
 def _ms(values_s: Sequence[float], percent: int) -> str:
@@ -412,7 +452,7 @@ def _ms(values_s: Sequence[float], percent: int) -> str:
 
 
 def _line(first: str, *cells: str) -> None:
-    sys.stdout.write(f"{first:<24}{''.join(f'{cell:>11}' for cell in cells)}\n")
+    sys.stdout.write(f"{first:<32}{''.join(f'{cell:>11}' for cell in cells)}\n")
     sys.stdout.flush()
 
 
