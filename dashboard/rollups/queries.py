@@ -18,7 +18,8 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from operator import attrgetter
 from typing import TypeVar
 
-from django.db.models.functions import Coalesce
+from django.db.models import TextField
+from django.db.models.functions import Cast, Coalesce
 
 from dashboard.lib import buckets
 from dashboard.lib.buckets import DAY_S, HOUR_S, MINUTE_S, Stretch
@@ -251,18 +252,25 @@ def _seen(probe_ids: Collection[int], stretches: Sequence[Stretch]) -> dict[int,
     for key, row in store.rows_in(probe_ids, stretches).items():
         rows[key.probe_id][key] = row
     probes = Probe.objects.filter(pk__in=probe_ids).order_by("pk")
-    created_at = Coalesce("team__created_at", "gateway__created_at")
+    # As text: Django's way from PostgreSQL's to a time takes twenty times as long.
+    created_at = Cast(Coalesce("team__created_at", "gateway__created_at"), TextField())
+    last_at = Cast("last_at", TextField())
     return {
         probe_id: _Seen(
             rows=rows[probe_id],
             period_s=period_s if enabled else None,
-            begins=_beginning(rows[probe_id], created_at),
-            last_at=last_at,
+            begins=_beginning(rows[probe_id], _moment(created)),
+            last_at=_moment(last) if last else None,
         )
-        for probe_id, period_s, enabled, last_at, created_at in (
-            probes.values_list("pk", "period_s", "enabled", "last_at", created_at)
+        for probe_id, period_s, enabled, last, created in (
+            probes.values_list("pk", "period_s", "enabled", last_at, created_at)
         )
     }
+
+
+def _moment(text: str) -> datetime:
+    """Return a time of UTC; SQLite keeps no zone."""
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
 
 
 def _beginning(rows: store.Rows, created_at: datetime) -> datetime:
