@@ -101,7 +101,7 @@ def test_deliveries_that_stand_still_are_a_trouble(settings: Settings) -> None:
     beat("deliver", after(86_400))
     make_recipient()
     tell(make_incident())
-    assert troubles(after(86_400)) == ["1 mails are overdue by more than an hour."]
+    assert troubles(after(86_400)) == ["1 mail is overdue by more than an hour."]
     settings.EMAIL_CONFIGURED = False
     assert troubles(after(86_400)) == []
 
