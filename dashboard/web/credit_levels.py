@@ -103,12 +103,16 @@ def level(reading: CreditReading) -> tuple[Tone, str]:
 
 
 def outlook(reading: CreditReading, burn: Burn | None) -> tuple[Tone, str]:
-    """Return the level, or "ends soon" where enough is left but not for long."""
+    """Return the level, or "ends soon" where the time left is worse than what is left."""
     tone, word = level(reading)
     lasts = burn.hours_range if burn else None
-    if tone is not Tone.OK or lasts is None or lasts[0] > ENDS_SOON_H:
+    if lasts is None or tone not in (Tone.OK, Tone.WARN):
         return tone, word
-    return Tone.BAD if lasts[0] <= ENDS_NOW_H else Tone.WARN, "ends soon"
+    if lasts[0] <= ENDS_NOW_H:
+        return Tone.BAD, "ends soon"
+    if lasts[0] <= ENDS_SOON_H and tone is Tone.OK:
+        return Tone.WARN, "ends soon"
+    return tone, word
 
 
 def left_words(reading: CreditReading) -> str:

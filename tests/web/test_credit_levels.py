@@ -1,12 +1,16 @@
 """Credits that are gone, unknown, old or out of reach are told apart."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from dashboard.probes.models import ProbeKind
 from dashboard.teams.keys import set_key
-from dashboard.web.credit_levels import standing
+from dashboard.teams.models import CreditReading
+from dashboard.teams.queries import Burn
+from dashboard.web.credit_levels import outlook, standing
+from dashboard.web.states import Tone
 from tests.factories import NOW, make_probe, make_reading, make_team
 
 pytestmark = pytest.mark.django_db
@@ -83,3 +87,23 @@ def test_a_balance_probe_without_a_key_is_no_source() -> None:
         standing(make_reading(team, -181), [probe], NOW).reason
         == "no probe asks for them"
     )
+
+
+@pytest.mark.parametrize(
+    ("remaining", "per_hour", "word", "tone"),
+    [
+        (500, 1, "enough", Tone.OK),
+        (500, 40, "ends soon", Tone.WARN),
+        (500, 400, "ends soon", Tone.BAD),
+        (150, 10, "low", Tone.WARN),
+        (150, 400, "ends soon", Tone.BAD),
+        (50, 400, "critical", Tone.BAD),
+    ],
+)
+def test_the_worse_of_what_is_left_and_how_long_it_lasts_is_told(
+    remaining: float, per_hour: float, word: str, tone: Tone
+) -> None:
+    reading = CreditReading(remaining=remaining, allocated=1000.0, read_at=NOW)
+    burn = Burn(per_hour, remaining, 99, timedelta(days=1))
+
+    assert outlook(reading, burn) == (tone, word)

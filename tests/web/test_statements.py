@@ -63,6 +63,7 @@ def test_it_tells_what_moved_the_credits_and_what_the_month_cost(
         "20 min ago",
     ):
         assert said in text, said
+    assert "is-stale" not in text
     for said in ("Usage of March 2026", "1,240", "98,000", "$0.5000"):
         assert said in text, said
     assert HOSTILE not in text
@@ -129,6 +130,7 @@ def test_a_stopped_team_keeps_its_last_statement_and_tells_its_age(
 
     assert f"The team is {status}: until it is active" in text
     assert "7 h ago" in text
+    assert "fold transactions is-stale" in text
     assert "1,000 → 997" in text
 
 

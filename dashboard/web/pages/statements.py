@@ -8,7 +8,7 @@ from django.utils.safestring import SafeString
 
 from dashboard.probes.taxonomy import meaning
 from dashboard.teams.models import Statement, Team, TeamStatus
-from dashboard.teams.statements import Entry, JobType, Usage, entries_of, usage_of
+from dashboard.teams.statements import AGE, Entry, JobType, Usage, entries_of, usage_of
 from dashboard.web import words
 from dashboard.web.exports import Sheet
 from dashboard.web.pages.parts import Fact
@@ -44,6 +44,7 @@ class Half:
 
     read_at: SafeString
     why: str
+    is_stale: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,17 +68,24 @@ def statement_part(team: Team, found: Statement | None, now: datetime) -> Statem
         transactions=Half(
             words.time(found.transactions_at, now, ""),
             _why(team, found.tried_at, found.transactions_error, now),
+            _is_stale(found.transactions_at, now),
         ),
         rows=[_row(each, now) for each in entries],
         usage=Half(
             words.time(found.usage_at, now, ""),
             _why(team, found.tried_at, found.usage_error, now),
+            _is_stale(found.usage_at, now),
         ),
         month=_month(used.period) if used else "",
         facts=_facts(used) if used else [],
         types=[_type(each) for each in used.types] if used else [],
         sheets=_sheets(entries, used),
     )
+
+
+def _is_stale(read_at: datetime | None, now: datetime) -> bool:
+    """Say whether newer readings should be there: two were missed."""
+    return read_at is not None and now - read_at > 3 * AGE
 
 
 def _month(period: str) -> str:

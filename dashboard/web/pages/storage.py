@@ -42,6 +42,7 @@ class Row:
 @dataclass(frozen=True, slots=True)
 class Storage:
     whole: str
+    is_empty: bool
     rows: list[Row]
     at_settings: str
     wanted: str
@@ -53,6 +54,7 @@ def storage(days: Mapping[str, int], now: datetime) -> Storage:
     kept = {use.name: days.get(_setting(use), use.kept_days) for use in found}
     return Storage(
         whole=size(database_bytes()),
+        is_empty=not any(use.rows for use in found),
         rows=[_row(use, kept[use.name], now) for use in found],
         at_settings=size(sum(use.bytes_after(use.kept_days) for use in found)),
         wanted=size(sum(use.bytes_after(kept[use.name]) for use in found)),
