@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from operator import attrgetter
 
 from dashboard.probes.taxonomy import Fault, counted, meaning
 
@@ -122,8 +123,8 @@ _KEPT_DETAILS = 3
 def in_rate(samples: Sequence[Sample]) -> list[Sample]:
     """Return the samples that are part of the error rate, oldest first."""
     return sorted(
-        (sample for sample in samples if counted(sample.error_class)),
-        key=lambda sample: sample.at,
+        [each for each in samples if not each.error_class or counted(each.error_class)],
+        key=attrgetter("at"),
     )
 
 
