@@ -249,7 +249,7 @@ def _series_level(
 def _seen(probe_ids: Collection[int], stretches: Sequence[Stretch]) -> dict[int, _Seen]:
     """Read the probes' rows: one query a stretch, and one for the probes."""
     rows: dict[int, store.Rows] = {probe_id: {} for probe_id in probe_ids}
-    for key, row in store.rows_in(probe_ids, stretches).items():
+    for key, row in store.each_in(probe_ids, stretches):
         rows[key.probe_id][key] = row
     probes = Probe.objects.filter(pk__in=probe_ids).order_by("pk")
     # As text: Django's way from PostgreSQL's to a time takes twenty times as long.

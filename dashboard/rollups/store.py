@@ -93,7 +93,13 @@ def rows_of(keys: Collection[Key]) -> Rows:
 
 def rows_in(probe_ids: Collection[int], stretches: Iterable[Stretch]) -> Rows:
     """Return all rows of some stretches of time, with one query a stretch."""
-    rows: Rows = {}
+    return dict(each_in(probe_ids, stretches))
+
+
+def each_in(
+    probe_ids: Collection[int], stretches: Iterable[Stretch]
+) -> Iterator[tuple[Key, Row]]:
+    """Yield the same one by one, for a reader that groups them."""
     if probe_ids:
         # IN seeks each probe's rows; a filter on time alone walks the history.
         condition = (
@@ -102,8 +108,7 @@ def rows_in(probe_ids: Collection[int], stretches: Iterable[Stretch]) -> Rows:
         )
         for level, start, end in stretches:
             inside = (level, _stored(start), _stored(end))
-            rows.update(_read(condition, (*probe_ids, *inside)))
-    return rows
+            yield from _read(condition, (*probe_ids, *inside))
 
 
 def write(rows: Mapping[Key, Row]) -> None:
