@@ -78,15 +78,14 @@ class _Dialogue(httpx.SyncByteStream):
             raise
 
     def _send(self, request: httpx.Request) -> None:
-        head = h11.Request(
-            method=request.method,
-            target=request.url.raw_path,
-            headers=request.headers.raw,
-        )
-        events = [head, h11.EndOfMessage()]
-        if body := request.read():
-            events.insert(1, h11.Data(body))
+        body = request.read()
         try:
+            head = h11.Request(
+                method=request.method,
+                target=request.url.raw_path,
+                headers=request.headers.raw,
+            )
+            events = [head, *([h11.Data(body)] if body else []), h11.EndOfMessage()]
             said = b"".join(self._state.send(event) or b"" for event in events)
         except h11.LocalProtocolError as error:
             raise httpcore.LocalProtocolError(str(error)) from error

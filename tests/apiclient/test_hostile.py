@@ -10,6 +10,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -307,6 +308,15 @@ def test_a_refused_address_is_our_own_setting(ask: Ask) -> None:
     assert "loopback" in refused.detail
     assert metadata.error is E.CONFIG
     assert connections == 0
+
+
+def test_what_cannot_be_sent_is_our_own_fault_and_is_not_quoted(ask: Ask) -> None:
+    """X-18: a header that is refused would quote the key."""
+    with rogue(sends(OK)) as server:
+        report = ask(server.url, replace(HEALTH, method="GE\tT"))
+
+    assert report.error is E.CONFIG
+    assert report.detail == "the request cannot be sent: LocalProtocolError"
 
 
 def test_connections_are_kept_alive_or_fresh(ask_kept: Ask) -> None:
