@@ -10,9 +10,7 @@ _STANDARD = frozenset(
 
 
 # What the address, the class and the latency of a call's record tell as well.
-_TOLD_TWICE = frozenset(
-    {"operation", "method", "endpoint", "team_id", "error_type", "elapsed_ms"}
-)
+_TOLD_TWICE = frozenset({"operation", "method", "endpoint", "error_type", "elapsed_ms"})
 
 
 class LineFormatter(logging.Formatter):
@@ -42,4 +40,8 @@ def _fields(record: logging.LogRecord) -> dict[str, object]:
     }
     if "url" not in own:
         return own
-    return {name: value for name, value in own.items() if name not in _TOLD_TWICE}
+    twice = _TOLD_TWICE
+    # The address of a job names no team.
+    if str(own.get("team_id")) in str(own["url"]).split("/"):
+        twice |= {"team_id"}
+    return {name: value for name, value in own.items() if name not in twice}

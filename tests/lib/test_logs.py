@@ -36,6 +36,14 @@ def test_a_failed_call_is_told_once_and_in_few_words() -> None:
     )
 
 
+def test_a_team_that_the_address_does_not_name_is_told() -> None:
+    told = line(
+        "call.failed", url="https://gateway.example/api/jobs/create", team_id="acme"
+    )
+
+    assert told.endswith('/api/jobs/create" team_id="acme"')
+
+
 def test_a_record_that_is_no_calls_keeps_its_fields() -> None:
     told = line("statement.read", team_id=7, method="once\ntwice")
 
