@@ -1,9 +1,11 @@
 """Managers run their own team: key, probes, members, recipients, limits."""
 
+import threading
 from functools import partial
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import connection, transaction
 from django.test import Client
 from django.urls import reverse
 
@@ -13,12 +15,22 @@ from dashboard.probes.models import Probe, ProbeKind
 from dashboard.probes.services import change, watch_team
 from dashboard.teams.keys import hint, resolve
 from dashboard.teams.models import AuditEntry, Membership, Role, Team
+from dashboard.teams.rows import locked
 from dashboard.web.members import MOST_NAMED
 from tests.factories import NOW, make_outcome, make_team
 from tests.web.people import Person, at_once, person
 
 pytestmark = pytest.mark.django_db
 CANARY = "sk-canary-0123456789-tail"
+# Five seconds at most, in the words of PostgreSQL.
+UNTIL_ONE_WAITS = """
+    DO $$ BEGIN
+        FOR turn IN 1..500 LOOP
+            EXIT WHEN EXISTS (SELECT FROM pg_locks WHERE NOT granted);
+            PERFORM pg_sleep(0.01);
+        END LOOP;
+    END $$
+"""
 
 
 @pytest.fixture
@@ -39,6 +51,31 @@ def send(client: Client, team: Team, part: str, **fields: object) -> str:
     response = client.post(address, {"part": part, **fields}, follow=True)
     assert response.status_code == 200
     return response.content.decode()
+
+
+@pytest.mark.postgresql
+@pytest.mark.django_db(transaction=True)
+def test_a_manager_and_the_recorder_do_not_wait_for_each_other(
+    alice: Client, team: Team
+) -> None:
+    """Both take a team's probes first, and then the team."""
+    probes, held = Probe.objects.filter(team=team), threading.Event()
+
+    def store() -> int:
+        with transaction.atomic():
+            locked(Probe, ["enabled"], [probe.pk for probe in probes])
+            held.set()
+            with connection.cursor() as cursor:
+                cursor.execute(UNTIL_ONE_WAITS)
+            return len(locked(Team, ["status"], [team.pk]))
+
+    def pause() -> int:
+        held.wait(5)
+        address = reverse("team_settings", args=[team.pk])
+        return alice.post(address, {"part": "pause"}).status_code
+
+    assert at_once(store, pause) == [1, 302]
+    assert not probes.filter(enabled=True).exists()
 
 
 class TestKey:

@@ -91,7 +91,11 @@ def settings(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def _take(team: Team) -> None:
-    """Let one at a time change a team: two managers cannot remove each other."""
+    """Let one at a time change a team: two managers cannot remove each other.
+
+    Its probes come first, as for the recorder, else the two would wait in a circle.
+    """
+    list(Probe.objects.select_for_update().filter(team=team).order_by("pk"))
     get_object_or_404(Team.objects.select_for_update(), pk=team.pk)
 
 
