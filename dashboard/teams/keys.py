@@ -87,7 +87,12 @@ def _is_own(text: str) -> bool:
         return text.removeprefix("env:") in _OWN
     given = [os.environ.get(name) for name in _OWN if name.endswith("_FILE")]
     files = [settings.SECRETS_FILE, *(Path(each) for each in given if each)]
-    return Path(place).resolve() in {each.resolve() for each in files}
+    return _real(Path(place)) in {_real(each) for each in files}
+
+
+def _real(path: Path) -> Path:
+    """Return where all links lead; one of a circle to itself, where `resolve` raises."""
+    return Path(os.path.realpath(path))
 
 
 def check_typed_key(text: str, *, any_reference: bool) -> str:
@@ -121,7 +126,7 @@ def _is_allowed(reference: str) -> bool:
 
 
 def _lies_in(path: Path, folder: Path) -> bool:
-    return path.is_absolute() and path.resolve().is_relative_to(folder.resolve())
+    return path.is_absolute() and _real(path).is_relative_to(_real(folder))
 
 
 def clear_key(team: Team) -> None:

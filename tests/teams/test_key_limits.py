@@ -94,6 +94,19 @@ class TestReferences:
         with pytest.raises(keys.KeyUnavailableError, match="secret of Gatewatch"):
             keys.resolve(team)
 
+    @pytest.mark.django_db
+    def test_links_that_lead_in_a_circle_are_a_file_that_cannot_be_read(
+        self, tmp_path: Path
+    ) -> None:
+        """C-26: and nothing else, or one team's key would stop all probes."""
+        team = make_team()
+        keys.set_key(team, f"file:{tmp_path}/one", NOW)
+        (tmp_path / "one").symlink_to(tmp_path / "other")
+        (tmp_path / "other").symlink_to(tmp_path / "one")
+
+        with pytest.raises(keys.KeyUnavailableError, match="cannot be read"):
+            keys.resolve(team)
+
     def test_without_a_list_no_reference_is_a_managers(
         self, settings: Settings
     ) -> None:
