@@ -92,6 +92,11 @@ class Story:
     runs: int | None
 
 
+def next_step(kind: str) -> str:
+    """Return what to do about an incident of the kind."""
+    return _STEPS[RuleKind(kind)]
+
+
 def story(incident: Incident, home: str, now: datetime) -> Story:
     """Tell an incident as of its latest firing; four queries at most."""
     evidence = incident.evidence
@@ -114,7 +119,7 @@ def story(incident: Incident, home: str, now: datetime) -> Story:
         limit=_in_words(incident, incident.limit),
         title=row.title if row else "",
         advice=row.advice if row else "",
-        next_step=_STEPS[RuleKind(incident.kind)],
+        next_step=next_step(incident.kind),
         details=tuple(evidence.get("details", ())),
         counts=_counts(evidence.get("classes", {})),
         covered=_covered(incident),

@@ -7,9 +7,10 @@ from datetime import datetime
 from django.urls import reverse
 
 from dashboard.alerts.models import Incident, Rule, RuleKind, Severity
+from dashboard.alerts.stories import next_step
 from dashboard.probes.models import Probe
 from dashboard.probes.queries import BreakerView
-from dashboard.probes.taxonomy import in_words, meaning
+from dashboard.probes.taxonomy import Fault, in_words, meaning
 from dashboard.teams.models import CreditReading, Team, TeamStatus
 from dashboard.web import credit_levels, words
 from dashboard.web.prober import Prober
@@ -43,7 +44,10 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One thing that needs attention: what, where, why, since when, what next."""
+    """One thing that needs attention: what, where, why, since when, what next.
+
+    A `wide` one is the whole gateway's: it comes before what is a team's own.
+    """
 
     tone: Tone
     kind: str
@@ -53,6 +57,7 @@ class Item:
     url: str
     advice: str = ""
     error_class: str = ""
+    wide: bool = False
 
 
 def items(facts: Facts) -> list[Item]:
@@ -67,7 +72,12 @@ def items(facts: Facts) -> list[Item]:
     ]
     return sorted(
         found,
-        key=lambda item: (URGENCY[item.tone], item.since or facts.now, item.title),
+        key=lambda item: (
+            URGENCY[item.tone],
+            not item.wide,
+            item.since or facts.now,
+            item.title,
+        ),
     )
 
 
@@ -80,8 +90,9 @@ def _incidents(facts: Facts) -> list[Item]:
             why="acknowledged" if incident.acknowledged_at else "",
             since=incident.began_at,
             url=reverse("incident", args=[incident.pk]),
-            advice=_advice(incident.error_class),
+            advice=_advice(incident.error_class) or next_step(incident.kind),
             error_class=incident.error_class,
+            wide=incident.kind == RuleKind.GATEWAY_DOWN,
         )
         for incident in facts.incidents
         if incident.inhibited_by_id is None
@@ -157,6 +168,7 @@ def _failing_together(gateway: str, state: ProbeState, probes: Sequence[Probe]) 
         url="#probes",
         advice="" if missing else _advice(probes[0].last_error),
         error_class="" if missing else probes[0].last_error,
+        wide=not missing and meaning(probes[0].last_error).fault is not Fault.TEAM,
     )
 
 
@@ -260,7 +272,7 @@ def _low_credits(facts: Facts) -> list[Item]:
                     why="",
                     since=None,
                     url=reverse("team", args=[team.pk]),
-                    advice="Add credits to the team.",
+                    advice=next_step(RuleKind.CREDITS),
                 )
             )
     return found

@@ -39,7 +39,7 @@ def verdict(facts: Facts, found: Sequence[Item]) -> Verdict:
 _WHOSE = {
     Fault.GATEWAY: "the gateway's fault",
     Fault.PROVIDER: "the fault of the provider behind the gateway",
-    Fault.TEAM: "the team's to mend",
+    Fault.TEAM: "the team's, not the gateway's fault",
     Fault.CALLER: "our request is wrong",
     Fault.US: "a fault of Gatewatch itself",
 }

@@ -87,7 +87,7 @@ def test_a_failure_shows_before_any_incident_exists(admin_page: Client) -> None:
     [
         ("server_error", "the gateway&#x27;s fault"),
         ("provider_error", "the provider behind the gateway"),
-        ("auth_failed", "the team&#x27;s to mend"),
+        ("auth_failed", "the team&#x27;s, not the gateway&#x27;s fault"),
         ("not_found", "our request is wrong"),
     ],
 )
@@ -253,6 +253,94 @@ def test_what_fails_everywhere_is_one_thing(admin_page: Client) -> None:
     assert "1 thing needs attention" in text
     assert "Production: 5 probes, Server error" in text
     assert "and 2 more" in text
+
+
+@pytest.mark.parametrize("told", [False, True], ids=["seen", "told"])
+def test_what_the_whole_gateway_has_comes_before_a_team_that_was_bad_earlier(
+    admin_page: Client, *, told: bool
+) -> None:
+    beat()
+    gateway = make_gateway(name="Production")
+    fir = make_team(gateway, name="fir")
+    for _ in range(3):
+        make_probe(
+            team=make_team(gateway),
+            last_at=NOW,
+            last_error="unavailable",
+            failing_since=NOW - timedelta(seconds=64),
+        )
+    opened = {"gateway": gateway, "severity": Severity.CRITICAL, "evaluated_at": NOW}
+    Incident.objects.create(
+        identity="team_state/1",
+        kind=RuleKind.TEAM_STATE,
+        team=fir,
+        level="suspended",
+        summary="fir: the team is suspended",
+        error_class="team_suspended",
+        opened_at=NOW - timedelta(minutes=9),
+        **opened,
+    )
+    if told:
+        Incident.objects.create(
+            identity="gateway_down/1",
+            kind=RuleKind.GATEWAY_DOWN,
+            summary="Production: 3 of 3 probes failing",
+            error_class="unavailable",
+            opened_at=NOW - timedelta(seconds=64),
+            **opened,
+        )
+
+    first, second = admin_page.get("/").context["page"].alarms
+    detail = admin_page.get("/").context["page"].verdict.detail
+
+    assert detail.startswith("Production: 3 ")
+    assert detail.endswith(" · the gateway's fault · since 64 s")
+    assert first.title.startswith("Production: 3 ")
+    assert second.title == "fir: the team is suspended"
+
+
+def test_keys_refused_at_many_teams_are_no_outage_of_the_gateway(
+    admin_page: Client,
+) -> None:
+    beat()
+    gateway = make_gateway(name="Production")
+    for _ in range(3):
+        make_probe(
+            team=make_team(gateway),
+            last_at=NOW,
+            last_error="auth_failed",
+            failing_since=NOW - timedelta(seconds=4),
+        )
+    make_probe(
+        team=make_team(gateway, name="elm"),
+        last_at=NOW,
+        last_error="server_error",
+        failing_since=NOW - timedelta(seconds=64),
+    )
+
+    first, second = admin_page.get("/").context["page"].alarms
+
+    assert first.title == "Team status of elm: Server error"
+    assert second.title == "Production: 3 probes, Key refused"
+
+
+def test_an_alarm_without_an_error_says_what_to_do_next(admin_page: Client) -> None:
+    beat()
+    team = make_team(name="cedar")
+    make_probe(team=team, last_at=NOW)
+    Incident.objects.create(
+        identity="credits/1",
+        kind=RuleKind.CREDITS,
+        gateway=team.gateway,
+        team=team,
+        severity=Severity.CRITICAL,
+        level="critical",
+        summary="cedar: 3 % left (30 of 1,000 credits)",
+        opened_at=NOW,
+        evaluated_at=NOW,
+    )
+
+    assert "Add credits to the team, or slow down what uses them." in page(admin_page)
 
 
 def test_an_incident_lasts_since_its_first_failure_not_since_it_opened(

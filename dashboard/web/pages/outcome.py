@@ -32,7 +32,7 @@ _BREAKER = {
 _WHOSE = {
     "gateway": "the gateway's fault",
     "provider": "the fault of the model's provider, behind the gateway",
-    "team": "the team's to mend",
+    "team": "the team's, not the gateway's fault",
     "caller": "the caller's fault",
     "us": "a fault of Gatewatch itself",
 }
