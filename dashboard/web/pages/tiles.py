@@ -18,6 +18,7 @@ from dashboard.web import credit_levels, words
 from dashboard.web.attention import Facts
 from dashboard.web.drawing import results_url
 from dashboard.web.pages.credits import hours_left, runs_out, runway
+from dashboard.web.pages.probe_rows import is_quiet
 from dashboard.web.sparks import Spark, spark
 from dashboard.web.states import Tone
 
@@ -150,7 +151,7 @@ def _basis(facts: Facts, samples: int, note: str = "") -> str:
 
 def _breakers(facts: Facts, hours: Sequence[datetime]) -> Tile:
     opened = sum(1 for each in facts.breakers if not each.state.endswith("closed"))
-    endpoints = words.count(len(facts.probes), "probe")
+    guarded = words.count(sum(not is_quiet(each) for each in facts.probes), "probe")
     alarms = [
         each
         for each in (*facts.incidents, *facts.ended)
@@ -159,7 +160,7 @@ def _breakers(facts: Facts, hours: Sequence[datetime]) -> Tile:
     return Tile(
         title="Breakers open, now",
         value=f"{opened}" if facts.probes else None,
-        fine=f"guarding {endpoints}" if facts.probes else "no probes",
+        fine=f"guarding {guarded}" if facts.probes else "no probes",
         change=_latest_alarm(alarms, facts.now),
         tone=Tone.WARN if opened else Tone.OK,
         url="#breakers" if opened else reverse("breakers"),
