@@ -109,6 +109,10 @@ class StartForm(GatewayForm):
         "encrypted and never shown again; env:NAME or file:/path refer to it instead.",
     )
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["base_url"].widget.attrs["autofocus"] = True
+
     def clean_key(self) -> str:
         key: str = self.cleaned_data["key"]
         try:
