@@ -13,7 +13,7 @@ from dashboard.lib import histogram
 from dashboard.probes.kinds import CHEAP, STREAMED
 from dashboard.probes.models import Probe, ProbeKind
 from dashboard.probes.queries import BreakerView
-from dashboard.probes.services import deadline_s, period_now_s
+from dashboard.probes.services import deadline_s, period_now_s, waits_for_key
 from dashboard.probes.taxonomy import TIMED_OUT
 from dashboard.rollups.tally import Tally
 from dashboard.teams.models import CreditReading, Gateway, Team
@@ -146,6 +146,8 @@ def _forecast(
 
 def _no_data(known: Situation, probe: Probe) -> Case:
     def judge(limits: Limits, incident: Incident | None) -> Verdict:
+        if waits_for_key(probe):
+            return rules.CLEAR
         if silences.in_maintenance(known.silences, probe):
             return rules.HOLD
         period_s = period_now_s(probe)

@@ -142,6 +142,8 @@ def _find_late(known: Situation, *, paused: bool) -> None:
     for probe in known.probes:
         if probe.late_since is not None:
             probe.late_since = now if paused else probe.late_since
+        elif probes.waits_for_key(probe):
+            continue
         elif is_late(probe.last_at, probes.period_now_s(probe), now):
             probe.late_since = now
             late.append(probe.pk)

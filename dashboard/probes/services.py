@@ -253,6 +253,11 @@ def _lease_length(probe: Probe) -> timedelta:
     return timedelta(seconds=deadline_s(probe)) + LEASE_MARGIN
 
 
+def waits_for_key(probe: Probe) -> bool:
+    """Say whether it cannot run before its team has a key."""
+    return bool(probe.team and probe.kind in NEED_KEY and not probe.team.has_key)
+
+
 @cache
 def _runnable(kinds: tuple[ProbeKind, ...]) -> QuerySet[Probe]:
     """Return what may run, what is due first comes first; each caller narrows it."""

@@ -4,9 +4,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
-from dashboard.probes.kinds import NEED_KEY
 from dashboard.probes.models import Probe
-from dashboard.probes.services import period_now_s
+from dashboard.probes.services import period_now_s, waits_for_key
 from dashboard.probes.taxonomy import ErrorClass, counted, meaning
 from dashboard.web import words
 from dashboard.web.prober import Prober, ProberState
@@ -84,11 +83,6 @@ def state_of(probe: Probe, prober: Prober, now: datetime) -> ProbeState:
             State.WAITING, f"for the first result, {_expected(probe, now)}"
         )
     return _last_state(probe)
-
-
-def waits_for_key(probe: Probe) -> bool:
-    """Say whether it cannot run before its team has a key."""
-    return bool(probe.team and probe.kind in NEED_KEY and not probe.team.has_key)
 
 
 def _still_state(probe: Probe, now: datetime) -> ProbeState | None:

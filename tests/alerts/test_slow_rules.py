@@ -21,8 +21,9 @@ from dashboard.alerts.services import (
     evaluate_slow,
     install_default_rules,
 )
-from dashboard.probes.models import Outcome
+from dashboard.probes.models import Outcome, ProbeKind
 from dashboard.probes.services import record
+from dashboard.teams.models import Team
 from dashboard.teams.queries import burns
 from tests.alerts.conftest import after, make_recipient
 from tests.alerts.mailbox import Mailbox
@@ -168,6 +169,26 @@ class TestOnTheDatabase:
         evaluate_all(after(415))
 
         assert kinds() == []
+
+    def test_what_waits_for_its_teams_key_is_not_missing(self) -> None:
+        """A-80: its row says that it waits; an alarm of it from before ends."""
+        team = make_team(key_sealed="sealed")
+        make_probe(team, kind=ProbeKind.BALANCE, last_at=NOW)
+        for seconds in range(0, 400, 15):
+            evaluate_all(after(seconds))
+        told = kinds()
+        Team.objects.filter(pk=team.pk).update(key_sealed="")
+        evaluate_all(after(415))
+        other = make_probe(
+            make_team(team.gateway), kind=ProbeKind.BALANCE, last_at=None
+        )
+        for seconds in range(430, 1000, 15):
+            evaluate_all(after(seconds))
+
+        assert told == ["no_data"]
+        assert kinds() == []
+        other.refresh_from_db()
+        assert other.late_since is None
 
     def test_time_in_which_we_did_nothing_is_no_evidence(self) -> None:
         """A-51, A-83: after a pause the probes have their turn first."""

@@ -11,8 +11,9 @@ from dashboard import pipeline
 from dashboard.management.edge import UsageError
 from dashboard.management.tables import table
 from dashboard.pipeline.answers import Answer
-from dashboard.probes.kinds import KINDS, NEED_KEY
+from dashboard.probes.kinds import KINDS
 from dashboard.probes.models import Probe, ProbeKind
+from dashboard.probes.services import waits_for_key
 from dashboard.teams.models import Team
 
 FAILING = 1
@@ -70,7 +71,7 @@ def _wanted(team: str | None, kind: str | None) -> list[Probe]:
         probes = probes.filter(kind=ProbeKind(kind))
     else:
         raise UsageError(f"--probe {kind!r} is unknown; known: {', '.join(KINDS)}.")
-    found = [probe for probe in probes if kind or not _waits_for_key(probe)]
+    found = [probe for probe in probes if kind or not waits_for_key(probe)]
     if not found:
         raise UsageError(
             "There is nothing to probe; set up a gateway in the pages or by manage.py "
@@ -90,11 +91,6 @@ def _known_teams() -> str:
 
 
 _NAMED = 10
-
-
-def _waits_for_key(probe: Probe) -> bool:
-    """Say whether it cannot run yet; that is no failure, unless it was asked for."""
-    return bool(probe.team and not probe.team.has_key and probe.kind in NEED_KEY)
 
 
 def _told(probe: Probe, answer: Answer) -> dict[str, object]:

@@ -8,13 +8,14 @@ from django.urls import reverse
 from django.utils.safestring import SafeString
 
 from dashboard.probes.models import Probe
+from dashboard.probes.services import waits_for_key
 from dashboard.rollups.numbers import Summary
 from dashboard.rollups.recent import Recent
 from dashboard.web import words
 from dashboard.web.drawing import results_url
 from dashboard.web.pages.parts import Badge, Link, probe_badge, probe_link
 from dashboard.web.prober import Prober
-from dashboard.web.states import state_of, waits_for_key
+from dashboard.web.states import state_of
 from dashboard.web.strips import Strip, strip
 
 
