@@ -110,12 +110,27 @@ def read_team(body: bytes) -> Team:
 
 
 def read_teams(body: bytes) -> tuple[Team, ...]:
+    """Read a list of teams; an item that cannot be read is one without an id.
+
+    The others are as good as without it. Where there is no other, the first is raised.
+    """
     document = _decoded(body)
     if isinstance(document, dict):
         document = document.get("teams", document)
     if not isinstance(document, list):
         raise UnreadableError("Expected `array`, got something else - at `$`")
-    return tuple(_team(item, f"$[{index}]") for index, item in enumerate(document))
+    read = [_team_or_fault(item, f"$[{index}]") for index, item in enumerate(document)]
+    faults = [each for each in read if isinstance(each, UnreadableError)]
+    if faults and len(faults) == len(read):
+        raise faults[0]
+    return tuple(each if isinstance(each, Team) else Team(team_id="") for each in read)
+
+
+def _team_or_fault(document: object, path: str) -> Team | UnreadableError:
+    try:
+        return _team(document, path)
+    except UnreadableError as error:
+        return error
 
 
 def read_balance(body: bytes) -> Credits:

@@ -54,7 +54,8 @@ class Roster:
     gateway: Gateway
     teams: Sequence[Listed] = ()
     organizations: Sequence[str] = ()
-    # Listed ids that no team here can have: odd characters, too long, listed twice.
+    # Entries that cannot be read, and ids that no team here can have: odd characters,
+    # too long, listed twice.
     unusable: int = 0
     error: str = ""
     advice: str = ""

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from apiclient.payloads import UnreadableError
 from apiclient.team_payloads import (
+    Team,
     TeamStatus,
     read_balance,
     read_team,
@@ -134,9 +135,16 @@ def test_a_health_answer_is_not_a_balance() -> None:
         read_balance(b'{"status": "healthy"}')
 
 
-def test_a_list_names_the_item_that_is_wrong() -> None:
-    with pytest.raises(UnreadableError, match=r"\$\[1\]"):
-        read_teams(body([LIST_ITEM, 7]))
+def test_an_item_of_a_list_that_is_no_team_is_one_without_an_id() -> None:
+    good, odd = read_teams(body([LIST_ITEM, 7]))
+
+    assert good == read_team(body(LIST_ITEM))
+    assert odd == Team(team_id="")
+
+
+def test_a_list_of_nothing_but_such_items_names_the_first() -> None:
+    with pytest.raises(UnreadableError, match=r"\$\[0\]"):
+        read_teams(body([7, None]))
 
 
 CHARGE = {

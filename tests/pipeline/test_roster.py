@@ -126,9 +126,22 @@ def test_an_id_that_nobody_can_use_is_left_out_and_counted(team_id: object) -> N
     assert roster.unusable + len(usable) == 3
 
 
+@pytest.mark.parametrize("odd", [None, 7, "x", [], {}, {"detail": "x"}])
+def test_an_entry_that_is_no_team_does_not_hide_the_others(odd: object) -> None:
+    """C-15: one odd entry would be an answer that nobody can import from."""
+    gateway = make_gateway(allow_private=True)
+    with rogue(sends(listing(odd, {"team_id": "acme", "status": "active"}))) as server:
+        gateway.base_url = server.url
+        roster = ask_roster(gateway)
+
+    assert [each.team_id for each in roster.new] == ["acme"]
+    assert (roster.unusable, roster.error) == (1, "")
+
+
 @pytest.mark.parametrize(
     ("answer", "said"),
     [
+        (listing(None, 7), "Unreadable"),
         (b'HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{"a": 1}\n', "Unreadable"),
         (b"HTTP/1.1 500 X\r\nContent-Length: 0\r\n\r\n", "Server error"),
     ],

@@ -110,3 +110,29 @@ def test_a_text_in_another_encoding_is_a_bad_request(
     SimpleHandler(BytesIO(), out, StringIO(), environ).run(wsgi.application)
 
     assert out.getvalue().split()[1].decode() == status
+
+
+@pytest.mark.parametrize(("over", "status"), [(0, "403"), (1, "413")])
+def test_a_stranger_cannot_fill_the_disk_with_files(
+    over: int, status: str, settings: Settings
+) -> None:
+    """C-20: nobody uploads a file here, and Django would keep one of any size."""
+    settings.ALLOWED_HOSTS = ["127.0.0.1"]
+    head = (
+        b'--B\r\nContent-Disposition: form-data; name="f"; filename="f"\r\n\r\n'
+    )
+    size = settings.DATA_UPLOAD_MAX_MEMORY_SIZE + over
+    body = BytesIO(head.ljust(size, b"x"))
+    environ: dict[str, str] = {
+        "REQUEST_METHOD": "POST",
+        "PATH_INFO": "/log-in/",
+        "CONTENT_TYPE": "multipart/form-data; boundary=B",
+        "CONTENT_LENGTH": str(size),
+    }
+    setup_testing_defaults(environ)
+    out = BytesIO()
+
+    SimpleHandler(body, out, StringIO(), environ).run(wsgi.application)
+
+    assert out.getvalue().split()[1].decode() == status
+    assert (body.tell() == 0) is (status == "413")

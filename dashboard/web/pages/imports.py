@@ -43,7 +43,7 @@ def preview(roster: Roster, organization: str) -> Preview:
     known = sum(1 for each in roster.teams if each.change is Change.WATCHED)
     told = [f"{new} new", f"{known} watched already"]
     if roster.unusable:
-        told.append(f"{roster.unusable} left out: their ids cannot be used")
+        told.append(f"{roster.unusable} left out: not readable, or not as an id")
     if new > MOST_TEAMS:
         told.append(f"the first {MOST_TEAMS} new ones are shown")
     shown = [*roster.new[:MOST_TEAMS], *_rest(roster)]

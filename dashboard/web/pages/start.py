@@ -116,8 +116,8 @@ def _left_out(trial: Trial) -> str:
         return ""
     said = []
     if trial.roster.unusable:
-        ids = words.count(trial.roster.unusable, "id")
-        said.append(f"{ids} of the list cannot be used here.")
+        entries = words.count(trial.roster.unusable, "entry", "entries")
+        said.append(f"{entries} of the list cannot be read, or not as an id.")
     if len(trial.roster.new) > MOST_TEAMS:
         said.append(f"Only the first {MOST_TEAMS} are shown; import the rest later.")
     return " ".join(said)
