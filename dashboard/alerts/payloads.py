@@ -118,7 +118,9 @@ def slack_text(text: str, link: str) -> dict[str, object]:
 
 
 def _section(text: str) -> dict[str, object]:
-    return {"type": "section", "text": {"type": "mrkdwn", "text": text[:_SLACK_TEXT]}}
+    # Verbatim: else Slack makes links and mentions of bare addresses and names as well.
+    told = {"type": "mrkdwn", "text": text[:_SLACK_TEXT], "verbatim": True}
+    return {"type": "section", "text": told}
 
 
 def _slack_story(story: Story) -> str:

@@ -28,7 +28,10 @@ def post(parcel: Parcel) -> Answer:
     if not sender.add(parcel.url):
         return Answer(error="Apprise does not know such an address")
     try:
-        taken = sender.notify(title=parcel.title, body=parcel.body.decode())
+        # Without the format it would be HTML or Markdown to services that know either.
+        taken = sender.notify(
+            title=parcel.title, body=parcel.body.decode(), body_format="text"
+        )
     except Exception as error:  # noqa: BLE001 (a hundred services, each with its own errors)
         return Answer(unsure=True, error=f"Apprise failed: {type(error).__name__}")
     return (

@@ -130,16 +130,22 @@ class StartForm(GatewayForm):
         return cleaned
 
 
-def carry(sealed: str) -> str:
-    """Return a sealed key as a page may hold it: signed, and for half an hour only."""
-    return _carrier.sign(sealed) if sealed else ""
+def carry(sealed: str, base_url: str) -> str:
+    """Return a sealed key as a page may hold it.
+
+    It is signed, for this one address, and for half an hour only.
+    """
+    return _carrier(base_url).sign(sealed) if sealed else ""
 
 
-def carried(told: str) -> str:
-    return _carrier.unsign(told, max_age=_CARRIED_FOR)
+def carried(told: str, base_url: str) -> str:
+    return _carrier(base_url).unsign(told, max_age=_CARRIED_FOR)
 
 
-_carrier = signing.TimestampSigner(salt="dashboard.web.forms.key")
+def _carrier(base_url: str) -> signing.TimestampSigner:
+    return signing.TimestampSigner(salt=f"dashboard.web.forms.key {base_url}")
+
+
 _CARRIED_FOR = timedelta(minutes=30)
 
 
@@ -179,7 +185,8 @@ class WatchForm(GatewayForm):
     def clean_key_sealed(self) -> str:
         told: str = self.cleaned_data["key_sealed"]
         try:
-            sealed = carried(told) if told else ""
+            base_url = self.cleaned_data.get("base_url", "")
+            sealed = carried(told, base_url) if told else ""
             return sealed if not sealed or check_key(unseal(sealed)) else ""
         except signing.SignatureExpired:
             raise ValidationError(

@@ -7,6 +7,7 @@ import socket
 from collections.abc import Iterator
 from http.client import parse_headers
 from io import StringIO
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -18,11 +19,12 @@ from dashboard.alerts import channels, lifecycle
 from dashboard.alerts.channels import Answer, Parcel, seal_into, shown_address
 from dashboard.alerts.delivery import deliver, send_test_message
 from dashboard.alerts.models import Channel, ChannelKind, Notification
-from dashboard.pipeline import posting
+from dashboard.pipeline import apprise_posting, posting
 from dashboard.teams.keys import unseal
 from tests.alerts.conftest import after, make_incident, make_recipient, tell
 from tests.alerts.mailbox import Mailbox
 from tests.apiclient.rogue import Rogue, rogue
+from tests.factories import make_gateway
 
 pytestmark = pytest.mark.django_db
 
@@ -267,6 +269,45 @@ def test_a_test_message_says_what_became_of_it(server: Rogue) -> None:
 
     refused = send_test_message(channel, after(0), lambda _: Answer(error="HTTP 404"))
     assert refused == "It was not taken: HTTP 404."
+
+
+def test_slack_makes_no_link_of_what_somebody_wrote(
+    server: Rogue, receiver: Receiver
+) -> None:
+    """C-15: Slack makes links and mentions of bare addresses and names as well."""
+    make_channel(server.url, ChannelKind.SLACK)
+    tell(make_incident(make_gateway(name="<!channel> https://evil.example")))
+
+    send()
+
+    sections = [b for b in receiver.messages[0]["blocks"] if b["type"] == "section"]
+    assert "&lt;!channel&gt;" in sections[0]["text"]["text"]
+    assert all(each["text"]["verbatim"] is True for each in sections)
+
+
+def test_apprise_is_told_that_a_message_is_plain_text(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """C-15: else it would be HTML or Markdown to services that know either."""
+    told: dict[str, object] = {}
+
+    class Sender:
+        def add(self, url: str) -> bool:
+            return True
+
+        def notify(self, **message: object) -> bool:
+            told.update(message)
+            return True
+
+    library = SimpleNamespace(Apprise=Sender)
+    monkeypatch.setattr(apprise_posting, "_apprise", lambda: library)
+    make_channel("ntfy://topic", ChannelKind.APPRISE)
+    tell(make_incident(make_gateway(name="<b>bold</b>")))
+
+    send()
+
+    assert "<b>bold</b>" in str(told["body"])
+    assert told["body_format"] == "text"
 
 
 def test_apprise_says_how_to_install_it() -> None:

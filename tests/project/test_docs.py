@@ -45,3 +45,11 @@ def test_links_between_documents_lead_somewhere(name: str) -> None:
     folder = (ROOT / name).parent
     for target in re.findall(r"\]\(([\w./-]+\.md)\)", read(name)):
         assert (folder / target).is_file(), target
+
+
+def test_the_proxy_of_the_documents_believes_no_visitor() -> None:
+    """C-11: nginx hands on what it does not set itself, and the last word is believed."""
+    (block,) = re.findall(r"```nginx\n(.*?)```", read("docs/install.md"), re.DOTALL)
+
+    assert "proxy_set_header X-Forwarded-For $remote_addr;" in block
+    assert "proxy_set_header X-Forwarded-Proto $scheme;" in block

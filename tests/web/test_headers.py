@@ -118,9 +118,7 @@ def test_a_stranger_cannot_fill_the_disk_with_files(
 ) -> None:
     """C-20: nobody uploads a file here, and Django would keep one of any size."""
     settings.ALLOWED_HOSTS = ["127.0.0.1"]
-    head = (
-        b'--B\r\nContent-Disposition: form-data; name="f"; filename="f"\r\n\r\n'
-    )
+    head = b'--B\r\nContent-Disposition: form-data; name="f"; filename="f"\r\n\r\n'
     size = settings.DATA_UPLOAD_MAX_MEMORY_SIZE + over
     body = BytesIO(head.ljust(size, b"x"))
     environ: dict[str, str] = {

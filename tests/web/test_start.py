@@ -99,7 +99,7 @@ def test_the_key_is_carried_sealed_and_never_shown(
     ).content.decode()
 
     assert KEY not in tried
-    assert unseal(carried(hidden(tried)["key_sealed"])) == KEY
+    assert unseal(carried(hidden(tried)["key_sealed"], simulator.base_url)) == KEY
     admin_page.post("/start/watch/", {**hidden(tried), "teams": TEAMS})
     assert [team.team_id for team in Team.objects.all() if team.has_key] == ["team-3"]
 
@@ -210,6 +210,21 @@ def test_what_was_tried_cannot_be_swapped_for_something_else(
 
     assert "Nothing was saved: try the gateway again." in text
     assert Gateway.objects.count() == 1
+
+
+def test_a_carried_key_is_for_the_address_that_it_was_given_for(
+    admin_page: Client, simulator: RunningGateway
+) -> None:
+    """C-06: whoever finds it in a page cannot have it sent elsewhere."""
+    tried = admin_page.post(
+        "/start/", asked(simulator, team_id="team-3", key=KEY)
+    ).content.decode()
+    sent = {**hidden(tried), "teams": ["team-1"], "base_url": "https://other.example"}
+
+    text = admin_page.post("/start/watch/", sent).content.decode()
+
+    assert "The key was lost on the way." in text
+    assert not Gateway.objects.exists()
 
 
 @pytest.mark.parametrize(("minutes", "is_kept"), [(29, True), (31, False)])

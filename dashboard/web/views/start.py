@@ -38,7 +38,7 @@ def start(request: HttpRequest) -> HttpResponse:
             initial={
                 **carried,
                 "allow_private": told["allow_private"],
-                "key_sealed": carry(sealed),
+                "key_sealed": carry(sealed, told["base_url"]),
                 "recipients": ", ".join(first_administrator()),
             }
         )
