@@ -34,11 +34,6 @@ def seconds(start: datetime, end: datetime) -> float:
     return max(0.0, (end - start).total_seconds())
 
 
-def overlap_s(start: datetime, end: datetime, level: int, bucket: datetime) -> float:
-    """Return how many seconds of one bucket lie in [start, end)."""
-    return seconds(max(start, bucket), min(end, bucket + timedelta(seconds=level)))
-
-
 def tile(start: datetime, end: datetime, *, fine: int, coarse: int) -> list[Stretch]:
     """Cover [start, end) with coarse buckets inside and fine ones at the edges.
 

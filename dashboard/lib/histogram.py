@@ -45,7 +45,6 @@ def _lower_bounds() -> list[int]:
 _BOUNDS = _lower_bounds()
 _INNER = _BOUNDS[1:]
 _LAST_VALUES = [bound - 1 for bound in _INNER] + [MOST_US]
-BUCKETS = len(_BOUNDS)
 
 
 def of(values_us: Iterable[int]) -> bytes:

@@ -80,13 +80,6 @@ def test_a_split_has_about_the_pieces_that_were_asked_for(
         assert end <= ranges[-1][1]
 
 
-def test_only_the_part_of_a_bucket_inside_a_window_counts() -> None:
-    end = NOON + timedelta(minutes=15)
-
-    assert buckets.overlap_s(NOON, end, HOUR_S, NOON) == 900
-    assert buckets.overlap_s(NOON, end, HOUR_S, NOON + timedelta(hours=1)) == 0
-
-
 @pytest.mark.parametrize(
     ("zone", "day", "hours"),
     [
