@@ -236,13 +236,7 @@ def phases(
         urls=drawing.urls_of(pieces, setting),
         marks=setting.marks,
         sheet=drawing.sheet_of(
-            [
-                "from",
-                *(
-                    f"{phase.replace(' ', '_').lower()}drawing.epoch_ms"
-                    for phase in used
-                ),
-            ],
+            ["from", *(f"{phase.replace(' ', '_').lower()}_ms" for phase in used)],
             pieces,
             lambda piece: [
                 value(piece.phases) if piece.phases else None

@@ -354,7 +354,8 @@ class TestExports:
 
     def test_a_csv_of_several_charts_names_each(self, admin_page: Client) -> None:
         probe = make_probe()
-        fold([make_outcome(probe, -60, error_class="timeout")])
+        good = make_outcome(probe, -90, connect_us=1000, tls_us=0, first_byte_us=40_000)
+        fold([make_outcome(probe, -60, error_class="timeout"), good])
 
         address = reverse("probe", args=[probe.pk]) + "?range=1h&format=csv"
         text = admin_page.get(address).content.decode()
@@ -362,6 +363,7 @@ class TestExports:
         assert "from,p50_ms,p95_ms,p99_ms,samples" in text
         assert "from,error_rate,failed,samples,timeout" in text
         assert "from,results,expected,coverage,not_counted" in text
+        assert "from,connect_ms,first_byte_ms,body_ms" in text
 
     def test_one_result_is_a_file_too(self, admin_page: Client) -> None:
         outcome = make_outcome(make_probe(), -60, status_code=200)
