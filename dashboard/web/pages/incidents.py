@@ -214,7 +214,7 @@ def incident(
         evaluated=words.time(shown.evaluated_at, now),
         value=_value(shown, shown.value),
         limit=_value(shown, shown.limit),
-        samples=words.NO_DATA if shown.samples is None else f"{shown.samples:,}",
+        samples="" if shown.samples is None else f"{shown.samples:,}",
         advice=meaning(shown.error_class).advice if shown.error_class else "",
         classes=class_counts(shown.evidence.get("classes", {})),
         details=_details(shown, failed),

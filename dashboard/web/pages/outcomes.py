@@ -15,7 +15,7 @@ from dashboard.teams.models import Team
 from dashboard.web import access, ranges, words
 from dashboard.web.exports import Sheet
 from dashboard.web.pages.parts import Badge, Link
-from dashboard.web.ranges import Range, RangeBar, Tab, stamp
+from dashboard.web.ranges import Range, RangeBar, Tab
 from dashboard.web.states import Tone
 
 PAGE_SIZE = 50
@@ -338,4 +338,7 @@ def _nothing(asked: Asked, chosen: Range, now: datetime) -> str:
         )
     if chosen.end < now - timedelta(days=1):
         return "No result is kept of this time; single results are kept for some weeks."
-    return f"No result between {stamp(chosen.start)} and {stamp(chosen.end)}."
+    return (
+        f"No result between {words.minute(chosen.start)} and "
+        f"{words.minute(chosen.end)}."
+    )
