@@ -1,6 +1,6 @@
 """Who comes to a team, and who leaves it and so is mailed no more of it."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 
 from django.contrib.auth.models import User
@@ -16,17 +16,20 @@ MOST_NAMED = 20
 _COUNTED_FOR = timedelta(hours=1)
 
 
-def stop_mails(request: HttpRequest, gone: User, team: Team) -> None:
+def stop_mails(
+    request: HttpRequest, gone: User, team: Team, leaving: Collection[User] = ()
+) -> None:
     """Remove the recipient of a team that has the address of somebody who has left.
 
-    An address that another active member has, too, stays.
+    An address that another active member has, too, stays; those who are `leaving` with
+    him do not count.
     """
     if not gone.email:
         return
     others = User.objects.filter(
         memberships__team=team, email__iexact=gone.email, is_active=True
     )
-    if others.exclude(pk=gone.pk).exists():
+    if others.exclude(pk__in={gone.pk, *(user.pk for user in leaving)}).exists():
         return
     for told in Recipient.objects.filter(team=team, email__iexact=gone.email):
         noted(request, AuditAction.RECIPIENT, told.email, detail="removed", team=team)
@@ -35,9 +38,10 @@ def stop_mails(request: HttpRequest, gone: User, team: Team) -> None:
 
 def stop_all_mails(request: HttpRequest, users: Iterable[User]) -> None:
     """Do so for all teams of users who are deleted or switched off next."""
-    for user in users:
+    leaving = list(users)
+    for user in leaving:
         for held in user.memberships.select_related("team"):
-            stop_mails(request, user, held.team)
+            stop_mails(request, user, held.team, leaving)
 
 
 def may_name_more(actor: str, now: datetime) -> bool:

@@ -307,3 +307,19 @@ def test_who_leaves_a_team_is_not_mailed_of_it_any_more(
     assert Recipient.objects.get().email == "ops@example.com"
     line = AuditEntry.objects.get(action="recipient")
     assert (line.subject, line.detail) == ("Bob@example.com", "removed")
+
+
+def test_two_who_share_an_address_are_not_mailed_when_both_are_deleted(
+    admin_page: Client,
+) -> None:
+    """C-17."""
+    team, users = make_team(), [User.objects.create_user(n, "x@x.org") for n in "ab"]
+    for user in users:
+        Membership.objects.create(user=user, team=team)
+    Recipient.objects.create(email="x@x.org", gateway=team.gateway, team=team)
+    chosen = {"_selected_action": [user.pk for user in users], "post": "yes"}
+
+    admin_page.post("/admin/auth/user/", {"action": "delete_selected", **chosen})
+
+    assert not User.objects.filter(email="x@x.org").exists()
+    assert not Recipient.objects.exists()
