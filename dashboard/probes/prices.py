@@ -5,7 +5,7 @@ from dashboard.probes.models import Probe, ProbeKind
 from dashboard.teams.models import Team
 from dashboard.teams.services import Terms
 
-# Terms that make a run dearer than this are nonsense; what they come to may be infinite.
+# More credits, or tokens, of one run are nonsense, and might come to no float.
 _MOST = 1e9
 _BY_TOKENS, _BY_DOLLARS = "consumption_tokens", "consumption_usd"
 
@@ -23,7 +23,7 @@ def terms_of(team: Team | None) -> Terms:
 def price(terms: Terms, *, tokens: int, dollars: float) -> float:
     """Return what the gateway charges for a completed job: whole credits, one at least."""
     if terms.budget_mode == _BY_TOKENS and (terms.tokens_per_credit or 0) > 0:
-        return _whole(tokens / (terms.tokens_per_credit or 1))
+        return _whole(min(tokens, _MOST) / (terms.tokens_per_credit or 1))
     if terms.budget_mode == _BY_DOLLARS:
         return _whole(dollars * (terms.credits_per_dollar or 0))
     return 1.0

@@ -26,6 +26,7 @@ DOLLARS = Terms("consumption_usd", credits_per_dollar=10.0)
         (Terms("consumption_usd"), 93, 9.0, 1),
         (Terms("consumption_usd", credits_per_dollar=1e308), 93, 9e9, 1e9),
         (Terms("consumption_tokens", tokens_per_credit=5e-324), 93, 0.0, 1e9),
+        (TOKENS, 10**400, 0.0, 1e8),
     ],
 )
 def test_a_job_costs_whole_credits_and_one_at_least(
