@@ -33,6 +33,21 @@ def test_a_new_gateway_is_watched_at_once(admin_page: Client) -> None:
     assert Probe.objects.get().gateway == Gateway.objects.get()
 
 
+@pytest.mark.parametrize("junk", ["x", "1,2", "", "-1", "9" * 19])
+@pytest.mark.parametrize("model", ["teams/team", "alerts/rule", "auth/user"])
+def test_a_row_that_is_named_by_no_number_is_a_bad_request(
+    model: str, junk: str, admin_page: Client
+) -> None:
+    """C-20: neither an error page, nor one of the database's."""
+    sent = {"action": "delete_selected", "_selected_action": junk, "post": "yes"}
+
+    assert admin_page.post(f"/admin/{model}/", sent).status_code == 400
+    if junk != "1,2":
+        asked = admin_page.get(f"/admin/{model}/", {"pk__in": junk})
+        assert asked.status_code == 400
+    assert User.objects.count() == 1
+
+
 def test_a_wrong_address_is_refused(admin_page: Client) -> None:
     response = admin_page.post(
         "/admin/teams/gateway/add/",

@@ -3,6 +3,8 @@
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from django.contrib import admin
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.core.exceptions import BadRequest
 from django.http import HttpRequest, HttpResponse
 
 if TYPE_CHECKING:
@@ -10,13 +12,24 @@ if TYPE_CHECKING:
 else:
     AnyModelAdmin = admin.ModelAdmin
 
+_NUMBERS = {"id__in", "pk__in"}
+_MOST_DIGITS = 18
+
 
 class TitledAdmin(AnyModelAdmin):
-    """Call a list by what it lists: "Teams", not "Select team to change"."""
+    """Call a list by what it lists: "Teams", not "Select team to change".
+
+    What names rows by no number, or by one that no row can have, is a bad request.
+    """
 
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
+        told = request.POST.getlist(ACTION_CHECKBOX_NAME)
+        for name in _NUMBERS & set(request.GET):
+            told += request.GET[name].split(",")
+        if not all(map(_is_number, told)):
+            raise BadRequest("a row is named by no number")
         plural = str(self.opts.verbose_name_plural)
         title = plural[:1].upper() + plural[1:]
         return super().changelist_view(
@@ -28,6 +41,10 @@ class TitledAdmin(AnyModelAdmin):
         """Return what a rule, a silence, a recipient or a page is about."""
         named = getattr(row, "probe", None) or row.team or row.gateway
         return str(named) if named else "everything"
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS
 
 
 class Named(admin.AllValuesFieldListFilter):
