@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from math import inf
 from operator import attrgetter
 from types import TracebackType
 from typing import NamedTuple, Self
@@ -82,8 +83,8 @@ class Prober:
         self._running: Counter[int] = Counter()
         self._held: Counter[int] = Counter()
         self._busy: Counter[int] = Counter()
-        # How many threads sleep until their run is due, and the bells of those idle.
-        self._watching = 0
+        # Until when threads sleep, each until its run is due; and the bells of those idle.
+        self._watched: list[float] = []
         self._idle: list[threading.Event] = []
         self._over = False
         self._answers: queue.SimpleQueue[Answer] = queue.SimpleQueue()
@@ -220,7 +221,7 @@ class Prober:
             bell.wait()
         time.sleep(max(0.0, claim.start_s - time.monotonic()))
         with self._lock:
-            self._watching -= 1
+            self._watched.remove(claim.start_s)
             self._busy[claim.ask.gateway_id] += 1
             self._call()
         return None if self._over else claim
@@ -235,7 +236,7 @@ class Prober:
                 return None
             claim = self._claimed.pop(place)
             self._held[claim.ask.gateway_id] += 1
-            self._watching += 1
+            self._watched.append(claim.start_s)
             return claim
 
     def _place(self) -> int | None:
@@ -246,8 +247,11 @@ class Prober:
         return None
 
     def _call(self) -> None:
-        """Call an idle thread to the next claim, unless one sleeps until it already."""
-        if not self._watching and self._idle and self._place() is not None:
+        """Call an idle thread to the next claim, unless one wakes in time for it."""
+        place = self._place() if self._idle else None
+        if place is not None and self._claimed[place].start_s < min(
+            self._watched, default=inf
+        ):
             self._idle.pop().set()
 
     def _end(self, gateway_id: int) -> None:
