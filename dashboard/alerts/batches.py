@@ -42,7 +42,7 @@ _OBSOLETE = timedelta(hours=1)
 # Of the MAIL_CAP mails that somebody gets in an hour at most, so many tell of all that
 # waited: the rest is never lost, and never later than this.
 _DIGESTS_AN_HOUR = 4
-_BETWEEN_DIGESTS = timedelta(hours=1) / _DIGESTS_AN_HOUR
+BETWEEN_DIGESTS = timedelta(hours=1) / _DIGESTS_AN_HOUR
 
 _REPORTS = (Change.DAILY, Change.WEEKLY)
 _STOPS_TEAM = (RuleKind.TEAM_STATE, RuleKind.AUTH_FAILED)
@@ -227,7 +227,7 @@ def _paced(
     # What waited while he had got too many would come out one by one, each late.
     if got["number"] + waiting <= most:
         return ready
-    if got["number"] >= most and got["latest"] > now - _BETWEEN_DIGESTS:
+    if got["number"] >= most and got["latest"] > now - BETWEEN_DIGESTS:
         return []
     return [row for each, rows in own.items() for row in _tellable(each, rows, now)]
 

@@ -6,11 +6,14 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.db.models import Count, Min, Q
 
+from dashboard.alerts.batches import BETWEEN_DIGESTS
 from dashboard.alerts.models import Channel, Delivery, Notification, Recipient, Rule
 from dashboard.alerts.recipients import first_administrator
 
 # What waits longer than this was tried in vain, or nobody tries.
 _PATIENCE = timedelta(minutes=10)
+# What was never tried may be held on purpose: its reader has got many mails lately.
+_LONGEST_PACE = _PATIENCE + BETWEEN_DIGESTS
 # So long every page says that something was given up.
 _DEAD_SHOWN = timedelta(days=3)
 # What the pages count goes back so far; what waits is counted however old.
@@ -31,7 +34,7 @@ def outbox_trouble(now: datetime) -> OutboxTrouble | None:
 
     One query, by the indexes of what is queued and of what is dead.
     """
-    late = Q(attempts__gt=0) | Q(due_at__lte=now - _PATIENCE)
+    late = Q(attempts__gt=0) | Q(due_at__lte=now - _LONGEST_PACE)
     stuck = late & Q(state=Delivery.QUEUED, created_at__lte=now - _PATIENCE)
     dead = Q(state=Delivery.DEAD, created_at__gt=now - _DEAD_SHOWN)
     found = Notification.objects.filter(stuck | dead).aggregate(

@@ -118,6 +118,21 @@ def test_the_banner_tells_how_long_mails_wait_in_vain(
     assert "1 message waits, the oldest for 3 h" in shown
 
 
+@pytest.mark.parametrize(("minutes", "is_told"), [(20, False), (26, True)])
+def test_a_mail_that_is_paced_is_not_told_as_stuck(
+    admin_page: Client, minutes: int, *, is_told: bool
+) -> None:
+    """Who has got many mails in an hour gets the rest a quarter of an hour later."""
+    make_recipient()
+    tell(make_incident())
+    due = NOW - timedelta(minutes=minutes)
+    Notification.objects.update(created_at=due, due_at=due)
+
+    shown = admin_page.get("/teams/").content.decode()
+
+    assert ("do not get through" in shown) is is_told
+
+
 def test_a_channel_counts_what_waits_and_the_last_30_days(admin_page: Client) -> None:
     add(admin_page)
     for days, state in ((40, "queued"), (40, "dead"), (20, "dead"), (40, "sent")):
