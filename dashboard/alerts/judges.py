@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from dashboard.alerts import rules, silences, targets
+from dashboard.alerts import rules, silences, targets, unwatched
 from dashboard.alerts.hindsight import SlowFacts
 from dashboard.alerts.models import Incident, RuleKind
 from dashboard.alerts.rules import Limits, Verdict
@@ -32,9 +32,10 @@ class Case:
 
 
 def cases(known: Situation) -> Iterator[Case]:
-    """Yield everything that can be judged of a situation."""
+    """Yield everything that can be judged of a situation: what is watched."""
     for probe in known.probes:
-        yield from _of_probe(known, probe)
+        if not waits_for_key(probe):
+            yield from _of_probe(known, probe)
     teams: dict[int, tuple[Team, list[Probe]]] = {}
     for probe in known.probes:
         if probe.team is not None:
@@ -46,7 +47,8 @@ def cases(known: Situation) -> Iterator[Case]:
         yield _credits_unknown(known, team, probes)
     gateways = {probe.gateway.pk: probe.gateway for probe in known.probes}
     for gateway in gateways.values():
-        yield _certificate(known, gateway)
+        if unwatched.has_certificate(gateway):
+            yield _certificate(known, gateway)
     yield from _breakers(known)
 
 
@@ -63,6 +65,8 @@ def _of_probe(known: Situation, probe: Probe) -> Iterator[Case]:
 def slow_cases(known: Situation, facts: SlowFacts) -> Iterator[Case]:
     """Yield what looks far back and changes slowly."""
     for probe in known.probes:
+        if waits_for_key(probe):
+            continue
         if probe.pk in facts.windows_s:
             yield _latency(known, facts, probe)
         if probe.pk in facts.counts:
@@ -265,14 +269,21 @@ def _epoch(incident: Incident) -> rules.Epoch:
 
 
 def _breakers(known: Situation) -> Iterator[Case]:
-    """Yield the open breakers, and the closed ones whose incident is still open."""
+    """Yield the open breakers, and the closed ones whose incident is still open.
+
+    An incident of a breaker that nothing asks any more is not judged: its row can
+    neither fail nor recover.
+    """
+    ours = [i for i in known.incidents if i.kind == RuleKind.BREAKER_OPEN]
+    gone = {i.identity for i in ours if unwatched.why(i, known.probes)}
     seen = set()
     for view in known.breakers:
         case = _breaker(known, view)
         seen.add(case.target.identity)
-        yield case
-    for incident in known.incidents:
-        if incident.kind == RuleKind.BREAKER_OPEN and incident.identity not in seen:
+        if case.target.identity not in gone:
+            yield case
+    for incident in ours:
+        if incident.identity not in seen | gone:
             yield Case(
                 targets.of_incident(incident),
                 lambda limits, _: rules.breaker_open(None, limits, known.now),
@@ -289,6 +300,7 @@ def _breaker(known: Situation, view: BreakerView) -> Case:
         next_try_at=view.next_try_at,
         reason=view.reason,
         openings=known.openings.get((view.gateway.pk, view.key), 1),
+        key=view.key,
     )
 
     def judge(limits: Limits, incident: Incident | None) -> Verdict:

@@ -168,14 +168,18 @@ def _refreshed(
 
 
 @transaction.atomic
-def resolve(incident: Incident, now: datetime) -> bool:
-    """End an incident; say whether this call did."""
+def resolve(incident: Incident, now: datetime, why: str = "") -> bool:
+    """End an incident; say whether this call did.
+
+    `why` is for one that ends without having recovered.
+    """
+    told = {"evidence": {**incident.evidence, "ended": why}} if why else {}
     changed = Incident.objects.filter(pk=incident.pk, resolved_at=None).update(
-        resolved_at=now, evaluated_at=now
+        resolved_at=now, evaluated_at=now, **told
     )
     if changed:
         incident.resolved_at = now
-        note(incident, EventKind.RESOLVED, now)
+        note(incident, EventKind.RESOLVED, now, why)
         outbox.queue_recovery(incident, now)
     return bool(changed)
 

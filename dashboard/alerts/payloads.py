@@ -126,7 +126,9 @@ def _section(text: str) -> dict[str, object]:
 def _slack_story(story: Story) -> str:
     if story.lasted:
         lines = [
-            f"✓ *{_slack_escaped(story.subject)}* resolved after {story.lasted}",
+            f"*{_slack_escaped(story.subject)}* ended, {story.ended}"
+            if story.ended
+            else f"✓ *{_slack_escaped(story.subject)}* resolved after {story.lasted}",
             f"It was: {_slack_escaped(story.text)}",
         ]
     else:
@@ -148,10 +150,14 @@ def plain(letter: Letter) -> str:
     """Return a few lines for channels that only know text."""
     lines = [
         f"{story.subject}: {story.text}"
-        + (f" (resolved after {story.lasted})" if story.lasted else story.runway)
+        + (_over(story) if story.lasted else story.runway)
         for story in letter.stories
     ]
     return "\n".join([*lines, letter.link])
+
+
+def _over(story: Story) -> str:
+    return f" ({story.ended or f'resolved after {story.lasted}'})"
 
 
 def _moment(at: datetime | None) -> str | None:

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from django.db import InterfaceError, OperationalError, transaction
 
-from dashboard.alerts import lifecycle, outbox, silences
+from dashboard.alerts import lifecycle, outbox, silences, unwatched
 from dashboard.alerts.hindsight import slow_facts
 from dashboard.alerts.inhibition import Open, inhibitor
 from dashboard.alerts.judges import Case, cases, slow_cases
@@ -249,11 +249,13 @@ def _note_failures(known: Situation, failures: Mapping[int, str]) -> None:
 def _finish(known: Situation, done: Round, kinds: Collection[str]) -> None:
     """End what no rule of these kinds judges any more, and forget what needs no memory.
 
-    The probe, the team or the rule of such an incident was taken away.
+    The probe, the address or the rule of such an incident was taken away: it ends, and
+    nobody is told that it recovered.
     """
     for incident in known.incidents:
         if incident.kind in kinds and incident.identity not in done.watched:
-            lifecycle.resolve(incident, known.now)
+            why = unwatched.why(incident, known.probes) or "its rule is switched off"
+            lifecycle.resolve(incident, known.now, f"no longer watched: {why}")
     needless = [
         identity
         for identity in known.pending

@@ -88,6 +88,7 @@ class Story:
     runway: str
     link: str
     lasted: str
+    ended: str
     failed: int | None
     runs: int | None
 
@@ -126,6 +127,7 @@ def story(incident: Incident, home: str, now: datetime) -> Story:
         runway=_runway(incident, now),
         link=f"{home}/incidents/{incident.pk}/",
         lasted=duration(incident.lasted_s(now)) if ended else "",
+        ended=incident.ended_because,
         failed=failed,
         runs=runs,
     )
@@ -143,7 +145,8 @@ def headline(
     worst = min(one.rank for one in stories)
     severity = next(one.severity for one in stories if one.rank == worst)
     still = "STILL " if reminder else ""
-    word = "RESOLVED" if recovery else f"{still}{severity.upper()}"
+    over = "ENDED" if all(one.ended for one in stories) else "RESOLVED"
+    word = over if recovery else f"{still}{severity.upper()}"
     what = _what(stories)
     if recovery:
         when = f"after {first.lasted}"

@@ -6,12 +6,12 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import TypeAlias
 
-from django.db.models import Count, Sum
+from django.db.models import Count, Q, Sum
 
 from apiclient.base_url import parse_base_url
 from apiclient.breaker import BreakerState, breaker_key, host_key, state
 from dashboard.probes.breaker_store import as_row
-from dashboard.probes.kinds import KINDS, PAID
+from dashboard.probes.kinds import KINDS, NEED_KEY, PAID
 from dashboard.probes.models import (
     Breaker,
     BreakerEvent,
@@ -92,7 +92,9 @@ def breakers(now: datetime) -> list[BreakerView]:
 
     A breaker that never failed has no row, and is closed.
     """
-    probes = Probe.objects.select_related("gateway", "team")
+    without_key = Q(kind__in=NEED_KEY) & Q(team__key_sealed="")
+    probes = Probe.objects.filter(enabled=True).exclude(without_key)
+    probes = probes.select_related("gateway", "team")
     return _views(_owners(Gateway.objects.all(), probes), now)
 
 
@@ -177,13 +179,17 @@ def _owners(gateways: Iterable[Gateway], probes: Iterable[Probe]) -> _Owners:
     """Return whose each breaker key is: its probe (None: the host) and its endpoint."""
     owners: _Owners = {}
     for gateway in gateways:
-        host = _host(gateway.base_url)
-        owners[gateway.pk, host_key(host)] = (None, "all endpoints")
+        owners[gateway.pk, gateway_key(gateway)] = (None, "all endpoints")
     for probe in probes:
         for endpoint, key in breaker_keys(probe).items():
             # The cheaper probe owns an endpoint that two share.
             owners.setdefault((probe.gateway_id, key), (probe, endpoint))
     return owners
+
+
+def gateway_key(gateway: Gateway) -> str:
+    """Return the key of the breaker of a gateway's whole host."""
+    return host_key(_host(gateway.base_url))
 
 
 def breaker_keys(probe: Probe) -> dict[str, str]:

@@ -34,7 +34,8 @@ class Incident(models.Model):
     samples = models.PositiveIntegerField(null=True)
     error_class = models.CharField(max_length=30, blank=True)
     # rules.Evidence as of the latest firing: "since", "classes" {"class": count},
-    # "details" (redacted), "window_s", "bad"; keys without a value are left out.
+    # "details" (redacted), "window_s", "bad"; keys without a value are left out. And
+    # "ended", why it ended, where that is no recovery.
     evidence = models.JSONField(default=dict)
     opened_at = models.DateTimeField()
     evaluated_at = models.DateTimeField()
@@ -85,6 +86,11 @@ class Incident(models.Model):
     def lasted_s(self, now: datetime) -> float:
         """Return how long it lasted, or lasts so far, from its first failure on."""
         return ((self.resolved_at or now) - self.began_at).total_seconds()
+
+    @property
+    def ended_because(self) -> str:
+        """Why it ended, in words; empty while it is open, and where it recovered."""
+        return str(self.evidence.get("ended", ""))
 
     @property
     def is_open(self) -> bool:

@@ -35,6 +35,7 @@ class BreakerSight:
     next_try_at: datetime | None = None
     reason: str = ""
     openings: int = 1
+    key: str = ""
 
 
 def breaker_open(
@@ -70,6 +71,7 @@ def breaker_open(
             since=since,
             latest=breaker.next_try_at and breaker.next_try_at - _LONGEST_OPEN,
             endpoint=breaker.endpoint,
+            key=breaker.key,
         ),
     )
 

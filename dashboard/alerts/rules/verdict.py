@@ -97,6 +97,8 @@ class Evidence:
     allocated: float | None = None
     lowest: float | None = None
     endpoint: str = ""
+    # The breaker's, which names its host.
+    key: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -103,6 +103,8 @@ def incident_row(incident: Incident, now: datetime) -> IncidentRow:
 
 def incident_badge(incident: Incident) -> Badge:
     if not incident.is_open:
+        if incident.ended_because:
+            return Badge(Tone.OFF, "ended", incident.ended_because)
         return Badge(Tone.OK, "resolved")
     tone = Tone.BAD if incident.severity == Severity.CRITICAL else Tone.WARN
     return Badge(

@@ -1,0 +1,189 @@
+"""What is no longer watched ends, says why, and has not recovered."""
+
+import pytest
+from django.core import mail
+
+from dashboard.alerts.delivery import deliver
+from dashboard.alerts.models import EventKind, Incident, Rule
+from dashboard.alerts.services import evaluate, evaluate_all, install_default_rules
+from dashboard.probes.models import Breaker, Probe, ProbeKind
+from dashboard.probes.queries import breaker_keys, gateway_key
+from dashboard.teams.models import Gateway, Team
+from tests.alerts.conftest import after, make_recipient
+from tests.factories import NOW, make_outcome, make_probe, make_team
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def _rules(db: None) -> None:
+    install_default_rules()
+    make_recipient()
+
+
+@pytest.fixture
+def probe() -> Probe:
+    made = make_probe(make_team(key_sealed="sealed"), kind=ProbeKind.BALANCE)
+    # Its gateway and its team stay watched without it.
+    make_probe(gateway=made.gateway)
+    make_probe(made.team)
+    return made
+
+
+def open_breaker(gateway: Gateway, key: str) -> Breaker:
+    """Store a breaker whose trial is due, which nobody makes any more."""
+    return Breaker.objects.create(
+        gateway=gateway,
+        key=key,
+        failures=5,
+        opened_at=NOW.timestamp() - 120,
+        open_until=NOW.timestamp() + 10,
+        reason="server_error",
+    )
+
+
+def breaker_incident(probe: Probe, key: str = "") -> Incident:
+    open_breaker(probe.gateway, key or next(iter(breaker_keys(probe).values())))
+    evaluate_all(NOW)
+    deliver(after(60))
+    assert len(mail.outbox) == 1
+    return Incident.objects.get(kind="breaker_open")
+
+
+def assert_ended(incident: Incident, why: str) -> None:
+    incident.refresh_from_db()
+    assert incident.resolved_at == after(90)
+    assert incident.ended_because == f"no longer watched: {why}"
+    assert incident.events.get(kind=EventKind.RESOLVED).text == incident.ended_because
+    deliver(after(600))
+    told = mail.outbox[-1]
+    assert len(mail.outbox) == 2
+    assert "RESOLVED" not in f"{told.subject}{told.body}"
+    assert f"Nobody knows whether it is over: no longer watched: {why}." in told.body
+
+
+def move(gateway: Gateway, base_url: str = "https://moved.example") -> None:
+    Gateway.objects.filter(pk=gateway.pk).update(base_url=base_url)
+
+
+def test_a_breaker_of_an_address_that_the_gateway_no_longer_has(probe: Probe) -> None:
+    incident = breaker_incident(probe)
+    move(probe.gateway)
+
+    evaluate({probe.pk}, after(75))
+    assert Incident.objects.get(pk=incident.pk).is_open
+    evaluate_all(after(90))
+
+    assert_ended(incident, "the gateway's address was changed")
+
+
+def test_a_whole_hosts_breaker_of_an_old_address(probe: Probe) -> None:
+    incident = breaker_incident(probe, gateway_key(probe.gateway))
+    move(probe.gateway)
+
+    evaluate_all(after(90))
+
+    assert_ended(incident, "the gateway's address was changed")
+
+
+def test_a_breaker_at_the_new_address_is_an_alarm_of_its_own(probe: Probe) -> None:
+    old = breaker_incident(probe)
+    move(probe.gateway)
+    moved = Probe.objects.get(pk=probe.pk)
+    open_breaker(moved.gateway, next(iter(breaker_keys(moved).values())))
+    Breaker.objects.update(open_until=NOW.timestamp() + 3600)
+
+    evaluate_all(after(90))
+    evaluate_all(after(105))
+
+    old.refresh_from_db()
+    assert old.ended_because
+    assert Incident.objects.get(resolved_at=None, kind="breaker_open") != old
+
+
+def test_a_breaker_of_a_team_whose_id_was_changed(probe: Probe) -> None:
+    incident = breaker_incident(probe)
+    Team.objects.update(team_id="renamed")
+
+    evaluate_all(after(90))
+
+    assert_ended(incident, "the team's id was changed")
+
+
+def test_a_breaker_of_a_probe_that_is_switched_off(probe: Probe) -> None:
+    """It is never tried again: it stayed half open for ever."""
+    incident = breaker_incident(probe)
+    Probe.objects.filter(pk=probe.pk).update(enabled=False)
+
+    evaluate_all(after(90))
+
+    assert_ended(incident, "the probe is switched off")
+
+
+def test_a_breaker_of_a_probe_whose_team_lost_its_key(probe: Probe) -> None:
+    incident = breaker_incident(probe)
+    Team.objects.update(key_sealed="")
+
+    evaluate_all(after(90))
+
+    assert_ended(incident, "the team has no key")
+
+
+def test_a_breaker_that_is_watched_waits_for_its_trial(probe: Probe) -> None:
+    """Half open decides nothing, for however long."""
+    incident = breaker_incident(probe)
+
+    for seconds in range(15, 3600, 600):
+        evaluate_all(after(seconds))
+
+    incident.refresh_from_db()
+    assert incident.is_open
+
+
+def errors(probe: Probe) -> Incident:
+    for i in range(5):
+        make_outcome(probe, -60 * i, error_class="server_error")
+    Probe.objects.filter(pk=probe.pk).update(last_at=NOW, last_error="server_error")
+    evaluate_all(NOW)
+    deliver(after(60))
+    return Incident.objects.get(kind="error_rate")
+
+
+def test_errors_of_a_probe_that_is_switched_off(probe: Probe) -> None:
+    incident = errors(probe)
+    Probe.objects.filter(pk=probe.pk).update(enabled=False)
+
+    evaluate_all(after(90))
+
+    assert_ended(incident, "the probe is switched off")
+
+
+def test_errors_of_a_probe_whose_team_lost_its_key(probe: Probe) -> None:
+    """No sample comes any more, and too few never clear an alarm."""
+    incident = errors(probe)
+    Team.objects.update(key_sealed="")
+
+    evaluate_all(after(90))
+
+    assert_ended(incident, "the team has no key")
+
+
+def test_errors_whose_rule_is_switched_off(probe: Probe) -> None:
+    incident = errors(probe)
+    Rule.objects.filter(kind="error_rate").update(enabled=False)
+
+    evaluate_all(after(90))
+
+    assert_ended(incident, "its rule is switched off")
+
+
+def test_a_certificate_of_a_gateway_that_no_longer_uses_tls(probe: Probe) -> None:
+    """The date that was seen is the old address's."""
+    Gateway.objects.update(certificate_expires_at=after(86_400))
+    evaluate_all(NOW)
+    deliver(after(60))
+    move(probe.gateway, "http://gateway.example")
+
+    evaluate_all(after(90))
+
+    assert_ended(Incident.objects.get(), "the gateway's address was changed")
