@@ -1,11 +1,16 @@
 """What people may fill in about how they are told."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import urlsplit
 from zoneinfo import available_timezones
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.forms.renderers import BaseRenderer
+from django.forms.utils import flatatt
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
 
 from dashboard.alerts.channels import LEAST_SECRET, seal_into
 from dashboard.alerts.models import Channel, ChannelKind, Subscription
@@ -27,6 +32,30 @@ _KINDS = [
 ]
 
 
+class PlainSelect(forms.Select):
+    """A list of many options, written at once instead of by a template for each."""
+
+    def render(
+        self,
+        name: str,
+        value: object,
+        attrs: Mapping[str, Any] | None = None,
+        renderer: BaseRenderer | None = None,
+    ) -> SafeString:
+        widget = self.get_context(name, value, dict(attrs or {}))["widget"]
+        options = format_html_join(
+            "",
+            '<option value="{}"{}>{}</option>\n',
+            (
+                (option["value"], flatatt(option["attrs"]), option["label"])
+                for _, group, _ in widget["optgroups"]
+                for option in group
+            ),
+        )
+        around = flatatt({"name": name, **widget["attrs"]})
+        return format_html("<select{}>\n{}</select>", around, options)
+
+
 class PreferencesForm(PreferencesModelForm):
     """Which regular mails somebody gets, and when his day begins."""
 
@@ -34,6 +63,7 @@ class PreferencesForm(PreferencesModelForm):
         choices=[
             (each, each.replace("_", " ")) for each in sorted(available_timezones())
         ],
+        widget=PlainSelect,
         help_text="Days and hours of these mails are in this zone.",
     )
     hour = forms.TypedChoiceField(

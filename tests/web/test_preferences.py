@@ -2,13 +2,16 @@
 
 import pytest
 from django.contrib.auth.models import User
+from django.forms import Select
 from django.test import Client
+from django.test.html import parse_html
 from django.urls import reverse
 from pytest_django import Settings
 
 from dashboard.alerts.delivery import deliver
 from dashboard.alerts.models import Change, Notification, Subscription
 from dashboard.alerts.regular import unsubscribe_token
+from dashboard.web.mail_forms import PlainSelect, PreferencesForm
 from tests.factories import NOW
 from tests.web.people import at_once, person
 
@@ -47,6 +50,21 @@ def test_a_form_that_is_sent_twice_at_once_is_kept_once() -> None:
 def test_a_zone_or_an_hour_that_is_none_is_refused(told: dict[str, str]) -> None:
     assert person("bob").client.post("/preferences/", told).status_code == 200
     assert not Subscription.objects.exists()
+
+
+def test_the_zones_are_the_same_list_without_a_template_for_each() -> None:
+    widget = PreferencesForm.base_fields["time_zone"].widget
+    assert isinstance(widget, PlainSelect)
+    choices = list(widget.choices)
+    common = Select(choices=choices)
+    attrs = {"id": "id_time_zone"}
+
+    plain = widget.render("time_zone", "Europe/Berlin", attrs)
+
+    assert plain.count(" selected>") == 1
+    assert parse_html(plain) == parse_html(
+        common.render("time_zone", "Europe/Berlin", attrs)
+    )
 
 
 def link(change: Change = Change.DAILY) -> str:
