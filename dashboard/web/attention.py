@@ -87,7 +87,7 @@ def _incidents(facts: Facts) -> list[Item]:
             tone=Tone.BAD if incident.severity == Severity.CRITICAL else Tone.WARN,
             kind=_kind(incident),
             title=incident.summary,
-            why="acknowledged" if incident.acknowledged_at else "",
+            why=standing(incident),
             since=incident.began_at,
             url=reverse("incident", args=[incident.pk]),
             advice=_advice(incident.error_class) or next_step(incident.kind),
@@ -97,6 +97,17 @@ def _incidents(facts: Facts) -> list[Item]:
         for incident in facts.incidents
         if incident.inhibited_by_id is None
     ]
+
+
+def standing(incident: Incident) -> str:
+    """Return what an open incident's summary does not say: its text is its latest firing."""
+    good = incident.clear_since
+    parts = [
+        "acknowledged" if incident.acknowledged_at else "",
+        f"good again since {words.minute(good)}" if good else "",
+        "comes and goes, ends after 30 min of calm" if incident.flapping_since else "",
+    ]
+    return "; ".join(filter(None, parts))
 
 
 def _broken_rules(facts: Facts) -> list[Item]:

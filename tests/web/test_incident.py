@@ -20,7 +20,7 @@ from dashboard.alerts.stories import story
 from dashboard.probes.models import Outcome, Probe
 from dashboard.rollups.services import fold
 from dashboard.teams.models import Role
-from tests.alerts.conftest import make_incident
+from tests.alerts.conftest import after, make_incident
 from tests.factories import NOW, make_outcome, make_probe, make_reading, make_team
 from tests.web.people import person
 
@@ -188,3 +188,21 @@ def test_it_asks_a_constant_number_of_queries(
 
     with django_assert_max_num_queries(17):
         text(admin_page, f"/incidents/{incident.pk}/")
+
+
+def test_an_alarm_that_is_good_again_says_so_beside_its_old_number() -> None:
+    """A-53: coming and going it stays open; its text is of its latest firing."""
+    team = make_team()
+    make_probe(team)
+    incident = make_incident(
+        team.gateway,
+        team,
+        summary="credits: 1 % left",
+        clear_since=after(540),
+        flapping_since=after(540),
+    )
+    client = person("gil", team).client
+    good = "good again since 2 Mar 12:09; comes and goes, ends after 30 min of calm"
+
+    for address in ("/incidents/", f"/incidents/{incident.pk}/", "/"):
+        assert good in client.get(address).content.decode()

@@ -21,6 +21,7 @@ from dashboard.alerts.stories import LIMIT_UNITS
 from dashboard.probes.models import Outcome, Probe
 from dashboard.probes.taxonomy import meaning
 from dashboard.web import words
+from dashboard.web.attention import standing
 from dashboard.web.drawing import ChartTable
 from dashboard.web.pages import evidence
 from dashboard.web.pages.outcomes import OutcomeRow, outcome_row
@@ -107,9 +108,7 @@ def incident_badge(incident: Incident) -> Badge:
             return Badge(Tone.OFF, "ended", incident.ended_because)
         return Badge(Tone.OK, "resolved")
     tone = Tone.BAD if incident.severity == Severity.CRITICAL else Tone.WARN
-    return Badge(
-        tone, incident.severity, "acknowledged" if incident.acknowledged_at else ""
-    )
+    return Badge(tone, incident.severity, standing(incident))
 
 
 @dataclass(frozen=True, slots=True)
