@@ -4,6 +4,8 @@ import contextlib
 import errno
 import ipaddress
 import socket
+import struct
+import sys
 import time
 from dataclasses import dataclass
 
@@ -11,6 +13,8 @@ from dashboard.management.edge import UsageError
 
 # A supervisor that was just killed leaves its port free some moments later.
 RETRY_S = 1.5
+# For so long a connection may stand still in the middle of a request or its answer.
+STALLED_S = 15
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +85,23 @@ def listen(bind: Bind) -> tuple[socket.socket, Bind]:
         time.sleep(0.1)
 
 
+def _bound_waits(server: socket.socket) -> None:
+    """Let no thread wait for a visitor that says nothing, or takes nothing, for long.
+
+    Every connection inherits it from the listening socket; gunicorn sets no such limit.
+    """
+    if sys.platform == "linux":
+        whole = struct.pack("ll", STALLED_S, 0)
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, whole)
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, whole)
+
+
 def _listen(bind: Bind) -> tuple[socket.socket, Bind]:
     family = socket.AF_INET6 if ":" in bind.host else socket.AF_INET
     server = socket.socket(family, socket.SOCK_STREAM)
     try:
         server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        _bound_waits(server)
         server.bind((bind.host, bind.port))
         server.listen(512)
     except OSError:
