@@ -383,3 +383,16 @@ def test_a_range_of_years_renews_itself_seldom(admin_page: Client) -> None:
 
     assert 'data-every="15"' in shown
     assert 'data-every="120"' in of_years
+
+
+def test_the_list_of_teams_begins_with_the_one_that_runs_out_first(
+    admin_page: Client,
+) -> None:
+    """Not with the one that has the smallest share, and lasts longer."""
+    gateway = make_gateway()
+    burning("Slow and low", 1, left=200, gateway=gateway)
+    burning("Fast and full", 200, left=600, gateway=gateway)
+
+    shown = page(admin_page, "teams")
+
+    assert shown.index("Fast and full") < shown.index("Slow and low")

@@ -28,6 +28,7 @@ from dashboard.web.pages.credits import (
     Credits,
     NextRefill,
     credits_of,
+    hours_left,
     is_stale,
     next_refill,
     pace,
@@ -64,6 +65,7 @@ class TeamRow:
     status_at: SafeString
     credits: Credits
     is_stale: bool
+    hours_left: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,24 +128,25 @@ def teams(user: access.Visitor, now: datetime) -> Teams:
     readings = latest_readings([team.pk for team in found])
     hours = hours_of([team.pk for team in found], now - BURN_WINDOW, now)
     patience_s = patience(user)
+    paces = {team.pk: pace_of(hours.get(team.pk, []), now) for team in found}
     rows = [
         TeamRow(
             link=Link(str(team), reverse("team", args=[team.pk])),
             gateway=str(team.gateway),
             status=status_badge(team),
             status_at=words.time(team.status_at, now, "not yet"),
-            credits=credits_of(
-                readings.get(team.pk), now, pace_of(hours.get(team.pk, []), now)
-            ),
+            credits=credits_of(readings.get(team.pk), now, paces[team.pk]),
             is_stale=is_stale(readings.get(team.pk), patience_s.get(team.pk), now),
+            hours_left=hours_left(readings.get(team.pk), paces[team.pk]),
         )
         for team in found
     ]
-    return Teams(sorted(rows, key=_least_left_first))
+    return Teams(sorted(rows, key=_soonest_first))
 
 
-def _least_left_first(row: TeamRow) -> float:
-    return 101.0 if row.credits.bar is None else row.credits.bar
+def _soonest_first(row: TeamRow) -> tuple[float, float, str]:
+    share = 101.0 if row.credits.bar is None else row.credits.bar
+    return row.hours_left, share, row.link.word
 
 
 def status_badge(team: Team) -> Badge:
