@@ -2,11 +2,18 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from http import HTTPStatus
 from ipaddress import ip_address
 
 from django.conf import settings
 from django.core.exceptions import SuspiciousOperation
-from django.http import HttpRequest, HttpResponseBase, QueryDict
+from django.http import (
+    HttpRequest,
+    HttpResponse,
+    HttpResponseBase,
+    QueryDict,
+    UnreadablePostError,
+)
 from django.utils import timezone
 from django.utils.cache import patch_cache_control, patch_vary_headers
 
@@ -92,7 +99,11 @@ def no_nul(
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
         told = [request.path, *request.COOKIES.values()]
-        told += [*_values(request.GET), *_values(request.POST)]
+        try:
+            told += [*_values(request.GET), *_values(request.POST)]
+        except UnreadablePostError:
+            # The visitor stopped in the middle of it: no fault of ours.
+            return HttpResponse(status=HTTPStatus.REQUEST_TIMEOUT)
         if any("\0" in text for text in told):
             raise SuspiciousOperation("a NUL in the request")
         return get_response(request)

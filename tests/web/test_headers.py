@@ -134,3 +134,27 @@ def test_a_stranger_cannot_fill_the_disk_with_files(
 
     assert out.getvalue().split()[1].decode() == status
     assert (body.tell() == 0) is (status == "413")
+
+
+class Stalled(BytesIO):
+    def read(self, size: int | None = -1, /) -> bytes:
+        raise BlockingIOError
+
+
+def test_who_stops_in_the_middle_of_a_form_makes_no_error_page(
+    settings: Settings,
+) -> None:
+    """C-20: an error page is a fault of ours, with its traceback in the log."""
+    settings.ALLOWED_HOSTS = ["127.0.0.1"]
+    environ: dict[str, str] = {
+        "REQUEST_METHOD": "POST",
+        "PATH_INFO": "/log-in/",
+        "CONTENT_TYPE": "application/x-www-form-urlencoded",
+        "CONTENT_LENGTH": "100",
+    }
+    setup_testing_defaults(environ)
+    out = BytesIO()
+
+    SimpleHandler(Stalled(), out, StringIO(), environ).run(wsgi.application)
+
+    assert out.getvalue().split()[1] == b"408"
