@@ -150,8 +150,6 @@ def _forecast(
 
 def _no_data(known: Situation, probe: Probe) -> Case:
     def judge(limits: Limits, incident: Incident | None) -> Verdict:
-        if waits_for_key(probe):
-            return rules.CLEAR
         if silences.in_maintenance(known.silences, probe):
             return rules.HOLD
         period_s = period_now_s(probe)
