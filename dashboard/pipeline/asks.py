@@ -39,7 +39,10 @@ _QUESTION = [{"role": "user", "content": "Reply with the word OK."}]
 
 
 def prepare(probe: Probe, spent: Spent) -> Ask:
-    """Return the run of a probe, its key resolved and its cap checked."""
+    """Return the run of a probe, its key resolved and its cap checked.
+
+    A key that cannot be read, for whatever reason, is a problem of this run only.
+    """
     kind = ProbeKind(probe.kind)
     key, problem = None, ""
     try:
@@ -47,6 +50,9 @@ def prepare(probe: Probe, spent: Spent) -> Ask:
             key = resolve(probe.team)
     except KeyUnavailableError as error:
         problem = str(error)
+    except Exception as error:
+        logger.exception("probe.key_unread", extra={"probe": probe.pk})
+        problem = f"{type(error).__name__} while reading the key; see the log"
     if KINDS[kind].needs_key and key is None and not problem:
         problem = "the team has no virtual key"
     capped = why_capped(probe, spent)

@@ -4,8 +4,10 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
+import pytest
 from django.conf import settings
 
+from dashboard.pipeline import asks
 from dashboard.pipeline.answers import Ask
 from dashboard.pipeline.asks import prepare
 from dashboard.pipeline.prober import Prober, _Claim
@@ -14,7 +16,7 @@ from dashboard.probes.breaker_store import TickBreakers
 from dashboard.probes.kinds import CHEAP
 from dashboard.probes.models import Probe, ProbeKind
 from dashboard.probes.services import Spent
-from dashboard.teams.models import Gateway
+from dashboard.teams.models import Gateway, Team
 
 
 def asked(number: int) -> Ask:
@@ -43,3 +45,20 @@ def test_a_run_that_is_due_waits_for_no_thread_that_sleeps_until_a_later_one() -
         second = prober._answers.get(timeout=2)
 
     assert (first.ask.probe_id, second.ask.probe_id) == (2, 1)
+
+
+def test_a_key_that_cannot_be_read_stops_its_own_probe_only(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def broken(_team: Team) -> None:
+        raise OSError("/run/secrets/acme: the disk is gone")
+
+    monkeypatch.setattr(asks, "resolve", broken)
+    gateway = Gateway(pk=1, base_url="https://gw.example")
+    team = Team(pk=1, team_id="acme", gateway=gateway)
+    probe = Probe(pk=1, gateway=gateway, team=team, kind=ProbeKind.BALANCE, period_s=60)
+
+    ask = prepare(probe, Spent())
+
+    assert ask.problem == "OSError while reading the key; see the log"
+    assert not ask.capped
