@@ -80,7 +80,8 @@ class World:
         Recipient.objects.create(email="ops@example.org")
         gateway = make_gateway(name="Production")
         self.teams: dict[str, Team] = {
-            name: make_team(gateway, team_id=name) for name in ("acme", "beta")
+            name: make_team(gateway, team_id=name, key_sealed="sealed")
+            for name in ("acme", "beta")
         }
         acme, beta = self.teams["acme"], self.teams["beta"]
         self.probes: dict[str, Probe] = {

@@ -62,7 +62,7 @@ def probes() -> list[Probe]:
     gateway = make_gateway(name="Production")
     found = []
     for name in ("acme", "beta", "core"):
-        team = make_team(gateway, team_id=name)
+        team = make_team(gateway, team_id=name, key_sealed="sealed")
         found += [
             make_probe(team, kind=ProbeKind.TEAM_STATUS),
             make_probe(team, kind=ProbeKind.BALANCE),
