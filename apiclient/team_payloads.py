@@ -4,7 +4,6 @@ The status may stand at the top, under `credits`, or nowhere; numbers may be str
 nonsense. What cannot be read is unknown, never active, suspended or zero.
 """
 
-import math
 import re
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -19,6 +18,10 @@ from apiclient.redact import redact
 _NUMBER = re.compile(
     r"[+-]?(\d{1,18}(\.\d{0,18})?|\.\d{1,18})(e[+-]?\d{1,3})?", re.IGNORECASE | re.ASCII
 )
+# More of anything is nonsense, and what is reckoned from it might come to no number.
+_MOST = 1e15
+# Within these no time zone moves a moment out of the years 1 to 9999.
+_MOMENTS = (datetime(2, 1, 1, tzinfo=UTC), datetime(9998, 12, 31, tzinfo=UTC))
 _TEXT_LIMIT = 255
 _MOST_TEXTS = 200  # a team with more models than this is not believed
 _BALANCE_MARKS = ("credits_remaining", "credits_allocated", "credits_used")
@@ -275,7 +278,7 @@ def _status(
 
 
 def _number(value: object) -> float | None:
-    """Return a finite number, from a number or an ASCII numeric string; else None."""
+    """Return a number up to 1e15, from a number or an ASCII numeric string; else None."""
     if isinstance(value, str):
         if not _NUMBER.fullmatch(value.strip()):
             return None
@@ -286,17 +289,19 @@ def _number(value: object) -> float | None:
         number = float(value)
     except OverflowError:
         return None
-    return number if math.isfinite(number) else None
+    return number if abs(number) <= _MOST else None  # nor is NaN
 
 
 def _moment(value: object) -> datetime | None:
     if not isinstance(value, str):
         return None
     try:
-        moment = msgspec.convert(value, datetime)
-        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+        told = msgspec.convert(value, datetime)
+        moment = told.astimezone(UTC) if told.tzinfo else told.replace(tzinfo=UTC)
     except (msgspec.ValidationError, OverflowError):
         return None
+    earliest, latest = _MOMENTS
+    return moment if earliest <= moment <= latest else None
 
 
 def _text(value: object) -> str:

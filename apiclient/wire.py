@@ -50,9 +50,15 @@ class Prepared:
             streamed=streamed,
             begun=begun,
             certificate_expires_at=(
-                None if expires is None else datetime.fromtimestamp(expires, UTC)
+                None
+                if expires is None
+                else datetime.fromtimestamp(min(expires, _LATEST), UTC)
             ),
         )
+
+
+# A certificate may end with the year 9999, which in the zones east of UTC is over by then.
+_LATEST = datetime(9998, 12, 31, tzinfo=UTC).timestamp()
 
 
 class Wire:

@@ -117,8 +117,9 @@ def _forecast(
     for per_hour in sorted(paces, reverse=True):
         if per_hour <= 0:
             continue
-        lasts = min(timedelta(hours=burn.remaining / per_hour), reach)
-        steps = range(lasts // step + 2)
+        # As numbers: a slow pace lasts longer than a timedelta can tell.
+        lasts_h = min(burn.remaining / per_hour, reach / timedelta(hours=1))
+        steps = range(int(lasts_h // step_h) + 2)
         lines.append(
             [
                 (begin + n * step, max(0.0, burn.remaining - per_hour * n * step_h))

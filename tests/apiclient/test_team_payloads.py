@@ -74,6 +74,8 @@ def body(document: object) -> bytes:
         ({"status": "active", "credits_remaining": "0"}, TeamStatus.ACTIVE, 0),
         ({"status": "active", "credits_remaining": "NaN"}, TeamStatus.ACTIVE, None),
         ({"status": "active", "credits_remaining": "1e400"}, TeamStatus.ACTIVE, None),
+        ({"status": "active", "credits_remaining": 1.7e308}, TeamStatus.ACTIVE, None),
+        ({"status": "active", "credits_remaining": 1e15}, TeamStatus.ACTIVE, 1e15),
         ({"status": "active", "credits_remaining": "\uff11"}, TeamStatus.ACTIVE, None),
         ({"status": "active", "credits_remaining": True}, TeamStatus.ACTIVE, None),
         ({"status": "active", "credits_remaining": [1]}, TeamStatus.ACTIVE, None),
@@ -188,6 +190,11 @@ def test_a_transaction_is_read_whole() -> None:
         ("job_id", 7, ""),
         ("created_at", "yesterday", None),
         ("created_at", 1e300, None),
+        # Sums of such numbers come to none, and zones move such moments out of time.
+        ("credits_amount", 1e308, None),
+        ("credits_before", "-1e16", None),
+        ("created_at", "0001-01-01T00:00:00Z", None),
+        ("created_at", "9999-12-31T23:59:59Z", None),
     ],
 )
 def test_a_hostile_field_is_unknown_and_costs_no_other(

@@ -166,6 +166,14 @@ def test_the_forecast_is_a_band_that_ends_at_zero() -> None:
     assert all(f <= s for f, s in both)
 
 
+def test_credits_that_last_for_millions_of_years_are_drawn_as_others() -> None:
+    team = burning("Slow", 0.01, left=1e10, gateway=make_gateway())
+    shown = burn_down(hours(team), burn(0.01, left=1e10), NOW, span())
+
+    labels = [line["label"] for line in shown.chart["lines"]]  # type: ignore[attr-defined]
+    assert "Faster pace" in labels
+
+
 def test_a_day_tells_what_was_used_and_refilled_over_midnight_too() -> None:
     team = make_team()
     for hour, left in ((-14, 500), (-13, 480), (-11, 470), (-10, 460), (-9, 900)):
