@@ -16,15 +16,9 @@ from tests.alerts.conftest import make_incident
 from tests.factories import (
     NOW,
 )
+from tests.web.looking import HOSTILE, page
 
 pytestmark = pytest.mark.django_db
-HOSTILE = "<script>alert('gotcha')</script>"
-
-
-def page(client: Client, name: str, *args: int, query: str = "") -> str:
-    response = client.get(reverse(name, args=args) + query)
-    assert response.status_code == 200
-    return response.content.decode()
 
 
 class TestMail:

@@ -24,16 +24,9 @@ from tests.factories import (
     make_reading,
     make_team,
 )
+from tests.web.looking import CANARY, HOSTILE, page
 
 pytestmark = pytest.mark.django_db
-HOSTILE = "<script>alert('gotcha')</script>"
-CANARY = "sk-canary-0123456789-tail"
-
-
-def page(client: Client, name: str, *args: int, query: str = "") -> str:
-    response = client.get(reverse(name, args=args) + query)
-    assert response.status_code == 200
-    return response.content.decode()
 
 
 def make_incident(team: Team | None = None, **fields: object) -> Incident:
