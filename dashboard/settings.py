@@ -241,8 +241,8 @@ MAIL_REPEAT_S = env.number("GATEWATCH_MAIL_REPEAT_S", 4 * 3600, least=0)
 MAIL_GROUP_INTERVAL_S = env.number(
     "GATEWATCH_MAIL_INTERVAL_S", 30 if DEMO else 300, least=0
 )
-# So many mails of incidents somebody gets in an hour at most; the rest is told together
-# in the last four of them. 0: without end.
+# So many mails of incidents somebody gets in an hour at most, twice as many where they are
+# critical; the rest is told together in the last four of them. 0: without end.
 MAIL_CAP = env.number("GATEWATCH_MAIL_CAP", 20, least=0)
 # Asked after each good cycle, so that an outside watcher hears when there is none.
 PING_URL = env.address("GATEWATCH_PING_URL")

@@ -24,6 +24,7 @@ from dashboard.alerts.models import (
     Incident,
     Notification,
     RuleKind,
+    Severity,
 )
 from dashboard.probes.models import Probe
 
@@ -40,10 +41,13 @@ _LEAST_HOLD = timedelta(seconds=90)
 # News this old is not sent again when its incident has ended meanwhile.
 _OBSOLETE = timedelta(hours=1)
 # Of the MAIL_CAP mails that somebody gets in an hour at most, so many tell of all that
-# waited: the rest is never lost, and never later than this.
+# waited: the rest is never lost, and never later than this. Critical news passes the cap,
+# until it has come to this many times the cap.
 _DIGESTS_AN_HOUR = 4
+_CRITICAL_CAPS = 2
 BETWEEN_DIGESTS = timedelta(hours=1) / _DIGESTS_AN_HOUR
 
+_ENDS = (Change.RESOLVED, Change.MISSED)
 _REPORTS = (Change.DAILY, Change.WEEKLY)
 _STOPS_TEAM = (RuleKind.TEAM_STATE, RuleKind.AUTH_FAILED)
 _OUTAGE = (RuleKind.ERROR_RATE, RuleKind.BREAKER_OPEN, RuleKind.GATEWAY_DOWN)
@@ -169,7 +173,7 @@ def _grouped(rows: Iterable[Notification]) -> dict[_Group, list[Notification]]:
 def _group(row: Notification) -> _Group:
     if row.incident is None:
         return _Group(row.channel, row.recipient, Kind.REGULAR, row.pk)
-    kind = Kind.RECOVERY if row.change == Change.RESOLVED else Kind.ALARM
+    kind = Kind.RECOVERY if row.change in _ENDS else Kind.ALARM
     return _Group(row.channel, row.recipient, kind, row.incident.gateway_id)
 
 
@@ -208,8 +212,8 @@ def _paced(
 ) -> Sequence[Notification]:
     """Return what may go out to a reader who has got many mails in this hour.
 
-    All that waits for him goes together then, and no sooner than a quarter of an hour
-    after his last one. Programs are never too many.
+    All that waits for him goes together then: at once with critical news, else no sooner
+    than a quarter of an hour after his last one. Programs are never too many.
     """
     cap = settings.MAIL_CAP
     if not cap or group.channel == ChannelKind.WEBHOOK:
@@ -223,13 +227,34 @@ def _paced(
     ).aggregate(number=Count("batch", distinct=True), latest=Max("sent_at"))
     own = {each: rows for each, rows in groups.items() if _is_his(each, group)}
     waiting = sum(any(row.due_at <= now for row in rows) for rows in own.values())
-    most = max(1, cap - _DIGESTS_AN_HOUR)
     # What waited while he had got too many would come out one by one, each late.
-    if got["number"] + waiting <= most:
+    if got["number"] + waiting <= _most_alone(cap):
         return ready
+    most = _most_alone(cap * _CRITICAL_CAPS if _is_critical(ready) else cap)
     if got["number"] >= most and got["latest"] > now - BETWEEN_DIGESTS:
+        _hold(ready, now)
         return []
     return [row for each, rows in own.items() for row in _tellable(each, rows, now)]
+
+
+def _most_alone(cap: int) -> int:
+    return max(1, cap - _DIGESTS_AN_HOUR)
+
+
+def _is_critical(rows: Iterable[Notification]) -> bool:
+    return any(
+        row.change in NEWS
+        and row.incident is not None
+        and row.incident.severity == Severity.CRITICAL
+        for row in rows
+    )
+
+
+def _hold(rows: Iterable[Notification], now: datetime) -> None:
+    """Note that the cap keeps these back: they are told even if it is over by then."""
+    fresh = [row.pk for row in rows if row.held_at is None]
+    if fresh:
+        Notification.objects.filter(pk__in=fresh).update(held_at=now)
 
 
 def _is_his(each: _Group, group: _Group) -> bool:
@@ -308,7 +333,10 @@ def _ready_recoveries(
 
 
 def _of_the_told(group: _Group, rows: Sequence[Notification]) -> Sequence[Notification]:
-    """Return the recoveries whose news went out; withdraw those whose never will."""
+    """Return the recoveries whose news went out; withdraw those whose never will.
+
+    What was missed is its own news.
+    """
     news = Notification.objects.filter(
         channel=group.channel,
         recipient=group.recipient,
@@ -317,7 +345,8 @@ def _of_the_told(group: _Group, rows: Sequence[Notification]) -> Sequence[Notifi
     )
     unsent = set(news.filter(state=Delivery.QUEUED).values_list("incident", flat=True))
     sent = news.filter(TOLD)
-    told = set(sent.values_list("incident", flat=True))
+    missed = {row.incident_id for row in rows if row.change == Change.MISSED}
+    told = missed | set(sent.values_list("incident", flat=True))
     _drop([row for row in rows if row.incident_id not in unsent | told])
     return [row for row in rows if row.incident_id in told - unsent]
 

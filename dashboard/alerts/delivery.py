@@ -208,7 +208,7 @@ def record(batch: Batch, sent: _Sent, now: datetime, draw: float) -> None:
         changes |= {"due_at": now + backoff(batch.attempt, draw)}
         if attempt.fate is Fate.REFUSED_NOW:
             # Surely not taken: it may join what has come up by the next attempt.
-            changes |= {"batch": None}
+            changes |= {"batch": None, "held_at": now}
     Notification.objects.filter(batch=batch.id, state=Delivery.QUEUED).update(**changes)
     if attempt.fate is not Fate.SENT:
         logger.warning(

@@ -47,7 +47,11 @@ def home() -> str:
 
 def letter_of(batch: Batch, now: datetime) -> Letter:
     """Return what a batch tells of its incidents, open ones first, then the worst."""
-    told = (story(incident, home(), now) for incident in batch.incidents)
+    missed = {row.incident_id for row in batch.rows if row.change == Change.MISSED}
+    told = (
+        story(incident, home(), now, missed=incident.pk in missed)
+        for incident in batch.incidents
+    )
     stories = tuple(sorted(told, key=lambda one: (bool(one.lasted), one.rank)))
     reminder = all(row.change == Change.REPEATED for row in batch.rows)
     subject = (

@@ -48,7 +48,9 @@ def queue_opening(incident: Incident, now: datetime) -> None:
     # One that was dropped while another incident spoke for it is due again.
     Notification.objects.filter(
         incident=incident, change=Change.OPENED, state=Delivery.DROPPED
-    ).update(state=Delivery.QUEUED, created_at=now, due_at=_after_wait(now))
+    ).update(
+        state=Delivery.QUEUED, created_at=now, due_at=_after_wait(now), held_at=None
+    )
     _queue(incident, Change.OPENED, readers_of(incident), now)
     _note_told(incident)
 
@@ -64,7 +66,13 @@ def queue_escalation(incident: Incident, now: datetime) -> None:
 
 
 def queue_recovery(incident: Incident, now: datetime) -> None:
-    """Tell exactly those who were told of the incident that it is over."""
+    """Tell exactly those who were told of the incident that it is over.
+
+    Whose news was held, by the cap or for want of a server, is told of both at once.
+    """
+    Notification.objects.filter(
+        _SURELY_UNTOLD, incident=incident, change=Change.OPENED, held_at__isnull=False
+    ).update(change=Change.MISSED)
     drop_unsent(incident)
     _queue(incident, Change.RESOLVED, _knowing(incident), now)
 

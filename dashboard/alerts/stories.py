@@ -89,6 +89,7 @@ class Story:
     link: str
     lasted: str
     ended: str
+    missed: bool
     failed: int | None
     runs: int | None
 
@@ -98,8 +99,13 @@ def next_step(kind: str) -> str:
     return _STEPS[RuleKind(kind)]
 
 
-def story(incident: Incident, home: str, now: datetime) -> Story:
-    """Tell an incident as of its latest firing; four queries at most."""
+def story(
+    incident: Incident, home: str, now: datetime, *, missed: bool = False
+) -> Story:
+    """Tell an incident as of its latest firing; four queries at most.
+
+    `missed` is one that the reader first hears of now that it is over.
+    """
     evidence = incident.evidence
     since = incident.began_at.astimezone(UTC)
     ended = incident.resolved_at
@@ -128,6 +134,7 @@ def story(incident: Incident, home: str, now: datetime) -> Story:
         link=f"{home}/incidents/{incident.pk}/",
         lasted=duration(incident.lasted_s(now)) if ended else "",
         ended=incident.ended_because,
+        missed=missed,
         failed=failed,
         runs=runs,
     )

@@ -8,7 +8,14 @@ from pytest_django import Settings
 
 from dashboard.alerts import batches, delivery, lifecycle, outbox
 from dashboard.alerts.delivery import backoff, deliver, send_test_mail
-from dashboard.alerts.models import Delivery, Notification, RuleKind
+from dashboard.alerts.models import (
+    Change,
+    Delivery,
+    Incident,
+    Notification,
+    RuleKind,
+    Severity,
+)
 from dashboard.alerts.queries import outbox_state
 from tests.alerts.conftest import after, make_incident, make_recipient, tell
 from tests.alerts.mailbox import Mailbox
@@ -299,12 +306,17 @@ def test_a_mail_that_cannot_be_written_stops_no_other(
     assert "mail.compose_failed" in caplog.text
 
 
-def spread(number: int, seconds: float = 60) -> None:
+def spread(number: int, seconds: float = 60, severity: str = Severity.WARNING) -> None:
     """Let so many unlike gateways fail one after the other, each told at once."""
     for place in range(number):
         at = after(seconds * place)
-        tell(make_incident(opened_at=at), at)
+        tell(make_incident(opened_at=at, severity=severity), at)
         deliver(at + timedelta(seconds=WAIT_S), monotonic=lambda: 0.0)
+
+
+def warn(seconds: float) -> Incident:
+    incident = make_incident(opened_at=after(seconds), severity=Severity.WARNING)
+    return tell(incident, after(seconds))
 
 
 def test_a_server_that_hangs_costs_an_attempt_and_no_mail(
@@ -335,7 +347,7 @@ def test_too_many_mails_become_digests_and_nothing_is_left_out(
 
     assert len(mailbox.messages) == 17
     digest = mailbox.messages[-1]
-    assert str(digest["Subject"]).startswith("[Gatewatch] 15 alarms together: 15 crit")
+    assert str(digest["Subject"]).startswith("[Gatewatch] 15 alarms together: 15 warn")
     told = digest.get_body(("plain",))
     assert told is not None
     assert told.get_content().count("3 of 5 runs failed") == 15
@@ -346,6 +358,77 @@ def test_too_many_mails_become_digests_and_nothing_is_left_out(
     sent = Notification.objects.exclude(incident=None)
     assert sent.count() == 40
     assert all(sent.exclude(batch=None))
+
+
+def test_a_critical_alarm_passes_the_cap_and_takes_along_what_waits(
+    mailbox: Mailbox, settings: Settings
+) -> None:
+    """A-74: an outage at night does not wait for a digest of the evening's warnings."""
+    settings.MAIL_CAP = 6
+    make_recipient()
+    spread(2)
+    held = warn(120)
+    assert deliver(after(120 + WAIT_S)) == 0
+
+    outage = tell(make_incident(opened_at=after(180)), after(180))
+    assert deliver(after(180 + WAIT_S)) == 1
+
+    assert len(mailbox.messages) == 3
+    rows = Notification.objects.filter(incident__in=[held, outage])
+    assert len(set(rows.values_list("batch", flat=True))) == 1
+
+
+def test_a_storm_of_critical_alarms_has_a_cap_of_its_own(
+    mailbox: Mailbox, settings: Settings
+) -> None:
+    """A-74: twice the cap in any hour at most, and the rest in digests."""
+    settings.MAIL_CAP = 6
+    make_recipient()
+    spread(12, severity=Severity.CRITICAL)
+
+    assert len(mailbox.messages) == 8
+    assert deliver(after(8 * 60 + 900)) == 1
+    assert len(mailbox.messages) == 9
+    assert set(states()) == {"sent"}
+
+
+def test_what_ended_while_the_cap_held_it_is_told_in_the_digest(
+    mailbox: Mailbox, settings: Settings
+) -> None:
+    """A-74: nothing is dropped silently, and no recovery comes besides."""
+    settings.MAIL_CAP = 6
+    make_recipient()
+    spread(2)
+    brief = warn(120)
+    deliver(after(120 + WAIT_S))
+    lifecycle.resolve(brief, after(240))
+
+    assert deliver(after(900)) == 0
+    assert deliver(after(1000)) == 1
+    assert deliver(after(3600)) == 0
+
+    told = mailbox.messages[-1].get_body(("plain",))
+    assert mailbox.messages[-1]["Subject"].startswith("[Gatewatch] RESOLVED")
+    assert told is not None
+    assert "You hear of it only now" in told.get_content()
+    assert set(states()) == {"sent"}
+
+
+def test_what_ended_while_the_server_was_away_is_told_once(mailbox: Mailbox) -> None:
+    """A-73: an outage that took the mail server along is heard of when it is back."""
+    make_recipient()
+    incident = tell(make_incident())
+    mailbox.rcpt = "450 4.3.0 Try again later"
+    deliver(after(WAIT_S), draw=lambda: 0.5)
+    lifecycle.resolve(incident, after(60))
+    mailbox.rcpt = "250 OK"
+
+    assert deliver(after(100)) == 1
+    assert deliver(after(9000)) == 0
+
+    (only,) = mailbox.messages
+    assert only["Subject"].startswith("[Gatewatch] RESOLVED")
+    assert Notification.objects.get().change == Change.MISSED
 
 
 def test_what_waited_comes_together_once_there_is_room(mailbox: Mailbox) -> None:
@@ -365,19 +448,17 @@ def test_what_waited_comes_together_once_there_is_room(mailbox: Mailbox) -> None
 def test_a_digest_tells_of_ends_too_and_only_to_whom_knew(mailbox: Mailbox) -> None:
     make_recipient()
     spread(15)
-    known = tell(make_incident(), after(15 * 60))
+    known = warn(15 * 60)
     deliver(after(15 * 60 + WAIT_S))
-    tell(make_incident(), after(16 * 60))
-    never_told = tell(make_incident(), after(16 * 60))
+    warn(16 * 60)
+    never_told = warn(16 * 60)
     lifecycle.resolve(known, after(17 * 60))
     lifecycle.resolve(never_told, after(17 * 60))
 
     assert deliver(after(20 * 60)) == 0
     assert deliver(after(31 * 60)) == 1
 
-    assert (
-        "2 alarms together: 1 critical, 1 resolved" in mailbox.messages[-1]["Subject"]
-    )
+    assert "2 alarms together: 1 warning, 1 resolved" in mailbox.messages[-1]["Subject"]
     assert states().count("dropped") == 1
 
 

@@ -41,6 +41,12 @@ class TestMail:
         dead.refresh_from_db()
         assert (dead.state, dead.attempts) == (Delivery.QUEUED, 0)
 
+    def test_a_mail_that_the_cap_holds_says_so(self, admin_page: Client) -> None:
+        """A-74."""
+        self.queued(held_at=NOW)
+
+        assert "held for a digest" in page(admin_page, "mail")
+
     def test_a_sent_mail_can_be_read(self, admin_page: Client) -> None:
         self.queued(state=Delivery.SENT, subject="It broke", body=HOSTILE)
 

@@ -95,6 +95,8 @@ class Change(models.TextChoices):
     ESCALATED = "escalated"
     REPEATED = "repeated"
     RESOLVED = "resolved"
+    # Its opening was held until it was over, and one mail tells of both.
+    MISSED = "missed", "opened and ended"
     # These tell of no incident.
     DAILY = "daily", "daily digest"
     WEEKLY = "weekly", "weekly report"
@@ -156,6 +158,9 @@ class Notification(models.Model):
     due_at = models.DateTimeField()
     attempts = models.PositiveIntegerField(default=0)
     leased_until = models.DateTimeField(null=True)
+    # When the cap, or a server that took nothing, last kept it back. What is held is told
+    # even when its incident has ended meanwhile.
+    held_at = models.DateTimeField(null=True)
     batch = models.UUIDField(null=True)
     sent_at = models.DateTimeField(null=True)
     subject = models.CharField(max_length=200, blank=True)
@@ -204,3 +209,10 @@ class Notification(models.Model):
 
     def __str__(self) -> str:
         return f"{self.change} to {self.recipient}: {self.state}"
+
+    @property
+    def trouble(self) -> str:
+        """Why it has not arrived, in words; empty where nothing keeps it back."""
+        if self.state == Delivery.QUEUED and self.held_at and not self.last_error:
+            return "held for a digest: its reader got many mails this hour"
+        return self.last_error

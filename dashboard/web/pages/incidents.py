@@ -378,9 +378,9 @@ DELIVERY_TONES = {
 def _told(each: Notification, now: datetime) -> Told:
     return Told(
         badge=Badge(DELIVERY_TONES[Delivery(each.state)], each.state),
-        change=each.change,
+        change=Change(each.change).label.lower(),
         recipient=each.recipient,
         subject=each.subject,
         at=words.time(each.sent_at or each.created_at, now),
-        note=each.last_error,
+        note=each.trouble,
     )

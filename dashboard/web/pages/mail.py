@@ -120,7 +120,7 @@ def _row(together: Sequence[Notification], now: datetime) -> MailRow:
         body=first.body,
         at=words.time(first.sent_at or first.created_at, now),
         attempts=words.count(first.attempts, "attempt") if first.attempts else "",
-        error=first.last_error,
+        error=first.trouble,
         incidents=[
             Link(each.incident.summary, reverse("incident", args=[each.incident_id]))
             for each in together
