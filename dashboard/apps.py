@@ -14,6 +14,7 @@ class DashboardConfig(AppConfig):
 
 class TeamsConfig(AppConfig):
     name = "dashboard.teams"
+    verbose_name = "Gateways and teams"
     default_auto_field = "django.db.models.BigAutoField"
 
 
@@ -29,11 +30,13 @@ class RollupsConfig(AppConfig):
 
 class AlertsConfig(AppConfig):
     name = "dashboard.alerts"
+    verbose_name = "Alarms"
     default_auto_field = "django.db.models.BigAutoField"
 
 
 class WebConfig(AppConfig):
     name = "dashboard.web"
+    verbose_name = "Status pages"
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:

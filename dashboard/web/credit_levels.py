@@ -1,6 +1,7 @@
 """How much of a team's credits is left, in the steps that the pages colour."""
 
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -18,7 +19,7 @@ from dashboard.web import words
 from dashboard.web.states import Tone
 
 # The probes whose answers tell a team's credits.
-_SOURCES = {ProbeKind.TEAM_STATUS, ProbeKind.BALANCE}
+SOURCES = frozenset({ProbeKind.TEAM_STATUS, ProbeKind.BALANCE})
 # No reading is called old before this, whatever the period of its probe.
 _LEAST_PATIENCE = timedelta(seconds=180)
 
@@ -37,20 +38,30 @@ class Standing:
     is_current: bool = True
 
 
+def by_team(probes: Iterable[Probe]) -> Mapping[int | None, list[Probe]]:
+    """Return each team's probes; None has those of no team."""
+    found: defaultdict[int | None, list[Probe]] = defaultdict(list)
+    for probe in probes:
+        found[probe.team_id].append(probe)
+    return found
+
+
 def standing(
-    reading: CreditReading | None, probes: Iterable[Probe], now: datetime
+    reading: CreditReading | None,
+    probes: Iterable[Probe],
+    burn: Burn | None,
+    now: datetime,
 ) -> Standing:
     """Say how credits stand by their latest reading and the team's own probes."""
     sources = [
         probe
         for probe in probes
         if probe.enabled
-        and probe.kind in _SOURCES
+        and probe.kind in SOURCES
         and (probe.kind != ProbeKind.BALANCE or (probe.team and probe.team.has_key))
     ]
     if reading is not None and not is_old(reading, sources, now):
-        tone, word = level(reading)
-        return Standing(tone, word)
+        return Standing(*outlook(reading, burn))
     if not sources:
         return _old(reading, "stale", "no probe asks for them")
     if all(probe.last_error for probe in sources):

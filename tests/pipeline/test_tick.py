@@ -161,7 +161,7 @@ def test_a_suspended_team_is_seen_by_its_status_and_by_its_403(
     assert team.status == "suspended"
     # Its own key reads nothing; the look-up without a key tells its credits all the same.
     reading = CreditReading.objects.get()
-    said = standing(reading, list(team.probes.all()), timezone.now())
+    said = standing(reading, list(team.probes.all()), None, timezone.now())
     assert (reading.remaining, said.word, said.is_current) == (-4, "overdrawn", True)
     assert classes()["balance", "team_suspended"] == 1
     assert classes()["team_status", ""] == 1

@@ -35,7 +35,7 @@ def test_a_fresh_reading_is_told_by_its_level(remaining: float, word: str) -> No
     probe = make_probe(team=team, **ANSWERS)
     reading = make_reading(team, -60, remaining=remaining)
 
-    said = standing(reading, [probe], NOW)
+    said = standing(reading, [probe], None, NOW)
 
     assert (said.word, said.is_current) == (word, True)
 
@@ -55,14 +55,14 @@ def test_an_old_number_says_why_there_is_no_newer_one(
     team = make_team()
     reading = make_reading(team, -181, remaining=0)
 
-    said = standing(reading, [make_probe(team=team, **probe)], NOW)
+    said = standing(reading, [make_probe(team=team, **probe)], None, NOW)
 
     assert (said.word, said.is_current) == (word, False)
     assert reason in said.reason
 
 
 def test_a_team_that_was_never_read_is_unknown_and_not_empty() -> None:
-    assert standing(None, [make_probe(team=make_team())], NOW).word == "unknown"
+    assert standing(None, [make_probe(team=make_team())], None, NOW).word == "unknown"
 
 
 def test_one_probe_that_answers_is_enough() -> None:
@@ -76,7 +76,7 @@ def test_one_probe_that_answers_is_enough() -> None:
     }
     probes = [make_probe(team=team, **ANSWERS), make_probe(team=team, **refused)]
 
-    assert standing(make_reading(team, -30), probes, NOW).word == "enough"
+    assert standing(make_reading(team, -30), probes, None, NOW).word == "enough"
 
 
 def test_a_balance_probe_without_a_key_is_no_source() -> None:
@@ -84,7 +84,7 @@ def test_a_balance_probe_without_a_key_is_no_source() -> None:
     probe = make_probe(team=team, kind=ProbeKind.BALANCE, period_s=3600, **SILENT)
 
     assert (
-        standing(make_reading(team, -181), [probe], NOW).reason
+        standing(make_reading(team, -181), [probe], None, NOW).reason
         == "no probe asks for them"
     )
 

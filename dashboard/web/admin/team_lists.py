@@ -1,7 +1,7 @@
 """What the admin's list of teams tells beside their names: one look for a whole page."""
 
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -18,7 +18,7 @@ from dashboard.probes.queries import BreakerView, breakers_of
 from dashboard.teams.credit_hours import Hour, hours_of, pace
 from dashboard.teams.models import CreditReading, Team
 from dashboard.teams.queries import latest_readings
-from dashboard.web import credit_levels, words
+from dashboard.web import words
 from dashboard.web.pages.credits import credits_of, runway
 from dashboard.web.pages.parts import Badge
 from dashboard.web.pages.teams import status_badge
@@ -77,10 +77,10 @@ def status(team: Team) -> SafeString:
 
 def credits_left(facts: Facts) -> SafeString:
     """Return the standing in a word, the number and the bar."""
-    said = credit_levels.standing(facts.reading, facts.probes, facts.now)
-    told = credits_of(facts.reading, facts.now)
+    burn = pace(facts.hours, facts.now)
+    told = credits_of(facts.reading, facts.probes, burn, facts.now)
     bar = render_to_string("web/_bar.html", {"credits": told})
-    return badge(Badge(said.tone, said.word, told.left)) + bar
+    return badge(replace(told.badge, reason=told.left)) + bar
 
 
 def lasts(facts: Facts) -> str:

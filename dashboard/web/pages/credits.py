@@ -4,14 +4,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db.models import Min
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.safestring import SafeString
 
 from dashboard.lib import buckets
 from dashboard.lib.buckets import HOUR_S
-from dashboard.probes.models import Probe, ProbeKind
+from dashboard.probes.models import Probe
 from dashboard.teams.credit_hours import (
     Hour,
     Spending,
@@ -35,7 +34,6 @@ _LATELY = timedelta(days=7)
 _FAR_S = 365 * 86400
 # What a gateway may call its refill period, and how long that is.
 _PERIODS = {"daily": 1, "day": 1, "weekly": 7, "week": 7, "monthly": 30, "month": 30}
-_READ_BY = (ProbeKind.TEAM_STATUS, ProbeKind.BALANCE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,26 +44,27 @@ class Credits:
     left: str
     bar: float | None
     read_at: SafeString
+    is_stale: bool = False
 
 
 def credits_of(
-    reading: CreditReading | None, now: datetime, burn: Burn | None = None
+    reading: CreditReading | None,
+    probes: Iterable[Probe],
+    burn: Burn | None,
+    now: datetime,
 ) -> Credits:
-    """Return how a reading is shown; with the pace, "enough" lasts as well."""
+    """Return how a team's latest reading is shown, by its own probes and its pace."""
+    said = credit_levels.standing(reading, probes, burn, now)
+    badge = Badge(said.tone, said.word, said.reason)
     if reading is None:
-        return Credits(
-            Badge(Tone.UNKNOWN, "unknown", "no reading yet"),
-            "unknown",
-            None,
-            words.time(None, now, "never read"),
-        )
-    tone, word = credit_levels.outlook(reading, burn)
+        return Credits(badge, "unknown", None, words.time(None, now, "never read"))
     share = credit_levels.share_left(reading)
     return Credits(
-        badge=Badge(tone, word),
+        badge=badge,
         left=credit_levels.left_words(reading),
         bar=None if share is None else round(min(1.0, max(0.0, share)) * 100, 1),
         read_at=words.time(reading.read_at, now),
+        is_stale=not said.is_current,
     )
 
 
@@ -169,7 +168,6 @@ class CreditRow:
     runs_out: str
     pace: str
     refill: NextRefill
-    is_stale: bool
     hours_left: float
 
 
@@ -212,7 +210,7 @@ def page(user: access.Visitor, chosen: Range, now: datetime) -> CreditsPage:
     readings = latest_readings(team_ids)
     lately = hours_of(team_ids, buckets.floor(now - _LATELY, HOUR_S), now)
     past = _past(team_ids, chosen)
-    patience_s = patience(user)
+    told_by = credit_probes(user)
     rows, sheet = [], []
     for team in teams:
         own, reading = lately.get(team.pk, []), readings.get(team.pk)
@@ -221,7 +219,7 @@ def page(user: access.Visitor, chosen: Range, now: datetime) -> CreditsPage:
         row = CreditRow(
             team=Link(str(team), reverse("team", args=[team.pk])),
             gateway=str(team.gateway),
-            credits=credits_of(reading, now, burn),
+            credits=credits_of(reading, told_by.get(team.pk, ()), burn, now),
             spark=spark(points, past.grid),
             spark_words=_spark_words(points),
             used=past.used(team.pk),
@@ -229,7 +227,6 @@ def page(user: access.Visitor, chosen: Range, now: datetime) -> CreditsPage:
             runs_out=runs_out(burn, now),
             pace=pace(burn),
             refill=next_refill(team, reading, own, burn, now),
-            is_stale=is_stale(reading, patience_s.get(team.pk), now),
             hours_left=hours_left(reading, burn),
         )
         rows.append(row)
@@ -307,37 +304,10 @@ def _record(
     ]
 
 
-def patience(user: access.Visitor) -> dict[int, int]:
-    """Return after how many seconds without a reading each team's credits are old."""
-    rows = (
-        access.probes(user)
-        .filter(team__isnull=False, enabled=True, kind__in=_READ_BY)
-        .order_by()
-        .values_list("team")
-        .annotate(period_s=Min("period_s"))
-    )
-    return {team_id: max(3 * period_s, _LEAST_PATIENCE_S) for team_id, period_s in rows}
-
-
-def patience_of(probes: Iterable[Probe]) -> int | None:
-    """Return the same of one team from its probes; None where none of them reads it."""
-    periods_s = [
-        each.period_s for each in probes if each.enabled and each.kind in _READ_BY
-    ]
-    return max(3 * min(periods_s), _LEAST_PATIENCE_S) if periods_s else None
-
-
-_LEAST_PATIENCE_S = 180
-
-
-def is_stale(
-    reading: CreditReading | None, patience_s: int | None, now: datetime
-) -> bool:
-    """Say whether a newer reading should be there; a team that none reads has old ones."""
-    if reading is None:
-        return False
-    age_s = (now - reading.read_at).total_seconds()
-    return patience_s is None or age_s > patience_s
+def credit_probes(user: access.Visitor) -> Mapping[int | None, list[Probe]]:
+    """Return the probes that tell each team's credits; one query."""
+    found = access.probes(user).filter(enabled=True, kind__in=credit_levels.SOURCES)
+    return credit_levels.by_team(found)
 
 
 def hours_left(reading: CreditReading | None, burn: Burn | None) -> float:

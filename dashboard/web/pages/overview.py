@@ -61,7 +61,7 @@ def overview(user: access.Visitor, now: datetime, *, whole: bool = False) -> Ove
     listed = [each for each in known.probes if whole or not is_quiet(each)]
     most = None if whole else MOST_ROWS
     rows = probe_rows(listed, known.prober, seen, now, with_off=whole, most=most)
-    teams = team_lines(known.teams, known.readings, spent, now)
+    teams = team_lines(known, spent)
     setting = Setting(drill=reverse("outcomes"))
     return Overview(
         title=f"{said.problems} failing" if said.problems else "Overview",

@@ -1,13 +1,16 @@
 """Teams by who runs out of credits first, in a line each."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from django.urls import reverse
 
+from dashboard.probes.models import Probe
 from dashboard.teams.credit_hours import Hour, pace
 from dashboard.teams.models import CreditReading, Team
+from dashboard.web.attention import Facts
+from dashboard.web.credit_levels import by_team
 from dashboard.web.pages.credits import (
     Credits,
     credits_of,
@@ -30,16 +33,18 @@ class TeamLine:
     rank: tuple[float, float, str]
 
 
-def team_lines(
-    teams: Iterable[Team],
-    readings: Mapping[int, CreditReading],
-    hours: Mapping[int, Sequence[Hour]],
-    now: datetime,
-) -> list[TeamLine]:
+def team_lines(known: Facts, hours: Mapping[int, Sequence[Hour]]) -> list[TeamLine]:
     """Return all teams, the one that runs out first at the top."""
+    told_by = by_team(known.probes)
     lines = [
-        _line(team, readings.get(team.pk), hours.get(team.pk, ()), now)
-        for team in teams
+        _line(
+            team,
+            known.readings.get(team.pk),
+            told_by.get(team.pk, ()),
+            hours.get(team.pk, ()),
+            known.now,
+        )
+        for team in known.teams
     ]
     return sorted(lines, key=lambda line: line.rank)
 
@@ -47,11 +52,12 @@ def team_lines(
 def _line(
     team: Team,
     reading: CreditReading | None,
+    probes: Sequence[Probe],
     hours: Sequence[Hour],
     now: datetime,
 ) -> TeamLine:
     burn = pace(hours, now)
-    shown = credits_of(reading, now, burn)
+    shown = credits_of(reading, probes, burn, now)
     share = 101.0 if shown.bar is None else shown.bar
     return TeamLine(
         team=Link(str(team), reverse("team", args=[team.pk])),

@@ -27,13 +27,11 @@ from dashboard.web.drawing import ChartTable
 from dashboard.web.pages.credits import (
     Credits,
     NextRefill,
+    credit_probes,
     credits_of,
     hours_left,
-    is_stale,
     next_refill,
     pace,
-    patience,
-    patience_of,
     runs_out,
     runway,
 )
@@ -64,7 +62,6 @@ class TeamRow:
     status: Badge
     status_at: SafeString
     credits: Credits
-    is_stale: bool
     hours_left: float
 
 
@@ -97,7 +94,6 @@ class TeamPage:
     status: Badge
     status_at: SafeString
     credits: Credits
-    is_stale: bool
     runway: str
     runs_out: str
     pace: str
@@ -127,7 +123,7 @@ def teams(user: access.Visitor, now: datetime) -> Teams:
     found = list(access.teams(user))
     readings = latest_readings([team.pk for team in found])
     hours = hours_of([team.pk for team in found], now - BURN_WINDOW, now)
-    patience_s = patience(user)
+    told_by = credit_probes(user)
     paces = {team.pk: pace_of(hours.get(team.pk, []), now) for team in found}
     rows = [
         TeamRow(
@@ -135,8 +131,9 @@ def teams(user: access.Visitor, now: datetime) -> Teams:
             gateway=str(team.gateway),
             status=status_badge(team),
             status_at=words.time(team.status_at, now, "not yet"),
-            credits=credits_of(readings.get(team.pk), now, paces[team.pk]),
-            is_stale=is_stale(readings.get(team.pk), patience_s.get(team.pk), now),
+            credits=credits_of(
+                readings.get(team.pk), told_by.get(team.pk, ()), paces[team.pk], now
+            ),
             hours_left=hours_left(readings.get(team.pk), paces[team.pk]),
         )
         for team in found
@@ -178,8 +175,7 @@ def team(user: access.Visitor, shown: Team, chosen: Range, now: datetime) -> Tea
         uncharged=_uncharged(shown, probes, now),
         status=status_badge(shown),
         status_at=words.time(shown.status_at, now, "not yet"),
-        credits=credits_of(reading, now, spent),
-        is_stale=is_stale(reading, patience_of(probes), now),
+        credits=credits_of(reading, probes, spent, now),
         runway=runway(spent),
         runs_out=runs_out(spent, now),
         pace=pace(spent),

@@ -209,14 +209,16 @@ def _credits(
     reading, burn = facts.readings[team.pk], burns[team.pk]
     left = credit_levels.left_words(reading)
     ends = soonest(team)[0] < inf
-    tone, _ = credit_levels.outlook(reading, burn)
+    probes = credit_levels.by_team(facts.probes).get(team.pk, ())
+    said = credit_levels.standing(reading, probes, burn, facts.now)
+    old = "" if said.is_current else f"; {said.word}, {said.reason}"
     by_hour = {row.hour: row.last for row in spent.get(team.pk, ())}
     return Tile(
         title="First to run out of credits" if ends else "Credits, lowest share",
         value=_lasts(reading, burn) if ends else left.partition(" (")[0],
-        fine=f"{team}: {left}, read {words.ago(reading.read_at, facts.now)}",
+        fine=f"{team}: {left}, read {words.ago(reading.read_at, facts.now)}{old}",
         change=_ends(burn, facts.now, of=len(known)),
-        tone=tone,
+        tone=said.tone,
         url=reverse("team", args=[team.pk]),
         spark=spark(
             [by_hour.get(hour) for hour in hours],
