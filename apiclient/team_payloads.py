@@ -18,8 +18,10 @@ from apiclient.redact import redact
 _NUMBER = re.compile(
     r"[+-]?(\d{1,18}(\.\d{0,18})?|\.\d{1,18})(e[+-]?\d{1,3})?", re.IGNORECASE | re.ASCII
 )
-# More of anything is nonsense, and what is reckoned from it might come to no number.
+# More of anything is nonsense, as is a finer part: what is reckoned from them might come
+# to no number.
 _MOST = 1e15
+_PLACES = 9
 # Within these no time zone moves a moment out of the years 1 to 9999.
 _MOMENTS = (datetime(2, 1, 1, tzinfo=UTC), datetime(9998, 12, 31, tzinfo=UTC))
 _TEXT_LIMIT = 255
@@ -278,7 +280,10 @@ def _status(
 
 
 def _number(value: object) -> float | None:
-    """Return a number up to 1e15, from a number or an ASCII numeric string; else None."""
+    """Return a number up to 1e15, from a number or an ASCII numeric string; else None.
+
+    It is rounded to nine places, and never a negative zero.
+    """
     if isinstance(value, str):
         if not _NUMBER.fullmatch(value.strip()):
             return None
@@ -289,7 +294,8 @@ def _number(value: object) -> float | None:
         number = float(value)
     except OverflowError:
         return None
-    return number if abs(number) <= _MOST else None  # nor is NaN
+    # NaN is no number either.
+    return round(number, _PLACES) + 0.0 if abs(number) <= _MOST else None
 
 
 def _moment(value: object) -> datetime | None:

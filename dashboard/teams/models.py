@@ -1,6 +1,15 @@
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import models
+from django.db.models import Q
+
+# More credits, dollars or tokens than this the client does not believe; the database
+# takes none, whoever tells them, since what pages reckon from them might come to no number.
+MOST = 1e15
+
+
+def _believable(*names: str) -> Q:
+    return Q(*(Q((f"{name}__range", (-MOST, MOST))) for name in names))
 
 
 def printable(text: str) -> None:
@@ -83,7 +92,13 @@ class Team(models.Model):
         constraints = [
             models.UniqueConstraint(
                 fields=["gateway", "team_id"], name="one_team_per_gateway_and_id"
-            )
+            ),
+            models.CheckConstraint(
+                condition=_believable(
+                    "tokens_per_credit", "credits_per_dollar", "refill_amount"
+                ),
+                name="team_terms_are_believable",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -139,6 +154,12 @@ class CreditReading(models.Model):
         indexes = [
             # The latest reading, and the burn over a window, of one team.
             models.Index(fields=["team", "read_at"], name="reading_by_team_and_time"),
+        ]
+        constraints = [
+            models.CheckConstraint(
+                condition=_believable("allocated", "used", "remaining"),
+                name="reading_is_believable",
+            )
         ]
 
     def __str__(self) -> str:

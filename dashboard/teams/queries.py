@@ -20,6 +20,8 @@ _LEAST_SPAN = timedelta(hours=1)
 # A rise by this share of the allocated credits is a refill; less is a refund.
 _REFILL_SHARE = 0.05
 BASELINE_WINDOW = timedelta(days=7)
+# The next hundred years: a slow pace lasts beyond the year 9999, where dates end.
+_MOST_HOURS = 876_600.0
 _HOUR = timedelta(hours=1)
 
 
@@ -101,7 +103,8 @@ class Burn:
 
 
 def _lasts(remaining: float, per_hour: float) -> float | None:
-    return remaining / per_hour if per_hour > 0 else None
+    """Return for how many hours, a hundred years at most; None when nothing is used."""
+    return min(remaining / per_hour, _MOST_HOURS) if per_hour > 0 else None
 
 
 def burn(team: Team, now: datetime) -> Burn | None:

@@ -76,6 +76,7 @@ def body(document: object) -> bytes:
         ({"status": "active", "credits_remaining": "1e400"}, TeamStatus.ACTIVE, None),
         ({"status": "active", "credits_remaining": 1.7e308}, TeamStatus.ACTIVE, None),
         ({"status": "active", "credits_remaining": 1e15}, TeamStatus.ACTIVE, 1e15),
+        ({"status": "active", "credits_remaining": 5e-324}, TeamStatus.ACTIVE, 0),
         ({"status": "active", "credits_remaining": "\uff11"}, TeamStatus.ACTIVE, None),
         ({"status": "active", "credits_remaining": True}, TeamStatus.ACTIVE, None),
         ({"status": "active", "credits_remaining": [1]}, TeamStatus.ACTIVE, None),

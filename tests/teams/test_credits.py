@@ -42,6 +42,17 @@ class TestBurn:
         assert pace.per_hour == 0
         assert pace.hours_left is None
 
+    def test_a_pace_without_an_end_lasts_for_a_hundred_years(self) -> None:
+        team = make_team()
+        for hour, remaining in enumerate([2e-9, 1e-9, 1e15]):
+            make_reading(team, (hour - 4) * HOUR, remaining=remaining)
+
+        pace = burn(team, NOW)
+
+        assert pace is not None
+        assert pace.hours_left == 100 * 365.25 * 24
+        assert NOW + timedelta(hours=pace.hours_left) > NOW
+
     @pytest.mark.parametrize("seconds", [[], [-HOUR, -10], [-300, -200, -100]])
     def test_too_few_readings_give_no_pace(self, seconds: list[int]) -> None:
         team = make_team()
