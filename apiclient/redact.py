@@ -4,6 +4,7 @@ import base64
 import html
 import json
 import re
+from collections.abc import Iterator
 from typing import NoReturn
 from urllib.parse import quote
 
@@ -90,15 +91,35 @@ def redact(text: str, *secrets: str, limit: int = DETAIL_LIMIT) -> str:
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
+def repeats(text: str, secret: str) -> bool:
+    """Return whether `text` holds a secret, as servers spell what they repeat."""
+    # No spelling is shorter, and hardly any text is as long as a key.
+    if len(text) < len(secret):
+        return False
+    lower = text.lower()
+    return any(spelling.lower() in lower for spelling in _spellings(secret))
+
+
 def _spellings(secret: str) -> list[str]:
-    """Return how a server may spell a secret: in addresses, JSON, HTML and base64.
+    """Return how a server may spell a secret: in addresses, JSON, HTML, hex and base64.
 
     The longest first: a shorter one may be a part of it.
     """
-    coded = base64.b64encode(secret.encode()).decode().rstrip("=")
-    escaped = json.dumps(secret)[1:-1]
+    raw = secret.encode()
     found = {secret, quote(secret), quote(secret, safe=""), html.escape(secret)}
-    return sorted({*found, escaped, coded}, key=len, reverse=True)
+    found |= {json.dumps(secret)[1:-1], raw.hex(), "%" + raw.hex("%")}
+    return sorted({*found, *_coded(raw)}, key=len, reverse=True)
+
+
+def _coded(raw: bytes) -> Iterator[str]:
+    """Yield what base64 makes of some bytes, whatever stands before and behind them.
+
+    Six bits are a letter: one that they share with their neighbours is left out.
+    """
+    for lead in range(3):
+        first, last = -(-lead * 8 // 6), (lead + len(raw)) * 8 // 6
+        for encode in (base64.b64encode, base64.urlsafe_b64encode):
+            yield encode(bytes(lead) + raw)[first:last].decode()
 
 
 def _hidden(text: str, spelling: str) -> str:

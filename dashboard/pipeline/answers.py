@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 
 from apiclient import Attempt, CallReport, ErrorClass, Phases, Streamed
 from apiclient.base_url import parse_base_url
-from apiclient.redact import Secret, redact
+from apiclient.redact import Secret, redact, repeats
 from apiclient.team_payloads import Credits as ToldCredits
 from apiclient.team_payloads import Team as ToldTeam
 from dashboard.probes.attempts import PastAttempt, PastStream
@@ -180,7 +180,7 @@ def _without_key(sighting: Sighting, key: Secret | None) -> Sighting:
     aliases, terms = sighting.model_aliases, sighting.terms
     told = [*(aliases or ()), sighting.organization_id or ""]
     told += [terms.budget_mode, terms.refill_period] if terms else []
-    if key is None or key.reveal().lower() not in "\n".join(told).lower():
+    if key is None or not any(repeats(text, key.reveal()) for text in told):
         return sighting
 
     def hidden(text: str) -> str:

@@ -85,6 +85,10 @@ ODDER_KEY = 'Vk+Odd/1=of&"q\\z'
         json.dumps({"key": ODDER_KEY}),
         f"<b>{html.escape(ODDER_KEY)}</b>",
         base64.b64encode(ODDER_KEY.encode()).decode(),
+        base64.b64encode(f"u:{ODDER_KEY}".encode()).decode(),
+        base64.urlsafe_b64encode(f"Bearer {ODDER_KEY}!".encode()).decode(),
+        ODDER_KEY.encode().hex(),
+        "%" + ODDER_KEY.encode().hex("%").upper(),
         # Cut off just before its last letter, after all that makes no room on a page.
         f"{' ' * (PLAIN_LIMIT + 1 - len(ODDER_KEY))}{ODDER_KEY}",
         f"{ODDER_KEY[:7]}\u034f\ufe0f\u3164{ODDER_KEY[7:]}",
@@ -96,7 +100,11 @@ def test_a_key_is_hidden_however_it_is_spelt(told: str, *, as_json: bool) -> Non
 
     shown = read_detail({}, body.encode(), ODDER_KEY).text.lower()
 
-    for piece in (ODDER_KEY[:9], "odd%2f1%3d", "&amp;&quot;q", "vmsrt2r"):
+    for piece in (
+        *(ODDER_KEY[:9], "odd%2f1%3d", "&amp;&quot;q", "%6b%2b%4f", "6b2b4f"),
+        # In base64, behind none, one and two other bytes.
+        *("vmsrt2r", "zrk09kz", "aytpzgq"),
+    ):
         assert piece.lower() not in shown
 
 

@@ -1,9 +1,15 @@
 """What is kept of a report: little of most, everything of what failed or was streamed."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from uuid import UUID
 
+import pytest
+
 from apiclient import Attempt, CallReport, ErrorClass, Phases, Streamed
+from apiclient.redact import Secret
+from apiclient.team_payloads import Credits as ToldCredits
+from apiclient.team_payloads import Team as ToldTeam
 from dashboard.pipeline.answers import Ask, answer
 from dashboard.probes.attempts import PastAttempt, PastStream, attempts_of, stream_of
 from dashboard.probes.models import ProbeKind
@@ -111,3 +117,28 @@ def test_a_machine_that_slept_in_a_call_still_has_an_outcome() -> None:
     slept = replace(REPORT, elapsed_s=86_400.0)
 
     assert answer(ASK, slept).outcome.elapsed_us == 2**31 - 1
+
+
+@pytest.mark.parametrize("spelt", [str.upper, lambda key: f"v:{key.encode().hex()}"])
+def test_what_a_team_tells_of_itself_holds_its_key_in_no_spelling(
+    spelt: Callable[[str], str],
+) -> None:
+    """Viewers of a team read these texts, and do not hold its key."""
+    key = "Vk.no-usual-form"
+    told = ToldTeam(
+        "acme",
+        allowed_model_aliases=("chat", spelt(key)),
+        organization_id=spelt(key),
+        credits=ToldCredits(budget_mode=spelt(key), refill_period="monthly"),
+    )
+
+    seen = answer(
+        replace(ASK, key=Secret(key), team_pk=1), replace(REPORT, value=told)
+    ).sighting
+
+    assert seen is not None
+    assert seen.terms is not None
+    assert "hidden" in (seen.organization_id or "")
+    assert seen.model_aliases == ("chat", seen.organization_id)
+    assert seen.terms.budget_mode == seen.organization_id
+    assert seen.terms.refill_period == "monthly"
