@@ -12,23 +12,29 @@ from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 AddressCheck = Callable[[str], str | None]
 """Given a numeric address, returns why it is refused, or None."""
 
-_METADATA = frozenset(
-    ip_address(text)
+# What hands a machine its credentials.
+_METADATA = tuple(
+    ip_network(text)
     for text in (
         "169.254.169.254",
         "100.100.100.200",
         "168.63.129.16",
         "192.0.0.192",
-        "fd00:ec2::254",
-        "fd20:ce::254",
+        "fd00:ec2::/32",
+        "fd00:42::42",
+        "fd00:a9fe:a9fe::/48",
+        "fd20:ce::/64",
     )
 )
 # Forms of IPv6 that carry an IPv4 address in their last 32 bits: compatible, translated,
-# and NAT64 with the well-known and the local prefix.
+# and NAT64 with the well-known prefix.
 _CARRIERS = tuple(
-    ip_network(text)
-    for text in ("::/96", "::ffff:0:0:0/96", "64:ff9b::/96", "64:ff9b:1::/48")
+    ip_network(text) for text in ("::/96", "::ffff:0:0:0/96", "64:ff9b::/96")
 )
+# NAT64 with the local prefix carries one in any of these bytes (RFC 6052), as long as the
+# network has chosen its prefix.
+_LOCAL_NAT64 = ip_network("64:ff9b:1::/48")
+_PLACES = ((12, 13, 14, 15), (9, 10, 11, 12), (7, 9, 10, 11), (6, 7, 9, 10))
 # Everything else of IPv6 is reserved, site-local or a network's own.
 _GLOBAL_UNICAST = ip_network("2000::/3")
 # Special purposes that Python 3.11 does not know: protocol assignments, relays of 6to4,
@@ -48,21 +54,29 @@ def check_address(text: str, *, allow_private: bool) -> str | None:
     loopback and other addresses that are not public unless `allow_private`. An IPv4
     address inside an IPv6 one is judged as itself.
     """
-    address = _unwrapped(ip_address(text.partition("%")[0]))
-    if address in _METADATA:
-        return "it is a cloud metadata service"
-    if address.is_link_local:
-        return "it is a link-local address"
-    if address.is_multicast:
-        return "it is a multicast address"
-    if not allow_private and not _is_public(address):
-        return "it is a private or loopback address"
+    for address in _readings(ip_address(text.partition("%")[0])):
+        if any(address in network for network in _METADATA):
+            return "it is a cloud metadata service"
+        if address.is_link_local:
+            return "it is a link-local address"
+        if address.is_multicast:
+            return "it is a multicast address"
+        if not allow_private and not _is_public(address):
+            return "it is a private or loopback address"
     return None
 
 
-def _unwrapped(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
+def _readings(address: IPv4Address | IPv6Address) -> list[IPv4Address | IPv6Address]:
+    """Return what an address may mean: itself, or those inside it."""
     if isinstance(address, IPv4Address):
-        return address
+        return [address]
+    if address in _LOCAL_NAT64:
+        packed = address.packed
+        return [address, *(IPv4Address(bytes(packed[n] for n in p)) for p in _PLACES)]
+    return [_unwrapped(address)]
+
+
+def _unwrapped(address: IPv6Address) -> IPv4Address | IPv6Address:
     inner = address.ipv4_mapped or address.sixtofour
     # :: and ::1 are addresses of their own.
     if int(address) > 1 and any(address in carrier for carrier in _CARRIERS):
