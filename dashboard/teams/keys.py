@@ -4,6 +4,7 @@ What is stored is always sealed, a reference too. Only a probe about to run reso
 """
 
 import os
+import stat
 from datetime import datetime
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -19,10 +20,13 @@ _OWN = frozenset(
     f"{name}{end}"
     for name in (
         *("SECRET_KEY", "SECRET_KEY_FALLBACKS", "FIELD_KEYS"),
-        *("DATABASE_URL", "EMAIL_URL", "GATEWATCH_PING_URL"),
+        *("DATABASE_URL", "PGPASSWORD", "EMAIL_URL", "GATEWATCH_PING_URL"),
     )
     for end in ("", "_FILE")
 )
+
+# A key has 500 characters at most, and a file a few more.
+_MOST_BYTES = 4096
 
 UNREADABLE = "unreadable: set it again"
 
@@ -75,6 +79,11 @@ def check_key(text: str) -> str:
     text = text if _is_reference(text) else check_virtual_key(text)
     if text in {"env:", "file:"}:
         raise ValueError(f"the reference {text!r} names nothing; write env:NAME")
+    if not text.isprintable():
+        raise ValueError("the reference holds a character that is not printable")
+    if settings.DEMO and _is_reference(text):
+        # Whoever reaches the demo can log in, and would have it sent to himself.
+        raise ValueError("the demo follows no references; type a key")
     if _is_own(text):
         raise ValueError(f"{text} is a secret of Gatewatch itself, and no team's key")
     return text
@@ -190,11 +199,27 @@ def _followed(text: str) -> str:
             raise ValueError("the environment variable is not set")
         return os.environ[place]
     if kind == "file":
-        try:
-            return Path(place).read_text(encoding="utf-8").rstrip("\r\n")
-        except (OSError, UnicodeDecodeError):
-            raise ValueError("the file cannot be read") from None
+        return read_key_file(place)
     return text
+
+
+def read_key_file(place: str) -> str:
+    """Return what a key's file holds, without the ends of lines after it.
+
+    Raises ValueError for what is no file, as a pipe that nobody writes into or a device
+    without an end: one team's key must not stop all probes.
+    """
+    try:
+        handle = os.open(place, os.O_RDONLY | os.O_NONBLOCK)
+        with os.fdopen(handle, "rb") as file:
+            if not stat.S_ISREG(os.fstat(handle).st_mode):
+                raise ValueError("it is no file")
+            told = file.read(_MOST_BYTES + 1)
+        if len(told) > _MOST_BYTES:
+            raise ValueError("the file is too long for a key")
+        return told.decode().rstrip("\r\n")
+    except (OSError, UnicodeDecodeError):
+        raise ValueError("the file cannot be read") from None
 
 
 def _stored(team: Team) -> str | None:

@@ -1,6 +1,7 @@
 """Which references may be kept as a key by whom, and how keys get a new seal."""
 
 import io
+import os
 from pathlib import Path
 
 import pytest
@@ -106,6 +107,31 @@ class TestReferences:
 
         with pytest.raises(keys.KeyUnavailableError, match="cannot be read"):
             keys.resolve(team)
+
+    @pytest.mark.django_db
+    @pytest.mark.parametrize("place", ["{}/pipe", "{}", "{}/long", "/dev/zero"])
+    def test_what_is_no_file_is_not_waited_for_nor_read_without_end(
+        self, place: str, tmp_path: Path
+    ) -> None:
+        """C-26: the prober itself follows references."""
+        os.mkfifo(tmp_path / "pipe")
+        (tmp_path / "long").write_text("k" * 5000)
+        team = make_team()
+        keys.set_key(team, f"file:{place.format(tmp_path)}", NOW)
+
+        with pytest.raises(keys.KeyUnavailableError, match=r"no file|too long|be read"):
+            keys.resolve(team)
+
+    @pytest.mark.parametrize("typed", ["env:HOME", "file:/etc/hostname"])
+    def test_the_demo_follows_none(self, typed: str, settings: Settings) -> None:
+        """C-26: everybody knows its password."""
+        settings.DEMO = True
+        with pytest.raises(ValueError, match="demo follows no references"):
+            keys.check_typed_key(typed, any_reference=True)
+
+    def test_a_reference_is_printable(self) -> None:
+        with pytest.raises(ValueError, match="not printable"):
+            keys.check_key("file:/keys/\0acme")
 
     def test_without_a_list_no_reference_is_a_managers(
         self, settings: Settings

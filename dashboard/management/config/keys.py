@@ -3,11 +3,10 @@
 import os
 import re
 from datetime import datetime
-from pathlib import Path
 
 from apiclient.redact import check_virtual_key
 from dashboard.management.config.changes import Changes
-from dashboard.teams.keys import hint, reference, set_key
+from dashboard.teams.keys import hint, read_key_file, reference, set_key
 from dashboard.teams.models import Team
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -58,6 +57,6 @@ def _looked_up(kind: str, name: str) -> str | None:
     if kind == "env":
         return os.environ.get(name) or None
     try:
-        return Path(name).read_text(encoding="utf-8").rstrip("\r\n") or None
-    except (OSError, UnicodeDecodeError):
+        return read_key_file(name) or None
+    except ValueError:
         return None
