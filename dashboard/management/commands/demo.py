@@ -19,7 +19,11 @@ from dashboard.management.edge import UsageError
 from dashboard.management.supervisor import Service, Supervisor
 
 # What a production environment may hold; the demo never touches any of it.
-FOREIGN = ("DATABASE_URL", "PUBLIC_URL", "EMAIL_URL", "ALLOWED_HOSTS")
+FOREIGN = (
+    *("DATABASE_URL", "PUBLIC_URL", "EMAIL_URL", "ALLOWED_HOSTS"),
+    # The watcher of the real one would be told that all is well.
+    "GATEWATCH_PING_URL",
+)
 WORKERS = 2
 
 
@@ -61,7 +65,7 @@ class Command(BaseCommand):
             f"The demo runs at {bound.url} (Ctrl-C stops it).\n"
             f"Log in as {settings.DEMO_USER} with password {settings.DEMO_PASSWORD}"
         )
-        if bound.reachable_host not in {"127.0.0.1", "::1", "localhost"}:
+        if not bound.is_loopback:
             self.stdout.write("Others can reach it, and its log-in is no secret.")
         self.stdout.flush()
 
