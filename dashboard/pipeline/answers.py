@@ -104,7 +104,11 @@ def answer(ask: Ask, report: CallReport[object], credits: float = 0.0) -> Answer
 
 @lru_cache(maxsize=1000)
 def _host(base_url: str) -> str:
-    return parse_base_url(base_url).netloc
+    """Return the gateway's host; "" for an address that is none, as its outcome says."""
+    try:
+        return parse_base_url(base_url).netloc
+    except ValueError:
+        return ""
 
 
 def _microseconds(seconds: float | None) -> int | None:

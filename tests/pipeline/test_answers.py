@@ -8,9 +8,11 @@ import pytest
 
 from apiclient import Attempt, CallReport, ErrorClass, Phases, Streamed
 from apiclient.redact import Secret
+from apiclient.stores import MemoryBreakerStore
 from apiclient.team_payloads import Credits as ToldCredits
 from apiclient.team_payloads import Team as ToldTeam
 from dashboard.pipeline.answers import Ask, answer
+from dashboard.pipeline.asks import put
 from dashboard.probes.attempts import PastAttempt, PastStream, attempts_of, stream_of
 from dashboard.probes.models import ProbeKind
 from tests.factories import NOW
@@ -98,6 +100,15 @@ def test_another_host_that_answered_is_named() -> None:
     outcome = answer(ASK, replace(REPORT, host="spare.example:8443")).outcome
 
     assert outcome.host == "spare.example:8443"
+
+
+def test_an_address_that_is_none_is_an_outcome_too() -> None:
+    """C-20: an exception here would end a thread of the prober, and its tick never."""
+    row = put(
+        replace(ASK, base_url="http://user@gateway.example"), MemoryBreakerStore()
+    )
+
+    assert row.outcome.error_class
 
 
 def test_a_streamed_reply_keeps_how_it_came_and_none_of_its_text() -> None:
