@@ -153,9 +153,13 @@ AUTH_PASSWORD_VALIDATORS = [
 AXES_FAILURE_LIMIT = 5
 AXES_COOLOFF_TIME = 0.25  # hours
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
-AXES_CLIENT_IP_CALLABLE = "dashboard.web.audited.address_of"
-# Its tables hold what was typed as a name, which happens to be a password.
+AXES_CLIENT_IP_CALLABLE = "dashboard.web.audited.counted_address"
+# What was typed as a name happens to be a password: its tables must not hold it.
+AXES_USERNAME_CALLABLE = "dashboard.web.audited.counted_name"
+AXES_SENSITIVE_PARAMETERS = ["username", "csrfmiddlewaretoken"]
 AXES_ENABLE_ADMIN = False
+# The audit log tells of log-ins, and ends after a year.
+AXES_DISABLE_ACCESS_LOG = True
 AXES_VERBOSE = False
 AXES_LOCKOUT_TEMPLATE = "web/locked_out.html"
 LOGIN_URL = "login"

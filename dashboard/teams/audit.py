@@ -1,6 +1,7 @@
 """The audit log: who did what to which object, from where; never a value."""
 
 from datetime import datetime, timedelta
+from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from dashboard.teams.models import AuditAction, AuditEntry, Team
 
@@ -49,11 +50,34 @@ def note_refusal(
     list of passwords, fills no disk.
     """
     lately = AuditEntry.objects.filter(
-        at__gt=now - _SAME_AGAIN, action=action, actor=actor[:150], address=address
+        at__gt=now - _SAME_AGAIN, action=action, actor=actor[:150]
     )
+    visitor = visitor_of(address)
+    if visitor == address:
+        lately = lately.filter(address=address)
+    else:
+        rows = lately.values_list("pk", "address")
+        lately = lately.filter(
+            pk__in=[pk for pk, a in rows if visitor_of(a) == visitor]
+        )
     same = lately.filter(subject=_one_line(subject, 200))
     if (every or not same.exists()) and lately.count() < MOST_REFUSALS:
         note(action, subject, now=now, actor=actor, address=address)
+
+
+def visitor_of(address: str | None) -> str | None:
+    """Return who has this address, by the first one that he has.
+
+    With IPv6 that is a whole network: everybody is given 2**64 addresses.
+    """
+    if address is None:
+        return None
+    told = ip_address(address)
+    if isinstance(told, IPv4Address):
+        return address
+    if told.ipv4_mapped:
+        return str(told.ipv4_mapped)
+    return str(IPv6Address(int(told) >> 64 << 64))
 
 
 def _one_line(text: str, limit: int) -> str:

@@ -1,5 +1,6 @@
 """Write what people do on pages into the audit log, and log-ins by Django's signals."""
 
+from collections.abc import Mapping
 from ipaddress import ip_address
 
 from axes.signals import user_locked_out
@@ -11,6 +12,7 @@ from django.contrib.auth.signals import (
 )
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.crypto import salted_hmac
 
 from dashboard.teams import audit
 from dashboard.teams.models import AuditAction, Team
@@ -45,6 +47,17 @@ def address_of(request: HttpRequest) -> str | None:
         return None
 
 
+def counted_address(request: HttpRequest) -> str | None:
+    """Return by what the throttle counts where a log-in comes from."""
+    return audit.visitor_of(address_of(request))
+
+
+def counted_name(request: HttpRequest, credentials: Mapping[str, str] | None) -> str:
+    """Return by what the throttle counts a name: not itself, which may be a password."""
+    told = (credentials or request.POST).get("username", "")
+    return salted_hmac("dashboard.web.audited", told, algorithm="sha256").hexdigest()
+
+
 def watch_log_ins() -> None:
     """Have Django and axes tell of every log-in, good or refused."""
     user_logged_in.connect(_logged_in, dispatch_uid="audit")
@@ -70,8 +83,9 @@ def _refused(
     _note_refused(AuditAction.LOG_IN_FAILED, credentials.get("username"), request)
 
 
-def _locked_out(request: HttpRequest | None, username: str, **_: object) -> None:
-    _note_refused(AuditAction.LOCKED_OUT, username, request)
+def _locked_out(request: HttpRequest | None, **_: object) -> None:
+    told = getattr(request, "axes_credentials", None) or {}
+    _note_refused(AuditAction.LOCKED_OUT, told.get("username"), request)
 
 
 def _known(name: object) -> str:

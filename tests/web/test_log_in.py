@@ -5,12 +5,14 @@ from datetime import timedelta
 
 import pytest
 import time_machine
+from axes.models import AccessAttempt
 from django.contrib.auth.models import User
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.test import Client
 from pytest_django import Settings
 
+from dashboard.teams.audit import MOST_REFUSALS
 from dashboard.teams.models import AuditAction, AuditEntry
 from tests.factories import NOW
 
@@ -65,6 +67,42 @@ def test_behind_a_trusted_proxy_its_own_word_counts(
     assert log_in(Client(), x_forwarded_for="'; DROP TABLE") == 302
 
 
+def test_all_addresses_of_an_ipv6_network_are_one_visitor(
+    alice: User, settings: Settings
+) -> None:
+    """C-11, C-20: everybody has 2**64 of them, to knock with and to fill the log with."""
+    settings.TRUST_PROXY = True
+    network = [f"2001:db8:0:1::{number:x}" for number in range(1, 61)]
+    codes = [log_in(Client(), "wrong", x_forwarded_for=each) for each in network]
+
+    assert codes[:4] == [200] * 4
+    assert set(codes[5:]) == {429}
+    assert log_in(Client(), x_forwarded_for="2001:db8:0:2::1") == 302
+    refused = AuditEntry.objects.filter(action=AuditAction.LOCKED_OUT)
+    assert refused.count() == MOST_REFUSALS
+    assert refused.filter(address="2001:db8:0:1::9").exists()
+
+
+def test_the_old_password_is_asked_through_the_same_door(alice: User) -> None:
+    """C-11: a browser that was left open is no place to try passwords."""
+    client = Client()
+    log_in(client)
+    new = {"new_password1": "another battery horse"}
+    new["new_password2"] = new["new_password1"]
+
+    codes = [
+        client.post("/password/", {"old_password": f"guess {number}", **new})
+        for number in range(6)
+    ]
+
+    assert [answer.status_code for answer in codes] == [200] * 4 + [429] * 2
+    assert client.post("/password/", {"old_password": PASSWORD, **new}).status_code == (
+        429
+    )
+    refused = AuditEntry.objects.filter(action=AuditAction.LOG_IN_FAILED)
+    assert {entry.subject for entry in refused} == {"alice"}
+
+
 def test_a_wrong_name_and_a_wrong_password_get_the_same_answer(alice: User) -> None:
     """C-11."""
     said = [
@@ -88,6 +126,8 @@ def test_what_was_typed_as_a_name_is_not_kept(alice: User) -> None:
 
     entry = AuditEntry.objects.get()
     assert (entry.action, entry.subject) == ("log_in_failed", "an unknown name")
+    counted = AccessAttempt.objects.get()
+    assert PASSWORD not in str(vars(counted))
 
 
 @pytest.mark.parametrize(

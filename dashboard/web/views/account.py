@@ -1,6 +1,9 @@
 """Logging in; logging out and the password are Django's own views."""
 
+from typing import Any
+
 from django.conf import settings
+from django.contrib.auth import authenticate
 from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.forms import PasswordChangeForm
 from django.contrib.auth.views import (
@@ -8,6 +11,7 @@ from django.contrib.auth.views import (
     PasswordChangeView,
     redirect_to_login,
 )
+from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect
 from django.templatetags.static import static
@@ -33,12 +37,37 @@ class LogIn(LoginView):
         return super().get_context_data(**kwargs, demo_login=shown)
 
 
+class PasswordForm(PasswordChangeForm):
+    """A new password, for whoever knows the old one: it is asked as at the log-in.
+
+    So a browser that was left open is no place to try passwords without end.
+    """
+
+    def __init__(self, *args: Any, request: HttpRequest, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._request = request
+
+    def clean_old_password(self) -> str:
+        told: str = self.cleaned_data["old_password"]
+        if authenticate(
+            self._request, username=self.user.get_username(), password=told
+        ):
+            return told
+        raise ValidationError(
+            self.error_messages["password_incorrect"], code="password_incorrect"
+        )
+
+
 class Password(PasswordChangeView):
     """One's own password; every other session of the user ends with the old one."""
 
+    form_class = PasswordForm
     template_name = "web/password.html"
     http_method_names = _METHODS
     success_url = reverse_lazy("overview")
+
+    def get_form_kwargs(self) -> dict[str, Any]:
+        return {**super().get_form_kwargs(), "request": self.request}
 
     def form_valid(self, form: PasswordChangeForm) -> HttpResponse:
         response = super().form_valid(form)
