@@ -15,11 +15,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import lru_cache
+from hashlib import sha256
 from typing import Protocol
 from urllib.parse import quote
 
 from apiclient.taxonomy import BreakerEffect
 
+_LONGEST_TEAM = 300  # of a quoted id in a key
 _LONGEST_WINDOW = 60  # one bit each in a stored 64-bit number
 
 
@@ -139,8 +141,16 @@ class Decision:
 
 @lru_cache(maxsize=1024)
 def breaker_key(host: str, team_id: str, method: str, route: str) -> str:
-    """Return the stored key, `host|team|METHOD /route/{template}`; the team is quoted."""
-    return f"{host}|{quote(team_id, safe='')}|{method} {route}"
+    """Return the stored key, `host|team|METHOD /route/{template}`; the team is quoted.
+
+    A long one ends in its hash instead: stores have columns, and quoted an id of 255
+    characters may have 3,060.
+    """
+    team = quote(team_id, safe="")
+    if len(team) > _LONGEST_TEAM:
+        digest = sha256(team.encode()).hexdigest()
+        team = f"{team[: _LONGEST_TEAM - len(digest) - 1]}~{digest}"
+    return f"{host}|{team}|{method} {route}"
 
 
 def host_key(host: str) -> str:

@@ -206,6 +206,14 @@ def test_keys_are_one_text_and_teams_cannot_forge_another() -> None:
     assert breaker_key("gw", "*", "GET", "/x").startswith("gw|%2A|")
 
 
+def test_a_key_is_short_whatever_a_team_is_called_and_still_its_own() -> None:
+    long = ["\N{WOMAN}" * 255, "\N{WOMAN}" * 254, "\N{WOMAN}" * 254 + "x", "%" * 255]
+    keys = {breaker_key("gw", team_id, "GET", "/health") for team_id in long}
+
+    assert len(keys) == len(long)
+    assert max(map(len, keys)) < 330
+
+
 @pytest.mark.parametrize(
     "wrong", [{"threshold": 0}, {"open_s": 0}, {"open_s": 700, "max_open_s": 600}]
 )

@@ -10,11 +10,11 @@ from django.utils import timezone
 
 from dashboard import pipeline
 from dashboard.pipeline.recorder import Recorder
-from dashboard.probes.models import Outcome, Probe, ProbeKind
+from dashboard.probes.models import Breaker, Outcome, Probe, ProbeKind
 from dashboard.simulator.running import running_gateway
 from dashboard.teams.models import CreditReading, Team
 from tests.apiclient.rogue import rogue, sends, silent
-from tests.factories import make_gateway, make_team
+from tests.factories import make_gateway, make_probe, make_team
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.hostile]
 
@@ -115,6 +115,17 @@ def test_no_answer_stops_the_prober(name: str, status: int) -> None:
     assert len(said) < 40_000
     for reading in CreditReading.objects.filter(team=hostile):
         assert reading.remaining in {None, 1.0}
+
+
+def test_a_team_with_a_long_foreign_name_blinds_no_neighbour() -> None:
+    """Quoted, its id is eight times as long as a breaker's key may be."""
+    with rogue(sends(answer(500, b"{}"))) as server:
+        team = watch(server.url, "\N{WOMAN}" * 255)
+        make_probe(make_team(team.gateway, team_id="good"), next_run=timezone.now())
+
+        assert pipeline.tick(seconds=0.3) == 3
+
+    assert Breaker.objects.count() >= 2
 
 
 def test_what_the_database_refuses_keeps_out_no_other_outcome() -> None:
