@@ -63,11 +63,45 @@ class Operation(Generic[T_co]):
     needs_key: bool = True
     streams: bool = False
 
+    def value_of(self, body: bytes) -> T_co:
+        """Read an answer, and raise UnreadableError where it answers another question.
+
+        A cache in between, or a gateway that mixes up its rows, must not show a team
+        another's credits, nor a job as ended that is not.
+        """
+        value = self.read(body)
+        if _tells_another(value, "team_id", self.team_id):
+            raise payloads.UnreadableError("the answer is about another team")
+        if _tells_another(value, "job_id", self.job_id):
+            raise payloads.UnreadableError("the answer is about another job")
+        status = getattr(value, "status", "")
+        if self.wanted_status and status != self.wanted_status:
+            raise payloads.UnreadableError(f"the answer says that the job is {status}")
+        return value
+
     def with_timeout(self, timeout_s: float) -> "Operation[T_co]":
         """Return the same operation with another timeout of one attempt, in seconds."""
         if not timeout_s > 0:
             raise ValueError(f"timeout_s={timeout_s} is not a positive number")
         return replace(self, timeout_s=timeout_s)
+
+
+def _tells_another(value: object, name: str, asked: str) -> bool:
+    """Return whether an answer, or a part of it, names another than was asked for.
+
+    An id that it leaves out says nothing. Ids are compared as they are kept: redacted,
+    and whichever of its spellings a UUID has.
+    """
+    if not asked:
+        return False
+    parts = value if isinstance(value, tuple) else (value, getattr(value, "credits", 0))
+    told = {getattr(part, name, "") for part in parts} - {"", asked}
+    return any(_kept(each) != _kept(asked) for each in told)
+
+
+def _kept(text: str) -> str:
+    text = redact(text, limit=_TEAM_ID_LIMIT).casefold()
+    return text.replace("-", "") if payloads.is_job_id(text) else text
 
 
 def timeout_for(method: str, route: str) -> float:

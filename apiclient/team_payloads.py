@@ -89,6 +89,7 @@ class Transaction(msgspec.Struct, frozen=True):
     reason: str = ""
     job_id: str = ""
     created_at: datetime | None = None
+    team_id: str = ""
 
 
 class JobTypeUsage(msgspec.Struct, frozen=True):
@@ -192,6 +193,7 @@ def _transaction(document: object, path: str) -> Transaction:
         reason=_sentence(told.get("reason")),
         job_id=_text(told.get("job_id")),
         created_at=_moment(told.get("created_at")),
+        team_id=_text(told.get("team_id")),
     )
 
 

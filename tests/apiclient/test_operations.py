@@ -5,6 +5,7 @@ import pytest
 
 from apiclient import operations
 from apiclient.operations import Operation, timeout_for
+from apiclient.payloads import UnreadableError
 from apiclient.retry import Repeat
 from tests.apiclient.fakes import JOB
 
@@ -155,3 +156,64 @@ def test_what_cannot_be_asked_is_refused_before_it_is_sent(
 def test_any_printable_team_id_is_quoted() -> None:
     """B-83."""
     assert operations.get_team("a/b c?ü").path == "/api/teams/a%2Fb%20c%3F%C3%BC"
+
+
+OTHER_JOB = "00000000-0000-4000-8000-00000000beef"
+TEAM = operations.get_team("acme")
+BALANCE = operations.balance("acme")
+
+
+@pytest.mark.parametrize(
+    ("operation", "answer"),
+    [
+        (TEAM, {"team_id": "other", "status": "active"}),
+        (TEAM, {"team_id": "acme", "credits": {"team_id": "other"}}),
+        (BALANCE, {"team_id": "other", "credits_remaining": 7}),
+        (operations.credit_check("acme"), {"team_id": "other", "has_credits": True}),
+        (
+            operations.team_usage("acme", "2026-03"),
+            {"team_id": "other", "summary": {"total_jobs": 1}},
+        ),
+        (
+            operations.team_transactions("acme"),
+            {"transactions": [{"transaction_id": "a", "team_id": "other"}]},
+        ),
+        (operations.get_job(JOB), {"job_id": OTHER_JOB, "status": "PENDING"}),
+        (
+            operations.complete_job(JOB, "completed"),
+            {"job_id": OTHER_JOB, "status": "COMPLETED"},
+        ),
+        (
+            operations.complete_job(JOB, "completed"),
+            {"job_id": JOB, "status": "PENDING"},
+        ),
+        (operations.complete_job(JOB, "failed"), {"job_id": JOB, "status": "done"}),
+    ],
+)
+def test_an_answer_to_another_question_is_no_answer(
+    operation: Operation[object], answer: object
+) -> None:
+    with pytest.raises(UnreadableError, match=r"the answer (is about|says)"):
+        operation.value_of(msgspec.json.encode(answer))
+
+
+@pytest.mark.parametrize(
+    ("operation", "answer"),
+    [
+        (BALANCE, {"credits_remaining": 7}),
+        (BALANCE, {"team_id": "ACME", "credits_remaining": 7}),
+        # Kept in no answer as it is, so compared as it is kept.
+        (
+            operations.balance("sk-lookalike"),
+            {"team_id": "sk-lookalike", "credits_remaining": 7},
+        ),
+        (
+            operations.complete_job(JOB, "failed"),
+            {"job_id": JOB.replace("-", "").upper(), "status": "Failed"},
+        ),
+    ],
+)
+def test_an_answer_need_not_repeat_its_question_to_the_letter(
+    operation: Operation[object], answer: object
+) -> None:
+    operation.value_of(msgspec.json.encode(answer))
