@@ -182,16 +182,19 @@ def deliver_due() -> int:
 
 
 def probe_now(wanted: Sequence[Probe], now: datetime) -> list[Answer]:
-    """Run these probes at once, whatever is due or open, and record what they saw."""
+    """Run these probes at once, whatever is due or open, and record what they saw.
+
+    Each is recorded before the next, whose team may have spent its cap with it.
+    """
     recorder = Recorder()
-    spent = probes.spent(wanted, now)
     answers = []
     for probe in wanted:
         breakers = recorder.breakers([probe.gateway_id])[probe.gateway_id]
-        answer = put(prepare(probe, spent[probe.pk]), breakers)
+        spent = probes.spent([probe], now)[probe.pk]
+        answer = put(prepare(probe, spent), breakers)
         recorder.add(answer)
+        recorder.flush(timezone.now())
         answers.append(answer)
-    recorder.flush(timezone.now())
     return answers
 
 

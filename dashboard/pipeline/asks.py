@@ -202,11 +202,12 @@ def _called(
 def _charged(ask: Ask, completed: CallReport[CompletedJob]) -> float:
     """Return the credits to count for a completion, by the team's terms.
 
-    None where it says that it was free; one at least where it was lost.
+    None where it says that it was free; where its answer was lost, what a run costs at
+    most: a second try says of itself that it was free, when the first was charged.
     """
     costs = completed.value.costs if completed.value else None
-    if costs is None:
-        return 1.0
+    if costs is None or (costs.credit_applied is False and len(completed.attempts) > 1):
+        return price(ask.terms, tokens=KINDS[ask.kind].tokens_per_run, dollars=0.0)
     if costs.credit_applied is False:
         return 0.0
     return price(ask.terms, tokens=costs.total_tokens, dollars=costs.total_cost_usd)

@@ -189,14 +189,19 @@ def test_an_open_breaker_never_blinds_the_cheap_probes(
     ]
 
 
-def streaming(sent: list[str], *, charged: bool = True) -> Script:
+def streaming(
+    sent: list[str], *, charged: bool = True, loses_completion: bool = False
+) -> Script:
     """Return a gateway whose streams inside jobs work, and note what it is asked."""
     job = {"job_id": str(UUID(int=7)), "status": "PENDING"}
     done = {**job, "status": "COMPLETED", "costs": {"credit_applied": charged}}
 
     def script(connection: socket.socket) -> None:
         path = request_of(connection).decode().split(" ")[1]
+        again = path in sent
         sent.append(path)
+        if loses_completion and path.endswith("complete") and not again:
+            return
         kind, body = "application/json", json.dumps(job)
         if path.endswith("stream"):
             kind = "text/event-stream"
@@ -324,6 +329,28 @@ class TestDeepProbe:
 
         assert (outcome.error_class, outcome.credits) == ("", None)
         assert not Incident.objects.exists()
+
+    def test_a_completion_that_was_said_twice_is_counted(self, probe: Probe) -> None:
+        """C-20: the first was charged, though the second says that it was free."""
+        Probe.objects.filter(kind=ProbeKind.STREAM_JOB).delete()
+        Probe.objects.filter(pk=probe.pk).update(kind=ProbeKind.STREAM_JOB)
+        sent: list[str] = []
+        script = streaming(sent, charged=False, loses_completion=True)
+        with rogue(script) as server:
+            Gateway.objects.update(base_url=server.url)
+            outcome = self.again(probe)
+
+        assert sum(path.endswith("complete") for path in sent) == 2
+        assert (outcome.error_class, outcome.credits) == ("", 1.0)
+
+    def test_runs_that_are_asked_for_together_share_the_cap(
+        self, simulator: RunningGateway, probe: Probe
+    ) -> None:
+        """C-20: also by the command, that runs all of them in a row."""
+        ran, capped = pipeline.probe_now([probe, probe], timezone.now())
+
+        assert (ran.outcome.credits, capped.outcome.credits) == (1.0, None)
+        assert "cap of 1 credits a day is reached" in capped.outcome.detail
 
     def test_a_streamed_reply_tells_its_first_token_and_is_charged_once(
         self, probe: Probe
