@@ -5,6 +5,7 @@ nonsense. What cannot be read is unknown, never active, suspended or zero.
 """
 
 import re
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import lru_cache
@@ -25,6 +26,9 @@ _PLACES = 9
 # Within these no time zone moves a moment out of the years 1 to 9999.
 _MOMENTS = (datetime(2, 1, 1, tzinfo=UTC), datetime(9998, 12, 31, tzinfo=UTC))
 _TEXT_LIMIT = 255
+# What a gateway tells of so many teams takes eight megabytes. In so many bytes there is room
+# for millions of nothings, which take a minute and gigabytes to be told apart.
+_MOST_ITEMS = 20_000
 _MOST_TEXTS = 200  # a team with more models than this is not believed
 _BALANCE_MARKS = ("credits_remaining", "credits_allocated", "credits_used")
 _TEAM_MARKS = ("team_id", "status", "credits", *_BALANCE_MARKS)
@@ -123,20 +127,30 @@ def read_teams(body: bytes) -> tuple[Team, ...]:
     document = _decoded(body)
     if isinstance(document, dict):
         document = document.get("teams", document)
+    teams: list[Team] = []
+    fault: UnreadableError | None = None
+    for path, item in _items(document, "$"):
+        try:
+            teams.append(_team(item, path))
+        except UnreadableError as error:
+            fault = fault or error
+            teams.append(_NO_TEAM)
+    if fault is not None and all(team is _NO_TEAM for team in teams):
+        raise fault
+    return tuple(teams)
+
+
+_NO_TEAM = Team(team_id="")
+
+
+def _items(document: object, path: str) -> Iterator[tuple[str, object]]:
+    """Yield each item of a list and where it stands; raise where it is none, or too long."""
     if not isinstance(document, list):
-        raise UnreadableError("Expected `array`, got something else - at `$`")
-    read = [_team_or_fault(item, f"$[{index}]") for index, item in enumerate(document)]
-    faults = [each for each in read if isinstance(each, UnreadableError)]
-    if faults and len(faults) == len(read):
-        raise faults[0]
-    return tuple(each if isinstance(each, Team) else Team(team_id="") for each in read)
-
-
-def _team_or_fault(document: object, path: str) -> Team | UnreadableError:
-    try:
-        return _team(document, path)
-    except UnreadableError as error:
-        return error
+        raise UnreadableError(f"Expected `array`, got something else - at `{path}`")
+    if len(document) > _MOST_ITEMS:
+        raise UnreadableError(f"Expected at most {_MOST_ITEMS} items - at `{path}`")
+    for index, item in enumerate(document):
+        yield f"{path}[{index}]", item
 
 
 def read_balance(body: bytes) -> Credits:
@@ -148,11 +162,8 @@ def read_transactions(body: bytes) -> tuple[Transaction, ...]:
     document = _decoded(body)
     if isinstance(document, dict):
         document = document.get("transactions")
-    if not isinstance(document, list):
-        raise UnreadableError("Expected `array` - at `$.transactions`")
     return tuple(
-        _transaction(item, f"$.transactions[{index}]")
-        for index, item in enumerate(document)
+        _transaction(item, path) for path, item in _items(document, "$.transactions")
     )
 
 

@@ -1,5 +1,6 @@
 """S-27: one reader for every shape of a team."""
 
+from collections.abc import Callable
 from contextlib import suppress
 
 import msgspec
@@ -162,6 +163,16 @@ CHARGE = {
     "reason": "Job completed",
     "created_at": "2026-11-22T19:20:49Z",
 }
+
+
+@pytest.mark.parametrize("read", [read_teams, read_transactions])
+def test_a_list_without_end_is_not_read_to_its_end(
+    read: Callable[[bytes], object],
+) -> None:
+    endless = body({"teams": [{}] * 20_001, "transactions": [{}] * 20_001})
+
+    with pytest.raises(UnreadableError, match="at most 20000 items"):
+        read(endless)
 
 
 def test_a_transaction_is_read_whole() -> None:

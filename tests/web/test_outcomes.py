@@ -15,13 +15,14 @@ from pytest_django import DjangoAssertNumQueries
 
 from dashboard.probes.attempts import PastAttempt
 from dashboard.probes.kinds import KINDS
-from dashboard.probes.models import ProbeKind
+from dashboard.probes.models import Outcome, Probe, ProbeKind
 from dashboard.rollups.services import fold
+from dashboard.teams.models import Team
 from dashboard.web import exports, ranges
 from dashboard.web.exports import Sheet
 from dashboard.web.pages.outcomes import PAGE_SIZE, Asked, matching, outcomes
 from dashboard.web.pages.waterfall import waterfall, why
-from tests.factories import NOW, make_outcome, make_probe, make_team
+from tests.factories import NOW, make_gateway, make_outcome, make_probe, make_team
 from tests.web.people import person
 
 pytestmark = pytest.mark.django_db
@@ -351,6 +352,31 @@ class TestExports:
         assert latency[0]["p95_ms"] is None
         assert latency[-1]["p95_ms"] == pytest.approx(50, rel=0.01)
         assert latency[-1]["samples"] == 2
+
+    def test_those_of_a_thousand_probes_are_a_file_too(
+        self, admin_page: Client
+    ) -> None:
+        gateway = make_gateway()
+        teams = [Team(gateway=gateway, team_id=f"t{n}") for n in range(1001)]
+        probes = [
+            Probe(gateway=gateway, team=team, kind="balance", period_s=60, next_run=NOW)
+            for team in Team.objects.bulk_create(teams)
+        ]
+        Outcome.objects.bulk_create(
+            Outcome(
+                probe=probe,
+                started_at=NOW - timedelta(minutes=1),
+                latency_us=1,
+                elapsed_us=1,
+                attempts=1,
+            )
+            for probe in Probe.objects.bulk_create(probes)
+        )
+
+        answer = admin_page.get("/outcomes/?format=csv")
+
+        assert answer.status_code == 200
+        assert len(answer.content.splitlines()) == 1002
 
     def test_a_csv_of_several_charts_names_each(self, admin_page: Client) -> None:
         probe = make_probe()

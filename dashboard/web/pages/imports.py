@@ -7,6 +7,7 @@ from dashboard.web import words
 from dashboard.web.pages.parts import Badge
 from dashboard.web.states import Tone
 
+_MOST_ORGANIZATIONS = 100
 _BADGES = {
     Change.NEW: Badge(
         Tone.OK, "new", "two probes: status, and balance once it has a key"
@@ -46,13 +47,15 @@ def preview(roster: Roster, organization: str) -> Preview:
         told.append(f"{roster.unusable} left out: not readable, or not as an id")
     if new > MOST_TEAMS:
         told.append(f"the first {MOST_TEAMS} new ones are shown")
+    if len(roster.organizations) > _MOST_ORGANIZATIONS:
+        told.append(f"the first {_MOST_ORGANIZATIONS} organizations are named")
     shown = [*roster.new[:MOST_TEAMS], *_rest(roster)]
     return Preview(
         gateway=str(roster.gateway),
         error=roster.error,
         advice=roster.advice,
         sentence=", ".join(told),
-        organizations=list(roster.organizations),
+        organizations=list(roster.organizations[:_MOST_ORGANIZATIONS]),
         organization=organization,
         rows=[_row(each) for each in shown],
         may_add=new > 0,
