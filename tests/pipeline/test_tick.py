@@ -463,7 +463,7 @@ def test_probes_of_a_dead_gateway_leave_threads_for_the_others(
                 period_s=5,
                 next_run=timezone.now() - timedelta(seconds=2),
             )
-        timer = threading.Timer(1.5, other.clear_faults)
+        timer = threading.Timer(0.7, other.clear_faults)
         timer.start()
 
         pipeline.tick(seconds=0.5)
