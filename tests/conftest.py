@@ -19,9 +19,11 @@ _UNHURRIED = {"browser", "processes", "hostile", "slow"}
 _DATABASE_FIXTURES = {"db", "transactional_db", "django_db_setup"}
 
 
-def pytest_unconfigure() -> None:
+def pytest_unconfigure(config: pytest.Config) -> None:
+    # With more workers than one, it is that of all.
+    is_worker = hasattr(config, "workerinput")
     var = Path(os.environ.get("GATEWATCH_VAR", ""))
-    if var.name.startswith("gatewatch-test-"):
+    if var.name.startswith("gatewatch-test-") and not is_worker:
         shutil.rmtree(var, ignore_errors=True)
 
 

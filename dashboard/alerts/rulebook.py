@@ -86,9 +86,14 @@ _DEMO: Mapping[str, dict[str, object]] = {
 
 def install_default_rules() -> None:
     """Create the default rules that are missing, by name; change none that exists."""
-    for name, fields in DEFAULTS.items():
-        own = _DEMO.get(name, {}) if settings.DEMO else {}
-        Rule.objects.get_or_create(name=name, defaults={**fields, **own})
+    own = _DEMO if settings.DEMO else {}
+    Rule.objects.bulk_create(
+        (
+            Rule(name=name, **{**fields, **own.get(name, {})})
+            for name, fields in DEFAULTS.items()
+        ),
+        ignore_conflicts=True,
+    )
 
 
 def limits_of(rule: Rule) -> Limits:

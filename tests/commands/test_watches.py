@@ -39,7 +39,7 @@ class Cluster:
 
 
 @pytest.fixture
-def jobs() -> Cluster:
+def jobs(db: None) -> Cluster:
     cluster = Cluster()
     cluster.watch.started(0.0)
     return cluster
