@@ -23,13 +23,27 @@ class LineFormatter(logging.Formatter):
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)s %(name)s %(message)s")
 
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 (logging's name)
+        return _plain(super().formatMessage(record))
+
     def format(self, record: logging.LogRecord) -> str:
         first, *rest = super().format(record).split("\n")
         told = "".join(
             f" {name}={json.dumps(value, default=str)}"
             for name, value in _fields(record).items()
         )
-        return "\n  ".join([first + told, *rest])
+        # Only a traceback has more lines: they are indented, so that none is a record.
+        return "\n  ".join([first + told, *map(_plain, rest)])
+
+
+def _plain(text: str) -> str:
+    """Return the text with all that a terminal would obey, or not show, escaped.
+
+    Other libraries put what visitors and gateways wrote into their messages.
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def _fields(record: logging.LogRecord) -> dict[str, object]:

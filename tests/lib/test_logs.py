@@ -2,6 +2,8 @@
 
 import logging
 
+import pytest
+
 from dashboard.lib.logs import LineFormatter
 
 
@@ -48,3 +50,28 @@ def test_a_record_that_is_no_calls_keeps_its_fields() -> None:
     told = line("statement.read", team_id=7, method="once\ntwice")
 
     assert told == 'apiclient statement.read team_id=7 method="once\\ntwice"'
+
+
+@pytest.mark.parametrize(
+    "mark", ["\n", "\r", "\x1b[2J", "\x85", "\u2028", "\u202e", "\x0b", "\ud800", "\0"]
+)
+def test_what_a_library_logs_of_a_visitor_stays_one_plain_line(mark: str) -> None:
+    """C-18."""
+    told = line(f"locked out {mark}2026-03-02 INFO all is well")
+
+    assert told.isprintable()
+    assert told.startswith("apiclient locked out \\")
+
+
+def test_of_a_traceback_no_line_can_be_taken_for_a_record() -> None:
+    """C-18."""
+    error = ValueError("\x1b[31m\r2026-03-02 INFO x\n2026-03-02 INFO y")
+    raised = (ValueError, error, None)
+    record = logging.LogRecord("q", logging.ERROR, "", 0, "broke", (), raised)
+    first, *rest = LineFormatter().format(record).split("\n")
+
+    assert first.endswith(" ERROR q broke")
+    assert rest == [
+        "  ValueError: \\x1b[31m\\r2026-03-02 INFO x",
+        "  2026-03-02 INFO y",
+    ]
