@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from email.utils import parseaddr
 from enum import StrEnum
 
 from django.conf import settings
@@ -24,6 +25,7 @@ from dashboard.alerts.channels import Answer, Post, unable_to_post
 from dashboard.alerts.letters import letter_of
 from dashboard.alerts.mail import compose, compose_test
 from dashboard.alerts.models import Channel, ChannelKind, Delivery, Notification
+from dashboard.lib.mail_addresses import is_plain_address
 
 logger = logging.getLogger(__name__)
 
@@ -130,6 +132,12 @@ def _posted(answer: Answer) -> Attempt:
 
 def send(message: EmailMultiAlternatives) -> Attempt:
     """Hand one mail to the server, over a connection of its own."""
+    if not all(is_plain_address(parseaddr(each)[1]) for each in message.to):
+        return Attempt(Fate.REFUSED, "the address is not written plainly: NAME@HOST")
+    return _handed_over(message)
+
+
+def _handed_over(message: EmailMultiAlternatives) -> Attempt:
     connection = get_connection()
     try:
         connection.open()

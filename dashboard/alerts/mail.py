@@ -1,6 +1,5 @@
 """Write the mails: subject, text and HTML of a batch, and its place in the thread."""
 
-import re
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -120,8 +119,13 @@ def _message(
 
 
 def clean_subject(text: str) -> str:
-    """Return one line of at most 150 characters, without control characters."""
-    line = re.sub(r"[\x00-\x1f\x7f\u2028\u2029\s]+", " ", text).strip()
+    """Return one line of at most 150 characters that reads as it is written.
+
+    Nothing in it hides or reorders text, nor is an encoded word, which mail programs
+    would show as whatever it says, line breaks included.
+    """
+    shown = "".join(c if c.isprintable() else " " for c in text).replace("=?", "= ?")
+    line = " ".join(shown.split())
     if len(line) <= SUBJECT_LENGTH:
         return line
     return line[: SUBJECT_LENGTH - 1].rstrip() + "…"

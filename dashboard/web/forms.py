@@ -15,7 +15,7 @@ from django.core.validators import validate_email
 from django.db.models import QuerySet
 from django.http import QueryDict
 
-from dashboard.alerts.models import Rule, RuleKind
+from dashboard.alerts.models import Rule, RuleKind, plain_address
 from dashboard.probes.addresses import why_refused
 from dashboard.probes.kinds import KINDS, runs_a_day
 from dashboard.probes.models import Probe, ProbeKind
@@ -31,6 +31,7 @@ class FirstAdminForm(BaseUserCreationForm):  # type: ignore[type-arg]  # not at 
 
     email = forms.EmailField(
         label="E-mail",
+        validators=[plain_address],
         help_text="Alarms go here until you name other recipients.",
         widget=forms.EmailInput(attrs={"autocomplete": "email"}),
     )
@@ -207,6 +208,7 @@ class WatchForm(GatewayForm):
         addresses = told.replace(",", " ").split()
         for address in addresses:
             validate_email(address)
+            plain_address(address)
         return addresses
 
 
@@ -341,7 +343,7 @@ class AuditForm(forms.Form):
 class TestMailForm(forms.Form):
     """Where to send the test mail."""
 
-    to = forms.EmailField(label="Send a test mail to")
+    to = forms.EmailField(label="Send a test mail to", validators=[plain_address])
 
 
 def sentence(error: ValueError) -> str:

@@ -168,6 +168,8 @@ def test_no_key_is_in_any_mail(team: Team) -> None:
         ("x" * 151, "x" * 149 + "…"),
         ("x" * 150, "x" * 150),
         ("a\u2028b\x00c", "a b c"),
+        ("a\u202eb\x9bc\ufeffd", "a b c d"),
+        ("=?utf-8?q?=0D=0ABcc:_v?= down", "= ?utf-8?q?=0D=0ABcc:_v?= down"),
     ],
 )
 def test_a_subject_is_one_short_line(text: str, subject: str) -> None:

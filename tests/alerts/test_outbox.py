@@ -4,6 +4,8 @@ import socket
 from datetime import timedelta
 
 import pytest
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
 from pytest_django import Settings
 
 from dashboard.alerts import batches, delivery, lifecycle, outbox
@@ -13,6 +15,7 @@ from dashboard.alerts.models import (
     Delivery,
     Incident,
     Notification,
+    Recipient,
     RuleKind,
     Severity,
 )
@@ -208,6 +211,30 @@ def test_a_refused_address_is_given_up_at_once(mailbox: Mailbox) -> None:
     mailbox.rcpt = "250 OK"
     lifecycle.resolve(incident, after(60))
     assert deliver(after(600)) == 0
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "=?utf-8?q?victim=40example.com?=@example.org",
+        '"victim@example.com"@example.org',
+        '"\x0c\x1c"@example.org',
+        "\N{KELVIN SIGN}ate@example.org",
+    ],
+)
+def test_nothing_goes_to_an_address_that_programs_read_differently(
+    mailbox: Mailbox, address: str
+) -> None:
+    """C-17: Django finds all of them valid."""
+    validate_email(address)
+    with pytest.raises(ValidationError):
+        Recipient(email=address).full_clean()
+    make_recipient(address)
+    tell(make_incident())
+
+    assert deliver(after(30)) == 0
+    assert states() == ["dead"]
+    assert mailbox.messages == []
 
 
 def test_a_server_that_is_away_costs_one_attempt_a_round(

@@ -18,6 +18,7 @@ from dashboard.alerts.models.outbox import (
     Notification,
     Recipient,
     Subscription,
+    plain_address,
 )
 from dashboard.alerts.models.rules import (
     LONGEST_SILENCE,
@@ -48,4 +49,5 @@ __all__ = [
     "Severity",
     "Silence",
     "Subscription",
+    "plain_address",
 ]

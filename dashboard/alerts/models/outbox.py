@@ -1,18 +1,26 @@
 """Who is told, where, and what waits to be sent or was."""
 
 from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Coalesce
 
 from dashboard.alerts.models.incidents import Incident
+from dashboard.lib.mail_addresses import is_plain_address
 from dashboard.teams.models import Gateway, Team, printable
+
+
+def plain_address(text: str) -> None:
+    """Refuse what is an address, but not the same one to everybody who reads it."""
+    if not is_plain_address(text):
+        raise ValidationError("Write it plainly: NAME@HOST.", code="not_plain")
 
 
 class Recipient(models.Model):
     """Who is mailed about what: everything, one gateway, or one team."""
 
-    email = models.EmailField()
+    email = models.EmailField(validators=[plain_address])
     gateway = models.ForeignKey(Gateway, models.CASCADE, null=True, blank=True)
     team = models.ForeignKey(Team, models.CASCADE, null=True, blank=True)
 

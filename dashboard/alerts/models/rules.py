@@ -8,7 +8,7 @@ from django.db import models
 from django.urls import reverse
 
 from dashboard.probes.models import Probe
-from dashboard.teams.models import Gateway, Team
+from dashboard.teams.models import Gateway, Team, printable
 
 
 class RuleKind(models.TextChoices):
@@ -52,7 +52,7 @@ class Rule(models.Model):
     """
 
     kind = models.CharField(max_length=20, choices=RuleKind.choices)
-    name = models.CharField(max_length=80, unique=True)
+    name = models.CharField(max_length=80, unique=True, validators=[printable])
     enabled = models.BooleanField(default=True)
     gateway = models.ForeignKey(
         Gateway, models.CASCADE, null=True, blank=True, help_text="Empty: all gateways."
@@ -190,7 +190,7 @@ class Silence(models.Model):
     )
     starts_at = models.DateTimeField("from")
     ends_at = models.DateTimeField("until")
-    reason = models.CharField(max_length=200)
+    reason = models.CharField(max_length=200, validators=[printable])
     author = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.SET_NULL, null=True, editable=False
     )
