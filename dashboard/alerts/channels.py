@@ -109,9 +109,8 @@ def shown_address(channel: Channel) -> str:
 
 def parcel(channel: Channel, batch: Batch, letter: Letter, now: datetime) -> Parcel:
     """Return the message of a batch; its id is the same whenever it is sent."""
-    return _parcel(
-        channel, batch.id, letter.subject, _body(channel, batch, letter), now
-    )
+    title, body = payloads.defused(letter.subject), _body(channel, batch, letter)
+    return _parcel(channel, batch.id, title, body, now)
 
 
 def test_parcel(channel: Channel, now: datetime) -> Parcel:

@@ -1,6 +1,7 @@
 """What a letter looks like to programs: JSON, a Slack message, plain text."""
 
 import json
+import re
 import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -16,6 +17,7 @@ VERSION = 1
 _MOST_STORIES = 20
 _SLACK_TEXT = 2900
 _TITLE = 150
+_ACTS = re.compile(r"(?<=[@<])|(?<=\])(?=\()")
 
 
 def as_json(message: Mapping[str, object]) -> bytes:
@@ -94,21 +96,19 @@ def slack(letter: Letter) -> dict[str, object]:
     shown = letter.stories[:_MOST_STORIES]
     more = len(letter.stories) - len(shown)
     blocks: list[dict[str, object]] = [
-        {
-            "type": "header",
-            "text": {"type": "plain_text", "text": letter.subject[:_TITLE]},
-        },
+        {"type": "header", "text": _plain_text(letter.subject[:_TITLE])},
         *(_section(_slack_story(story)) for story in shown),
     ]
     if more:
         blocks.append(_section(f"… and {more} more."))
     button = {
         "type": "button",
-        "text": {"type": "plain_text", "text": "Open in Gatewatch"},
+        "text": _plain_text("Open in Gatewatch"),
         "url": letter.link,
     }
     return {
-        "text": _slack_escaped(letter.subject),
+        "text": defused(_slack_escaped(letter.subject)),
+        "mrkdwn": False,
         "blocks": [*blocks, {"type": "actions", "elements": [button]}],
     }
 
@@ -118,25 +118,29 @@ def slack_text(text: str, link: str) -> dict[str, object]:
 
 
 def _section(text: str) -> dict[str, object]:
-    # Verbatim: else Slack makes links and mentions of bare addresses and names as well.
-    told = {"type": "mrkdwn", "text": text[:_SLACK_TEXT], "verbatim": True}
-    return {"type": "section", "text": told}
+    return {"type": "section", "text": _plain_text(text[:_SLACK_TEXT])}
+
+
+def _plain_text(text: str) -> dict[str, object]:
+    # Of Slack's Markdown nothing can be escaped but three characters: a team called
+    # *x* or :fire: would be bold or an image.
+    return {"type": "plain_text", "text": text, "emoji": False}
 
 
 def _slack_story(story: Story) -> str:
     if story.lasted:
         lines = [
-            f"*{_slack_escaped(story.subject)}* ended, {story.ended}"
+            f"{story.subject} ended, {story.ended}"
             if story.ended
-            else f"✓ *{_slack_escaped(story.subject)}* resolved after {story.lasted}",
-            f"It was: {_slack_escaped(story.text)}",
+            else f"✓ {story.subject} resolved after {story.lasted}",
+            f"It was: {story.text}",
         ]
     else:
         lines = [
-            f"▲ *{_slack_escaped(story.subject)}* {story.severity}",
-            _slack_escaped(f"{story.text}{story.runway}"),
+            f"▲ {story.subject} {story.severity}",
+            f"{story.text}{story.runway}",
             f"Since {story.since:%Y-%m-%d %H:%M} UTC",
-            _slack_escaped(story.advice or story.next_step),
+            story.advice or story.next_step,
         ]
     return "\n".join(filter(None, lines))
 
@@ -146,10 +150,19 @@ def _slack_escaped(text: str) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
+def defused(text: str) -> str:
+    """Return the text with no mention, tag or link under another name in it.
+
+    Many services read Markdown, and none says how to escape it: what a name would make
+    of @everyone, <…> or […](…) is broken by a space of no width.
+    """
+    return _ACTS.sub("\u200b", text)
+
+
 def plain(letter: Letter) -> str:
-    """Return a few lines for channels that only know text."""
+    """Return a few lines for channels that only know text, or make more of it."""
     lines = [
-        f"{story.subject}: {story.text}"
+        defused(f"{story.subject}: {story.text}")
         + (_over(story) if story.lasted else story.runway)
         for story in letter.stories
     ]

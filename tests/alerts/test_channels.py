@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 import json
+import re
 import socket
 from collections.abc import Iterator
 from http.client import parse_headers
@@ -19,6 +20,7 @@ from dashboard.alerts import channels, lifecycle
 from dashboard.alerts.channels import Answer, Parcel, seal_into, shown_address
 from dashboard.alerts.delivery import deliver, send_test_message
 from dashboard.alerts.models import Channel, ChannelKind, Notification
+from dashboard.alerts.payloads import defused
 from dashboard.pipeline import apprise_posting, posting
 from dashboard.teams.keys import unseal
 from tests.alerts.conftest import after, make_incident, make_recipient, tell
@@ -130,7 +132,7 @@ def test_slack_gets_its_own_form_and_no_markup_of_ours(
     (message,) = receiver.messages
     assert "CRITICAL" in str(message["text"])
     shown = json.dumps(message["blocks"])
-    assert "&lt;!channel&gt; &amp; &lt;http://x|y&gt; failed" in shown
+    assert "<!channel> & <http://x|y> failed" in shown
     assert "<!channel>" not in str(message["text"])
     assert "Open in Gatewatch" in shown
 
@@ -271,18 +273,34 @@ def test_a_test_message_says_what_became_of_it(server: Rogue) -> None:
     assert refused == "It was not taken: HTTP 404."
 
 
-def test_slack_makes_no_link_of_what_somebody_wrote(
+def test_slack_makes_nothing_of_what_somebody_wrote(
     server: Rogue, receiver: Receiver
 ) -> None:
-    """C-15: Slack makes links and mentions of bare addresses and names as well."""
+    """C-15: a link, a mention, bold letters or an image of a bare name."""
     make_channel(server.url, ChannelKind.SLACK)
-    tell(make_incident(make_gateway(name="<!channel> https://evil.example")))
+    tell(make_incident(make_gateway(name="@all *<!here>* :fire: [x](https://evil.io)")))
 
     send()
 
-    sections = [b for b in receiver.messages[0]["blocks"] if b["type"] == "section"]
-    assert "&lt;!channel&gt;" in sections[0]["text"]["text"]
-    assert all(each["text"]["verbatim"] is True for each in sections)
+    (message,) = receiver.messages
+    texts = [block["text"] for block in message["blocks"] if "text" in block]
+    assert len(texts) == 2
+    assert all(each["type"] == "plain_text" for each in texts)
+    assert not any(each["emoji"] for each in texts)
+    assert not any(mark in message["text"] for mark in ("@all", "<!", "]("))
+    assert message["mrkdwn"] is False
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["@everyone", "<@U1>", "<b>b</b>", "<http://x|y>", "![x](http://evil.io/x.png)"],
+)
+def test_what_acts_in_markdown_is_broken_and_reads_the_same(name: str) -> None:
+    """C-15: Apprise hands texts to Discord and others as they are."""
+    said = defused(f"Team {name} is down")
+
+    assert said.replace("\u200b", "") == f"Team {name} is down"
+    assert not re.search(r"@\w|<[!@/#:\w]|\]\(", said)
 
 
 def test_apprise_is_told_that_a_message_is_plain_text(
@@ -302,11 +320,12 @@ def test_apprise_is_told_that_a_message_is_plain_text(
     library = SimpleNamespace(Apprise=Sender)
     monkeypatch.setattr(apprise_posting, "_apprise", lambda: library)
     make_channel("ntfy://topic", ChannelKind.APPRISE)
-    tell(make_incident(make_gateway(name="<b>bold</b>")))
+    tell(make_incident(make_gateway(name="<b>@here</b>")))
 
     send()
 
-    assert "<b>bold</b>" in str(told["body"])
+    for text in (str(told["title"]), str(told["body"])):
+        assert "<\u200bb>@\u200bhere<\u200b/b>" in text
     assert told["body_format"] == "text"
 
 
