@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import httpx
 
-from apiclient import AsyncClient, CallReport, Client, Operation
+from apiclient import AsyncClient, CallReport, Client, ErrorClass, Operation
 from apiclient.breaker import Admit
 from apiclient.options import Options
 
@@ -15,6 +15,7 @@ KEY = "sk-canary-4f1d8a77"
 JOB = "07263538-0000-4000-8000-000000000001"
 
 Scene = httpx.Response | Exception
+Scenes = list[Callable[[], Scene]]
 Tape = Iterable[Callable[[], Scene]]
 
 
@@ -144,6 +145,11 @@ class AsyncRig:
 
 
 Rig = SyncRig | AsyncRig
+RigOf = type[SyncRig] | type[AsyncRig]
+
+
+def classes(report: CallReport[object]) -> list[ErrorClass | None]:
+    return [each.error for each in report.attempts]
 
 
 def _settings(time: FakeTime, options: dict[str, object]) -> dict[str, object]:

@@ -18,15 +18,13 @@ from apiclient.details import PLAIN_LIMIT, read_detail
 from tests.apiclient.fakes import (
     JOB,
     KEY,
-    AsyncRig,
+    RigOf,
     Scene,
-    SyncRig,
     detail,
     fails,
     says,
 )
 
-RigOf = type[SyncRig] | type[AsyncRig]
 BALANCE: Operation[object] = operations.balance("acme")
 CALL: Operation[object] = operations.llm_call(JOB, model="m", messages=[])
 ODD_KEY = "plain+key/with=odd%chars"
