@@ -1,6 +1,5 @@
 """Statements: read with a team's own key, seldom, and counted nowhere."""
 
-from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
@@ -19,12 +18,6 @@ from dashboard.teams.models import Statement, Team
 from tests.factories import NOW, make_gateway, make_probe, make_team
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture
-def simulator() -> Iterator[RunningGateway]:
-    with running_gateway(teams=["acme"]) as gateway:
-        yield gateway
 
 
 @pytest.fixture
