@@ -41,7 +41,8 @@ def only_small_utf_8(application: "WSGIApplication") -> "WSGIApplication":
 def _is_utf_8(content_type: str) -> bool:
     try:
         _, told = parse_header_parameters(content_type)
-    except (LookupError, ValueError):
+    except (LookupError, TypeError, ValueError):
+        # TypeError: it names one parameter whole and in pieces, which Python compares.
         return False
     return told.get("charset", "utf-8").lower() in _UTF_8
 

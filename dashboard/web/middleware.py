@@ -6,7 +6,7 @@ from http import HTTPStatus
 from ipaddress import ip_address
 
 from django.conf import settings
-from django.core.exceptions import SuspiciousOperation
+from django.core.exceptions import BadRequest, SuspiciousOperation
 from django.http import (
     HttpRequest,
     HttpResponse,
@@ -104,6 +104,9 @@ def no_nul(
         except UnreadablePostError:
             # The visitor stopped in the middle of it: no fault of ours.
             return HttpResponse(status=HTTPStatus.REQUEST_TIMEOUT)
+        except TypeError:
+            # A part of it names one parameter whole and in pieces, which Python compares.
+            raise BadRequest("a form that cannot be read") from None
         if any("\0" in text for text in told):
             raise SuspiciousOperation("a NUL in the request")
         return get_response(request)

@@ -96,6 +96,7 @@ def test_a_foreign_host_name_is_a_bad_request(admin_page: Client) -> None:
         ("text/plain; charset=rot13", "400"),
         ("text/plain; charset=raw_unicode_escape", "400"),
         ("text/plain; charset*=x''utf-8", "400"),
+        ("text/plain; a*=utf-8''x; a*0*=utf-8''y", "400"),
     ],
 )
 def test_a_text_in_another_encoding_is_a_bad_request(
@@ -134,6 +135,19 @@ def test_a_stranger_cannot_fill_the_disk_with_files(
 
     assert out.getvalue().split()[1].decode() == status
     assert (body.tell() == 0) is (status == "413")
+
+
+def test_a_form_that_python_cannot_read_is_a_bad_request(client: Client) -> None:
+    """C-20: one parameter whole and in pieces makes the parser of mails stumble."""
+    head = "Content-Disposition: form-data; name*=utf-8''a; name*0*=utf-8''b"
+
+    response = client.post(
+        "/log-in/",
+        f"--B\r\n{head}\r\n\r\nx\r\n--B--\r\n",
+        content_type="multipart/form-data; boundary=B",
+    )
+
+    assert response.status_code == 400
 
 
 class Stalled(BytesIO):
