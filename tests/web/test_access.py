@@ -90,7 +90,7 @@ PLACES = {
     "favicon": ("get", "public"),
     "logout": ("post", "all"),
     "password": ("form", "all"),
-    "to_log_in": ("get", "public"),
+    "to_log_in": ("get", "admin's door"),
     # Valid while nobody can log in only, so it has a test of its own.
     "setup": ("get", "nobody"),
 }
@@ -107,10 +107,14 @@ WELCOME = {
     "any operators": {"operator", "manager", "stranger", "root"},
     "team": {"viewer", "operator", "manager", "root"},
     "all": {"viewer", "operator", "manager", "stranger", "charlie", "root"},
+    # Whoever is logged in, and no administrator, would come back from there for ever.
+    "admin's door": {"anonymous", "root"},
     "public": {
         *("anonymous", "viewer", "operator", "manager", "stranger", "charlie", "root")
     },
 }
+# What answers who is not logged in.
+_OPEN = {"public", "admin's door"}
 # Forms that fewer may send than may see their page.
 POSTED = {"silences": "any operators"}
 FIXED = {
@@ -260,14 +264,14 @@ def test_a_view_answers_those_it_is_meant_for_and_nobody_else(
         for who, client in site.clients.items():
             response = getattr(client, method)(address)
             told = f"{who} {method}: {response.status_code}"
-            if who == "anonymous" and audience not in {"public", "nobody"}:
+            if who == "anonymous" and audience not in {*_OPEN, "nobody"}:
                 assert response.get("Location", "").startswith("/log-in/"), told
             elif who not in WELCOME[meant]:
                 assert response.status_code in {404, 405}, told
             elif method in OWN[own]:
                 assert response.status_code in ANSWERED, told
                 to_log_in = "/log-in/" in response.get("Location", "")
-                assert audience == "public" or name == "logout" or not to_log_in, told
+                assert audience in _OPEN or name == "logout" or not to_log_in, told
             elif method == "options":
                 assert not response.content, told
             else:

@@ -153,6 +153,25 @@ def test_a_password_is_long_and_not_common_and_nothing_else(
     return None
 
 
+@pytest.mark.parametrize("there", ["/log-in/", "/admin/", "/admin/teams/team/"])
+def test_nobody_who_is_logged_in_is_sent_round_in_a_circle(
+    alice: User, there: str
+) -> None:
+    client = Client()
+    log_in(client)
+
+    response = client.get("/log-in/", {"next": there}, follow=True)
+
+    assert response.status_code == (200 if there == "/log-in/" else 404)
+
+
+def test_the_admin_sends_to_the_one_page_for_the_password(admin_page: Client) -> None:
+    """C-18: there the change is noted."""
+    response = admin_page.post("/admin/password_change/")
+
+    assert response.headers["Location"] == "/password/"
+
+
 class TestSession:
     def test_it_has_another_id_after_the_log_in_and_is_gone_after_the_log_out(
         self, alice: User

@@ -19,6 +19,7 @@ from django.urls import reverse_lazy
 from django.views.decorators.http import require_safe
 
 from dashboard.teams.models import AuditAction
+from dashboard.web import access
 from dashboard.web.audited import noted
 
 # Django's form views take PUT for POST, too.
@@ -31,6 +32,11 @@ class LogIn(LoginView):
     template_name = "web/log_in.html"
     http_method_names = _METHODS
     redirect_authenticated_user = True
+
+    def get_redirect_url(self) -> str:
+        """Lead nobody from the log-in to the log-in, where Django sees a circle."""
+        asked: str = super().get_redirect_url()
+        return "" if asked == self.request.path else asked
 
     def get_context_data(self, **kwargs: object) -> dict[str, object]:
         shown = (settings.DEMO_USER, settings.DEMO_PASSWORD) if settings.DEMO else None
@@ -78,6 +84,9 @@ class Password(PasswordChangeView):
 @login_not_required
 @require_safe
 def to_log_in(request: HttpRequest) -> HttpResponseBase:
+    """Lead to the log-in; who is logged in, and no administrator, would come back."""
+    if request.user.is_authenticated and not access.is_site_admin(request.user):
+        raise access.Denied("the admin pages")
     return redirect_to_login(request.GET.get("next", "/admin/"))
 
 
