@@ -18,6 +18,7 @@ from dashboard.web.admin import team_lists
 from dashboard.web.admin.audited import AuditedAdmin
 from dashboard.web.admin.readonly import ReadOnlyAdmin
 from dashboard.web.admin.titled import Named
+from dashboard.web.audited import noted
 from dashboard.web.pages.parts import probe_badge
 from dashboard.web.prober import prober
 
@@ -71,6 +72,15 @@ class ProbeAdmin(AuditedAdmin):
     @admin.action(description="Probe now")
     def probe_now(self, request: HttpRequest, probes: QuerySet[Probe]) -> None:
         asked = request_run([probe.pk for probe in probes], timezone.now())
+        for probe in probes:
+            if probe.enabled:
+                noted(
+                    request,
+                    AuditAction.PROBE,
+                    probe,
+                    detail="run asked for",
+                    team=probe.team,
+                )
         self.message_user(request, f"{words.count(asked, 'probe')} due now.")
 
     def get_readonly_fields(
