@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from dashboard.alerts.batches import Batch
 from dashboard.alerts.letters import Letter
-from dashboard.alerts.models import Incident
+from dashboard.alerts.models import Change, Incident, Notification
 from dashboard.alerts.stories import Story
 
 # A receiver may refuse what it does not know.
@@ -28,8 +28,8 @@ def webhook(batch: Batch, letter: Letter) -> dict[str, object]:
     """Return the signed webhook's message; docs/alerting.md describes it."""
     changes: dict[int, list[str]] = {}
     for row in batch.rows:
-        if row.incident_id is not None:
-            changes.setdefault(row.incident_id, []).append(row.change)
+        if row.incident is not None:
+            changes.setdefault(row.incident.pk, []).extend(_changes(row, row.incident))
     by_link = {story.link: story for story in letter.stories}
     return {
         "version": VERSION,
@@ -47,6 +47,17 @@ def webhook(batch: Batch, letter: Letter) -> dict[str, object]:
             for incident in batch.incidents
         ],
     }
+
+
+def _changes(row: Notification, incident: Incident) -> list[str]:
+    """Return what a row tells, in words that programs know: missed is both its ends."""
+    match row.change:
+        case Change.RESOLVED:
+            return [incident.state]
+        case Change.MISSED:
+            return [Change.OPENED, incident.state]
+        case _:
+            return [row.change]
 
 
 def test(
@@ -69,7 +80,8 @@ def _incident(
     return {
         "id": incident.pk,
         "changes": changes,
-        "state": "open" if incident.is_open else "resolved",
+        "state": "open" if incident.is_open else incident.state,
+        "ended_because": incident.ended_because or None,
         "kind": incident.kind,
         "severity": incident.severity,
         "level": incident.level,
@@ -85,6 +97,7 @@ def _incident(
         "since": _moment(story.since),
         "opened_at": _moment(incident.opened_at),
         "resolved_at": _moment(incident.resolved_at),
+        "whose_fault": story.blame,
         "advice": story.advice,
         "next_step": story.next_step,
         "link": story.link,
@@ -128,21 +141,18 @@ def _plain_text(text: str) -> dict[str, object]:
 
 
 def _slack_story(story: Story) -> str:
+    name = f"{story.look.mark} {story.place}"
     if story.lasted:
-        lines = [
-            f"{story.subject} ended, {story.ended}"
-            if story.ended
-            else f"✓ {story.subject} resolved after {story.lasted}",
-            f"It was: {story.text}",
-        ]
+        lines = [f"{name} {story.over}", f"It was: {story.text}"]
     else:
         lines = [
-            f"▲ {story.subject} {story.severity}",
+            f"{name} {story.state}",
             f"{story.text}{story.runway}",
             f"Since {story.since:%Y-%m-%d %H:%M} UTC",
+            f"Whose fault: {story.blame}",
             story.advice or story.next_step,
         ]
-    return "\n".join(filter(None, lines))
+    return "\n".join(lines)
 
 
 def _slack_escaped(text: str) -> str:
@@ -162,15 +172,17 @@ def defused(text: str) -> str:
 def plain(letter: Letter) -> str:
     """Return a few lines for channels that only know text, or make more of it."""
     lines = [
-        defused(f"{story.subject}: {story.text}")
-        + (_over(story) if story.lasted else story.runway)
+        defused(
+            f"{story.place}: {story.text}"
+            + (
+                f" ({story.over})"
+                if story.lasted
+                else f"{story.runway}. Whose fault: {story.blame}"
+            )
+        )
         for story in letter.stories
     ]
     return "\n".join([*lines, letter.link])
-
-
-def _over(story: Story) -> str:
-    return f" ({story.ended or f'resolved after {story.lasted}'})"
 
 
 def _moment(at: datetime | None) -> str | None:

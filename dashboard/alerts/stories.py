@@ -1,9 +1,11 @@
 """What a mail tells of one incident, and the headline of several."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from dashboard.alerts.blame import of_alarm
 from dashboard.alerts.models import Incident, RuleKind, Severity
 from dashboard.alerts.rules.error_rate import minutes
 from dashboard.lib.spans import duration, roughly
@@ -13,6 +15,8 @@ from dashboard.teams.queries import burn
 
 _PROBE_KINDS = (RuleKind.ERROR_RATE, RuleKind.BREAKER_OPEN)
 SUBJECT_LENGTH = 150
+# A long name must leave room for what is wrong.
+_LONGEST_PLACE = 70
 # What limits that are no rates are counted in.
 LIMIT_UNITS = {
     RuleKind.CREDITS_FORECAST: "h",
@@ -65,15 +69,38 @@ class Count:
 
 
 @dataclass(frozen=True, slots=True)
+class Look:
+    """How an HTML mail shows a state; `tone` is its class, for dark mail programs."""
+
+    mark: str
+    tone: str
+    colour: str
+
+
+_LOOKS = {
+    "critical": Look("▲", "bad", "#b42318"),
+    "warning": Look("▲", "warn", "#b54708"),
+    "resolved": Look("✓", "ok", "#067647"),
+    "ended": Look("■", "soft", "#52606d"),
+}
+
+
+@dataclass(frozen=True, slots=True)
 class Story:
-    """One incident, finished for the templates; `runway` only for credits."""
+    """One incident, finished for the templates; `runway` only for credits.
+
+    `state` is its severity, or how it is over: "resolved", or "ended" where nobody knows.
+    `missed` is one that the reader first hears of now that it is over.
+    """
 
     rank: tuple[int, datetime]
     kind: str
     severity: str
+    state: str
     gateway: str
     subject: str
     text: str
+    blame: str
     since: datetime
     window: str
     samples: int | None
@@ -93,6 +120,23 @@ class Story:
     failed: int | None
     runs: int | None
 
+    @property
+    def look(self) -> Look:
+        return _LOOKS[self.state]
+
+    @property
+    def over(self) -> str:
+        """How it is over: "resolved after 5 min", or that it ended, and why."""
+        why = f": {self.ended}" if self.ended else ""
+        return f"{self.state} after {self.lasted}{why}"
+
+    @property
+    def place(self) -> str:
+        """What it is about, and of which gateway: "Acme (Production)"."""
+        if self.subject == self.gateway:
+            return self.gateway
+        return f"{self.subject} ({self.gateway})"
+
 
 def next_step(kind: str) -> str:
     """Return what to do about an incident of the kind."""
@@ -102,10 +146,7 @@ def next_step(kind: str) -> str:
 def story(
     incident: Incident, home: str, now: datetime, *, missed: bool = False
 ) -> Story:
-    """Tell an incident as of its latest firing; four queries at most.
-
-    `missed` is one that the reader first hears of now that it is over.
-    """
+    """Tell an incident as of its latest firing; four queries at most."""
     evidence = incident.evidence
     since = incident.began_at.astimezone(UTC)
     ended = incident.resolved_at
@@ -116,9 +157,11 @@ def story(
         rank=(_rank(incident), incident.opened_at),
         kind=incident.kind,
         severity=incident.severity,
+        state=incident.state,
         gateway=incident.gateway.name,
         subject=str(incident.probe or incident.team or incident.gateway),
         text=evidence.get("text") or incident.summary,
+        blame=str(of_alarm(incident.kind, incident.error_class)),
         since=since,
         window=minutes(window_s) if window_s else "",
         samples=incident.samples,
@@ -147,45 +190,41 @@ def headline(
     recovery: bool,
     reminder: bool = False,
 ) -> str:
-    """Return the subject: how bad, where, what, since when or for how long."""
+    """Return the subject: how bad, which one, what, since when or for how long."""
     first = stories[0]
-    worst = min(one.rank for one in stories)
-    severity = next(one.severity for one in stories if one.rank == worst)
-    still = "STILL " if reminder else ""
-    over = "ENDED" if all(one.ended for one in stories) else "RESOLVED"
-    word = over if recovery else f"{still}{severity.upper()}"
-    what = _what(stories)
+    word = _over(stories) if recovery else first.severity
+    still = "still " if reminder else ""
     if recovery:
         when = f"after {first.lasted}"
     else:
         since = min(one.since for one in stories)
         day = f"{since:%-d %b} " if now - since > _SAME_DAY else ""
         when = f"since {day}{since:%H:%M} UTC"
-    start = f"[Gatewatch] {word} {first.gateway}:"
-    return f"{start} {_cut(what, SUBJECT_LENGTH - len(start) - len(when) - 2)} {when}"
+    where = first.place if len(stories) == 1 else first.gateway
+    return _subject(f"{still}{word}", where, _what(stories), f" {when}")
+
+
+def _over(stories: Iterable[Story]) -> str:
+    states = {one.state for one in stories}
+    return states.pop() if len(states) == 1 else "over"
 
 
 def digest_headline(stories: Sequence[Story]) -> str:
-    """Return the subject of what was told together: how much of what, and the worst."""
-    still = [one for one in stories if not one.lasted]
-    critical = sum(one.severity == Severity.CRITICAL for one in still)
-    counts = {
-        "critical": critical,
-        "warning": len(still) - critical,
-        "resolved": len(stories) - len(still),
-    }
-    told = ", ".join(f"{number} {word}" for word, number in counts.items() if number)
-    start = f"[Gatewatch] {len(stories)} alarms together: {told}"
-    if not still:
-        return start
-    first = still[0]
-    where = "" if first.subject == first.gateway else f"{first.gateway}, "
-    worst = f"; worst {where}{first.subject}: {first.text}"
-    return _cut(start + worst, SUBJECT_LENGTH)
+    """Return the subject of what was told together: the worst, and how much more."""
+    first, *others = stories
+    counts = Counter(one.state for one in others)
+    more = ", ".join(f"{number} {state}" for state, number in counts.items())
+    text = f"{first.text}{first.runway}"
+    return _subject(first.state, first.place, text, f" and {len(others)} more: {more}")
+
+
+def _subject(word: str, where: str, what: str, end: str) -> str:
+    """Return one line in which a long middle is cut: what is at its ends is the news."""
+    start = f"[Gatewatch] {word.upper()} {_cut(where, _LONGEST_PLACE)}: "
+    return f"{start}{_cut(what, SUBJECT_LENGTH - len(start) - len(end))}{end}"
 
 
 def _cut(text: str, length: int) -> str:
-    """Return the text, or its beginning: the time after it is the news."""
     return text if len(text) <= length else text[: max(0, length - 1)].rstrip() + "…"
 
 
@@ -194,12 +233,7 @@ def _what(stories: Sequence[Story]) -> str:
     if first.kind == RuleKind.GATEWAY_DOWN:
         return first.text
     if len(stories) == 1:
-        named = (
-            first.text
-            if first.subject == first.gateway
-            else (f"{first.subject}: {first.text}")
-        )
-        return f"{named}{first.runway}"
+        return f"{first.text}{first.runway}"
     if all(one.kind in _PROBE_KINDS for one in stories):
         classes: dict[str, int] = {}
         for one in stories:

@@ -8,6 +8,7 @@ __all__ = [
     "ErrorClass",
     "Fault",
     "counted",
+    "in_a_sentence",
     "in_words",
     "meaning",
 ]
@@ -33,6 +34,11 @@ def meaning(error_class: str) -> Meaning:
 def counted(error_class: str) -> bool:
     """Say whether an outcome of this class ("" for a success) is in the error rate."""
     return not error_class or meaning(error_class).counts
+
+
+def in_a_sentence(title: str) -> str:
+    """Return a title as it stands inside a sentence: "TLS failed" keeps its capitals."""
+    return title if title[:2].isupper() else title[0].lower() + title[1:]
 
 
 def in_words(reason: str) -> str:

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from django.urls import reverse
 
+from dashboard.alerts.blame import Blame, of_alarm, of_class
 from dashboard.alerts.models import Incident, Rule, RuleKind, Severity
 from dashboard.alerts.stories import next_step
 from dashboard.probes.models import Probe
@@ -56,7 +57,7 @@ class Item:
     since: datetime | None
     url: str
     advice: str = ""
-    error_class: str = ""
+    blame: Blame | None = None
     wide: bool = False
 
 
@@ -91,7 +92,7 @@ def _incidents(facts: Facts) -> list[Item]:
             since=incident.began_at,
             url=reverse("incident", args=[incident.pk]),
             advice=_advice(incident.error_class) or next_step(incident.kind),
-            error_class=incident.error_class,
+            blame=of_alarm(incident.kind, incident.error_class),
             wide=incident.kind == RuleKind.GATEWAY_DOWN,
         )
         for incident in facts.incidents
@@ -162,7 +163,7 @@ def _failing(probe: Probe, state: ProbeState) -> Item:
         since=_since(probe),
         url=reverse("probe", args=[probe.pk]),
         advice="" if missing else _advice(probe.last_error),
-        error_class="" if missing else probe.last_error,
+        blame=None if missing else of_class(probe.last_error),
     )
 
 
@@ -178,7 +179,7 @@ def _failing_together(gateway: str, state: ProbeState, probes: Sequence[Probe]) 
         since=_since_together(probes),
         url="#probes",
         advice="" if missing else _advice(probes[0].last_error),
-        error_class="" if missing else probes[0].last_error,
+        blame=None if missing else of_class(probes[0].last_error),
         wide=not missing and meaning(probes[0].last_error).fault is not Fault.TEAM,
     )
 
@@ -259,6 +260,7 @@ def _stopped_teams(facts: Facts) -> list[Item]:
             since=None,
             url=reverse("team", args=[team.pk]),
             advice="Ask the gateway's administrator why.",
+            blame=of_class(f"team_{team.status}"),
         )
         for team in facts.teams
         if team.status in {TeamStatus.SUSPENDED, TeamStatus.PAUSED}
@@ -284,6 +286,7 @@ def _low_credits(facts: Facts) -> list[Item]:
                     since=None,
                     url=reverse("team", args=[team.pk]),
                     advice=next_step(RuleKind.CREDITS),
+                    blame=of_alarm(RuleKind.CREDITS, ""),
                 )
             )
     return found

@@ -3,7 +3,6 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from dashboard.probes.taxonomy import Fault, meaning
 from dashboard.web import words
 from dashboard.web.attention import URGENCY, Facts, Item
 from dashboard.web.prober import ProberState
@@ -35,21 +34,12 @@ def verdict(facts: Facts, found: Sequence[Item]) -> Verdict:
     return _all_clear(facts)
 
 
-# At 3 a.m. the first question is whether it is us.
-_WHOSE = {
-    Fault.GATEWAY: "the gateway's fault",
-    Fault.PROVIDER: "the fault of the provider behind the gateway",
-    Fault.TEAM: "the team's, not the gateway's fault",
-    Fault.CALLER: "our request is wrong",
-    Fault.US: "a fault of Gatewatch itself",
-}
-
-
 def _first(item: Item, facts: Facts) -> str:
     """Return what is worst, whose fault it is, and since when."""
     parts = [item.title]
-    if item.error_class:
-        parts.append(_WHOSE[meaning(item.error_class).fault])
+    # At 3 a.m. the first question is whether it is us.
+    if item.blame:
+        parts.append(f"whose fault: {item.blame}")
     if item.since:
         parts.append(
             f"since {words.duration((facts.now - item.since).total_seconds())}"

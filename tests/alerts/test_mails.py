@@ -67,7 +67,7 @@ def test_an_alarm_says_what_where_since_when_and_what_to_do(
     message = letter()
     incident = Incident.objects.get()
     assert message.subject == (
-        "[Gatewatch] CRITICAL Production: Team status of Acme: 5 of 5 runs failed in "
+        "[Gatewatch] CRITICAL Team status of Acme (Production): 5 of 5 runs failed in "
         "5 min (100 %, limit 20 %): mostly server error since 11:56 UTC"
     )
     for text in (str(message.body), html(message)):
@@ -111,7 +111,9 @@ def test_a_recovery_says_how_long_it_lasted_and_what_it_cost(team: Team) -> None
     deliver(after(460))
 
     message = letter()
-    assert message.subject.startswith("[Gatewatch] RESOLVED Production: Team status")
+    assert message.subject.startswith(
+        "[Gatewatch] RESOLVED Team status of Acme (Production)"
+    )
     assert str(message.subject).endswith("after 11 min")
     assert "Failed:     5 of 12 runs" in str(message.body)
     assert "5 of 12 runs" in html(message)
@@ -130,7 +132,7 @@ def test_credits_say_how_long_they_last(team: Team) -> None:
     deliver(after(40))
 
     assert letter().subject == (
-        "[Gatewatch] WARNING Production: Acme: 12 % left (1,200 of 10,000 credits), "
+        "[Gatewatch] WARNING Acme (Production): credits low, 12 % left (1,200 of 10,000 credits), "
         "about 2 d at the current rate since 12:00 UTC"
     )
     assert "Value:      1,200 credits, limit 2,000 credits" in str(letter().body)

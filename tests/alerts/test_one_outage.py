@@ -76,7 +76,7 @@ def test_a_gateway_that_is_down_is_told_once_and_its_recovery_once(
 ) -> None:
     replay(probes, 1320, fails("server_error", OUTAGE))
 
-    what = "Production: 7 of 7 probes failing (server error)"
+    what = "Production: gateway down, 7 of 7 probes failing (server error)"
     assert subjects() == [
         f"[Gatewatch] CRITICAL {what} since 12:05 UTC",
         f"[Gatewatch] RESOLVED {what} after 9 min",
@@ -109,10 +109,10 @@ def test_an_outage_of_one_probe_is_told_once_at_its_minimum_sample(
 
     replay(probes, 1320, answer)
 
-    what = "Production: Team status of acme: 5 of 5 runs failed in 5 min (100 %, limit 20 %)"
+    what = "Team status of acme (Production): 5 of 5 runs failed in 5 min (100 %, limit 20 %)"
     opened, resolved = subjects()
     assert opened.startswith(
-        "[Gatewatch] CRITICAL Production: Team status of acme: 3 of 5"
+        "[Gatewatch] CRITICAL Team status of acme (Production): 3 of 5"
     )
     assert opened.endswith("timed out since 12:05 UTC")
     assert resolved == f"[Gatewatch] RESOLVED {what}: timed out after 12 min"
@@ -143,6 +143,6 @@ def test_a_suspended_team_is_told_once_whatever_its_probes_say(
     replay(probes, 1320, answer)
 
     assert subjects() == [
-        "[Gatewatch] CRITICAL Production: acme: the team is suspended since 12:05 UTC",
-        "[Gatewatch] RESOLVED Production: acme: the team is suspended after 8 min",
+        "[Gatewatch] CRITICAL acme (Production): the team is suspended since 12:05 UTC",
+        "[Gatewatch] RESOLVED acme (Production): the team is suspended after 8 min",
     ]

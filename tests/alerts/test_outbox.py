@@ -374,7 +374,8 @@ def test_too_many_mails_become_digests_and_nothing_is_left_out(
 
     assert len(mailbox.messages) == 17
     digest = mailbox.messages[-1]
-    assert str(digest["Subject"]).startswith("[Gatewatch] 15 alarms together: 15 warn")
+    assert str(digest["Subject"]).startswith("[Gatewatch] WARNING gateway-")
+    assert str(digest["Subject"]).endswith("runs failed and 14 more: 14 warning")
     told = digest.get_body(("plain",))
     assert told is not None
     assert told.get_content().count("3 of 5 runs failed") == 15
@@ -468,7 +469,7 @@ def test_what_waited_comes_together_once_there_is_room(mailbox: Mailbox) -> None
         deliver(after(1900 + place))
     assert len(mailbox.messages) == 2
 
-    assert "20 alarms together" in mailbox.messages[-1]["Subject"]
+    assert "and 19 more: 19 critical" in mailbox.messages[-1]["Subject"]
 
 
 @pytest.mark.slow
@@ -485,7 +486,7 @@ def test_a_digest_tells_of_ends_too_and_only_to_whom_knew(mailbox: Mailbox) -> N
     assert deliver(after(20 * 60)) == 0
     assert deliver(after(31 * 60)) == 1
 
-    assert "2 alarms together: 1 warning, 1 resolved" in mailbox.messages[-1]["Subject"]
+    assert "and 1 more: 1 resolved" in mailbox.messages[-1]["Subject"]
     assert states().count("dropped") == 1
 
 

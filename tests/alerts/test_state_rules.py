@@ -235,4 +235,4 @@ def test_probes_that_have_not_run_since_are_not_asked() -> None:
 
     verdict = gateway_down(samples("xxx"), latest, Limits(), NOW)
 
-    assert verdict.text == "1 of 1 probes failing (timed out)"
+    assert verdict.text == "gateway down, 1 of 1 probes failing (timed out)"

@@ -1,15 +1,21 @@
 """What is no longer watched ends, says why, and has not recovered."""
 
+from collections.abc import Callable
+
 import pytest
 from django.core import mail
+from django.core.mail import EmailMultiAlternatives
+from pytest_django import Settings
 
+from dashboard.alerts import batches, lifecycle, payloads
 from dashboard.alerts.delivery import deliver
+from dashboard.alerts.letters import letter_of
 from dashboard.alerts.models import EventKind, Incident, Rule
 from dashboard.alerts.services import evaluate, evaluate_all, install_default_rules
 from dashboard.probes.models import Breaker, Probe, ProbeKind
 from dashboard.probes.queries import breaker_keys, gateway_key
 from dashboard.teams.models import Gateway, Team
-from tests.alerts.conftest import after, make_recipient
+from tests.alerts.conftest import after, make_incident, make_recipient, tell
 from tests.factories import NOW, make_outcome, make_probe, make_team
 
 pytestmark = pytest.mark.django_db
@@ -187,3 +193,39 @@ def test_a_certificate_of_a_gateway_that_no_longer_uses_tls(probe: Probe) -> Non
     evaluate_all(after(90))
 
     assert_ended(Incident.objects.get(), "the gateway's address was changed")
+
+
+@pytest.mark.parametrize("form", [payloads.webhook, payloads.slack, payloads.plain])
+def test_programs_are_told_that_it_ended_and_why(
+    form: Callable[..., object],
+) -> None:
+    """Nobody knows whether it recovered: it is not called resolved."""
+    incident = tell(make_incident())
+    deliver(after(30))
+    lifecycle.resolve(incident, after(60), "no longer watched: the probe is gone")
+    batch = batches.claim(after(200))
+    assert batch is not None
+    letter = letter_of(batch, after(200))
+
+    told = form(batch, letter) if form is payloads.webhook else form(letter)
+
+    assert "no longer watched: the probe is gone" in str(told)
+    assert "resolved" not in str(told).lower().replace("resolved_at", "")
+
+
+def test_a_digest_tells_that_it_ended_and_why(settings: Settings) -> None:
+    """A-74, and nothing of it is called resolved."""
+    settings.MAIL_CAP = 5
+    for second in (0, 60):
+        tell(make_incident(severity="warning"), after(second))
+        deliver(after(second + 30))
+    incident = Incident.objects.earliest("pk")
+    lifecycle.resolve(incident, after(100), "no longer watched: the probe is gone")
+    deliver(after(2000))
+
+    message = mail.outbox[-1]
+    assert isinstance(message, EmailMultiAlternatives)
+    assert message.subject.endswith("and 1 more: 1 ended")
+    for text in (str(message.body), str(message.alternatives[0][0])):
+        assert "no longer watched: the probe is gone" in text
+        assert "RESOLVED" not in text.upper()

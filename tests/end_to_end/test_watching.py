@@ -218,7 +218,7 @@ def test_a_fault_shows_in_two_periods_and_mails_once_each_way(
     assert len(watched.subjects(before)) == 1, watched.subjects(before)
     opening = watched.mailbox.messages[before]
     assert "Production" in str(opening["Subject"])
-    assert "probes failing" in str(opening["Subject"])
+    assert "gateway down" in str(opening["Subject"])
 
     watched.gateway.clear_faults()
     wait_for(lambda: len(watched.mailbox.messages) > before + 1, 60)

@@ -85,10 +85,10 @@ def test_a_failure_shows_before_any_incident_exists(admin_page: Client) -> None:
 @pytest.mark.parametrize(
     ("error_class", "whose"),
     [
-        ("server_error", "the gateway&#x27;s fault"),
-        ("provider_error", "the provider behind the gateway"),
-        ("auth_failed", "the team&#x27;s, not the gateway&#x27;s fault"),
-        ("not_found", "our request is wrong"),
+        ("server_error", "whose fault: the gateway&#x27;s (server error)"),
+        ("provider_error", "the gateway&#x27;s (what is behind it: provider error)"),
+        ("auth_failed", "whose fault: yours (key refused)"),
+        ("not_found", "yours (the request itself: not found)"),
     ],
 )
 def test_the_verdict_says_whose_fault_it_is_and_since_when(
@@ -294,7 +294,7 @@ def test_what_the_whole_gateway_has_comes_before_a_team_that_was_bad_earlier(
     detail = admin_page.get("/").context["page"].verdict.detail
 
     assert detail.startswith("Production: 3 ")
-    assert detail.endswith(" · the gateway's fault · since 64 s")
+    assert detail.endswith(" · whose fault: the gateway's (unavailable) · since 64 s")
     assert first.title.startswith("Production: 3 ")
     assert second.title == "fir: the team is suspended"
 

@@ -96,6 +96,13 @@ class Incident(models.Model):
     def is_open(self) -> bool:
         return self.resolved_at is None
 
+    @property
+    def state(self) -> str:
+        """How bad it is, or how it is over: "ended" where nobody knows if it recovered."""
+        if self.is_open:
+            return self.severity
+        return "ended" if self.ended_because else "resolved"
+
 
 class Pending(models.Model):
     """A pending alarm: since when its rule has held, which must last for a time."""
@@ -139,3 +146,10 @@ class Event(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind}: {self.text}"
+
+    @property
+    def words(self) -> str:
+        """What happened; an end that says why is no recovery."""
+        if self.kind == EventKind.RESOLVED and self.text:
+            return "Ended"
+        return self.get_kind_display().capitalize()

@@ -12,7 +12,7 @@ from dashboard.alerts.rules.verdict import (
     Step,
     Verdict,
 )
-from dashboard.probes.taxonomy import meaning
+from dashboard.probes.taxonomy import in_a_sentence, meaning
 
 # A breaker that opened as often in half an hour is told, however short it was open.
 _MOST_OPENINGS = 3
@@ -56,7 +56,7 @@ def breaker_open(
     if (now - since).total_seconds() < limits.for_s and not often:
         return HOLD
     error_class = _class_of(breaker.reason)
-    why = f": {meaning(error_class).title.lower()}" if error_class else ""
+    why = f": {in_a_sentence(meaning(error_class).title)}" if error_class else ""
     times = (
         f" after {breaker.failures} failures in a row" if breaker.failures > 1 else ""
     )

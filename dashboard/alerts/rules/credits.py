@@ -124,13 +124,18 @@ def _fire(reading: Credits, epoch: Epoch | None, level: Level, limit: float) -> 
         Step.FIRE,
         Severity.WARNING if level is Level.LOW else Severity.CRITICAL,
         level,
-        credits_text(remaining, reading.allocated),
+        _text(level, credits_text(remaining, reading.allocated)),
         value=remaining,
         limit=limit,
         evidence=Evidence(
             since=reading.read_at, allocated=reading.allocated, lowest=lowest
         ),
     )
+
+
+def _text(level: Level, left: str) -> str:
+    before = {Level.LOW: "credits low, ", Level.CRITICAL: "credits very low, "}
+    return f"{before.get(level, '')}{left}"
 
 
 def credits_text(remaining: float, allocated: float | None) -> str:

@@ -49,7 +49,7 @@ def gateway_down(
     return Verdict(
         Step.FIRE,
         Severity.CRITICAL,
-        text=f"{len(failed)} of {len(ran)} probes failing ({mix(classes)})",
+        text=f"gateway down, {len(failed)} of {len(ran)} probes failing ({mix(classes)})",
         value=len(failed) / len(ran),
         limit=_SHARE,
         samples=len(ran),

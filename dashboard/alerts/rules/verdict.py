@@ -7,7 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 from operator import attrgetter
 
-from dashboard.probes.taxonomy import Fault, counted, meaning
+from dashboard.probes.taxonomy import Fault, counted, in_a_sentence, meaning
 
 
 class Step(StrEnum):
@@ -166,9 +166,7 @@ def mix(classes: Mapping[str, int]) -> str:
     if not classes:
         return ""
     dominant = max(classes, key=lambda name: classes[name])
-    title = meaning(dominant).title
-    # "TLS failed" keeps its capitals.
-    words = title if title[:2].isupper() else title[0].lower() + title[1:]
+    words = in_a_sentence(meaning(dominant).title)
     return words if len(classes) == 1 else f"mostly {words}"
 
 

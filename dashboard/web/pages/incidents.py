@@ -9,6 +9,7 @@ from django.db.models import F, QuerySet
 from django.urls import reverse
 from django.utils.safestring import SafeString
 
+from dashboard.alerts.blame import of_alarm
 from dashboard.alerts.models import (
     Change,
     Delivery,
@@ -160,6 +161,7 @@ class IncidentPage:
     limit: str
     samples: str
     advice: str
+    blame: str
     classes: list[ClassCount]
     details: list[str]
     chart: ChartTable | None
@@ -217,6 +219,7 @@ def incident(
         limit=_value(shown, shown.limit),
         samples="" if shown.samples is None else f"{shown.samples:,}",
         advice=meaning(shown.error_class).advice if shown.error_class else "",
+        blame=str(of_alarm(shown.kind, shown.error_class)),
         classes=class_counts(shown.evidence.get("classes", {})),
         details=_details(shown, failed),
         chart=evidence.chart(shown, visible.probes, now),
@@ -305,7 +308,7 @@ def _timeline(
     lines = [
         (
             event.at,
-            event.get_kind_display().capitalize(),
+            event.words,
             str(event.actor or ""),
             event.text,
         )

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
+from dashboard.alerts.blame import of_alarm
 from dashboard.alerts.models import Change, Delivery, Incident, Notification, RuleKind
 from dashboard.lib.spans import duration
 from dashboard.probes.models import Outcome
@@ -49,8 +50,9 @@ def _facts(incident: Incident, now: datetime) -> str:
         "Probe": str(incident.probe or "all"),
         "Since": _utc(incident.began_at),
         "Opened": _utc(incident.opened_at),
-        "Resolved": _utc(until) if until else f"not yet, at {_utc(now)}",
+        "Over": _utc(until) if until else f"not yet, at {_utc(now)}",
         "Lasted": duration(incident.lasted_s(now)),
+        "Whose fault": str(of_alarm(incident.kind, incident.error_class)),
         "Acknowledged": _acknowledged(incident),
     }
     return _table(["Fact", "Value"], facts.items())
@@ -66,7 +68,7 @@ def _timeline(incident: Incident, notifications: Sequence[Notification]) -> str:
     lines = [
         (
             event.at,
-            event.get_kind_display().capitalize(),
+            event.words,
             str(event.actor or ""),
             event.text,
         )
