@@ -47,7 +47,7 @@ def prepare(probe: Probe, spent: Spent) -> Ask:
     key, problem = None, ""
     try:
         if probe.team:
-            key = resolve(probe.team)
+            key = resolve(probe.team, probe.gateway.base_url)
     except KeyUnavailableError as error:
         problem = str(error)
     except Exception as error:

@@ -111,7 +111,7 @@ def seek_teams(gateway: Gateway, team_ids: Iterable[str]) -> Sought:
 def _balance(gateway: Gateway, team: Team) -> Answered:
     asked = f"Key of {team}"
     try:
-        key = resolve(team)
+        key = resolve(team, gateway.base_url)
     except KeyUnavailableError as error:
         return Answered(asked, error=str(error))
     with _client(gateway, key.reveal() if key else None) as client:

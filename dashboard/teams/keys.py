@@ -1,6 +1,7 @@
 """Virtual keys at rest: sealed with Fernet, or kept as a reference to somewhere else.
 
-What is stored is always sealed, a reference too. Only a probe about to run resolves it.
+What is stored is always sealed, a reference too, together with the address that it was
+given for: it is sent to no other. Only a probe about to run resolves it.
 """
 
 import os
@@ -50,6 +51,17 @@ def unseal(token: str) -> str:
         ) from None
 
 
+def seal_key(text: str, base_url: str) -> str:
+    """Return a key or a reference sealed with the only address that it is good for."""
+    return seal(f"{text}\n{base_url}")
+
+
+def unseal_key(token: str) -> tuple[str, str]:
+    """Return what seal_key sealed; "" for the address of one that was sealed before."""
+    text, _, base_url = unseal(token).partition("\n")
+    return text, base_url
+
+
 def resealed(token: str) -> str:
     """Return what was sealed, sealed with the first of FIELD_KEYS; "" stays "".
 
@@ -69,7 +81,7 @@ def set_key(team: Team, text: str, now: datetime) -> None:
     Raises ValueError, without the key in its text, when it cannot be one.
     """
     text = check_key(text)
-    team.key_sealed = _box().encrypt(text.encode()).decode()
+    team.key_sealed = seal_key(text, team.gateway.base_url)
     team.key_set_at = now
     team.save(update_fields=["key_sealed", "key_set_at"])
 
@@ -152,15 +164,19 @@ def forget_keys(gateway: Gateway) -> int:
     return teams.update(key_sealed="", key_set_at=None)
 
 
-def resolve(team: Team) -> Secret | None:
-    """Return the key to send, None when the team has none.
+def resolve(team: Team, base_url: str = "") -> Secret | None:
+    """Return the key to send to `base_url` (without one: to the team's gateway).
 
-    Raises KeyUnavailableError when it has one that cannot be read, so that a probe is
-    never sent without its key.
+    None when the team has none. Raises KeyUnavailableError when it has one that cannot be
+    read, or that is another address's, so that a probe is never sent without its key.
     """
-    text = _stored(team)
-    if text is None:
+    if not team.key_sealed:
         return None
+    text, given_for = _stored(team)
+    if given_for and given_for != (base_url or team.gateway.base_url):
+        raise KeyUnavailableError(
+            "it was given for another address of the gateway; set it again"
+        )
     try:
         return Secret(check_virtual_key(_followed(text)))
     except ValueError as error:
@@ -170,12 +186,12 @@ def resolve(team: Team) -> Secret | None:
 
 def hint(team: Team) -> str:
     """Return what a page may show: the reference, ••••last4, or "" without a key."""
+    if not team.key_sealed:
+        return ""
     try:
-        text = _stored(team)
+        text, _ = _stored(team)
     except KeyUnavailableError:
         return UNREADABLE
-    if text is None:
-        return ""
     return text if _is_reference(text) else f"••••{text[-4:]}"
 
 
@@ -222,12 +238,10 @@ def read_key_file(place: str) -> str:
         raise ValueError("the file cannot be read") from None
 
 
-def _stored(team: Team) -> str | None:
-    if not team.key_sealed:
-        return None
+def _stored(team: Team) -> tuple[str, str]:
     try:
-        return _box().decrypt(team.key_sealed.encode()).decode()
-    except (InvalidToken, ValueError):
+        return unseal_key(team.key_sealed)
+    except KeyUnavailableError:
         raise KeyUnavailableError(
             "the stored key cannot be decrypted with FIELD_KEYS (were they changed, or "
             "var/secrets lost?); set the team's key again"

@@ -20,7 +20,7 @@ from dashboard.probes.addresses import why_refused
 from dashboard.probes.kinds import KINDS, runs_a_day
 from dashboard.probes.models import Probe, ProbeKind
 from dashboard.probes.prices import expected_price
-from dashboard.teams.keys import KeyUnavailableError, check_key, unseal
+from dashboard.teams.keys import KeyUnavailableError, check_key, unseal_key
 from dashboard.teams.models import AuditAction, Gateway, Team, printable
 from dashboard.teams.services import clean_base_url
 from dashboard.web.pages.audit import DAYS
@@ -188,7 +188,7 @@ class WatchForm(GatewayForm):
         try:
             base_url = self.cleaned_data.get("base_url", "")
             sealed = carried(told, base_url) if told else ""
-            return sealed if not sealed or check_key(unseal(sealed)) else ""
+            return sealed if not sealed or check_key(unseal_key(sealed)[0]) else ""
         except signing.SignatureExpired:
             raise ValidationError(
                 "The key waited for more than 30 minutes and is not kept any longer."

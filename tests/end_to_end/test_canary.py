@@ -358,6 +358,7 @@ def fail_a_task() -> None:
     Probe.objects.update(next_run=timezone.now() - timedelta(seconds=1))
     with rogue(leaky) as gateway, connection.execute_wrapper(broken):
         Gateway.objects.update(base_url=gateway.url)
+        set_key(Team.objects.get(), VIRTUAL_KEY, timezone.now())
         worker(tasks, results, Value("f", -1))
     results.put("STOP")
     monitor(results)

@@ -21,6 +21,7 @@ from dashboard.probes.models import (
 from dashboard.rollups.models import Rollup
 from dashboard.simulator.faults import Fault, FaultKind
 from dashboard.simulator.running import RunningGateway
+from dashboard.teams.keys import set_key
 from dashboard.teams.models import Gateway, Team
 from dashboard.web.prober import prober
 from dashboard.web.states import state_of
@@ -71,6 +72,10 @@ class TestDeepProbe:
             now=timezone.now(),
         )
         return probe
+
+    def moved(self, base_url: str) -> None:
+        Gateway.objects.update(base_url=base_url)
+        set_key(Team.objects.get(), "sk-of-another-gateway", timezone.now())
 
     def again(self, probe: Probe) -> Outcome:
         Probe.objects.filter(pk=probe.pk).update(next_run=timezone.now())
@@ -165,7 +170,7 @@ class TestDeepProbe:
         Probe.objects.filter(kind=ProbeKind.STREAM_JOB).delete()
         Probe.objects.filter(pk=probe.pk).update(kind=ProbeKind.STREAM_JOB)
         with rogue(streaming([], charged=False)) as server:
-            Gateway.objects.update(base_url=server.url)
+            self.moved(server.url)
             outcome = self.again(probe)
 
         assert (outcome.error_class, outcome.credits) == ("", None)
@@ -178,7 +183,7 @@ class TestDeepProbe:
         sent: list[str] = []
         script = streaming(sent, charged=False, loses_completion=True)
         with rogue(script) as server:
-            Gateway.objects.update(base_url=server.url)
+            self.moved(server.url)
             outcome = self.again(probe)
 
         assert sum(path.endswith("complete") for path in sent) == 2
@@ -200,7 +205,7 @@ class TestDeepProbe:
         Probe.objects.filter(pk=probe.pk).update(kind=ProbeKind.STREAM_JOB)
         sent: list[str] = []
         with rogue(streaming(sent)) as server:
-            Gateway.objects.update(base_url=server.url)
+            self.moved(server.url)
             outcome = self.again(probe)
 
         assert (outcome.error_class, outcome.credits) == ("", 1.0)

@@ -98,9 +98,9 @@ def test_a_failure_keeps_what_was_read_and_is_nobodys_alarm(
 def test_a_reason_that_repeats_the_key_is_stored_without_it(team: Team) -> None:
     """C-05: also one whose form nobody would know as a key."""
     key = "vk+of/acme=0123456789"
-    keys.set_key(team, key, timezone.now())
     with running_gateway([ToldTeam("acme", virtual_key=key)]) as simulator:
         team.gateway.base_url = simulator.base_url
+        keys.set_key(team, key, timezone.now())
         move(simulator, f"paid with {key}")
 
         told = read_statement(team, timezone.now())

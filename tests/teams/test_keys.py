@@ -5,7 +5,8 @@ from cryptography.fernet import Fernet
 from django.db import connection
 
 from dashboard.teams import keys
-from tests.factories import NOW, make_team
+from dashboard.teams.models import Gateway, Team
+from tests.factories import NOW, make_gateway, make_team
 
 pytestmark = pytest.mark.django_db
 CANARY = "sk-CANARY-1234567890-abcd"
@@ -98,3 +99,33 @@ def test_an_older_field_key_still_reads_what_it_sealed(settings: object) -> None
     key = keys.resolve(team)
     assert key is not None
     assert key.reveal() == CANARY
+
+
+def test_a_key_is_sent_to_no_other_address_than_it_was_given_for() -> None:
+    """C-06: however the address came to be another one, also in the middle of it."""
+    gateway = make_gateway(base_url="https://old.example")
+    team = make_team(gateway)
+    asked_before = Team.objects.select_related("gateway").get(pk=team.pk)
+    for text in (CANARY, "env:HOME"):
+        keys.set_key(team, text, NOW)
+        Gateway.objects.update(base_url="https://new.example")
+        # Who began before the change, as an open form does, seals it for the old one.
+        keys.set_key(asked_before, text, NOW)
+        moved = Team.objects.get(pk=team.pk)
+
+        with pytest.raises(keys.KeyUnavailableError, match="given for another address"):
+            keys.resolve(moved)
+        assert keys.hint(moved).endswith(text[-4:])
+        keys.rotate_keys()
+        with pytest.raises(keys.KeyUnavailableError, match="given for another address"):
+            keys.resolve(Team.objects.get(pk=team.pk))
+        Gateway.objects.update(base_url="https://old.example")
+        assert keys.resolve(Team.objects.get(pk=team.pk))
+
+
+def test_one_that_was_sealed_without_an_address_is_its_gateways() -> None:
+    team = make_team(key_sealed=keys.seal(CANARY))
+    key = keys.resolve(team)
+    assert key is not None
+    assert key.reveal() == CANARY
+    assert keys.hint(team) == "••••abcd"

@@ -12,7 +12,7 @@ from dashboard.alerts.models import Recipient
 from dashboard.probes.models import Probe
 from dashboard.simulator.faults import Fault, FaultKind
 from dashboard.simulator.running import RunningGateway, running_gateway
-from dashboard.teams.keys import hint, unseal
+from dashboard.teams.keys import hint, unseal_key
 from dashboard.teams.models import AuditEntry, CreditReading, Gateway, Team
 from dashboard.web.forms import carried
 from tests.factories import make_gateway
@@ -99,7 +99,8 @@ def test_the_key_is_carried_sealed_and_never_shown(
     ).content.decode()
 
     assert KEY not in tried
-    assert unseal(carried(hidden(tried)["key_sealed"], simulator.base_url)) == KEY
+    sealed = carried(hidden(tried)["key_sealed"], simulator.base_url)
+    assert unseal_key(sealed) == (KEY, simulator.base_url)
     admin_page.post("/start/watch/", {**hidden(tried), "teams": TEAMS})
     assert [team.team_id for team in Team.objects.all() if team.has_key] == ["team-3"]
 

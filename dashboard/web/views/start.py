@@ -14,7 +14,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from dashboard.alerts.recipients import first_administrator
 from dashboard.pipeline.roster import Roster, ask_roster
 from dashboard.pipeline.trial import Sought, Trial, seek_teams, try_gateway
-from dashboard.teams.keys import seal
+from dashboard.teams.keys import seal_key
 from dashboard.teams.models import AuditAction, Gateway, Team
 from dashboard.web import access, words
 from dashboard.web.audited import noted
@@ -31,7 +31,7 @@ def start(request: HttpRequest) -> HttpResponse:
     form = StartForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         told = form.cleaned_data
-        sealed = seal(told["key"]) if told["key"] else ""
+        sealed = seal_key(told["key"], told["base_url"]) if told["key"] else ""
         gateway, team = _unsaved({**told, "key_sealed": sealed})
         carried = {name: told[name] for name in ("name", "base_url", "team_id")}
         wanted = WatchForm(
