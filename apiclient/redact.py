@@ -101,13 +101,15 @@ def repeats(text: str, secret: str) -> bool:
 
 
 def _spellings(secret: str) -> list[str]:
-    """Return how a server may spell a secret: in addresses, JSON, HTML, hex and base64.
+    """Return how a server may spell a secret: in addresses, JSON, HTML, Python, hex, base64.
 
     The longest first: a shorter one may be a part of it.
     """
     raw = secret.encode()
+    doubled = secret.replace("\\", "\\\\")
     found = {secret, quote(secret), quote(secret, safe=""), html.escape(secret)}
     found |= {json.dumps(secret)[1:-1], raw.hex(), "%" + raw.hex("%")}
+    found |= {doubled, doubled.replace("'", "\\'")}
     return sorted({*found, *_coded(raw)}, key=len, reverse=True)
 
 

@@ -72,6 +72,7 @@ def test_a_key_of_another_form_is_hidden_too(rig_of: RigOf) -> None:
 
 
 ODDER_KEY = 'Vk+Odd/1=of&"q\\z'
+QUOTED_KEY = "vk'od\"d\\key"
 
 
 @pytest.mark.parametrize(
@@ -104,6 +105,23 @@ def test_a_key_is_hidden_however_it_is_spelt(told: str, *, as_json: bool) -> Non
         *("vmsrt2r", "zrk09kz", "aytpzgq"),
     ):
         assert piece.lower() not in shown
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        repr(QUOTED_KEY),
+        # As the HTTP library quotes a line that it cannot read.
+        repr(bytearray(QUOTED_KEY.encode())),
+        repr(QUOTED_KEY.replace('"', "")),
+        json.dumps(QUOTED_KEY),
+    ],
+)
+def test_a_key_is_hidden_as_programs_quote_it(said: str) -> None:
+    shown = redact(said, QUOTED_KEY, QUOTED_KEY.replace('"', ""))
+
+    assert "vk" not in shown
+    assert "key" not in shown
 
 
 def test_log_fields_are_the_guides_and_collide_with_none_of_loggings(
