@@ -17,6 +17,7 @@ from apiclient import operations
 from apiclient.client import Client
 from apiclient.errors import APIError
 from apiclient.operations import Operation
+from apiclient.redact import visible
 from apiclient.report import Attempt, CallReport, Streamed
 from apiclient.retry import RetryPolicy
 from apiclient.taxonomy import TABLE
@@ -40,7 +41,8 @@ def main(
     terminal = out or sys.stdout
 
     def write(text: str) -> None:
-        terminal.write(text)
+        # What a gateway says must not steer the terminal.
+        terminal.write(visible(text))
         terminal.flush()  # a stream is shown as it comes, not line by line
 
     try:

@@ -73,6 +73,14 @@ class Secret:
         raise TypeError("a Secret is not pickled")
 
 
+def visible(text: str) -> str:
+    """Return remote `text` without what hides, reorders or colours it, or moves a cursor.
+
+    White space stays, but for the carriage return.
+    """
+    return _CONTROLS.sub("", _ANSI.sub("", text.replace("\r", "")))
+
+
 def redact(text: str, *secrets: str, limit: int = DETAIL_LIMIT) -> str:
     """Return remote `text` fit to be stored and shown.
 

@@ -11,6 +11,7 @@ from apiclient.cli import main
 from dashboard.simulator.faults import Fault, FaultKind
 from dashboard.simulator.running import RunningGateway, running_gateway
 from dashboard.simulator.world import Team, example_key
+from tests.apiclient.rogue import rogue, sends
 
 pytestmark = pytest.mark.hostile
 
@@ -168,3 +169,17 @@ def test_a_wrong_command_line_says_what_is_wrong(
     said = capsys.readouterr().err
     assert told in said
     assert "a b" not in said
+
+
+@pytest.mark.parametrize("form", [[], ["--json"]])
+def test_no_gateway_steers_the_terminal(form: list[str]) -> None:
+    told = b'{"status": "healthy\\u001b]52;c;ZXZpbA\\u0007\\u202e\\r\\u009b2J"}'
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(told)
+    out = io.StringIO()
+    with rogue(sends(head + told)) as server:
+        status = main(["health", *form], {"SAAS_LLM_URL": server.url}, out)
+
+    shown = out.getvalue().replace("\n", "")
+    assert status == 0
+    assert "healthy" in shown
+    assert shown.isprintable()
