@@ -20,7 +20,7 @@ from dashboard.probes.services import watch_gateway, watch_team
 from dashboard.simulator.faults import Fault, FaultKind
 from dashboard.simulator.running import RunningGateway, running_gateway
 from dashboard.teams.keys import set_key
-from tests.browser.test_pages import FLAGS, listen
+from tests.browser.site import FLAGS, listen
 from tests.factories import make_gateway, make_team
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]

@@ -14,7 +14,7 @@ from dashboard.alerts.models import Recipient
 from dashboard.probes.models import Probe
 from dashboard.simulator.running import RunningGateway, running_gateway
 from dashboard.teams.models import Team
-from tests.browser.test_pages import AXE, FLAGS, listen
+from tests.browser.site import AXE, FLAGS, listen
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
