@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from itertools import count
 
-from dashboard.probes.models import Outcome, Probe, ProbeKind
+from dashboard.probes.models import Heartbeat, Outcome, Probe, ProbeKind
 from dashboard.teams.models import CreditReading, Gateway, Team
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
@@ -50,3 +50,10 @@ def make_reading(team: Team, seconds: float = 0, **fields: object) -> CreditRead
         "used": 500.0,
     }
     return CreditReading.objects.create(team=team, **{**defaults, **fields})
+
+
+def beat(seconds_ago: float = 5) -> None:
+    """Let the prober have worked so many seconds before NOW."""
+    Heartbeat.objects.create(
+        name="tick-0", beat_at=NOW - timedelta(seconds=seconds_ago)
+    )

@@ -1,6 +1,5 @@
 """What an outside watcher is told."""
 
-from datetime import timedelta
 from unittest.mock import patch
 
 import pytest
@@ -8,16 +7,9 @@ import time_machine
 from django.db import OperationalError, connection
 from django.test import Client
 
-from dashboard.probes.models import Heartbeat
-from tests.factories import NOW
+from tests.factories import NOW, beat
 
 pytestmark = pytest.mark.django_db
-
-
-def beat(seconds_ago: float) -> None:
-    Heartbeat.objects.create(
-        name="tick-0", beat_at=NOW - timedelta(seconds=seconds_ago)
-    )
 
 
 @time_machine.travel(NOW, tick=False)

@@ -12,3 +12,11 @@ def page(client: Client, name: str, *args: int, query: str = "") -> str:
     response = client.get(reverse(name, args=args) + query)
     assert response.status_code == 200
     return response.content.decode()
+
+
+def overview(client: Client, *, part: bool = False) -> str:
+    """Return the HTML of the overview, or of the part that renews itself."""
+    headers = {"HX-Request": "true"} if part else {}
+    response = client.get("/", headers=headers)
+    assert response.status_code == 200
+    return response.content.decode()

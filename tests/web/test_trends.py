@@ -9,11 +9,11 @@ from django.urls import reverse
 from pytest_django import DjangoAssertNumQueries
 
 from dashboard.lib.buckets import HOUR_S
-from dashboard.probes.models import Heartbeat
 from dashboard.rollups.services import fold
 from dashboard.teams.credit_hours import fold as fold_credits
 from tests.factories import (
     NOW,
+    beat,
     make_gateway,
     make_outcome,
     make_probe,
@@ -202,7 +202,7 @@ def test_it_asks_twelve_queries_at_most(
     query: str,
     django_assert_max_num_queries: DjangoAssertNumQueries,
 ) -> None:
-    Heartbeat.objects.create(name="tick-0", beat_at=NOW)
+    beat()
     gateway = make_gateway()
     for _ in range(number):
         fold([make_outcome(make_probe(team=make_team(gateway)), -60)])

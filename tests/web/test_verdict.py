@@ -1,0 +1,313 @@
+"""The verdict of the overview, and what needs attention: whose fault, since when, what next."""
+
+from datetime import timedelta
+
+import pytest
+from django.test import Client
+
+from dashboard.alerts.models import Incident, RuleKind, Severity
+from dashboard.teams.credit_hours import fold as fold_credits
+from dashboard.teams.models import TeamStatus
+from tests.factories import (
+    NOW,
+    beat,
+    make_gateway,
+    make_probe,
+    make_reading,
+    make_team,
+)
+from tests.web.looking import overview
+
+pytestmark = pytest.mark.django_db
+
+
+def test_a_failure_shows_before_any_incident_exists(admin_page: Client) -> None:
+    beat()
+    make_probe(
+        last_at=NOW - timedelta(seconds=4),
+        last_error="server_error",
+        failing_since=NOW - timedelta(seconds=64),
+    )
+
+    text = overview(admin_page)
+
+    assert "1 thing needs attention" in text
+    assert "Server error" in text
+    assert "64 s ago" in text
+    assert "<title>1 failing" in text
+
+
+@pytest.mark.parametrize(
+    ("error_class", "whose"),
+    [
+        ("server_error", "whose fault: the gateway&#x27;s (server error)"),
+        ("provider_error", "the gateway&#x27;s (what is behind it: provider error)"),
+        ("auth_failed", "whose fault: yours (key refused)"),
+        ("not_found", "yours (the request itself: not found)"),
+    ],
+)
+def test_the_verdict_says_whose_fault_it_is_and_since_when(
+    admin_page: Client, error_class: str, whose: str
+) -> None:
+    beat()
+    make_probe(
+        team=make_team(name="Acme"),
+        last_at=NOW,
+        last_error=error_class,
+        failing_since=NOW - timedelta(seconds=64),
+    )
+
+    detail = admin_page.get("/").context["page"].verdict.detail
+
+    assert detail.startswith("Team status of Acme: ")
+    assert detail.endswith("· since 64 s")
+    assert whose in overview(admin_page)
+
+
+def test_a_silent_prober_makes_the_verdict_unknown(admin_page: Client) -> None:
+    beat(seconds_ago=200)
+    make_probe(last_at=NOW - timedelta(seconds=200))
+
+    text = overview(admin_page)
+
+    assert "Unknown: the prober has not worked for 3 min" in text
+    assert "The prober has stopped" in text
+    assert "stale" in text
+
+
+def test_an_incident_speaks_for_its_probe(admin_page: Client) -> None:
+    beat()
+    probe = make_probe(last_at=NOW, last_error="server_error", failing_since=NOW)
+    Incident.objects.create(
+        kind=RuleKind.ERROR_RATE,
+        identity=f"error_rate:probe:{probe.pk}",
+        gateway=probe.gateway,
+        probe=probe,
+        severity=Severity.CRITICAL,
+        summary="Half of everything fails",
+        opened_at=NOW,
+        evaluated_at=NOW,
+    )
+
+    text = overview(admin_page)
+
+    assert "1 thing needs attention" in text
+    assert "Half of everything fails" in text
+
+
+@pytest.mark.parametrize(
+    ("kind", "level", "words"),
+    [
+        (RuleKind.CREDITS, "critical", "credits critical"),
+        (RuleKind.CREDITS, "exhausted", "credits exhausted"),
+        (RuleKind.TEAM_STATE, "paused", "team paused"),
+        (RuleKind.AUTH_FAILED, "", "key refused"),
+        (RuleKind.GATEWAY_DOWN, "", "gateway down"),
+    ],
+)
+def test_an_incident_is_called_what_it_is_by_now(
+    admin_page: Client, kind: RuleKind, level: str, words: str
+) -> None:
+    beat()
+    Incident.objects.create(
+        kind=kind,
+        identity=f"{kind}:team:1",
+        gateway=make_gateway(),
+        severity=Severity.CRITICAL,
+        level=level,
+        summary="Something",
+        opened_at=NOW,
+        evaluated_at=NOW,
+    )
+    make_probe(last_at=NOW)
+
+    assert words in overview(admin_page)
+
+
+def test_stopped_teams_and_low_credits_need_attention(admin_page: Client) -> None:
+    beat()
+    team = make_team(status=TeamStatus.SUSPENDED, status_at=NOW, name="Acme")
+    make_probe(team=team, last_at=NOW)
+    make_reading(team, remaining=50.0)
+
+    text = overview(admin_page)
+
+    assert "2 things need attention" in text
+    assert "Team Acme is suspended" in text
+    assert "5 % left (50 of 1,000 credits)" in text
+
+
+def test_what_fails_everywhere_is_one_thing(admin_page: Client) -> None:
+    beat()
+    gateway = make_gateway(name="Production")
+    for _ in range(5):
+        make_probe(
+            team=make_team(gateway),
+            last_at=NOW,
+            last_error="server_error",
+            failing_since=NOW - timedelta(seconds=30),
+        )
+
+    text = overview(admin_page)
+
+    assert "1 thing needs attention" in text
+    assert "Production: 5 probes, Server error" in text
+    assert "and 2 more" in text
+
+
+@pytest.mark.parametrize("told", [False, True], ids=["seen", "told"])
+def test_what_the_whole_gateway_has_comes_before_a_team_that_was_bad_earlier(
+    admin_page: Client, *, told: bool
+) -> None:
+    beat()
+    gateway = make_gateway(name="Production")
+    fir = make_team(gateway, name="fir")
+    for _ in range(3):
+        make_probe(
+            team=make_team(gateway),
+            last_at=NOW,
+            last_error="unavailable",
+            failing_since=NOW - timedelta(seconds=64),
+        )
+    opened = {"gateway": gateway, "severity": Severity.CRITICAL, "evaluated_at": NOW}
+    Incident.objects.create(
+        identity="team_state/1",
+        kind=RuleKind.TEAM_STATE,
+        team=fir,
+        level="suspended",
+        summary="fir: the team is suspended",
+        error_class="team_suspended",
+        opened_at=NOW - timedelta(minutes=9),
+        **opened,
+    )
+    if told:
+        Incident.objects.create(
+            identity="gateway_down/1",
+            kind=RuleKind.GATEWAY_DOWN,
+            summary="Production: 3 of 3 probes failing",
+            error_class="unavailable",
+            opened_at=NOW - timedelta(seconds=64),
+            **opened,
+        )
+
+    first, second = admin_page.get("/").context["page"].alarms
+    detail = admin_page.get("/").context["page"].verdict.detail
+
+    assert detail.startswith("Production: 3 ")
+    assert detail.endswith(" · whose fault: the gateway's (unavailable) · since 64 s")
+    assert first.title.startswith("Production: 3 ")
+    assert second.title == "fir: the team is suspended"
+
+
+def test_keys_refused_at_many_teams_are_no_outage_of_the_gateway(
+    admin_page: Client,
+) -> None:
+    beat()
+    gateway = make_gateway(name="Production")
+    for _ in range(3):
+        make_probe(
+            team=make_team(gateway),
+            last_at=NOW,
+            last_error="auth_failed",
+            failing_since=NOW - timedelta(seconds=4),
+        )
+    make_probe(
+        team=make_team(gateway, name="elm"),
+        last_at=NOW,
+        last_error="server_error",
+        failing_since=NOW - timedelta(seconds=64),
+    )
+
+    first, second = admin_page.get("/").context["page"].alarms
+
+    assert first.title == "Team status of elm: Server error"
+    assert second.title == "Production: 3 probes, Key refused"
+
+
+def test_an_alarm_without_an_error_says_what_to_do_next(admin_page: Client) -> None:
+    beat()
+    team = make_team(name="cedar")
+    make_probe(team=team, last_at=NOW)
+    Incident.objects.create(
+        identity="credits/1",
+        kind=RuleKind.CREDITS,
+        gateway=team.gateway,
+        team=team,
+        severity=Severity.CRITICAL,
+        level="critical",
+        summary="cedar: 3 % left (30 of 1,000 credits)",
+        opened_at=NOW,
+        evaluated_at=NOW,
+    )
+
+    assert "Add credits to the team, or slow down what uses them." in overview(
+        admin_page
+    )
+
+
+def test_an_incident_lasts_since_its_first_failure_not_since_it_opened(
+    admin_page: Client,
+) -> None:
+    beat()
+    Incident.objects.create(
+        identity="gateway_down/1",
+        gateway=make_probe(last_at=NOW).gateway,
+        kind=RuleKind.GATEWAY_DOWN,
+        severity=Severity.CRITICAL,
+        summary="Production is down",
+        opened_at=NOW - timedelta(seconds=11),
+        evaluated_at=NOW,
+        evidence={"since": (NOW - timedelta(seconds=64)).isoformat()},
+    )
+
+    text = overview(admin_page)
+
+    assert "since 64 s" in text
+    assert "since 11 s" not in text
+
+
+def test_what_failed_before_for_its_own_reason_does_not_date_an_outage(
+    admin_page: Client,
+) -> None:
+    beat()
+    gateway = make_gateway(name="Production")
+    for since in (timedelta(days=3), *[timedelta(seconds=30)] * 4):
+        make_probe(
+            team=make_team(gateway),
+            last_at=NOW,
+            last_error="connect_failed",
+            failing_since=NOW - since,
+        )
+
+    text = overview(admin_page)
+
+    assert "Production: 5 probes, Cannot connect" in text
+    assert "since 30 s" in text
+    assert "since 3 d" not in text
+
+
+def test_it_names_the_team_that_runs_out_first(admin_page: Client) -> None:
+    beat()
+    gateway = make_gateway()
+    slow, quick = make_team(gateway, name="Slow"), make_team(gateway, name="Quick")
+    for team, spent in ((slow, 1.0), (quick, 40.0)):
+        make_probe(team=team, last_at=NOW)
+        for hours in range(7):
+            make_reading(team, -3600 * hours - 60, remaining=500 + spent * hours)
+            make_reading(
+                team, -3600 * hours - 1800, remaining=500 + spent * (hours + 0.5)
+            )
+    fold_credits(NOW)
+
+    shown = admin_page.get("/").context["page"]
+
+    assert [line.team.word for line in shown.teams] == ["Quick", "Slow"]
+    assert shown.teams[0].runway.startswith("12 h")
+    # Both have half of theirs: what counts is for how long.
+    assert shown.teams[0].credits.badge.word == "ends soon"
+    assert shown.teams[1].credits.badge.word == "enough"
+    tile = shown.tiles[3]
+    assert tile.title == "First to run out of credits"
+    assert tile.value == shown.teams[0].runway
+    assert tile.fine.startswith("Quick: 50 % left (500 of 1,000 credits)")
+    assert tile.change == "on 3 Mar, 960 a day, of 2 teams"
