@@ -24,10 +24,15 @@ def report(request: HttpRequest) -> str:
     raise AssertionError
 
 
+@pytest.mark.parametrize("debug", [False, True])
 def test_a_report_stars_what_was_typed_and_what_functions_held(
-    rf: RequestFactory, settings: Settings
+    debug: bool,  # noqa: FBT001
+    rf: RequestFactory,
+    settings: Settings,
 ) -> None:
+    settings.DEBUG = debug
     settings.FIELD_KEYS = [KEY]
+    settings.PING_URL = f"https://watcher.example/{KEY}"
     request = rf.post("/start/", {"key": KEY, "name": KEY[::-1]})
 
     text = report(request)
