@@ -1,7 +1,7 @@
 """What needs somebody's attention, worst first."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from django.urls import reverse
@@ -14,6 +14,7 @@ from dashboard.probes.queries import BreakerView
 from dashboard.probes.taxonomy import Fault, in_words, meaning
 from dashboard.teams.models import CreditReading, Team, TeamStatus
 from dashboard.web import credit_levels, words
+from dashboard.web.credit_levels import USUAL, Marks
 from dashboard.web.prober import Prober
 from dashboard.web.states import ProbeState, State, Tone, state_of
 
@@ -41,6 +42,10 @@ class Facts:
     readings: Mapping[int, CreditReading]
     broken_rules: Sequence[Rule] = ()
     ended: Sequence[Incident] = ()
+    marks: Mapping[int, Marks] = field(default_factory=dict)
+
+    def marks_of(self, team: Team) -> Marks:
+        return self.marks.get(team.pk, USUAL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,7 +280,7 @@ def _low_credits(facts: Facts) -> list[Item]:
         reading = facts.readings.get(team.pk)
         if reading is None or reading.remaining is None or team.pk in told:
             continue
-        tone, word = credit_levels.level(reading)
+        tone, word = credit_levels.level(reading, facts.marks_of(team))
         if tone in {Tone.BAD, Tone.WARN}:
             found.append(
                 Item(

@@ -2,18 +2,21 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from dashboard.alerts.models import Rule, RuleKind
 from dashboard.alerts.rulebook import (
     CREDITS_CRITICAL,
     CREDITS_LOW,
     ENDS_NOW_H,
     ENDS_SOON_H,
+    RuleBook,
 )
+from dashboard.alerts.targets import of_team
 from dashboard.probes.models import Probe, ProbeKind
 from dashboard.probes.taxonomy import meaning
-from dashboard.teams.models import CreditReading
+from dashboard.teams.models import CreditReading, Team
 from dashboard.teams.queries import Burn
 from dashboard.web import words
 from dashboard.web.states import Tone
@@ -22,6 +25,44 @@ from dashboard.web.states import Tone
 SOURCES = frozenset({ProbeKind.TEAM_STATUS, ProbeKind.BALANCE})
 # No reading is called old before this, whatever the period of its probe.
 _LEAST_PATIENCE = timedelta(seconds=180)
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """From where on a team's credits are low or end soon: its rules' own limits.
+
+    Shares of the allocated credits, credits for the floor, and hours; None is no limit.
+    """
+
+    low: float | None = CREDITS_LOW
+    critical: float | None = CREDITS_CRITICAL
+    floor: float | None = None
+    soon_h: float | None = ENDS_SOON_H
+    now_h: float | None = ENDS_NOW_H
+
+
+USUAL = Marks()
+
+
+def marks_of(teams: Iterable[Team]) -> Mapping[int, Marks]:
+    """Return each team's marks, the usual ones where no rule judges it; one query."""
+    kinds = (RuleKind.CREDITS, RuleKind.CREDITS_FORECAST)
+    book = RuleBook(Rule.objects.filter(enabled=True, kind__in=kinds))
+    return {team.pk: _marks(book, team) for team in teams}
+
+
+def _marks(book: RuleBook, team: Team) -> Marks:
+    left, ends = (
+        book.rule_for(of_team(kind, team, team.gateway))
+        for kind in (RuleKind.CREDITS, RuleKind.CREDITS_FORECAST)
+    )
+    marks = USUAL
+    if left is not None:
+        own = {"low": left.warn_at, "critical": left.critical_at, "floor": left.floor}
+        marks = replace(marks, **own)
+    if ends is not None:
+        marks = replace(marks, soon_h=ends.warn_at, now_h=ends.critical_at)
+    return marks
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +92,7 @@ def standing(
     probes: Iterable[Probe],
     burn: Burn | None,
     now: datetime,
+    marks: Marks = USUAL,
 ) -> Standing:
     """Say how credits stand by their latest reading and the team's own probes."""
     sources = [
@@ -61,7 +103,7 @@ def standing(
         and (probe.kind != ProbeKind.BALANCE or (probe.team and probe.team.has_key))
     ]
     if reading is not None and not is_old(reading, sources, now):
-        return Standing(*outlook(reading, burn))
+        return Standing(*outlook(reading, burn, marks))
     if not sources:
         return _old(reading, "stale", "no probe asks for them")
     if all(probe.last_error for probe in sources):
@@ -99,31 +141,37 @@ def share_left(reading: CreditReading) -> float | None:
     return reading.remaining / reading.allocated
 
 
-def level(reading: CreditReading) -> tuple[Tone, str]:
+def level(reading: CreditReading, marks: Marks = USUAL) -> tuple[Tone, str]:
     """Return how urgent the reading is, and its word; unknown is never zero."""
     if reading.remaining is None:
         return Tone.UNKNOWN, "unknown"
     share = share_left(reading)
     if reading.remaining <= 0:
         return Tone.BAD, "overdrawn" if reading.remaining < 0 else "exhausted"
-    if share is not None and share <= CREDITS_CRITICAL:
+    if _within(share, marks.critical):
         return Tone.BAD, "critical"
-    if share is not None and share <= CREDITS_LOW:
+    if _within(share, marks.low) or _within(reading.remaining, marks.floor):
         return Tone.WARN, "low"
     return Tone.OK, "enough"
 
 
-def outlook(reading: CreditReading, burn: Burn | None) -> tuple[Tone, str]:
+def outlook(
+    reading: CreditReading, burn: Burn | None, marks: Marks = USUAL
+) -> tuple[Tone, str]:
     """Return the level, or "ends soon" where the time left is worse than what is left."""
-    tone, word = level(reading)
+    tone, word = level(reading, marks)
     lasts = burn.hours_range if burn else None
     if lasts is None or tone not in (Tone.OK, Tone.WARN):
         return tone, word
-    if lasts[0] <= ENDS_NOW_H:
+    if _within(lasts[0], marks.now_h):
         return Tone.BAD, "ends soon"
-    if lasts[0] <= ENDS_SOON_H and tone is Tone.OK:
+    if _within(lasts[0], marks.soon_h) and tone is Tone.OK:
         return Tone.WARN, "ends soon"
     return tone, word
+
+
+def _within(value: float | None, limit: float | None) -> bool:
+    return value is not None and limit is not None and value <= limit
 
 
 def left_words(reading: CreditReading) -> str:

@@ -5,11 +5,13 @@ from typing import Any
 
 import pytest
 
+from dashboard.alerts.models import Rule, RuleKind
+from dashboard.alerts.services import install_default_rules
 from dashboard.probes.models import ProbeKind
 from dashboard.teams.keys import set_key
-from dashboard.teams.models import CreditReading
+from dashboard.teams.models import CreditReading, Team
 from dashboard.teams.queries import Burn
-from dashboard.web.credit_levels import outlook, standing
+from dashboard.web.credit_levels import marks_of, outlook, standing
 from dashboard.web.states import Tone
 from tests.factories import NOW, make_probe, make_reading, make_team
 
@@ -107,3 +109,31 @@ def test_the_worse_of_what_is_left_and_how_long_it_lasts_is_told(
     burn = Burn(per_hour, remaining, 99, timedelta(days=1))
 
     assert outlook(reading, burn) == (tone, word)
+
+
+def test_a_teams_own_limits_decide_what_is_low_and_what_ends_soon() -> None:
+    install_default_rules()
+    usual, own = make_team(team_id="usual"), make_team(team_id="own")
+    for kind, warn, critical in (
+        (RuleKind.CREDITS, 0.05, None),
+        (RuleKind.CREDITS_FORECAST, 2, None),
+    ):
+        Rule.objects.create(
+            name=f"own {kind}",
+            kind=kind,
+            team=own,
+            warn_at=warn,
+            critical_at=critical,
+            floor=40 if kind == RuleKind.CREDITS else None,
+        )
+    marks = marks_of([usual, own])
+
+    def said(team: Team, remaining: float, per_hour: float = 0) -> str:
+        reading = CreditReading(remaining=remaining, allocated=1000.0, read_at=NOW)
+        burn = Burn(per_hour, remaining, 99, timedelta(days=1)) if per_hour else None
+        return outlook(reading, burn, marks[team.pk])[1]
+
+    assert (said(usual, 150), said(own, 150)) == ("low", "enough")
+    assert (said(usual, 40), said(own, 40)) == ("critical", "low")
+    assert (said(usual, 500, 40), said(own, 500, 40)) == ("ends soon", "enough")
+    assert (said(usual, 500, 400), said(own, 500, 400)) == ("ends soon", "ends soon")

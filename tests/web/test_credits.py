@@ -286,7 +286,7 @@ def test_it_asks_a_constant_number_of_queries(
     for place in range(number):
         make_probe(burning(f"Team {place}", 1.0, left=100.0, gateway=gateway))
 
-    with django_assert_num_queries(11):
+    with django_assert_num_queries(12):
         page_at(admin_page, "/credits/?compare=1")
 
 
@@ -298,7 +298,7 @@ def test_a_teams_page_asks_few_queries(
     Recipient.objects.create(email="ops@example.com")
 
     # A site administrator's banner about the mails is the twelfth.
-    with django_assert_max_num_queries(12):
+    with django_assert_max_num_queries(13):
         page(admin_page, "team", team.pk)
 
 

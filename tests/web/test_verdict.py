@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from django.test import Client
 
-from dashboard.alerts.models import Incident, RuleKind, Severity
+from dashboard.alerts.models import Incident, Rule, RuleKind, Severity
 from dashboard.teams.credit_hours import fold as fold_credits
 from dashboard.teams.models import TeamStatus
 from tests.factories import (
@@ -311,3 +311,16 @@ def test_it_names_the_team_that_runs_out_first(admin_page: Client) -> None:
     assert tile.value == shown.teams[0].runway
     assert tile.fine.startswith("Quick: 50 % left (500 of 1,000 credits)")
     assert tile.change == "on 3 Mar, 960 a day, of 2 teams"
+
+
+def test_a_team_above_its_own_limit_needs_no_attention(admin_page: Client) -> None:
+    """Else the overview would warn for good of what its people have chosen."""
+    beat()
+    team = make_team()
+    make_probe(team=team, last_at=NOW)
+    make_reading(team, -60, remaining=150)
+    assert "credits low" in overview(admin_page)
+
+    Rule.objects.create(name="own", kind=RuleKind.CREDITS, team=team, warn_at=0.05)
+
+    assert "credits low" not in overview(admin_page)

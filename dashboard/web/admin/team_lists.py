@@ -19,6 +19,7 @@ from dashboard.teams.credit_hours import Hour, hours_of, pace
 from dashboard.teams.models import CreditReading, Team
 from dashboard.teams.queries import latest_readings
 from dashboard.web import words
+from dashboard.web.credit_levels import Marks, marks_of
 from dashboard.web.pages.credits import credits_of, runway
 from dashboard.web.pages.parts import Badge
 from dashboard.web.pages.teams import status_badge
@@ -33,6 +34,7 @@ class Facts:
     """What is known of one team in the list."""
 
     now: datetime
+    marks: Marks
     reading: CreditReading | None = None
     hours: list[Hour] = field(default_factory=list)
     probes: list[Probe] = field(default_factory=list)
@@ -40,13 +42,17 @@ class Facts:
 
 
 def facts_of(teams: list[Team], now: datetime) -> dict[int, Facts]:
-    """Return the facts of these teams in five queries."""
+    """Return the facts of these teams in six queries."""
     pks = [team.pk for team in teams]
     readings = latest_readings(pks)
     start = buckets.floor(now - _SHOWN, HOUR_S)
     hours = hours_of(pks, start, now)
     probes = list(Probe.objects.filter(team__in=pks).select_related("gateway", "team"))
-    found = {pk: Facts(now, readings.get(pk), list(hours.get(pk, []))) for pk in pks}
+    marks = marks_of(teams)
+    found = {
+        pk: Facts(now, marks[pk], readings.get(pk), list(hours.get(pk, [])))
+        for pk in pks
+    }
     for probe in probes:
         found[probe.team_id or 0].probes.append(probe)
     for breaker in breakers_of(probes, now):
@@ -78,7 +84,7 @@ def status(team: Team) -> SafeString:
 def credits_left(facts: Facts) -> SafeString:
     """Return the standing in a word, the number and the bar."""
     burn = pace(facts.hours, facts.now)
-    told = credits_of(facts.reading, facts.probes, burn, facts.now)
+    told = credits_of(facts.reading, facts.probes, burn, facts.marks, facts.now)
     bar = render_to_string("web/_bar.html", {"credits": told})
     return badge(replace(told.badge, reason=told.left)) + bar
 

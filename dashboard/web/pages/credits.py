@@ -51,10 +51,11 @@ def credits_of(
     reading: CreditReading | None,
     probes: Iterable[Probe],
     burn: Burn | None,
+    marks: credit_levels.Marks,
     now: datetime,
 ) -> Credits:
     """Return how a team's latest reading is shown, by its own probes and its pace."""
-    said = credit_levels.standing(reading, probes, burn, now)
+    said = credit_levels.standing(reading, probes, burn, now, marks)
     badge = Badge(said.tone, said.word, said.reason)
     if reading is None:
         return Credits(badge, "unknown", None, words.time(None, now, "never read"))
@@ -203,14 +204,14 @@ def page(user: access.Visitor, chosen: Range, now: datetime) -> CreditsPage:
     """Return the credits of all the teams that the user sees, soonest to end first.
 
     What is left and how long it lasts is of now; the line and what was used are of the
-    range. Eight queries at most, whatever the number of teams.
+    range. Nine queries at most, whatever the number of teams.
     """
     teams = list(access.teams(user))
     team_ids = [team.pk for team in teams]
     readings = latest_readings(team_ids)
     lately = hours_of(team_ids, buckets.floor(now - _LATELY, HOUR_S), now)
     past = _past(team_ids, chosen)
-    told_by = credit_probes(user)
+    told_by, marks = credit_probes(user), credit_levels.marks_of(teams)
     rows, sheet = [], []
     for team in teams:
         own, reading = lately.get(team.pk, []), readings.get(team.pk)
@@ -219,7 +220,9 @@ def page(user: access.Visitor, chosen: Range, now: datetime) -> CreditsPage:
         row = CreditRow(
             team=Link(str(team), reverse("team", args=[team.pk])),
             gateway=str(team.gateway),
-            credits=credits_of(reading, told_by.get(team.pk, ()), burn, now),
+            credits=credits_of(
+                reading, told_by.get(team.pk, ()), burn, marks[team.pk], now
+            ),
             spark=spark(points, past.grid),
             spark_words=_spark_words(points),
             used=past.used(team.pk),

@@ -9,13 +9,14 @@ from dashboard.probes.queries import breakers_of
 from dashboard.teams.queries import latest_readings
 from dashboard.web import access
 from dashboard.web.attention import Facts
+from dashboard.web.credit_levels import marks_of
 from dashboard.web.prober import prober
 
 LATELY = timedelta(days=3)
 
 
 def facts(user: access.Visitor, now: datetime) -> Facts:
-    """Return the facts in seven queries; teams are those that have a probe."""
+    """Return the facts in eight queries; teams are those that have a probe."""
     probes = list(access.probes(user))
     for probe in probes:
         if probe.team:
@@ -33,5 +34,6 @@ def facts(user: access.Visitor, now: datetime) -> Facts:
         ended=[each for each in incidents if not each.is_open],
         breakers=breakers_of(probes, now),
         readings=latest_readings([team.pk for team in teams]),
+        marks=marks_of(teams),
         broken_rules=broken_rules() if access.is_site_admin(user) else [],
     )

@@ -2,13 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
 from django.urls import reverse
 
 from dashboard.probes.models import Probe
 from dashboard.teams.credit_hours import Hour, pace
-from dashboard.teams.models import CreditReading, Team
+from dashboard.teams.models import Team
 from dashboard.web.attention import Facts
 from dashboard.web.credit_levels import by_team
 from dashboard.web.pages.credits import (
@@ -37,33 +36,23 @@ def team_lines(known: Facts, hours: Mapping[int, Sequence[Hour]]) -> list[TeamLi
     """Return all teams, the one that runs out first at the top."""
     told_by = by_team(known.probes)
     lines = [
-        _line(
-            team,
-            known.readings.get(team.pk),
-            told_by.get(team.pk, ()),
-            hours.get(team.pk, ()),
-            known.now,
-        )
+        _line(team, known, told_by.get(team.pk, ()), hours.get(team.pk, ()))
         for team in known.teams
     ]
     return sorted(lines, key=lambda line: line.rank)
 
 
 def _line(
-    team: Team,
-    reading: CreditReading | None,
-    probes: Sequence[Probe],
-    hours: Sequence[Hour],
-    now: datetime,
+    team: Team, known: Facts, probes: Sequence[Probe], hours: Sequence[Hour]
 ) -> TeamLine:
-    burn = pace(hours, now)
-    shown = credits_of(reading, probes, burn, now)
+    reading, burn = known.readings.get(team.pk), pace(hours, known.now)
+    shown = credits_of(reading, probes, burn, known.marks_of(team), known.now)
     share = 101.0 if shown.bar is None else shown.bar
     return TeamLine(
         team=Link(str(team), reverse("team", args=[team.pk])),
         gateway=str(team.gateway),
         credits=shown,
         runway=runway(burn),
-        runs_out=runs_out(burn, now),
+        runs_out=runs_out(burn, known.now),
         rank=(hours_left(reading, burn), share, str(team)),
     )

@@ -23,6 +23,7 @@ from dashboard.teams.queries import BURN_WINDOW, latest_readings
 from dashboard.teams.statements import statement_of
 from dashboard.web import access, ranges, words
 from dashboard.web.burn_charts import burn_down
+from dashboard.web.credit_levels import marks_of
 from dashboard.web.drawing import ChartTable
 from dashboard.web.pages.credits import (
     Credits,
@@ -123,7 +124,7 @@ def teams(user: access.Visitor, now: datetime) -> Teams:
     found = list(access.teams(user))
     readings = latest_readings([team.pk for team in found])
     hours = hours_of([team.pk for team in found], now - BURN_WINDOW, now)
-    told_by = credit_probes(user)
+    told_by, marks = credit_probes(user), marks_of(found)
     paces = {team.pk: pace_of(hours.get(team.pk, []), now) for team in found}
     rows = [
         TeamRow(
@@ -132,7 +133,11 @@ def teams(user: access.Visitor, now: datetime) -> Teams:
             status=status_badge(team),
             status_at=words.time(team.status_at, now, "not yet"),
             credits=credits_of(
-                readings.get(team.pk), told_by.get(team.pk, ()), paces[team.pk], now
+                readings.get(team.pk),
+                told_by.get(team.pk, ()),
+                paces[team.pk],
+                marks[team.pk],
+                now,
             ),
             hours_left=hours_left(readings.get(team.pk), paces[team.pk]),
         )
@@ -175,7 +180,7 @@ def team(user: access.Visitor, shown: Team, chosen: Range, now: datetime) -> Tea
         uncharged=_uncharged(shown, probes, now),
         status=status_badge(shown),
         status_at=words.time(shown.status_at, now, "not yet"),
-        credits=credits_of(reading, probes, spent, now),
+        credits=credits_of(reading, probes, spent, marks_of([shown])[shown.pk], now),
         runway=runway(spent),
         runs_out=runs_out(spent, now),
         pace=pace(spent),

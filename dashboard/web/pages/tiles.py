@@ -210,7 +210,9 @@ def _credits(
     left = credit_levels.left_words(reading)
     ends = soonest(team)[0] < inf
     probes = credit_levels.by_team(facts.probes).get(team.pk, ())
-    said = credit_levels.standing(reading, probes, burn, facts.now)
+    said = credit_levels.standing(
+        reading, probes, burn, facts.now, facts.marks_of(team)
+    )
     old = "" if said.is_current else f"; {said.word}, {said.reason}"
     by_hour = {row.hour: row.last for row in spent.get(team.pk, ())}
     return Tile(
