@@ -13,7 +13,7 @@ from django.db import DatabaseError
 
 from dashboard.alerts.channels import is_readable
 from dashboard.alerts.models import Channel
-from dashboard.probes.services import LEASE_MARGIN
+from dashboard.probes.claims import LEASE_MARGIN
 from dashboard.teams.keys import UNREADABLE, hint
 from dashboard.teams.models import Team
 

@@ -11,7 +11,7 @@ from dashboard.alerts.models import Incident, Rule, RuleKind
 from dashboard.alerts.rulebook import RuleBook
 from dashboard.alerts.rules import WINDOWS_S, Count, Past, Spending, is_notable
 from dashboard.probes.models import Probe
-from dashboard.probes.services import period_now_s
+from dashboard.probes.rhythm import period_now_s
 from dashboard.rollups import windows
 from dashboard.rollups.tally import Tally
 from dashboard.rollups.windows import Hour

@@ -13,7 +13,7 @@ from dashboard.lib import histogram
 from dashboard.probes.kinds import CHEAP, STREAMED
 from dashboard.probes.models import Probe, ProbeKind
 from dashboard.probes.queries import BreakerView
-from dashboard.probes.services import deadline_s, period_now_s, waits_for_key
+from dashboard.probes.rhythm import deadline_s, period_now_s, waits_for_key
 from dashboard.probes.taxonomy import TIMED_OUT
 from dashboard.rollups.tally import Tally
 from dashboard.teams.models import CreditReading, Gateway, Team

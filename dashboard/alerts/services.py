@@ -36,6 +36,7 @@ from dashboard.alerts.rules import (
     is_worse,
 )
 from dashboard.alerts.situation import Situation, load, load_all
+from dashboard.probes import heartbeats, rhythm
 from dashboard.probes import services as probes
 from dashboard.probes.kinds import KINDS
 from dashboard.probes.models import Heartbeat, ProbeKind
@@ -79,7 +80,7 @@ def evaluate(probe_ids: Collection[int], now: datetime) -> None:
 @transaction.atomic
 def evaluate_all(now: datetime) -> None:
     """Judge everything, and end the incidents of what is no longer watched."""
-    before = probes.beat("evaluate", now)
+    before = heartbeats.beat("evaluate", now)
     if before is not None and now < before - _CLOCK_SLACK:
         logger.warning("evaluate.clock_went_back", extra={"now": now, "before": before})
         Incident.objects.filter(resolved_at=None, evaluated_at__gt=now).update(
@@ -142,9 +143,9 @@ def _find_late(known: Situation, *, paused: bool) -> None:
     for probe in known.probes:
         if probe.late_since is not None:
             probe.late_since = now if paused else probe.late_since
-        elif probes.waits_for_key(probe):
+        elif rhythm.waits_for_key(probe):
             continue
-        elif is_late(probe.last_at, probes.period_now_s(probe), now):
+        elif is_late(probe.last_at, rhythm.period_now_s(probe), now):
             probe.late_since = now
             late.append(probe.pk)
     if late:

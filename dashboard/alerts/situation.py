@@ -13,7 +13,7 @@ from dashboard.alerts.rulebook import SLOW_KINDS, RuleBook, enabled_rules
 from dashboard.alerts.rules import OPENINGS_WITHIN, Past, Sample
 from dashboard.probes.models import Breaker, Outcome, Probe
 from dashboard.probes.queries import BreakerView, breakers, openings
-from dashboard.probes.services import CLOCK_SLACK
+from dashboard.probes.rhythm import CLOCK_SLACK
 from dashboard.teams.models import CreditReading
 from dashboard.teams.queries import latest_readings
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dashboard.alerts.models import Incident, RuleKind
 from dashboard.probes.models import Probe, ProbeKind
 from dashboard.probes.queries import breaker_keys, gateway_key
-from dashboard.probes.services import waits_for_key
+from dashboard.probes.rhythm import waits_for_key
 from dashboard.teams.models import Gateway
 
 _MOVED = "the gateway's address was changed"

@@ -35,9 +35,9 @@ from dashboard.pipeline.shift import Shift, revive
 from dashboard.pipeline.statements import DEADLINE_S, read_statement
 from dashboard.probes import services as probes
 from dashboard.probes.breaker_events import forget_events
+from dashboard.probes.claims import LEASE_MARGIN, follow_clock
 from dashboard.probes.kinds import CHEAP, PAID
 from dashboard.probes.models import Probe
-from dashboard.probes.services import LEASE_MARGIN, follow_clock
 from dashboard.rollups import services as rollups
 from dashboard.rollups.retention import kept_from
 from dashboard.teams import audit, credit_hours, statements

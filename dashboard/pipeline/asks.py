@@ -26,7 +26,8 @@ from dashboard.probes.breaker_events import event_of
 from dashboard.probes.kinds import KINDS
 from dashboard.probes.models import BreakerEvent, Probe, ProbeKind
 from dashboard.probes.prices import price, terms_of
-from dashboard.probes.services import Spent, deadline_s, why_capped
+from dashboard.probes.rhythm import deadline_s
+from dashboard.probes.services import Spent, why_capped
 from dashboard.teams.keys import KeyUnavailableError, resolve
 
 T = TypeVar("T")

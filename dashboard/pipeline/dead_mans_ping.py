@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from django.conf import settings
 
 from dashboard.pipeline import posting
-from dashboard.probes.services import take_turn
+from dashboard.probes.heartbeats import take_turn
 
 logger = logging.getLogger(__name__)
 

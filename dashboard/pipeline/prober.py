@@ -19,6 +19,7 @@ from dashboard.pipeline.asks import prepare, put
 from dashboard.pipeline.recorder import FLUSH_AT, Recorder
 from dashboard.probes import services as probes
 from dashboard.probes.breaker_store import TickBreakers
+from dashboard.probes.claims import LEASE_MARGIN, claim_due, starts_at
 from dashboard.probes.kinds import PAID
 from dashboard.probes.models import Probe, ProbeKind
 from dashboard.probes.services import Spent
@@ -31,7 +32,7 @@ _LOOK_AGAIN_S = 0.1
 # How many runs may be claimed beyond those that can have a thread.
 _MOST_AHEAD = 240
 # How late a claimed run may start: the margin of its lease.
-_PATIENCE_S = probes.LEASE_MARGIN.total_seconds()
+_PATIENCE_S = LEASE_MARGIN.total_seconds()
 
 
 class _Claim(NamedTuple):
@@ -124,7 +125,7 @@ class Prober:
 
     def _look(self, now: datetime, now_s: float) -> None:
         while room := self._most_claimed - self._running.total():
-            claimed = probes.claim_due(
+            claimed = claim_due(
                 self._kinds,
                 now,
                 until=now + timedelta(seconds=_LOOK_EVERY_S),
@@ -163,7 +164,7 @@ class Prober:
         spent = probes.spent(paid, now) if paid else {}
         found = []
         for probe in claimed:
-            start_s = now_s + (probes.starts_at(probe) - now).total_seconds()
+            start_s = now_s + (starts_at(probe) - now).total_seconds()
             ask = prepare(probe, spent.get(probe.pk, Spent()))
             if ask.capped:
                 probes.note_capped([probe.pk], now)

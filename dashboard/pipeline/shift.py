@@ -11,7 +11,7 @@ from django.db import DatabaseError, connection
 from django.utils import timezone
 from django_q.tasks import async_task
 
-from dashboard.probes import services as probes
+from dashboard.probes import heartbeats
 
 logger = logging.getLogger(__name__)
 
@@ -43,7 +43,7 @@ class Shift:
     ) -> None:
         if self.begun and not self._handed_over:
             try:
-                probes.release(self.name, self._holder)
+                heartbeats.release(self.name, self._holder)
             except DatabaseError:
                 self._reconnect()
 
@@ -63,7 +63,7 @@ class Shift:
 
     def _take(self) -> bool:
         self._renew_at = self.monotonic() + _RENEW_EVERY_S
-        return probes.lease(self.name, self._holder, timezone.now(), self._lease_s)
+        return heartbeats.lease(self.name, self._holder, timezone.now(), self._lease_s)
 
     def hand_over(self) -> None:
         """End the lease and queue the next shift.
@@ -72,7 +72,7 @@ class Shift:
         """
         self._handed_over = True
         try:
-            probes.release(self.name, self._holder)
+            heartbeats.release(self.name, self._holder)
             _queue(self.name, self._task, timezone.now())
         except DatabaseError:
             self._reconnect()
@@ -91,10 +91,10 @@ def revive(name: str, task: str, now: datetime) -> None:
 
     A worker that was killed can neither hand over nor release: its chain breaks.
     """
-    if probes.is_deserted(name, now):
+    if heartbeats.is_deserted(name, now):
         _queue(name, task, now)
 
 
 def _queue(name: str, task: str, now: datetime) -> None:
-    probes.note_queued(name, now)
+    heartbeats.note_queued(name, now)
     async_task(task)

@@ -1,36 +1,22 @@
-"""Write probes and what they saw: default probes, claims, outcomes, leases."""
+"""Write probes and what they saw: default probes, pauses, caps, outcomes."""
 
-from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import cache
 from operator import attrgetter
-from types import MappingProxyType
-from uuid import UUID
 
-from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import transaction
-from django.db.models import Q, QuerySet
+from django.db.models import Q
 
 from dashboard.probes.kinds import CHEAP, KINDS, NEED_KEY, TEAM_KINDS
-from dashboard.probes.models import Heartbeat, Outcome, Probe, ProbeKind
+from dashboard.probes.models import Outcome, Probe, ProbeKind
 from dashboard.probes.prices import expected_price
 from dashboard.probes.queries import spent_by_team, spent_today
+from dashboard.probes.rhythm import CLOCK_SLACK, REFUSED, REFUSED_PERIOD_S
 from dashboard.probes.taxonomy import counted
 from dashboard.teams.models import Gateway, Team
-from dashboard.teams.rows import insert, locked, save_fields, update
-
-# How much longer than its deadline a run may take before another worker may start it.
-LEASE_MARGIN = timedelta(seconds=20)
-# How far apart the clocks of two machines may be.
-CLOCK_SLACK = timedelta(seconds=60)
-# How often a key is tried that was refused twice.
-REFUSED_PERIOD_S = 900
-_REFUSED = "auth_failed"
-# How long a queued job may take to begin before another one is queued.
-QUEUE_PATIENCE = timedelta(seconds=10)
+from dashboard.teams.rows import insert, locked, update
 
 
 def watch_gateway(gateway: Gateway, now: datetime) -> None:
@@ -167,137 +153,6 @@ def switch_off(probe: Probe) -> None:
     Probe.objects.filter(pk=probe.pk).update(enabled=False, paused=False)
 
 
-def deadline_s(probe: Probe) -> float:
-    """Return the seconds that a whole run may take, its retries and waits included."""
-    if KINDS[ProbeKind(probe.kind)].paid:
-        return float(settings.DEEP_DEADLINE_S)
-    return float(min(probe.period_s, settings.PROBE_DEADLINE_S))
-
-
-def period_now_s(probe: Probe) -> int:
-    """Return the seconds between two runs: the probe's period, or longer.
-
-    A refused key is tried every 15 minutes only, until it is replaced: a gateway may
-    lock out who insists, and nobody learns anything new.
-    """
-    if probe.last_error != _REFUSED or probe.kind not in NEED_KEY:
-        return probe.period_s
-    team = probe.team
-    if team is None:
-        return probe.period_s
-    replaced = team.key_set_at and probe.last_at and team.key_set_at > probe.last_at
-    return probe.period_s if replaced else max(probe.period_s, REFUSED_PERIOD_S)
-
-
-def claim_due(
-    kinds: Sequence[ProbeKind],
-    now: datetime,
-    *,
-    most: int,
-    until: datetime | None = None,
-    running: Mapping[int, int] = MappingProxyType({}),
-    most_per_gateway: int | None = None,
-) -> list[Probe]:
-    """Claim up to `most` probes for this worker and set when each is due again.
-
-    They are due now, or fall due by `until`; the caller starts each when it `starts_at`.
-    With `most_per_gateway` no gateway gets more than that, together with those that are
-    `running` there, by its id.
-    Two workers never get the same run: on PostgreSQL each skips the rows that the other
-    has locked; SQLite ignores the row locks and takes its one write lock instead.
-    Missed runs are not made up for: a gap in the outcomes is the truth.
-    """
-    full = [
-        gateway_id
-        for gateway_id, count in running.items()
-        if most_per_gateway is not None and count >= most_per_gateway
-    ]
-    with transaction.atomic():
-        due = _runnable(tuple(kinds)).filter(
-            Q(leased_until=None) | Q(leased_until__lte=now),
-            next_run__lte=until or now,
-        )
-        if full:
-            due = due.exclude(gateway__in=full)
-        probes = list(due[:most])
-        if most_per_gateway is not None:
-            probes = _fair(probes, running, most_per_gateway)
-        for probe in probes:
-            start = max(now, probe.next_run)
-            probe.leased_until = start + _lease_length(probe)
-            probe.next_run = _after(probe.next_run, probe.period_s, start)
-        save_fields(probes, ["leased_until", "next_run"])
-    return probes
-
-
-def _fair(
-    probes: Iterable[Probe], running: Mapping[int, int], most: int
-) -> list[Probe]:
-    """Leave out what would make more than `most` runs at one gateway."""
-    counts = Counter(running)
-    chosen = []
-    for probe in probes:
-        if counts[probe.gateway_id] < most:
-            counts[probe.gateway_id] += 1
-            chosen.append(probe)
-    return chosen
-
-
-def starts_at(claimed: Probe) -> datetime:
-    """Return when a claimed run is to start: its lease is counted from then."""
-    assert claimed.leased_until is not None
-    return claimed.leased_until - _lease_length(claimed)
-
-
-def _lease_length(probe: Probe) -> timedelta:
-    return timedelta(seconds=deadline_s(probe)) + LEASE_MARGIN
-
-
-def waits_for_key(probe: Probe) -> bool:
-    """Say whether it cannot run before its team has a key."""
-    return bool(probe.team and probe.kind in NEED_KEY and not probe.team.has_key)
-
-
-@cache
-def _runnable(kinds: tuple[ProbeKind, ...]) -> QuerySet[Probe]:
-    """Return what may run, what is due first comes first; each caller narrows it."""
-    without_key = Q(kind__in=NEED_KEY) & Q(team__key_sealed="")
-    return (
-        Probe.objects.filter(enabled=True, kind__in=kinds)
-        .exclude(without_key)
-        .select_for_update(skip_locked=True, of=("self",))
-        .select_related("gateway", "team")
-        .order_by("next_run")
-    )
-
-
-def _after(due: datetime, period_s: int, now: datetime) -> datetime:
-    """Return the moment of the probe's rhythm that follows a run at `now`.
-
-    A late run counts for the moment that it is nearest to: two runs are never closer
-    than half a period.
-    """
-    missed = round((now - due) / timedelta(seconds=period_s))
-    return due + timedelta(seconds=period_s * (missed + 1))
-
-
-def follow_clock(now: datetime) -> int:
-    """Make due what is further ahead than its period can put it; return how many.
-
-    After the clock went back by an hour nobody would be watched for an hour. So is a
-    probe whose refused key was replaced.
-    """
-    rows = Probe.objects.filter(enabled=True, next_run__gt=now + CLOCK_SLACK)
-    stuck = [
-        probe.pk
-        for probe in rows.select_related("team")
-        if probe.next_run
-        > now + timedelta(seconds=2 * period_now_s(probe)) + CLOCK_SLACK
-    ]
-    found = Probe.objects.filter(pk__in=stuck)
-    return found.update(next_run=now, leased_until=None) if stuck else 0
-
-
 def record(
     outcomes: Sequence[Outcome], now: datetime, *, stored_before: bool = False
 ) -> list[Outcome]:
@@ -340,7 +195,7 @@ class _Latest:
     failing_since: datetime | None
 
     def note(self, outcome: Outcome, now: datetime) -> None:
-        again = outcome.error_class == self.last_error == _REFUSED
+        again = outcome.error_class == self.last_error == REFUSED
         if again and self.kind in NEED_KEY:
             slowly = outcome.started_at + timedelta(seconds=REFUSED_PERIOD_S)
             self.next_run = max(self.next_run, slowly)
@@ -374,45 +229,6 @@ def _without_stored(outcomes: Iterable[Outcome]) -> list[Outcome]:
     ]
 
 
-def lease(name: str, holder: UUID, now: datetime, seconds: float) -> bool:
-    """Take or renew the lease of a periodic job; False when another holder has it."""
-    Heartbeat.objects.get_or_create(name=name)
-    free = Q(leased_until=None) | Q(leased_until__lte=now) | Q(holder=holder)
-    # One that ends later than it can was taken before the clock went back.
-    free |= Q(leased_until__gt=now + timedelta(seconds=seconds) + CLOCK_SLACK)
-    taken = Heartbeat.objects.filter(free, name=name).update(
-        beat_at=now, leased_until=now + timedelta(seconds=seconds), holder=holder
-    )
-    return taken == 1
-
-
-def release(name: str, holder: UUID) -> None:
-    """End the lease, so that the next run need not wait until it runs out."""
-    Heartbeat.objects.filter(name=name, holder=holder).update(
-        leased_until=None, holder=None
-    )
-
-
-def note_queued(name: str, now: datetime) -> None:
-    Heartbeat.objects.filter(name=name).update(queued_at=now)
-
-
-def beat(name: str, now: datetime) -> datetime | None:
-    """Note that a periodic piece of work is done now; return when it was before."""
-    row, _ = Heartbeat.objects.get_or_create(name=name)
-    Heartbeat.objects.filter(name=name).update(beat_at=now)
-    return row.beat_at
-
-
-def take_turn(name: str, now: datetime, every: timedelta) -> bool:
-    """Say whether `name` is due again, and note that it is done now; one caller wins."""
-    Heartbeat.objects.get_or_create(name=name)
-    due = Q(beat_at=None) | Q(beat_at__lte=now - every)
-    # One that lies ahead was noted before the clock went back.
-    due |= Q(beat_at__gt=now + CLOCK_SLACK)
-    return bool(Heartbeat.objects.filter(due, name=name).update(beat_at=now))
-
-
 def note_late(probe_ids: Collection[int], now: datetime) -> None:
     """Note since when results are late; what is noted already stays."""
     Probe.objects.filter(pk__in=probe_ids, late_since=None).update(late_since=now)
@@ -421,13 +237,3 @@ def note_late(probe_ids: Collection[int], now: datetime) -> None:
 def forgive_late(now: datetime) -> None:
     """Count all lateness from now on: nothing ran meanwhile, by our own doing."""
     Probe.objects.filter(late_since__isnull=False).update(late_since=now)
-
-
-def is_deserted(name: str, now: datetime) -> bool:
-    """Say whether a periodic job has no holder though nothing was queued just now."""
-    recently = now - QUEUE_PATIENCE
-    return Heartbeat.objects.filter(
-        Q(leased_until=None) | Q(leased_until__lte=now),
-        Q(queued_at=None) | Q(queued_at__lte=recently),
-        name=name,
-    ).exists()

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 from dashboard.probes.models import Probe
-from dashboard.probes.services import period_now_s, waits_for_key
+from dashboard.probes.rhythm import period_now_s, waits_for_key
 from dashboard.probes.taxonomy import ErrorClass, counted, meaning
 from dashboard.web import words
 from dashboard.web.prober import Prober, ProberState

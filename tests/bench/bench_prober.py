@@ -87,7 +87,7 @@ _TEAM = {
 PARTS: Mapping[str, Sequence[Place]] = {
     "the request itself": [(prober, "put")],
     "waiting for its moment": [(Prober, "_next"), (Prober, "_end")],
-    "claims": [(Prober, "start_due"), (probes_, "claim_due"), (Shift, "renew")],
+    "claims": [(Prober, "start_due"), (prober, "claim_due"), (Shift, "renew")],
     "outcome stored": [(probes_, "record")],
     "status and credits stored": [(teams, "record_sightings")],
     "rollups folded": [(rollups, "fold")],

@@ -3,7 +3,7 @@ from datetime import timedelta
 
 import pytest
 
-from dashboard.probes import services
+from dashboard.probes import claims, services
 from dashboard.probes.kinds import CHEAP, PAID
 from dashboard.probes.models import Outcome, Probe, ProbeKind
 from dashboard.teams import keys
@@ -15,7 +15,7 @@ MINUTE = timedelta(minutes=1)
 
 def claim(now: object = NOW, **more: object) -> list[Probe]:
     arguments = {"most": 10, **more}
-    return services.claim_due(CHEAP, now, **arguments)  # type: ignore[arg-type]
+    return claims.claim_due(CHEAP, now, **arguments)  # type: ignore[arg-type]
 
 
 def test_a_due_probe_is_claimed_once() -> None:
@@ -57,7 +57,7 @@ def test_a_clock_that_went_back_leaves_nobody_unwatched() -> None:
     stuck = make_probe(period_s=60, next_run=ahead, leased_until=ahead)
     seldom = make_probe(period_s=3600, next_run=ahead)
 
-    assert services.follow_clock(NOW) == 1
+    assert claims.follow_clock(NOW) == 1
 
     assert claim() == [stuck]
     seldom.refresh_from_db()
@@ -108,7 +108,7 @@ def test_a_probe_can_be_claimed_a_little_ahead_of_its_moment() -> None:
     [claimed] = claim(until=NOW + timedelta(seconds=0.5))
 
     assert claimed == probe
-    assert services.starts_at(claimed) == soon
+    assert claims.starts_at(claimed) == soon
     assert claimed.next_run == soon + MINUTE
 
 
@@ -117,7 +117,7 @@ def test_a_late_probe_starts_at_once() -> None:
 
     [claimed] = claim()
 
-    assert services.starts_at(claimed) == NOW
+    assert claims.starts_at(claimed) == NOW
 
 
 def test_a_probe_that_needs_a_key_waits_for_one() -> None:
@@ -167,13 +167,13 @@ def test_accepting_the_cost_switches_a_deep_probe_on(django_user_model: type) ->
     keys.set_key(team, "sk-something", NOW)
     services.watch_team(team, NOW)
     probe = Probe.objects.get(kind=ProbeKind.DEEP_JOB)
-    assert services.claim_due(PAID, NOW + MINUTE, most=5) == []
+    assert claims.claim_due(PAID, NOW + MINUTE, most=5) == []
 
     services.accept_cost(
         probe, user=user, model="chat-fast", daily_credit_cap=96, now=NOW
     )
 
-    assert services.claim_due(PAID, NOW + MINUTE, most=5) == [probe]
+    assert claims.claim_due(PAID, NOW + MINUTE, most=5) == [probe]
 
 
 class TestRecord:

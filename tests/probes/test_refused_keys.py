@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from dashboard.probes import services
+from dashboard.probes import claims, services
 from dashboard.probes.kinds import CHEAP
 from dashboard.probes.models import Outcome, Probe, ProbeKind
 from dashboard.teams.keys import set_key
@@ -33,8 +33,8 @@ class World:
         for seconds in range(start_s, end_s, 10):
             now = after(seconds)
             if seconds % 60 == 0:
-                services.follow_clock(now)
-            for _ in services.claim_due(CHEAP, now, most=1):
+                claims.follow_clock(now)
+            for _ in claims.claim_due(CHEAP, now, most=1):
                 self.runs.append(seconds)
                 services.record([self.outcome(now, error_class)], now)
 

@@ -18,9 +18,10 @@ import django
 os.environ["DJANGO_SETTINGS_MODULE"] = "tests.settings"
 django.setup()
 
+
 from django.db import connection, transaction
 
-from dashboard.probes import services
+from dashboard.probes import claims, heartbeats, services
 from dashboard.probes.kinds import CHEAP
 from dashboard.probes.models import Outcome
 from tests.factories import NOW
@@ -33,8 +34,8 @@ def claim() -> list[tuple[int, str]]:
     claimed = []
     for number in range(ROUNDS):
         now = NOW + timedelta(seconds=5 * number)
-        while probes := services.claim_due(CHEAP, now, most=4):
-            runs = [(probe.pk, services.starts_at(probe)) for probe in probes]
+        while probes := claims.claim_due(CHEAP, now, most=4):
+            runs = [(probe.pk, claims.starts_at(probe)) for probe in probes]
             claimed += [(pk, at.isoformat()) for pk, at in runs]
             with transaction.atomic():
                 services.record([_outcome(pk, at) for pk, at in runs], now)
@@ -48,7 +49,7 @@ def _outcome(probe_id: int, at: datetime) -> Outcome:
 
 
 def lease() -> bool:
-    return services.lease("tick-0", uuid4(), NOW, 15)
+    return heartbeats.lease("tick-0", uuid4(), NOW, 15)
 
 
 def main() -> None:

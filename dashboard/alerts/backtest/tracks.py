@@ -14,7 +14,7 @@ from dashboard.alerts.rulebook import RuleBook, limits_of
 from dashboard.alerts.rules import Count, Credits, Epoch, Evidence, Past, Verdict
 from dashboard.lib import histogram
 from dashboard.probes.models import Probe, ProbeKind
-from dashboard.probes.services import deadline_s
+from dashboard.probes.rhythm import deadline_s
 from dashboard.teams.models import CreditReading, Team
 from dashboard.teams.queries import LEAST_READINGS
 

@@ -13,7 +13,7 @@ from dashboard.management.tables import table
 from dashboard.pipeline.answers import Answer
 from dashboard.probes.kinds import KINDS
 from dashboard.probes.models import Probe, ProbeKind
-from dashboard.probes.services import waits_for_key
+from dashboard.probes.rhythm import waits_for_key
 from dashboard.teams.models import Team
 
 FAILING = 1

@@ -8,7 +8,7 @@ from django.urls import reverse
 from django.utils.safestring import SafeString
 
 from dashboard.probes.models import Probe
-from dashboard.probes.services import waits_for_key
+from dashboard.probes.rhythm import waits_for_key
 from dashboard.rollups.numbers import Summary
 from dashboard.rollups.recent import Recent
 from dashboard.web import words
