@@ -50,7 +50,7 @@ def test_a_run_that_is_due_waits_for_no_thread_that_sleeps_until_a_later_one() -
 def test_a_key_that_cannot_be_read_stops_its_own_probe_only(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def broken(_team: Team) -> None:
+    def broken(*_: object) -> None:
         raise OSError("/run/secrets/acme: the disk is gone")
 
     monkeypatch.setattr(asks, "resolve", broken)
