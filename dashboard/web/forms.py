@@ -177,6 +177,9 @@ class WatchForm(GatewayForm):
         max_length=2000,
         help_text="Mail addresses, with commas between them.",
     )
+    test_mail = forms.BooleanField(
+        label="Send them a test mail now", required=False, initial=True
+    )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

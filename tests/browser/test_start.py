@@ -73,9 +73,7 @@ def test_an_empty_installation_watches_ten_teams_after_two_forms(
     violations, said = asyncio.run(watch())
     took_s = time.monotonic() - began
 
-    assert (
-        said == "Production is watched from now on, with 10 teams: results come soon."
-    )
+    assert said == "Production is watched from now on, with 10 teams."
     assert violations == []
     assert complaints == []
     assert set(Team.objects.values_list("team_id", flat=True)) == set(TEAMS)

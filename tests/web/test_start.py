@@ -6,7 +6,9 @@ from datetime import timedelta
 
 import pytest
 import time_machine
+from django.core import mail as outgoing
 from django.test import Client
+from pytest_django import Settings
 
 from dashboard.alerts.models import Recipient
 from dashboard.probes.models import Probe
@@ -76,6 +78,28 @@ def test_ten_teams_are_watched_in_two_forms(
     assert AuditEntry.objects.filter(action="recipient").count() == 2
     # Their credits are known at once, from the list.
     assert CreditReading.objects.count() == 10
+
+
+def test_the_guide_ends_by_saying_whether_mails_go_out(
+    admin_page: Client, simulator: RunningGateway, settings: Settings
+) -> None:
+    tried = admin_page.post("/start/", asked(simulator)).content.decode()
+    assert "Send them a test mail now" in tried
+    sent = {**hidden(tried), "recipients": "a@b.co, c@d.co", "test_mail": "on"}
+
+    said = admin_page.post("/start/watch/", sent, follow=True).content.decode()
+
+    assert "took a test mail for a@b.co, c@d.co" in said
+    assert [mail.to for mail in outgoing.outbox] == [["a@b.co"], ["c@d.co"]]
+
+    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+    settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", 9
+    again = admin_page.post("/start/", asked(simulator, name="Again")).content.decode()
+    sent |= {**hidden(again), "recipients": "a@b.co, c@d.co"}
+    said = admin_page.post("/start/watch/", sent, follow=True).content.decode()
+
+    assert said.count("No test mail to a@b.co: The mail server did not take it") == 1
+    assert "c@d.co: The" not in said
 
 
 def test_without_a_name_it_is_called_by_its_host(

@@ -11,6 +11,7 @@ from django.utils import timezone
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST
 
+from dashboard.alerts.delivery import send_test_mail
 from dashboard.alerts.recipients import first_administrator
 from dashboard.pipeline.roster import Roster, ask_roster
 from dashboard.pipeline.trial import Sought, Trial, seek_teams, try_gateway
@@ -21,6 +22,9 @@ from dashboard.web.audited import noted
 from dashboard.web.forms import StartForm, WatchForm, carry
 from dashboard.web.pages import start as page
 from dashboard.web.watching import Wanted, start_watching
+
+# Somebody waits for the answer, and a mail server may take seconds for each.
+_MOST_TRIED = 5
 
 
 @sensitive_post_parameters()
@@ -82,12 +86,24 @@ def watch(request: HttpRequest) -> HttpResponse:
                 noted(request, AuditAction.KEY_SET, each, team=each)
         for address in wanted.recipients:
             noted(request, AuditAction.RECIPIENT, address, detail="added")
-    messages.success(
-        request, f"{gateway} is watched from now on, with {told}: results come soon."
-    )
+    messages.success(request, f"{gateway} is watched from now on, with {told}.")
     if unchecked:
         messages.warning(request, page.unchecked_words(unchecked))
+    if form.cleaned_data["test_mail"]:
+        _try_mail(request, form.cleaned_data["recipients"][:_MOST_TRIED])
     return redirect("overview")
+
+
+def _try_mail(request: HttpRequest, recipients: Sequence[str]) -> None:
+    """Say whether alarms would reach these; a server that refuses one is asked no more."""
+    for to in recipients:
+        noted(request, AuditAction.OTHER, to, detail="test mail")
+        if refusal := send_test_mail(to, timezone.now()):
+            messages.error(request, f"No test mail to {to}: {refusal}")
+            return
+    if recipients:
+        told = ", ".join(recipients)
+        messages.success(request, f"The mail server took a test mail for {told}.")
 
 
 def _begin_again(request: HttpRequest, form: WatchForm) -> HttpResponse:
