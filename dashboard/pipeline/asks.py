@@ -112,7 +112,7 @@ def put(ask: Ask, breakers: BreakerStore) -> Answer:
 def _asked(ask: Ask, client: Client) -> Answer:
     match ask.kind:
         case ProbeKind.HEALTH:
-            return answer(ask, _checked(_cheap(ask, client, operations.health())))
+            return answer(ask, checked(_cheap(ask, client, operations.health())))
         case ProbeKind.TEAM_STATUS:
             return answer(ask, _cheap(ask, client, operations.get_team(ask.team_id)))
         case ProbeKind.BALANCE:
@@ -131,7 +131,7 @@ def _cheap(ask: Ask, client: Client, operation: Operation[T]) -> CallReport[T]:
     )
 
 
-def _checked(report: CallReport[Health]) -> CallReport[Health]:
+def checked(report: CallReport[Health]) -> CallReport[Health]:
     """Count an answer that says it is not healthy as a failure."""
     if report.value is None or report.value.healthy:
         return report

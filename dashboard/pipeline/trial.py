@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from apiclient import CallReport, Client, operations, taxonomy
 from apiclient.redact import redact
+from dashboard.pipeline.asks import checked
 from dashboard.pipeline.roster import Roster, ask_roster
 from dashboard.teams.keys import KeyUnavailableError, resolve
 from dashboard.teams.models import Gateway, Team
@@ -56,8 +57,8 @@ def try_gateway(gateway: Gateway, team: Team | None = None) -> Trial:
     except ValueError as error:
         return Trial([Answered("Health", error=redact(str(error)))])
     with client:
-        health = client.report(
-            operations.health(), max_retries=0, deadline_s=_DEADLINE_S
+        health = checked(
+            client.report(operations.health(), max_retries=0, deadline_s=_DEADLINE_S)
         )
     answers = [_answered("Health", health)]
     if health.status_code is None:

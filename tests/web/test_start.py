@@ -17,6 +17,7 @@ from dashboard.simulator.running import RunningGateway, running_gateway
 from dashboard.teams.keys import hint, unseal_key
 from dashboard.teams.models import AuditEntry, CreditReading, Gateway, Team
 from dashboard.web.forms import carried
+from tests.apiclient.rogue import rogue, sends
 from tests.factories import make_gateway
 
 pytestmark = pytest.mark.django_db
@@ -194,6 +195,18 @@ def test_a_gateway_that_is_not_there_is_asked_once(admin_page: Client) -> None:
     assert "gave no answer" in tried
     assert tried.count("failed</span>") == 1
     assert not Gateway.objects.exists()
+
+
+def test_a_gateway_that_calls_itself_ill_is_not_called_well(
+    admin_page: Client,
+) -> None:
+    told = b'{"status": "degraded"}'
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(told)
+    with rogue(sends(head + told)) as server:
+        ill = {"name": "Ill", "base_url": server.url, "allow_private": "on"}
+        tried = admin_page.post("/start/", ill).content.decode()
+
+    assert "the health answer says degraded" in tried
 
 
 @pytest.mark.parametrize(
