@@ -232,10 +232,9 @@ def note(
     text: str = "",
     actor: User | None = None,
 ) -> None:
-    """Write one line of the incident's timeline."""
-    Event.objects.create(
-        incident=incident, kind=kind, at=now, text=text[:_TEXT_LENGTH], actor=actor
-    )
+    """Write one line of the incident's timeline, without what would break or reorder it."""
+    line = "".join(c if c.isprintable() else " " for c in text)[:_TEXT_LENGTH]
+    Event.objects.create(incident=incident, kind=kind, at=now, text=line, actor=actor)
 
 
 def _numbers(

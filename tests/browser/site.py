@@ -120,10 +120,8 @@ def make_site(url: str, chromium: str) -> Site:
     now = timezone.now()
     Heartbeat.objects.create(name="tick-0", beat_at=now)
     install_default_rules()
-    team = make_team(
-        make_gateway(name="Production-with-a-rather-long-name"),
-        team_id="a-team-id-without-any-place-to-break-it-0123456789",
-    )
+    # As long as they may be, without any place to break them.
+    team = make_team(make_gateway(name="W" * 80), team_id="W" * 255, name="W" * 120)
     probe = make_probe(team=team, last_at=now)
     outcomes = [
         make_outcome(
@@ -160,7 +158,7 @@ def make_site(url: str, chromium: str) -> Site:
         team=team,
         starts_at=now - timedelta(hours=5),
         ends_at=now - timedelta(hours=4),
-        reason="We move the database",
+        reason="W" * 200,
     )
     Breaker.objects.create(
         gateway=team.gateway,

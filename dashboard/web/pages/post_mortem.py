@@ -140,7 +140,10 @@ def _inline(text: str) -> str:
     line = re.sub(r"\s+", " ", text).strip()
     if line == "---":
         return line
-    return re.sub(r"([\\`*_\[\]<>|#!])", r"\\\1", line).replace("&", "&amp;")
+    line = "".join(c if c.isprintable() else " " for c in line)
+    line = re.sub(r"([\\`*_\[\]<>|#!~@])", r"\\\1", line).replace("&", "&amp;")
+    # Many make links of bare addresses, too.
+    return re.sub(r"(?i)(?<=://)|(?<=www\.)", "\u200b", line)
 
 
 def _utc(at: datetime) -> str:
