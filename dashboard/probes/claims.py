@@ -12,7 +12,7 @@ from django.db.models import Q, QuerySet
 from dashboard.probes.kinds import NEED_KEY
 from dashboard.probes.models import Probe, ProbeKind
 from dashboard.probes.rhythm import CLOCK_SLACK, deadline_s, period_now_s
-from dashboard.teams.rows import save_fields
+from dashboard.rows import save_fields
 
 # How much longer than its deadline a run may take before another worker may start it.
 LEASE_MARGIN = timedelta(seconds=20)

@@ -15,8 +15,8 @@ from dashboard.probes.prices import expected_price
 from dashboard.probes.queries import spent_by_team, spent_today
 from dashboard.probes.rhythm import CLOCK_SLACK, REFUSED, REFUSED_PERIOD_S
 from dashboard.probes.taxonomy import counted
+from dashboard.rows import insert, locked, update
 from dashboard.teams.models import Gateway, Team
-from dashboard.teams.rows import insert, locked, update
 
 
 def watch_gateway(gateway: Gateway, now: datetime) -> None:

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from apiclient.base_url import parse_base_url
+from dashboard.rows import insert, locked, update
 from dashboard.teams.models import CreditReading, Gateway, Team
-from dashboard.teams.rows import insert, locked, update
 
 
 def clean_base_url(text: str) -> str:

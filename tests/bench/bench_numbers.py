@@ -59,8 +59,8 @@ from dashboard.rollups import store
 from dashboard.rollups.models import Rollup
 from dashboard.rollups.queries import series, summaries
 from dashboard.rollups.tally import Key, Tally, merged, tally
+from dashboard.rows import insert
 from dashboard.teams.models import Gateway, Team
-from dashboard.teams.rows import insert
 
 SIZES = (1_000_000, 10_000_000)
 PROBES = 100

@@ -13,9 +13,9 @@ from dashboard.alerts.models import Recipient, Rule, RuleKind
 from dashboard.alerts.services import install_default_rules
 from dashboard.probes.models import Probe, ProbeKind
 from dashboard.probes.services import change, watch_team
+from dashboard.rows import locked
 from dashboard.teams.keys import hint, resolve
 from dashboard.teams.models import AuditEntry, Membership, Role, Team
-from dashboard.teams.rows import locked
 from dashboard.web.members import MOST_NAMED
 from tests.factories import NOW, make_outcome, make_team
 from tests.web.people import Person, at_once, person
