@@ -24,13 +24,11 @@ import argparse
 import math
 import os
 import random
-import shutil
 import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -42,45 +40,40 @@ import django
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
 django.setup()
 
-from django.conf import settings
 from django.db import connection
 
 from apiclient import Attempt, CallReport, Phases
-from dashboard.alerts.services import install_default_rules
 from dashboard.lib import histogram
 from dashboard.lib.buckets import DAY_S, HOUR_S
-from dashboard.management.past import Run
 from dashboard.pipeline.answers import answer
 from dashboard.pipeline.asks import prepare
 from dashboard.pipeline.recorder import FLUSH_AT, Recorder
-from dashboard.probes.models import Outcome, Probe, ProbeKind
+from dashboard.probes.models import Outcome, Probe
 from dashboard.probes.services import Spent
-from dashboard.rollups import store
 from dashboard.rollups.models import Rollup
 from dashboard.rollups.queries import series, summaries
-from dashboard.rollups.tally import Key, Tally, merged, tally
 from dashboard.rows import insert
-from dashboard.teams.models import Gateway, Team
+from tests.bench.filled import (
+    BEGIN,
+    HOUR,
+    OUTCOMES,
+    PROBES,
+    bytes_taken,
+    database,
+    fill,
+    kept_database,
+    make_probes,
+)
 
 SIZES = (1_000_000, 10_000_000)
-PROBES = 100
 TIMES = 5
-BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
-HOUR = timedelta(hours=1)
 WINDOWS = (
     ("24 h", timedelta(days=1)),
     ("7 d", timedelta(days=7)),
     ("30 d", timedelta(days=30)),
 )
 PIECES = 60
-# Every hour of every probe is one of so many: the load is then as fast as the database.
-BLOCKS = 500
 FLUSHES = 40
-_OUTCOMES = "probes_outcome"
-_COLUMNS = (
-    "probe_id, started_at, latency_us, elapsed_us, connect_us, first_byte_us, "
-    "error_class, status_code, attempts, misdated, maintenance, host, detail"
-)
 
 
 def main() -> None:
@@ -106,8 +99,8 @@ def main() -> None:
 
 def _measure(sizes: Sequence[int]) -> None:
     _line(f"\n{connection.vendor}")
-    with _database():
-        probes = _make_probes()
+    with database():
+        probes = make_probes()
         _print_ingest(probes)
         Outcome.objects.all().delete()
         Rollup.objects.all().delete()
@@ -122,14 +115,14 @@ def _measure(sizes: Sequence[int]) -> None:
 def _measure_kept(sizes: Sequence[int], directory: Path) -> None:
     directory.mkdir(parents=True, exist_ok=True)
     for size in sizes:
-        with _kept_database(directory, size):
+        with kept_database(directory, size):
             hours = range(_hours(size))
             last = BEGIN + (hours.stop - 1) * HOUR
             # The rollups come last: where they are, the outcomes are, too.
             if Rollup.objects.filter(level=HOUR_S, start=last).exists():
                 _line(f"\n{connection.vendor}, {len(hours) * PROBES * 60:,} outcomes")
             else:
-                _print_fill(_make_probes(), hours)
+                _print_fill(make_probes(), hours)
             ids = list(Probe.objects.order_by("pk").values_list("pk", flat=True))
             _print_queries(ids, BEGIN + hours.stop * HOUR)
 
@@ -141,175 +134,15 @@ def _hours(size: int) -> int:
 
 def _print_fill(probes: Sequence[Probe], hours: range) -> None:
     began_s = time.perf_counter()
-    before = _bytes()
-    _fill(probes, [_block(number) for number in range(BLOCKS)], hours)
-    after = _bytes()
+    before = bytes_taken()
+    fill(probes, hours)
+    after = bytes_taken()
     added = len(hours) * PROBES * 60
     _line(f"\n{connection.vendor}, {hours.stop * PROBES * 60:,} outcomes")
     _line("loaded in", f"{time.perf_counter() - began_s:.0f} s")
     _line("bytes an outcome", f"{(after[0] - before[0]) / added:.0f}")
     rollups = len(hours) * PROBES * 25 / 24
     _line("bytes a rollup", f"{(after[1] - before[1]) / rollups:.0f}")
-
-
-@contextmanager
-def _database() -> Iterator[None]:
-    name = connection.settings_dict["NAME"]
-    if connection.vendor == "sqlite":
-        # On disk, as an installation has it.
-        connection.settings_dict["TEST"]["NAME"] = str(
-            settings.VAR_DIR / "bench.sqlite3"
-        )
-    connection.creation.create_test_db(verbosity=0, autoclobber=True)
-    try:
-        install_default_rules()
-        yield
-    finally:
-        connection.creation.destroy_test_db(name, verbosity=0)
-        shutil.rmtree(settings.VAR_DIR, ignore_errors=True)
-
-
-@contextmanager
-def _kept_database(directory: Path, size: int) -> Iterator[None]:
-    name = connection.settings_dict["NAME"]
-    kept = f"bench_{size}"
-    if connection.vendor == "sqlite":
-        kept = str(directory / f"{kept}.sqlite3")
-    connection.settings_dict["TEST"]["NAME"] = kept
-    connection.creation.create_test_db(verbosity=0, serialize=False, keepdb=True)
-    try:
-        yield
-    finally:
-        connection.creation.destroy_test_db(name, verbosity=0, keepdb=True)
-        shutil.rmtree(settings.VAR_DIR, ignore_errors=True)
-
-
-def _make_probes() -> list[Probe]:
-    gateway = Gateway.objects.create(name="bench", base_url="https://gateway.example")
-    for number in range(PROBES):
-        team = Team.objects.create(gateway=gateway, team_id=f"team-{number}")
-        Probe.objects.create(
-            gateway=gateway,
-            team=team,
-            kind=ProbeKind.TEAM_STATUS,
-            period_s=60,
-            next_run=BEGIN,
-        )
-    Gateway.objects.update(created_at=BEGIN)
-    Team.objects.update(created_at=BEGIN)
-    return list(Probe.objects.select_related("gateway", "team").order_by("pk"))
-
-
-# The history.
-
-
-def _block(number: int) -> list[Run]:
-    """Return an hour of one probe, in order; its runs begin at second 0 of a minute."""
-    draw = random.Random(number)  # noqa: S311
-    runs = []
-    for minute in range(60):
-        at = timedelta(minutes=minute, microseconds=draw.randrange(10**6))
-        slow = 8 if draw.random() < 0.02 else 1
-        latency_us = int(draw.lognormvariate(11, 0.4) * slow)
-        error = "timeout" if draw.random() < 0.015 else ""
-        runs.append(
-            Run(0, BEGIN + at, 30_000_000 if error else latency_us, error)._replace(
-                connect_us=900, first_byte_us=latency_us - 1000
-            )
-        )
-    return runs
-
-
-def _which(probe: Probe, hour: int) -> int:
-    return (probe.pk * 7919 + hour * 104_729) % BLOCKS
-
-
-def _fill(probes: Sequence[Probe], blocks: Sequence[list[Run]], hours: range) -> None:
-    """Store whole hours of all probes, counted from BEGIN, and their rollups."""
-    templates = [[_line_of(run) for run in block] for block in blocks]
-    with connection.cursor() as cursor:
-        if connection.vendor == "sqlite":
-            # Each row names a probe that is there.
-            cursor.execute("PRAGMA foreign_keys = OFF")
-        for hour in hours:
-            start = BEGIN + hour * HOUR
-            prefix = start.strftime("%Y-%m-%d %H:")
-            rows = (
-                (probe.pk, prefix + clock, *rest)
-                for place in range(60)
-                for probe in probes
-                for clock, *rest in [templates[_which(probe, hour)][place]]
-            )
-            _load(cursor, rows)
-    if connection.vendor == "sqlite":
-        connection.connection.commit()
-    tallies = [tally(block) for block in blocks]
-    parts: dict[Key, Tally] = {}
-    days: dict[Key, list[Tally]] = {}
-    for probe in probes:
-        for hour in hours:
-            start = BEGIN + hour * HOUR
-            part = tallies[_which(probe, hour)]
-            parts[Key(probe.pk, HOUR_S, start)] = part
-            day = start.replace(hour=0)
-            days.setdefault(Key(probe.pk, DAY_S, day), []).append(part)
-    for key, members in days.items():
-        parts[key] = merged(members)
-    rows_ = {key: (key.level / 60, part) for key, part in parts.items()}
-    keys = list(rows_)
-    for first in range(0, len(keys), 5000):
-        store.write({key: rows_[key] for key in keys[first : first + 5000]})
-    with connection.cursor() as cursor:
-        cursor.execute("ANALYZE")
-
-
-def _line_of(run: Run) -> tuple[Any, ...]:
-    clock = f"{run.started_at:%M:%S.%f}"
-    status = None if run.error_class else 200
-    return (
-        *(clock, run.latency_us, run.latency_us + 100, run.connect_us),
-        *(
-            run.first_byte_us,
-            run.error_class,
-            status,
-            run.attempts,
-            False,
-            False,
-            "",
-            "",
-        ),
-    )
-
-
-def _load(cursor: Any, rows: Iterator[tuple[Any, ...]]) -> None:
-    if connection.vendor == "postgresql":
-        lines = (
-            "\t".join("\\N" if value is None else str(value) for value in row)
-            for row in ((*row[:1], f"{row[1]}+00", *row[2:]) for row in rows)
-        )
-        with cursor.copy(f"COPY {_OUTCOMES} ({_COLUMNS}) FROM STDIN") as copy:
-            copy.write("\n".join(lines) + "\n")
-        return
-    places = ", ".join(["?"] * len(_COLUMNS.split(",")))
-    raw = connection.connection
-    raw.executemany(f"INSERT INTO {_OUTCOMES} ({_COLUMNS}) VALUES ({places})", rows)
-
-
-def _bytes() -> tuple[int, int]:
-    """Return how many bytes outcomes and rollups take, with their indexes."""
-    with connection.cursor() as cursor:
-        sizes = []
-        for table in (_OUTCOMES, Rollup._meta.db_table):
-            if connection.vendor == "postgresql":
-                cursor.execute("SELECT pg_total_relation_size(%s)", [table])
-            else:
-                cursor.execute(
-                    "SELECT coalesce(sum(pgsize), 0) FROM dbstat WHERE name IN "
-                    "(SELECT name FROM sqlite_master WHERE tbl_name = %s)",
-                    [table],
-                )
-            sizes.append(int(cursor.fetchone()[0]))
-    return sizes[0], sizes[1]
 
 
 # Questions.
@@ -373,13 +206,13 @@ def _raw_all(ids: list[int], start: datetime) -> object:
                 "SELECT probe_id, count(*), count(*) FILTER (WHERE error_class <> ''), "
                 "percentile_cont(ARRAY[0.5, 0.9, 0.95, 0.99]) WITHIN GROUP "
                 "(ORDER BY latency_us) FILTER (WHERE error_class = '') "
-                f"FROM {_OUTCOMES} WHERE probe_id IN ({places}) AND started_at >= %s "
+                f"FROM {OUTCOMES} WHERE probe_id IN ({places}) AND started_at >= %s "
                 "GROUP BY probe_id",
                 [start],
             )
             return cursor.fetchall()
         cursor.execute(
-            f"SELECT probe_id, latency_us, error_class FROM {_OUTCOMES} "
+            f"SELECT probe_id, latency_us, error_class FROM {OUTCOMES} "
             f"WHERE probe_id IN ({places}) AND started_at >= %s",
             [start.strftime("%Y-%m-%d %H:%M:%S")],
         )
@@ -404,12 +237,12 @@ def _raw_series(probe_id: int, start: datetime, now: datetime) -> object:
                 "SELECT date_bin(%s::interval, started_at, %s), count(*), "
                 "percentile_cont(ARRAY[0.5, 0.9, 0.95, 0.99]) WITHIN GROUP "
                 "(ORDER BY latency_us) FILTER (WHERE error_class = '') "
-                f"FROM {_OUTCOMES} WHERE probe_id = %s AND started_at >= %s GROUP BY 1",
+                f"FROM {OUTCOMES} WHERE probe_id = %s AND started_at >= %s GROUP BY 1",
                 [str(width), start, probe_id, moment],
             )
             return cursor.fetchall()
         cursor.execute(
-            f"SELECT started_at, latency_us, error_class FROM {_OUTCOMES} "
+            f"SELECT started_at, latency_us, error_class FROM {OUTCOMES} "
             "WHERE probe_id = %s AND started_at >= %s",
             [probe_id, moment],
         )
