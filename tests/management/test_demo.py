@@ -5,8 +5,12 @@ import os
 
 import pytest
 
+from dashboard.management import demo as rows
 from dashboard.management.address import Bind
 from dashboard.management.commands import demo
+from dashboard.teams.keys import resolve
+from dashboard.teams.models import Team
+from tests.factories import NOW
 
 
 @pytest.mark.parametrize(
@@ -39,3 +43,17 @@ def test_it_touches_nothing_of_the_real_one(monkeypatch: pytest.MonkeyPatch) -> 
     assert began[0]["GATEWATCH_DEMO"] == "1"
     assert began[0]["LANG"] == "C"
     assert not {"GATEWATCH_PING_URL", "DATABASE_URL_FILE"} & set(began[0])
+
+
+@pytest.mark.django_db
+def test_its_keys_follow_the_stand_in_to_another_port(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """C-06: a key is good for one address only."""
+    monkeypatch.setattr(rows, "fill_history", lambda **_: None)
+    for url in ("http://127.0.0.1:8001", "http://127.0.0.1:8002"):
+        rows.seed(url, NOW)
+
+        teams = Team.objects.select_related("gateway")
+        assert {team.gateway.base_url for team in teams} == {url}
+        assert all(resolve(team) for team in teams)
