@@ -1,4 +1,4 @@
-"""Read the outbox, and which rules fail."""
+"""Read the outbox, which rules fail, and which cannot judge yet."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -7,8 +7,21 @@ from django.conf import settings
 from django.db.models import Count, Min, Q
 
 from dashboard.alerts.batches import BETWEEN_DIGESTS
-from dashboard.alerts.models import Channel, Delivery, Notification, Recipient, Rule
+from dashboard.alerts.hindsight import latency_window_s
+from dashboard.alerts.judges import slowness
+from dashboard.alerts.models import (
+    Channel,
+    Delivery,
+    Notification,
+    Recipient,
+    Rule,
+    RuleKind,
+)
 from dashboard.alerts.recipients import first_administrator
+from dashboard.alerts.rulebook import RuleBook
+from dashboard.alerts.targets import of_probe
+from dashboard.probes.models import Probe
+from dashboard.rollups.windows import tallies
 
 # What waits longer than this was tried in vain, or nobody tries.
 _PATIENCE = timedelta(minutes=10)
@@ -81,6 +94,20 @@ def outbox_state(now: datetime) -> OutboxState:
         and not first_administrator()
         and not Channel.objects.filter(enabled=True).exists(),
     )
+
+
+def runs_to_judge(probe: Probe, now: datetime) -> int:
+    """Return how many more runs a verdict on a probe's slowness needs; two queries.
+
+    0 where it is judged, or no rule judges it.
+    """
+    book = RuleBook(Rule.objects.filter(enabled=True, kind=RuleKind.LATENCY))
+    rule = book.rule_for(of_probe(RuleKind.LATENCY, probe))
+    if rule is None:
+        return 0
+    window_s = latency_window_s(rule, probe)
+    seen = slowness(tallies({probe.pk: window_s}, now)[probe.pk], limit_ms=0)
+    return max(0, rule.min_samples - seen.samples)
 
 
 def broken_rules() -> list[Rule]:

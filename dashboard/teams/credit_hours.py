@@ -272,14 +272,27 @@ def used(hours: Sequence[Hour], since: datetime, now: datetime) -> Use | None:
     """
     if not hours:
         return None
-    is_whole = hours[0].hour - since <= _HOUR
-    begins = hours[0].hour if is_whole else hours[0].hour + _HOUR
+    begins = _begins(hours, since)
     span = (min(now, hours[-1].hour + _HOUR) - begins) / _HOUR
     readings = sum(row.readings for row in hours)
     if span < 1 or readings < LEAST_READINGS:
         return None
-    unknown = 0.0 if is_whole else hours[0].spent
+    unknown = 0.0 if begins == hours[0].hour else hours[0].spent
     return Use(spent(hours) - unknown, span, readings)
+
+
+def _begins(hours: Sequence[Hour], since: datetime) -> datetime:
+    is_whole = hours[0].hour - since <= _HOUR
+    return hours[0].hour if is_whole else hours[0].hour + _HOUR
+
+
+def paced_from(hours: Sequence[Hour], now: datetime) -> datetime | None:
+    """Return when there will be a pace if readings go on; None where none do, or one is."""
+    day = [row for row in hours if row.hour > now - BURN_WINDOW]
+    if not day:
+        return None
+    begins = _begins(day, now - BURN_WINDOW) + _HOUR
+    return begins if begins > now else None
 
 
 def pace(hours: Sequence[Hour], now: datetime) -> Burn | None:

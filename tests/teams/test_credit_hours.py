@@ -12,6 +12,7 @@ from dashboard.teams.credit_hours import (
     fold_between,
     hours_of,
     pace,
+    paced_from,
     refills,
     spending,
     spent_between,
@@ -159,3 +160,19 @@ def test_many_teams_are_folded_by_a_constant_number_of_queries(
 
     with django_assert_num_queries(5):
         fold(NOW + timedelta(minutes=2))
+
+
+def test_a_new_teams_first_pace_comes_when_it_was_said() -> None:
+    """A-43: the readings cover an hour by then; before and afterwards nothing is said."""
+    team = make_team()
+    assert paced_from([], NOW) is None
+    told(team, *((600 * number + 1200, 500 - number) for number in range(11)))
+    fold(NOW + timedelta(hours=3))
+    seen = [row for row in hours(team) if row.hour == NOW]
+
+    first = paced_from(seen, NOW + timedelta(minutes=30))
+
+    assert first == NOW + timedelta(hours=2)
+    assert pace(hours(team), first - timedelta(minutes=1)) is None
+    assert pace(hours(team), first) is not None
+    assert paced_from(hours(team), first) is None

@@ -75,7 +75,7 @@ def burn(per_hour: float, recent: float | None = None, left: float = 240.0) -> B
 def test_how_long_credits_last_is_a_range_with_its_dates(
     spent: Burn | None, said: str, when: str
 ) -> None:
-    assert runway(spent) == said
+    assert runway(spent) == runway(spent, None) == said
     assert runs_out(spent, NOW) == when
 
 

@@ -12,6 +12,7 @@ from dashboard.alerts.models import (
     RuleKind,
     Silence,
 )
+from dashboard.alerts.services import install_default_rules
 from dashboard.probes.models import (
     Breaker,
     BreakerEvent,
@@ -84,7 +85,7 @@ class TestProbe:
 
     @pytest.mark.parametrize("query", ["", "?compare=1", "?range=30d&state=failed"])
     @pytest.mark.parametrize("number", [3, 30])
-    def test_it_asks_twelve_queries_at_most(
+    def test_it_asks_fourteen_queries_at_most(
         self,
         admin_page: Client,
         number: int,
@@ -96,8 +97,21 @@ class TestProbe:
         for _ in range(number):
             make_incident(probe.gateway, probe.team, probe)
 
-        with django_assert_max_num_queries(12):
+        install_default_rules()
+
+        with django_assert_max_num_queries(14):
             page(admin_page, "probe", probe.pk, query=query)
+
+    def test_it_says_when_slowness_can_be_judged(self, admin_page: Client) -> None:
+        """A-20: twenty runs, which is twenty minutes by default."""
+        install_default_rules()
+        probe = make_probe()
+        good = [make_outcome(probe, -60 * n) for n in range(20, 0, -1)]
+
+        seen(probe, *good[12:])
+        assert "needs 12 more runs, about 12 min" in page(admin_page, "probe", probe.pk)
+        seen(probe, *good[:12])
+        assert "not judged yet" not in page(admin_page, "probe", probe.pk)
 
     def test_it_compares_with_the_time_before(self, admin_page: Client) -> None:
         probe = make_probe()

@@ -16,6 +16,7 @@ from dashboard.teams.credit_hours import (
     Spending,
     hours_at,
     hours_of,
+    paced_from,
     spent_between,
 )
 from dashboard.teams.credit_hours import pace as pace_of
@@ -69,8 +70,13 @@ def credits_of(
     )
 
 
-def runway(burn: Burn | None) -> str:
-    """Return how long the credits last: between the paces of the day and of six hours."""
+def runway(burn: Burn | None, first_at: datetime | None = None) -> str:
+    """Return how long the credits last: between the paces of the day and of six hours.
+
+    Where nobody can say yet, `first_at` is when somebody can.
+    """
+    if burn is None and first_at is not None:
+        return f"first forecast at {timezone.localtime(first_at):%H:%M}"
     if burn is None:
         return "too few readings"
     if burn.remaining <= 0:
@@ -226,7 +232,7 @@ def page(user: access.Visitor, chosen: Range, now: datetime) -> CreditsPage:
             spark=spark(points, past.grid),
             spark_words=_spark_words(points),
             used=past.used(team.pk),
-            runway=runway(burn),
+            runway=runway(burn, paced_from(own, now)),
             runs_out=runs_out(burn, now),
             pace=pace(burn),
             refill=next_refill(team, reading, own, burn, now),

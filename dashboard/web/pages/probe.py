@@ -8,9 +8,11 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.safestring import SafeString
 
+from dashboard.alerts.queries import runs_to_judge
 from dashboard.probes.kinds import KINDS
 from dashboard.probes.models import Outcome, Probe, ProbeKind
 from dashboard.probes.queries import BreakerView, breaker_changes, breakers_of
+from dashboard.probes.rhythm import period_now_s
 from dashboard.probes.taxonomy import meaning
 from dashboard.rollups.numbers import Summary
 from dashboard.rollups.queries import Course, course
@@ -73,6 +75,7 @@ class ProbePage:
     latest: SafeString
     latest_url: str
     is_stale: bool
+    unjudged: str
     range: RangeBar
     facts: list[Fact]
     charts: list[ChartTable]
@@ -133,6 +136,7 @@ def probe(
         if outcomes and chosen.is_live and not state
         else "",
         is_stale=works.state is ProberState.STOPPED,
+        unjudged=_unjudged(shown, now),
         range=ranges.bar(chosen, state=state),
         facts=range_facts(
             seen.whole,
@@ -196,6 +200,16 @@ def _charts(
         charts.volume(seen.pieces, setting=setting),
         charts.phases(seen.pieces, setting=setting),
     ]
+
+
+def _unjudged(shown: Probe, now: datetime) -> str:
+    """Return what a verdict on its slowness waits for; "" where nothing is to come."""
+    missing = runs_to_judge(shown, now) if shown.enabled else 0
+    if not missing:
+        return ""
+    more = words.count(missing, "more run")
+    wait = words.roughly(missing * period_now_s(shown))
+    return f"Slowness is not judged yet: it needs {more}, about {wait}."
 
 
 def _run(shown: Probe, asked_at: datetime, now: datetime) -> Run:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from django.urls import reverse
 
 from dashboard.probes.models import Probe
-from dashboard.teams.credit_hours import Hour, pace
+from dashboard.teams.credit_hours import Hour, pace, paced_from
 from dashboard.teams.models import Team
 from dashboard.web.attention import Facts
 from dashboard.web.credit_levels import by_team
@@ -52,7 +52,7 @@ def _line(
         team=Link(str(team), reverse("team", args=[team.pk])),
         gateway=str(team.gateway),
         credits=shown,
-        runway=runway(burn),
+        runway=runway(burn, paced_from(hours, known.now)),
         runs_out=runs_out(burn, known.now),
         rank=(hours_left(reading, burn), share, str(team)),
     )

@@ -15,7 +15,7 @@ from dashboard.probes.kinds import KINDS
 from dashboard.probes.models import Probe, ProbeKind
 from dashboard.probes.queries import uncharged_runs
 from dashboard.rollups.recent import recent
-from dashboard.teams.credit_hours import Hour, hours_of, refills, spending
+from dashboard.teams.credit_hours import Hour, hours_of, paced_from, refills, spending
 from dashboard.teams.credit_hours import pace as pace_of
 from dashboard.teams.keys import hint
 from dashboard.teams.models import Membership, Role, Team, TeamStatus
@@ -181,7 +181,7 @@ def team(user: access.Visitor, shown: Team, chosen: Range, now: datetime) -> Tea
         status=status_badge(shown),
         status_at=words.time(shown.status_at, now, "not yet"),
         credits=credits_of(reading, probes, spent, marks_of([shown])[shown.pk], now),
-        runway=runway(spent),
+        runway=runway(spent, paced_from(hours, now)),
         runs_out=runs_out(spent, now),
         pace=pace(spent),
         refill=next_refill(shown, reading, hours, spent, now),
