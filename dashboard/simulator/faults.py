@@ -1,7 +1,7 @@
 """The faults that can be switched on while the gateway runs, and the board of them."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from fnmatch import fnmatchcase
@@ -44,6 +44,37 @@ class FaultKind(StrEnum):
     DRAIN = "drain"
     REFILL = "refill"
 
+
+# What each does, for who switches it on.
+EFFECTS: Mapping[FaultKind, str] = {
+    FaultKind.SLOW: "answers after delay_s more seconds",
+    FaultKind.RATE_LIMITED: "429, with Retry-After where retry_after_s is set",
+    FaultKind.FORBIDDEN: "403 with a text that names no reason",
+    FaultKind.ERROR_JSON: "500 as JSON",
+    FaultKind.ERROR_TEXT: "500 as plain text",
+    FaultKind.UNAVAILABLE_JSON: "503 as JSON",
+    FaultKind.UNAVAILABLE_HTML: "503 as a proxy's HTML page",
+    FaultKind.WRONG_SHAPE: "200 with JSON that the API does not promise",
+    FaultKind.ERROR_IN_200: "200 that holds an error",
+    FaultKind.PROVIDER_AUTH: "the LLM provider refuses the gateway's key",
+    FaultKind.PROVIDER_RATE_LIMIT: "the LLM provider limits the gateway",
+    FaultKind.PROVIDER_TIMEOUT: "the LLM provider does not answer in time",
+    FaultKind.PROVIDER_UNREACHABLE: "the LLM provider cannot be reached",
+    FaultKind.PROVIDER_CONFIG: "the LLM provider is not set up",
+    FaultKind.PROVIDER_ERROR: "the LLM provider fails",
+    FaultKind.MALFORMED_JSON: "the answer is no JSON",
+    FaultKind.RESET: "the connection is reset before the answer",
+    FaultKind.RESET_IN_BODY: "the connection is reset inside the answer",
+    FaultKind.TRUNCATED: "the answer ends too soon",
+    FaultKind.DRIP_FEED: "the answer comes a byte each delay_s seconds",
+    FaultKind.HANG: "no answer ever comes",
+    FaultKind.STREAM_CUT: "a stream ends without its end mark",
+    FaultKind.REFUSE: "connections are refused",
+    FaultKind.TEAM_SUSPENDED: "the team is suspended",
+    FaultKind.TEAM_PAUSED: "the team is paused",
+    FaultKind.DRAIN: "credits go: credits at each request, or credits_per_s",
+    FaultKind.REFILL: "credits are added, or filled up where credits is 0",
+}
 
 # Refused by a proxy in front, so the work is not done.
 ANSWERED_IN_FRONT = frozenset(

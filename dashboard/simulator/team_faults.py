@@ -4,12 +4,14 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from dashboard.simulator.faults import Fault, FaultKind, Standing
-from dashboard.simulator.world import ACTIVE, Team, World
+from dashboard.simulator.world import ACTIVE, Job, JobState, Team, World
 
 _STATUS = {
     FaultKind.TEAM_SUSPENDED: "suspended",
     FaultKind.TEAM_PAUSED: "paused",
 }
+# The type of the jobs that use up what a drain takes.
+_DRAINS = "chat"
 
 
 def begin(fault: Fault, world: World, now: datetime) -> None:
@@ -50,12 +52,30 @@ def drain_until(one: Standing, now_s: float, world: World, now: datetime) -> Non
 
 
 def take(team: Team, credits_: int, world: World, now: datetime) -> None:
-    """Deduct up to this many credits; a drain ends at zero."""
+    """Let a job of somebody's use up to this many credits; a drain ends at zero."""
     amount = min(credits_, max(0, team.credits_remaining))
-    if amount:
-        world.move_credits(
-            team, -amount, kind="deduction", reason="Job completed", now=now
+    if not amount:
+        return
+    job = world.add_job(
+        Job(
+            job_id=world.new_id(),
+            team_id=team.team_id,
+            job_type=_DRAINS,
+            created_at=now,
+            state=JobState.COMPLETED,
+            started_at=now,
+            completed_at=now,
+            credit_applied=True,
         )
+    )
+    world.move_credits(
+        team,
+        -amount,
+        kind="deduction",
+        reason="Job completed",
+        now=now,
+        job_id=job.job_id,
+    )
 
 
 def _targets(fault: Fault, world: World) -> Iterable[Team]:

@@ -11,7 +11,10 @@ import httpx
 import pytest
 from django.core.management import call_command
 
+from dashboard.management.commands.simulate_gateway import Command
 from dashboard.management.edge import UsageError
+from dashboard.simulator.control import PREFIX
+from dashboard.simulator.faults import EFFECTS, FaultKind
 
 pytestmark = pytest.mark.slow
 
@@ -28,6 +31,14 @@ def test_a_wrong_address_is_one_clear_sentence(text: str) -> None:
 def test_an_address_for_others_needs_a_word(text: str) -> None:
     with pytest.raises(UsageError, match="--allow-remote"):
         call_command("simulate_gateway", bind=text)
+
+
+def test_its_help_names_every_fault_and_what_it_does() -> None:
+    told = Command().create_parser("manage.py", "simulate_gateway").format_help()
+
+    assert set(EFFECTS) == set(FaultKind)
+    assert all(f"  {kind} " in told for kind in FaultKind)
+    assert f"POST {PREFIX}faults" in told
 
 
 def test_a_port_in_use_is_one_clear_sentence() -> None:

@@ -256,6 +256,11 @@ def test_credits_drain_by_the_request(
     ]
 
     assert remaining == [997, 994, 991]
+    charged_at = gateway.team("acme").updated_at
+    assert charged_at is not None
+    month = charged_at.strftime("%Y-%m")
+    told = http.get(f"/api/teams/acme/usage?period={month}", headers=OWN).json()
+    assert told["summary"]["total_jobs"] == 4, "what is charged is a job's"
 
 
 def test_requests_are_noted_without_keys(

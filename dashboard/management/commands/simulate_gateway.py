@@ -1,13 +1,14 @@
 """Start the stand-in gateway alone."""
 
 import asyncio
-from argparse import ArgumentParser
+from argparse import ArgumentParser, RawDescriptionHelpFormatter
 
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, DjangoHelpFormatter
 
 from dashboard.management.address import Bind
 from dashboard.management.edge import UsageError
 from dashboard.simulator.control import PREFIX
+from dashboard.simulator.faults import EFFECTS
 from dashboard.simulator.latency import AT_ONCE, PLAUSIBLE
 from dashboard.simulator.script import SCRIPTS, demo_teams
 from dashboard.simulator.server import Server
@@ -15,11 +16,29 @@ from dashboard.simulator.serving import serve
 from dashboard.simulator.world import Team
 
 
+class _AsWritten(DjangoHelpFormatter, RawDescriptionHelpFormatter):
+    """Leave the lines of the epilog as they are."""
+
+
+def _faults() -> str:
+    width = max(map(len, EFFECTS))
+    lines = [f"  {kind:{width}}  {effect}" for kind, effect in EFFECTS.items()]
+    return "\n".join(
+        [
+            f"faults, by POST {PREFIX}faults of JSON such as",
+            '{"kind": "slow", "route": "GET /health", "delay_s": 5, "lasts_s": 60}:',
+            *lines,
+        ]
+    )
+
+
 class Command(BaseCommand):
     help = "Run a simulated gateway with teams, credits and faults, until Ctrl-C."
     requires_system_checks = ()
 
     def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.formatter_class = _AsWritten
+        parser.epilog = _faults()
         parser.add_argument("--bind", default="127.0.0.1:8790", metavar="HOST:PORT")
         parser.add_argument(
             "--teams", default="", help="comma-separated ids; the demo's if not given"
