@@ -7,6 +7,7 @@ from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
 from django.db.models import Q
 from django.http import QueryDict
+from django.utils.crypto import salted_hmac
 
 from dashboard.alerts.models import Recipient, Rule, RuleKind
 from dashboard.probes.kinds import KINDS
@@ -58,9 +59,16 @@ class KeyForm(forms.Form):
         help_text="It is stored encrypted, sent to this gateway only, and never shown.",
     )
 
-    def __init__(self, *args: Any, any_reference: bool, **kwargs: Any) -> None:
+    # For which address it is typed; a digest, since managers need not know it.
+    place = forms.CharField(max_length=64, required=False, widget=forms.HiddenInput)
+
+    def __init__(
+        self, team: Team, *args: Any, any_reference: bool, **kwargs: Any
+    ) -> None:
         super().__init__(*args, **kwargs)
         self._any_reference = any_reference
+        told = salted_hmac("dashboard.web.team_forms.place", team.gateway.base_url)
+        self.fields["place"].initial = told.hexdigest()
 
     def clean_key(self) -> str:
         key: str = self.cleaned_data["key"].strip()
@@ -68,6 +76,12 @@ class KeyForm(forms.Form):
             return check_typed_key(key, any_reference=self._any_reference)
         except ValueError as error:
             raise ValidationError(sentence(error)) from None
+
+    @property
+    def is_for_elsewhere(self) -> bool:
+        """Say whether the gateway has another address since the page was opened."""
+        told = self.cleaned_data["place"]
+        return bool(told) and told != self.fields["place"].initial
 
 
 class ProbeForm(forms.Form):

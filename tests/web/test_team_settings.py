@@ -14,8 +14,8 @@ from dashboard.alerts.services import install_default_rules
 from dashboard.probes.models import Probe, ProbeKind
 from dashboard.probes.services import change, watch_team
 from dashboard.rows import locked
-from dashboard.teams.keys import hint, resolve
-from dashboard.teams.models import AuditEntry, Membership, Role, Team
+from dashboard.teams.keys import hint, resolve, set_key
+from dashboard.teams.models import AuditEntry, Gateway, Membership, Role, Team
 from dashboard.web.members import MOST_NAMED
 from tests.factories import NOW, make_outcome, make_team
 from tests.web.people import Person, at_once, person
@@ -78,7 +78,45 @@ def test_a_manager_and_the_recorder_do_not_wait_for_each_other(
     assert not probes.filter(enabled=True).exists()
 
 
+@pytest.mark.postgresql
+@pytest.mark.django_db(transaction=True)
+def test_a_name_does_not_bring_an_old_key_back(alice: Client, team: Team) -> None:
+    """Two managers at once: what the second reads is what the first has stored."""
+    held = threading.Event()
+
+    def set_another() -> int:
+        with transaction.atomic():
+            locked(Probe, ["enabled"], [probe.pk for probe in Probe.objects.all()])
+            held.set()
+            with connection.cursor() as cursor:
+                cursor.execute(UNTIL_ONE_WAITS)
+            set_key(Team.objects.get(), CANARY, NOW)
+        return 1
+
+    def rename() -> int:
+        held.wait(5)
+        address = reverse("team_settings", args=[team.pk])
+        return alice.post(address, {"part": "details", "name": "Acme"}).status_code
+
+    assert at_once(set_another, rename) == [1, 302]
+    assert hint(Team.objects.get(name="Acme")) == "••••tail"
+
+
 class TestKey:
+    def test_it_is_not_kept_for_an_address_that_nobody_saw(
+        self, alice: Client, team: Team
+    ) -> None:
+        """C-06: the page was open while an administrator changed the gateway."""
+        page = alice.get(reverse("team_settings", args=[team.pk]))
+        place = page.context["forms"].key["place"].value()
+        Gateway.objects.update(base_url="https://other.example.com")
+
+        text = send(alice, team, "key", key=CANARY, place=place)
+
+        assert "has another address" in text
+        assert not Team.objects.get().has_key
+        assert "other.example" not in text
+
     def test_it_is_set_and_only_its_end_is_shown(
         self, alice: Client, team: Team
     ) -> None:

@@ -18,7 +18,7 @@ from dashboard.probes.kinds import CHEAP
 from dashboard.probes.models import Probe
 from dashboard.probes.services import change, pause, request_run, resume
 from dashboard.teams.keys import clear_key, set_key
-from dashboard.teams.models import AuditAction, Membership, Role, Team
+from dashboard.teams.models import AuditAction, Gateway, Membership, Role, Team
 from dashboard.web import access, words
 from dashboard.web.audited import noted
 from dashboard.web.members import may_name_more, stop_mails
@@ -54,7 +54,9 @@ def _forms(request: HttpRequest, team: Team, part: str = "") -> Forms:
     return Forms(
         # Its own row: a form that fails leaves its values in it.
         details=DetailsForm(sent("details"), instance=Team.objects.get(pk=team.pk)),
-        key=KeyForm(sent("key"), any_reference=access.is_site_admin(request.user)),
+        key=KeyForm(
+            team, sent("key"), any_reference=access.is_site_admin(request.user)
+        ),
         member=MemberForm(
             team,
             sent("member"),
@@ -71,13 +73,16 @@ def settings(request: HttpRequest, pk: int) -> HttpResponse:
     """Show all settings; take one part of them back, named by the form's `part`."""
     team = access.team_or_404(request.user, pk)
     access.manage_or_404(request.user, team)
-    part = request.POST.get("part", "")
-    shown = _forms(request, team, part)
     if request.method == "POST":
+        part = request.POST.get("part", "")
         with transaction.atomic():
-            _take(team)
+            team = _take(team)
+            # Only now: what was read before may be another's key or consent by now.
+            shown = _forms(request, team, part)
             if _PARTS.get(part, _no_part)(request, team, shown):
                 return redirect("team_settings", pk)
+    else:
+        shown = _forms(request, team)
     context = {
         "page": page.team_settings(
             team,
@@ -90,13 +95,18 @@ def settings(request: HttpRequest, pk: int) -> HttpResponse:
     return render(request, "web/team_settings.html", context)
 
 
-def _take(team: Team) -> None:
+def _take(team: Team) -> Team:
     """Let one at a time change a team: two managers cannot remove each other.
 
-    Its probes come first, as for the recorder, else the two would wait in a circle.
+    Its probes come first, as for the recorder, else the two would wait in a circle; its
+    gateway comes last, whose address decides where a key is sent.
     """
     list(Probe.objects.select_for_update().filter(team=team).order_by("pk"))
-    get_object_or_404(Team.objects.select_for_update(), pk=team.pk)
+    taken = get_object_or_404(Team.objects.select_for_update(), pk=team.pk)
+    taken.gateway = Gateway.objects.select_for_update(no_key=True).get(
+        pk=taken.gateway_id
+    )
+    return taken
 
 
 def _no_part(request: HttpRequest, team: Team, shown: Forms) -> bool:
@@ -116,6 +126,13 @@ def _details(request: HttpRequest, team: Team, shown: Forms) -> bool:
 def _key(request: HttpRequest, team: Team, shown: Forms) -> bool:
     if not shown.key.is_valid():
         return False
+    if shown.key.is_for_elsewhere:
+        messages.error(
+            request,
+            "The gateway has another address since you opened this page, so the key was "
+            "not kept. Type it again if it is for the new one.",
+        )
+        return True
     set_key(team, shown.key.cleaned_data["key"], timezone.now())
     noted(request, AuditAction.KEY_SET, team, team=team)
     messages.success(request, "The key is set: the next probes send it.")
