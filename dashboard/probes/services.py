@@ -57,11 +57,16 @@ def accept_cost(
     probe: Probe, *, user: User, model: str, daily_credit_cap: int, now: datetime
 ) -> None:
     """Switch a paid probe on; `user` accepts what it costs, up to the cap a UTC day."""
-    probe.model = model
-    probe.daily_credit_cap = daily_credit_cap
-    probe.cost_accepted_at, probe.cost_accepted_by = now, user
-    probe.enabled, probe.paused, probe.next_run = True, False, now
-    probe.save()
+    # Not the whole row: a run that ends meanwhile writes what it saw into it.
+    Probe.objects.filter(pk=probe.pk).update(
+        model=model,
+        daily_credit_cap=daily_credit_cap,
+        cost_accepted_at=now,
+        cost_accepted_by=user,
+        enabled=True,
+        paused=False,
+        next_run=now,
+    )
 
 
 def change(probe: Probe, *, period_s: int, enabled: bool, now: datetime) -> list[str]:

@@ -168,12 +168,15 @@ def test_accepting_the_cost_switches_a_deep_probe_on(django_user_model: type) ->
     services.watch_team(team, NOW)
     probe = Probe.objects.get(kind=ProbeKind.DEEP_JOB)
     assert claims.claim_due(PAID, NOW + MINUTE, most=5) == []
+    # A run ended since the page was read.
+    Probe.objects.update(last_error="timeout")
 
     services.accept_cost(
         probe, user=user, model="chat-fast", daily_credit_cap=96, now=NOW
     )
 
     assert claims.claim_due(PAID, NOW + MINUTE, most=5) == [probe]
+    assert Probe.objects.get(pk=probe.pk).last_error == "timeout"
 
 
 class TestRecord:

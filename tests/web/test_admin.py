@@ -1,10 +1,11 @@
 """The admin: keys are write-only, addresses checked, the machine's rows read-only."""
 
 import pytest
-from django.contrib import admin
+from django.contrib.admin import site as admin_site
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import User
-from django.test import Client
+from django.forms import model_to_dict
+from django.test import Client, RequestFactory
 
 from dashboard.alerts.models import Recipient
 from dashboard.probes.models import Probe
@@ -31,6 +32,23 @@ def test_a_new_gateway_is_watched_at_once(admin_page: Client) -> None:
 
     assert Gateway.objects.get().base_url == "https://gateway.example"
     assert Probe.objects.get().gateway == Gateway.objects.get()
+
+
+def test_what_the_form_did_not_change_is_not_written(
+    rf: RequestFactory, admin: User
+) -> None:
+    """C-10: a password that somebody changes meanwhile stays changed."""
+    shown, request = admin_site._registry[User], rf.get("/")
+    request.user = admin
+    told = {**model_to_dict(admin), "email": "new@example.com", "groups": []}
+    form = shown.get_form(request, admin)(told, instance=admin)
+    assert form.is_valid(), form.errors
+    User.objects.update(password="another")
+
+    shown.save_model(request, admin, form, True)
+
+    stored = User.objects.get()
+    assert (stored.email, stored.password) == ("new@example.com", "another")
 
 
 @pytest.mark.parametrize("junk", ["x", "1,2", "", "-1", "9" * 19])
@@ -230,7 +248,7 @@ def test_what_gatewatch_writes_is_read_only(admin_page: Client) -> None:
 def test_every_list_opens(admin_page: Client) -> None:
     make_outcome(make_probe(team=make_team()))
 
-    for model in admin.site._registry:
+    for model in admin_site._registry:
         meta = model._meta
         path = f"/admin/{meta.app_label}/{meta.model_name}/"
         assert admin_page.get(path).status_code == 200, path

@@ -19,6 +19,18 @@ class AuditedAdmin(TitledAdmin):
 
     audit_action = AuditAction.OTHER
 
+    def save_model(
+        self,
+        request: HttpRequest,
+        obj: Model,
+        form: Any,
+        change: bool,  # noqa: FBT001 (Django's signature)
+    ) -> None:
+        """Write what was changed, and not what was read before somebody else did."""
+        stored = {field.name for field in obj._meta.concrete_fields}  # noqa: SLF001 (Django's documented Model._meta)
+        changed = stored.intersection(form.changed_data)
+        obj.save(update_fields=changed if change else None)
+
     def log_addition(self, request: HttpRequest, obj: Model, message: Any) -> LogEntry:
         entry = super().log_addition(request, obj, message)
         self._note(request, obj, entry.get_change_message() or "Added.")

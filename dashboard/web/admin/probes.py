@@ -98,9 +98,10 @@ class ProbeAdmin(AuditedAdmin):
         form: ProbeModelForm,
         change: bool,  # noqa: FBT001 (Django's signature)
     ) -> None:
-        # Switched by hand, it is no matter of a pause any more.
-        obj.paused = obj.paused and "enabled" not in form.changed_data
         super().save_model(request, obj, form, change)
+        if "enabled" in form.changed_data:
+            # Switched by hand, it is no matter of a pause any more.
+            Probe.objects.filter(pk=obj.pk).update(paused=False)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Say no: gateways and teams get their probes by themselves."""
