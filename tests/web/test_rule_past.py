@@ -48,6 +48,18 @@ LIMITS: dict[str, str | int] = {
 }
 
 
+def test_failures_in_a_row_are_looked_for_as_far_back_as_was_read(
+    admin_page: Client, probe: Probe
+) -> None:
+    """C-20: many of them, of a probe that runs once a week, began before Christ."""
+    make_probe(gateway=probe.gateway, period_s=7 * 24 * 3600)
+    asked = {**LIMITS, "min_bad": 100_000}
+
+    shown = admin_page.get(address(RuleKind.GATEWAY_DOWN), asked)
+
+    assert shown.status_code == 200
+
+
 def test_it_lists_what_the_rule_would_have_told(
     admin_page: Client, probe: Probe
 ) -> None:

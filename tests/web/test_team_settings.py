@@ -431,6 +431,37 @@ class TestLimits:
         assert "20 is not between 0 and 1" in text
         assert not Rule.objects.filter(team=team).exists()
 
+    @pytest.mark.parametrize(
+        ("field", "value", "told"),
+        [
+            ("window_s", 3600, "shorter than the long window, 600 s"),
+            ("min_bad", 6, "at most the last 5"),
+            ("for_s", 2**63 - 1, "90 days at most"),
+            ("clear_after", 2**31 - 1, "less than or equal to 100000"),
+        ],
+    )
+    def test_what_does_not_fit_the_rest_of_the_rule_is_refused(
+        self, alice: Client, team: Team, field: str, value: int, told: str
+    ) -> None:
+        """C-20: an administrator gave the team's rule more than a manager's form shows."""
+        limits = {"window_s": 300, "min_samples": 5, "min_bad": 3, "clear_after": 3}
+        own = Rule.objects.create(
+            name="Own",
+            kind=RuleKind.ERROR_RATE,
+            team=team,
+            warn_at=0.2,
+            long_window_s=600,
+            of_last=5,
+        )
+
+        page = alice.post(
+            reverse("team_rule", args=[team.pk, own.kind]),
+            {"warn_at": 0.2, "for_s": 0, **limits, field: value},
+        )
+
+        assert told in page.content.decode()
+        assert Rule.objects.get(pk=own.pk).window_s == 300
+
     def test_neither_its_kind_nor_its_team_can_be_set(
         self, alice: Client, team: Team
     ) -> None:

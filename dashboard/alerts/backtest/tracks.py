@@ -171,6 +171,8 @@ def _gateway(
     found = {probe.pk: runs(probe, since - _LOOK_BACK, until) for probe in probes}
     asked = found[health.pk]
     length_s = max(rule.window_s, rule.min_bad * health.period_s * 2)
+    # No further back than what was read.
+    length_s = min(length_s, int(_LOOK_BACK.total_seconds()))
 
     def judge(now: datetime, evidence: Evidence | None) -> Verdict:
         latest = [

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
+from django.core.validators import MaxValueValidator
 from django.db import models
 from django.urls import reverse
 
@@ -26,6 +27,11 @@ class RuleKind(models.TextChoices):
     CREDITS_SPIKE = "credits_spike", "Credits spent fast"
     CREDITS_UNKNOWN = "credits_unknown", "Credits unknown"
     STREAM_FAILURES = "stream_failures", "Broken streams"
+
+
+# Longer than anything is kept for; more than any rule could count in that time.
+_AT_MOST_DAYS = [MaxValueValidator(90 * 24 * 3600, "It may be 90 days at most.")]
+_COUNT = [MaxValueValidator(100_000)]
 
 
 class Severity(models.TextChoices):
@@ -73,10 +79,13 @@ class Rule(models.Model):
     objective = models.FloatField(
         null=True, blank=True, help_text="0.99: one run in a hundred may fail."
     )
-    window_s = models.PositiveIntegerField("window (s)", default=300)
+    window_s = models.PositiveIntegerField(
+        "window (s)", default=300, validators=_AT_MOST_DAYS
+    )
     long_window_s = models.PositiveIntegerField(
         "long window (s)",
         default=0,
+        validators=_AT_MOST_DAYS,
         help_text="The limit must be reached over this time, too; 0 for no matter.",
     )
     against_baseline = models.BooleanField(
@@ -85,23 +94,30 @@ class Rule(models.Model):
     )
     of_last = models.PositiveIntegerField(
         "of the last",
+        validators=_COUNT,
         null=True,
         blank=True,
         help_text="Least failures of so many runs are enough, whatever the rate.",
     )
-    min_samples = models.PositiveIntegerField("least samples", default=5)
-    min_bad = models.PositiveIntegerField("least failures", default=3)
+    min_samples = models.PositiveIntegerField(
+        "least samples", default=5, validators=_COUNT
+    )
+    min_bad = models.PositiveIntegerField(
+        "least failures", default=3, validators=_COUNT
+    )
     for_s = models.PositiveIntegerField(
         "for (s)",
         default=0,
+        validators=_AT_MOST_DAYS,
         help_text="How long it must hold before it is an alarm.",
     )
     clear_after = models.PositiveIntegerField(
-        "good samples to clear", default=3, help_text="In a row."
+        "good samples to clear", default=3, validators=_COUNT, help_text="In a row."
     )
     keep_s = models.PositiveIntegerField(
         "keep (s)",
         default=0,
+        validators=_AT_MOST_DAYS,
         help_text="How long it must be good again before the alarm ends.",
     )
     # When judging by it last raised an error, and which; a round without one ends it.
@@ -119,7 +135,10 @@ class Rule(models.Model):
         return reverse("rule_past", args=[self.pk])
 
     def clean(self) -> None:
-        """Refuse limits that are no rates, and a rule that could never fire."""
+        """Refuse limits that are no rates, and a rule that could never fire.
+
+        What does not fit together is told at a field that every form of such rules has.
+        """
         limits = {"warn_at": self.warn_at, "critical_at": self.critical_at}
         wrong = {
             name: problem
@@ -129,9 +148,11 @@ class Rule(models.Model):
         if self.objective is not None and not 0 < self.objective < 1:
             wrong["objective"] = f"{self.objective:g} is not between 0 and 1."
         if self.long_window_s and self.long_window_s <= self.window_s:
-            wrong["long_window_s"] = "It must be longer than the window."
+            wrong["window_s"] = (
+                f"It must be shorter than the long window, {self.long_window_s} s."
+            )
         if self.of_last is not None and self.of_last < self.min_bad:
-            wrong["of_last"] = "It must be at least the least failures."
+            wrong["min_bad"] = f"It must be at most the last {self.of_last}."
         if wrong:
             raise ValidationError(wrong)
         needed: dict[str, tuple[float | None, ...]] = {

@@ -22,7 +22,7 @@ class AuditedAdmin(TitledAdmin):
     def save_model(
         self,
         request: HttpRequest,
-        obj: Model,
+        obj: Any,
         form: Any,
         change: bool,  # noqa: FBT001 (Django's signature)
     ) -> None:
