@@ -39,6 +39,11 @@ _CONTROLS = re.compile(
 _ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?)")
 
 
+def hides_text(text: str) -> bool:
+    """Say whether the text holds a mark that only hides, reorders or does not show."""
+    return _CONTROLS.search(text) is not None
+
+
 class Secret:
     """A text that shows itself only to `reveal`.
 

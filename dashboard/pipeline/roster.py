@@ -16,7 +16,7 @@ from apiclient.redact import redact
 from apiclient.team_payloads import Team as ToldTeam
 from dashboard.pipeline.answers import team_sighting
 from dashboard.probes.services import watch_gateway, watch_team
-from dashboard.teams.models import Gateway, Team
+from dashboard.teams.models import Gateway, Team, is_printable
 from dashboard.teams.services import Sighting, record_sightings
 
 _DEADLINE_S = 15.0
@@ -128,7 +128,7 @@ def _is_usable(team_id: str) -> bool:
     # What was hidden or cut on the way is not what the gateway calls it.
     return (
         0 < len(team_id) < 255
-        and team_id.isprintable()
+        and is_printable(team_id)
         and team_id == redact(team_id)
         and "[hidden]" not in team_id
         and team_id not in {".", ".."}

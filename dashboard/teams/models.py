@@ -1,7 +1,11 @@
+from unicodedata import category
+
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import Q
+
+from apiclient.redact import hides_text
 
 # More credits, dollars or tokens than this the client does not believe; the database
 # takes none, whoever tells them, since what pages reckon from them might come to no number.
@@ -12,12 +16,27 @@ def _believable(*names: str) -> Q:
     return Q(*(Q((f"{name}__range", (-MOST, MOST))) for name in names))
 
 
+# More accents on one letter than any script has run over the lines around it.
+_MOST_MARKS = 5
+
+
+def is_printable(text: str) -> bool:
+    """Say whether the text is one line, and all of it is seen where it stands."""
+    marks = "".join("m" if category(c).startswith("M") else " " for c in text)
+    return (
+        text.isprintable()
+        and not hides_text(text)
+        and bool(text.strip(" \N{BRAILLE PATTERN BLANK}"))
+        and "m" * (_MOST_MARKS + 1) not in marks
+    )
+
+
 def printable(text: str) -> None:
     """Refuse line breaks, controls and marks that only hide or reorder text.
 
     Names stand in mail subjects, and the client refuses such a team id at each call.
     """
-    if not text.isprintable():
+    if not is_printable(text):
         raise ValidationError(
             "Write it in one line of printable characters.", code="unprintable"
         )
@@ -103,6 +122,12 @@ class Team(models.Model):
 
     def __str__(self) -> str:
         return self.name or self.team_id
+
+    @property
+    def full_name(self) -> str:
+        """The name and the id, where several teams are listed: two may have one name."""
+        named = self.name and self.name != self.team_id
+        return f"{self.name} ({self.team_id})" if named else self.team_id
 
     @property
     def has_key(self) -> bool:

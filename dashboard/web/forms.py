@@ -267,6 +267,13 @@ class CostForm(forms.Form):
         return form
 
 
+class TeamField(forms.ModelChoiceField):  # type: ignore[type-arg]  # not at run time
+    """Which team it is about: two may have one name, but not one id."""
+
+    def label_from_instance(self, obj: Team) -> str:
+        return obj.full_name
+
+
 SILENCE_HOURS = {1: "1 hour", 4: "4 hours", 24: "1 day", 168: "7 days", 720: "30 days"}
 
 
@@ -276,7 +283,7 @@ class SilenceForm(forms.Form):
     Only site administrators may leave the team empty: that silences all of them.
     """
 
-    team = forms.ModelChoiceField(queryset=Team.objects.none(), empty_label="All teams")
+    team = TeamField(queryset=Team.objects.none(), empty_label="All teams")
     kind = forms.ChoiceField(
         label="Alarms", required=False, choices=[("", "All kinds"), *RuleKind.choices]
     )

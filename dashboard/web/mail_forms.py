@@ -18,7 +18,7 @@ from dashboard.lib.web_addresses import is_web_address
 from dashboard.pipeline.apprise_posting import NOT_INSTALLED, is_installed
 from dashboard.probes.addresses import why_refused
 from dashboard.teams.models import Gateway, Team, printable
-from dashboard.web.forms import sentence_of
+from dashboard.web.forms import TeamField, sentence_of
 
 if TYPE_CHECKING:
     PreferencesModelForm: TypeAlias = forms.ModelForm[Subscription]
@@ -103,7 +103,7 @@ class ChannelForm(forms.Form):
     gateway = forms.ModelChoiceField(
         Gateway.objects.all(), required=False, empty_label="All gateways"
     )
-    team = forms.ModelChoiceField(
+    team = TeamField(
         Team.objects.select_related("gateway"), required=False, empty_label="All teams"
     )
     allow_private = forms.BooleanField(

@@ -50,7 +50,7 @@ def search(user: access.Visitor, asked: str, now: datetime) -> Found:
     )
     return Found(
         asked=asked,
-        teams=[Link(str(t), reverse("team", args=[t.pk])) for t in found[0]],
+        teams=[Link(t.full_name, reverse("team", args=[t.pk])) for t in found[0]],
         probes=[Link(str(p), reverse("probe", args=[p.pk])) for p in found[1]],
         incidents=[incident_row(each, now) for each in found[2]],
         more=any(len(each) == MOST for each in found),

@@ -128,7 +128,7 @@ def teams(user: access.Visitor, now: datetime) -> Teams:
     paces = {team.pk: pace_of(hours.get(team.pk, []), now) for team in found}
     rows = [
         TeamRow(
-            link=Link(str(team), reverse("team", args=[team.pk])),
+            link=Link(team.full_name, reverse("team", args=[team.pk])),
             gateway=str(team.gateway),
             status=status_badge(team),
             status_at=words.time(team.status_at, now, "not yet"),
