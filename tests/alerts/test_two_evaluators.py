@@ -1,15 +1,11 @@
 """Several processes judge one database at once: A-50."""
 
-import os
-import subprocess
-import sys
-
 import pytest
-from django.db import connection
 
 from dashboard.alerts.models import Event, Incident, Notification
 from dashboard.alerts.services import install_default_rules
 from tests.alerts.conftest import make_recipient
+from tests.at_once import at_once
 from tests.factories import make_outcome, make_probe, make_team
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.processes]
@@ -43,29 +39,9 @@ def test_each_alarm_is_opened_once_and_told_once() -> None:
     for probe in probes:
         for i in range(5):
             make_outcome(probe, -60 * i, error_class="server_error")
-    name = str(connection.settings_dict["NAME"])
-    env = {**os.environ, "DJANGO_SETTINGS_MODULE": "tests.settings"}
-    workers = [
-        subprocess.Popen(
-            [sys.executable, "-c", _JUDGE, name, str(ROUNDS)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env=env,
-        )
-        for _ in range(WORKERS)
-    ]
-    for worker in workers:
-        assert worker.stdout is not None
-        assert worker.stdout.readline() == "ready\n"
-    for worker in workers:
-        assert worker.stdin is not None
-        worker.stdin.write("go\n")
-        worker.stdin.flush()
-    for worker in workers:
-        worker.communicate(timeout=60)
 
-    assert [worker.returncode for worker in workers] == [0] * WORKERS
+    at_once(WORKERS, "-c", _JUDGE, arguments=[str(ROUNDS)])
+
     errors = Incident.objects.filter(kind="error_rate")
     assert sorted(errors.values_list("probe", flat=True)) == [p.pk for p in probes]
     opened = Event.objects.filter(kind="opened", incident__in=errors)
