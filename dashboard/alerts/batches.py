@@ -79,10 +79,6 @@ class Batch:
         return groups.pop().kind if len(groups) == 1 else Kind.DIGEST
 
     @property
-    def recovery(self) -> bool:
-        return self.kind is Kind.RECOVERY
-
-    @property
     def incidents(self) -> list[Incident]:
         """Return the incidents that it tells of, each once."""
         told = {row.incident_id: row.incident for row in self.rows if row.incident}

@@ -19,8 +19,6 @@ class Letter:
 
     kind: Kind
     subject: str
-    reminder: bool
-    gateway: str
     stories: tuple[Story, ...]
     link: str
     home: str
@@ -57,13 +55,13 @@ def letter_of(batch: Batch, now: datetime) -> Letter:
     subject = (
         digest_headline(stories)
         if batch.kind is Kind.DIGEST
-        else headline(stories, now, recovery=batch.recovery, reminder=reminder)
+        else headline(
+            stories, now, recovery=batch.kind is Kind.RECOVERY, reminder=reminder
+        )
     )
     return Letter(
         kind=batch.kind,
         subject=subject,
-        reminder=reminder,
-        gateway=stories[0].gateway,
         stories=stories,
         link=stories[0].link if len(stories) == 1 else f"{home()}/incidents/",
         home=home(),

@@ -10,7 +10,7 @@ from dashboard.alerts.models import Incident, RuleKind, Severity
 from dashboard.alerts.rules.error_rate import minutes
 from dashboard.lib.spans import duration, roughly
 from dashboard.probes.models import Outcome
-from dashboard.probes.taxonomy import counted, meaning
+from dashboard.probes.taxonomy import counted, in_a_sentence, meaning
 from dashboard.teams.queries import burn
 
 _PROBE_KINDS = (RuleKind.ERROR_RATE, RuleKind.BREAKER_OPEN)
@@ -215,7 +215,7 @@ def digest_headline(stories: Sequence[Story]) -> str:
     counts = Counter(one.state for one in others)
     more = ", ".join(f"{number} {state}" for state, number in counts.items())
     text = f"{first.text}{first.runway}"
-    return _subject(first.state, first.place, text, f" and {len(others)} more: {more}")
+    return _subject(first.state, first.place, text, f", and {len(others)} more: {more}")
 
 
 def _subject(word: str, where: str, what: str, end: str) -> str:
@@ -230,16 +230,11 @@ def _cut(text: str, length: int) -> str:
 
 def _what(stories: Sequence[Story]) -> str:
     first = stories[0]
-    if first.kind == RuleKind.GATEWAY_DOWN:
-        return first.text
-    if len(stories) == 1:
+    if len(stories) == 1 or first.kind == RuleKind.GATEWAY_DOWN:
         return f"{first.text}{first.runway}"
     if all(one.kind in _PROBE_KINDS for one in stories):
-        classes: dict[str, int] = {}
-        for one in stories:
-            if one.title:
-                classes[one.title] = classes.get(one.title, 0) + 1
-        why = f" ({max(classes, key=lambda t: classes[t]).lower()})" if classes else ""
+        titles = Counter(one.title for one in stories if one.title)
+        why = "".join(f" ({in_a_sentence(t)})" for t, _ in titles.most_common(1))
         return f"{len({one.subject for one in stories})} probes failing{why}"
     return f"{len(stories)} alarms, first {first.subject}: {first.text}"
 

@@ -49,7 +49,7 @@ class FaultKind(StrEnum):
 EFFECTS: Mapping[FaultKind, str] = {
     FaultKind.SLOW: "answers after delay_s more seconds",
     FaultKind.RATE_LIMITED: "429, with Retry-After where retry_after_s is set",
-    FaultKind.FORBIDDEN: "403 with a text that names no reason",
+    FaultKind.FORBIDDEN: "403 that leaves open whether status or credits are the reason",
     FaultKind.ERROR_JSON: "500 as JSON",
     FaultKind.ERROR_TEXT: "500 as plain text",
     FaultKind.UNAVAILABLE_JSON: "503 as JSON",

@@ -375,7 +375,7 @@ def test_too_many_mails_become_digests_and_nothing_is_left_out(
     assert len(mailbox.messages) == 17
     digest = mailbox.messages[-1]
     assert str(digest["Subject"]).startswith("[Gatewatch] WARNING gateway-")
-    assert str(digest["Subject"]).endswith("runs failed and 14 more: 14 warning")
+    assert str(digest["Subject"]).endswith("runs failed, and 14 more: 14 warning")
     told = digest.get_body(("plain",))
     assert told is not None
     assert told.get_content().count("3 of 5 runs failed") == 15
