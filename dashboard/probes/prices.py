@@ -5,7 +5,8 @@ from dashboard.probes.models import Probe, ProbeKind
 from dashboard.teams.models import Team
 from dashboard.teams.services import Terms
 
-# More credits, or tokens, of one run are nonsense, and might come to no float.
+# More credits, tokens or dollars of one run are nonsense, as are fewer than none: what is
+# reckoned from them might come to no number, and the run be counted as free.
 _MOST = 1e9
 _BY_TOKENS, _BY_DOLLARS = "consumption_tokens", "consumption_usd"
 
@@ -23,14 +24,18 @@ def terms_of(team: Team | None) -> Terms:
 def price(terms: Terms, *, tokens: int, dollars: float) -> float:
     """Return what the gateway charges for a completed job: whole credits, one at least."""
     if terms.budget_mode == _BY_TOKENS and (terms.tokens_per_credit or 0) > 0:
-        return _whole(min(tokens, _MOST) / (terms.tokens_per_credit or 1))
+        return _whole(_believed(tokens) / (terms.tokens_per_credit or 1))
     if terms.budget_mode == _BY_DOLLARS:
-        return _whole(dollars * (terms.credits_per_dollar or 0))
+        return _whole(_believed(dollars) * (terms.credits_per_dollar or 0))
     return 1.0
 
 
+def _believed(told: float) -> float:
+    return float(max(0, min(told, _MOST)))
+
+
 def _whole(credits: float) -> float:  # noqa: A002
-    return float(max(1, int(min(credits, _MOST))))
+    return float(int(max(1, min(credits, _MOST))))
 
 
 def expected_price(probe: Probe) -> float:

@@ -1,5 +1,7 @@
 """A run's price is in the credits of its team's own terms, as the gateway charges them."""
 
+from math import inf
+
 import pytest
 
 from dashboard.probes.models import Probe, ProbeKind
@@ -24,6 +26,8 @@ DOLLARS = Terms("consumption_usd", credits_per_dollar=10.0)
         (DOLLARS, 93, 0.55, 5),
         (DOLLARS, 93, 0.0, 1),
         (Terms("consumption_usd"), 93, 9.0, 1),
+        (DOLLARS, 93, -1e308, 1),
+        (TOKENS, -(10**400), 0.0, 1),
         (Terms("consumption_usd", credits_per_dollar=1e308), 93, 9e9, 1e9),
         (Terms("consumption_tokens", tokens_per_credit=5e-324), 93, 0.0, 1e9),
         (TOKENS, 10**400, 0.0, 1e8),
@@ -33,6 +37,22 @@ def test_a_job_costs_whole_credits_and_one_at_least(
     terms: Terms, tokens: int, dollars: float, charged: float
 ) -> None:
     assert price(terms, tokens=tokens, dollars=dollars) == charged
+
+
+def test_no_number_that_a_gateway_may_tell_makes_a_run_free_or_priceless() -> None:
+    """A run whose price could not be told would count nothing, and no cap would hold."""
+    odd = (0, 1, 93, 5e-324, 1e15, 1e308, inf, 10**400)
+    told = [sign * each for sign in (1, -1) for each in odd]
+    rates = [float(each) for each in told if abs(each) <= 1e308]
+
+    prices = {
+        price(Terms(mode, rate, rate), tokens=number, dollars=number)  # type: ignore[arg-type]
+        for mode in ("job_based", "consumption_tokens", "consumption_usd", "")
+        for rate in (*rates, None)
+        for number in told
+    }
+
+    assert all(1 <= each <= 1e9 for each in prices)
 
 
 @pytest.mark.parametrize(
