@@ -39,6 +39,9 @@ _BY_KIND = {
     RuleKind.CREDITS_UNKNOWN: Blame(
         Whose.GATEWAYS, "it answers, and does not tell them"
     ),
+    RuleKind.GATEWAY_DOWN: Blame(
+        Whose.GATEWAYS, "it refuses everybody, also who only asks for its health"
+    ),
     RuleKind.CERTIFICATE: Blame(Whose.GATEWAYS, "its certificate, or its proxy's"),
     RuleKind.TEAM_STATE: Blame(
         Whose.UNKNOWN, "the gateway tells a status that Gatewatch does not know"

@@ -209,6 +209,8 @@ def _team_state(known: Situation, team: Team, probes: list[Probe]) -> Case:
 
 def _auth_failed(known: Situation, team: Team, probes: list[Probe]) -> Case:
     def judge(limits: Limits, incident: Incident | None) -> Verdict:
+        if probes[0].gateway_id in known.refusing:
+            return rules.HOLD
         outcomes = [known.samples[probe.pk] for probe in probes]
         return rules.auth_failed(outcomes, team.key_set_at, limits, known.now)
 

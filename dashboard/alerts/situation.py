@@ -10,7 +10,8 @@ from dashboard.alerts import silences
 from dashboard.alerts.hindsight import past, window_s
 from dashboard.alerts.models import Incident, Pending, Silence
 from dashboard.alerts.rulebook import SLOW_KINDS, RuleBook, enabled_rules
-from dashboard.alerts.rules import OPENINGS_WITHIN, Past, Sample
+from dashboard.alerts.rules import OPENINGS_WITHIN, Past, Sample, refuses_all
+from dashboard.alerts.rules.verdict import is_refusal
 from dashboard.probes.models import Breaker, Outcome, Probe
 from dashboard.probes.queries import BreakerView, breakers, openings
 from dashboard.probes.rhythm import CLOCK_SLACK
@@ -24,7 +25,7 @@ class Situation:
 
     `probes` are the enabled ones to judge: those asked for, and all others of their
     teams. `latest` has each gateway's enabled probes, only where some health fails;
-    `past` the probes whose rule asks for more than its window; `silences` the active ones
+    `refusing` the gateways that refuse their health and all that was asked since; `past` the probes whose rule asks for more than its window; `silences` the active ones
     where some result is late. `openings` counts by gateway and key how often each breaker
     opened lately; `pending` is by identity.
     """
@@ -38,6 +39,7 @@ class Situation:
     windows_s: Mapping[int, int] = field(default_factory=dict)
     past: Mapping[int, Past] = field(default_factory=dict)
     latest: Mapping[int, list[Sample]] = field(default_factory=dict)
+    refusing: frozenset[int] = frozenset()
     readings: Mapping[int, CreditReading] = field(default_factory=dict)
     breakers: tuple[BreakerView, ...] = ()
     openings: Mapping[tuple[int, str], int] = field(default_factory=dict)
@@ -57,6 +59,8 @@ def load(probe_ids: Collection[int] | None, now: datetime) -> Situation:
     incidents = _incidents(None if probe_ids is None else gateway_ids)
     found = _breakers(gateway_ids, now)
     late = any(probe.late_since for probe in probes)
+    refused = _refused_healths(probes)
+    latest = _latest(probes, refused)
     return Situation(
         now=now,
         book=book,
@@ -66,7 +70,10 @@ def load(probe_ids: Collection[int] | None, now: datetime) -> Situation:
         samples=_samples(windows_s, now),
         windows_s=windows_s,
         past=past(book, probes, now),
-        latest=_latest(probes),
+        latest=latest,
+        refusing=frozenset(
+            pk for pk, health in refused.items() if refuses_all(health, latest[pk])
+        ),
         readings=latest_readings(
             {p.team_id for p in probes if p.team_id is not None}, now + CLOCK_SLACK
         ),
@@ -128,9 +135,27 @@ def _samples(windows_s: Mapping[int, int], now: datetime) -> dict[int, list[Samp
     return samples
 
 
-def _latest(probes: Iterable[Probe]) -> dict[int, list[Sample]]:
+def _refused_healths(probes: Iterable[Probe]) -> dict[int, Sample]:
+    """Return the latest of each health that is refused, as some of these probes are."""
+    refused = {p.gateway_id for p in probes if is_refusal(p.last_error)}
+    if not refused:
+        return {}
+    healths = Probe.objects.filter(
+        enabled=True, team=None, gateway__in=refused
+    ).values_list("gateway", "failing_since", "last_error")
+    return {
+        gateway_id: Sample(since, error_class)
+        for gateway_id, since, error_class in healths
+        if since is not None and is_refusal(error_class)
+    }
+
+
+def _latest(
+    probes: Iterable[Probe], refused: Collection[int]
+) -> dict[int, list[Sample]]:
     failing = {p.gateway_id for p in probes if p.team_id is None and p.last_error}
-    latest: dict[int, list[Sample]] = {}
+    failing |= set(refused)
+    latest: dict[int, list[Sample]] = {pk: [] for pk in failing}
     if not failing:
         return latest
     rows = Probe.objects.filter(

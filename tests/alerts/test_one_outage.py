@@ -71,6 +71,19 @@ def probes() -> list[Probe]:
     return found
 
 
+@pytest.mark.parametrize("refusal", ["auth_failed", "not_found"])
+def test_a_gateway_that_refuses_everybody_is_down_and_no_key_is_to_blame(
+    probes: list[Probe], refusal: str
+) -> None:
+    """A-31, A-34: what answers in its place may know nobody, whatever the key."""
+    replay(probes, 900, fails(refusal, range(300, 1000)))
+
+    what = "gateway down, 7 of 7 probes failing (its health is refused, too)"
+    assert subjects() == [f"[Gatewatch] CRITICAL Production: {what} since 12:05 UTC"]
+    assert "the gateway's (it refuses everybody" in str(mail.outbox[0].body)
+    assert not Incident.objects.filter(kind="auth_failed").exists()
+
+
 def test_a_gateway_that_is_down_is_told_once_and_its_recovery_once(
     probes: list[Probe],
 ) -> None:

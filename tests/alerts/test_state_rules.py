@@ -206,6 +206,11 @@ def test_a_breaker_tells_its_reason_where_it_is_an_error_class() -> None:
         # Refusals prove that the gateway answers.
         ("xxx", "xass", Step.HOLD),
         ("rrr", "rrr", Step.HOLD),
+        # Unless nobody is let in, not even who asks for its health.
+        ("aaa", "aasa", Step.FIRE),
+        ("aaa", "aaao", Step.HOLD),
+        ("aaa", "a", Step.HOLD),
+        ("aaa", "asss", Step.HOLD),
         # What was held says nothing.
         ("xxx", "xhhh", Step.FIRE),
         ("xxxo", "xxx", Step.HOLD),

@@ -10,7 +10,7 @@ from dashboard.alerts.rules.certificate import certificate
 from dashboard.alerts.rules.credits import Credits, Epoch, credits_left
 from dashboard.alerts.rules.error_rate import Past, error_rate, wilson_lower
 from dashboard.alerts.rules.forecast import Pace, credits_forecast
-from dashboard.alerts.rules.gateway import gateway_down
+from dashboard.alerts.rules.gateway import gateway_down, refuses_all
 from dashboard.alerts.rules.key import auth_failed
 from dashboard.alerts.rules.latency import CLEARS_AT, Slowness, latency
 from dashboard.alerts.rules.no_data import Silence, is_late, no_data
@@ -79,6 +79,7 @@ __all__ = [
     "is_worse",
     "latency",
     "no_data",
+    "refuses_all",
     "stream_failures",
     "team_state",
     "wilson_lower",

@@ -18,6 +18,7 @@ from dashboard.alerts.rules.verdict import (
     good_in_a_row,
     in_rate,
     is_gateways_fault,
+    is_refusal,
     latest_details,
     mix,
 )
@@ -32,7 +33,9 @@ def gateway_down(
 
     Fires when health failed `min_bad` times in a row and at least half of the probes
     that ran since its first failure failed by the gateway's own fault (never left, timed
-    out, 5xx). Clears after `clear_after` healthy answers in a row.
+    out, 5xx). Where none of them does any better, those count as well that were refused
+    just as health was, which asks with nobody's key and for no team. Clears after
+    `clear_after` healthy answers in a row.
     """
     asked = in_rate(health)
     streak = bad_in_a_row(asked)
@@ -42,18 +45,26 @@ def gateway_down(
         return HOLD
     since = asked[-streak].at
     ran = in_rate([sample for sample in latest if sample.at >= since])
-    failed = [sample for sample in ran if is_gateways_fault(sample.error_class)]
+    refused = _refused_alike(asked[-streak:], ran)
+    failed = [
+        sample
+        for sample in ran
+        if is_gateways_fault(sample.error_class) or sample.error_class in refused
+    ]
     if len(failed) < _SHARE * len(ran) or not failed:
         return HOLD
     classes = class_counts(failed)
+    cause = dominant(classes)
+    # "Key refused" would be untrue of whom it refuses without a key as well.
+    why = "its health is refused, too" if cause in refused else mix(classes)
     return Verdict(
         Step.FIRE,
         Severity.CRITICAL,
-        text=f"gateway down, {len(failed)} of {len(ran)} probes failing ({mix(classes)})",
+        text=f"gateway down, {len(failed)} of {len(ran)} probes failing ({why})",
         value=len(failed) / len(ran),
         limit=_SHARE,
         samples=len(ran),
-        error_class=dominant(classes),
+        error_class="" if cause in refused else cause,
         evidence=Evidence(
             since=since,
             bad=len(failed),
@@ -61,3 +72,19 @@ def gateway_down(
             details=latest_details([*failed, *asked[-streak:]]),
         ),
     )
+
+
+def refuses_all(health: Sample, latest: Sequence[Sample]) -> bool:
+    """Say whether a gateway refuses its health, and every probe since: no key is to blame.
+
+    `health` is its latest outcome, at the moment of the first failure in a row.
+    """
+    ran = in_rate([sample for sample in latest if sample.at >= health.at])
+    return bool(_refused_alike([health], ran))
+
+
+def _refused_alike(health: Sequence[Sample], ran: Sequence[Sample]) -> set[str]:
+    """Return the refusals of health, where others ran too and none was answered."""
+    if len(ran) <= 1 or not all(sample.bad for sample in ran):
+        return set()
+    return {sample.error_class for sample in health if is_refusal(sample.error_class)}

@@ -7,7 +7,13 @@ from datetime import datetime
 from enum import StrEnum
 from operator import attrgetter
 
-from dashboard.probes.taxonomy import Fault, counted, in_a_sentence, meaning
+from dashboard.probes.taxonomy import (
+    Category,
+    Fault,
+    counted,
+    in_a_sentence,
+    meaning,
+)
 
 
 class Step(StrEnum):
@@ -177,3 +183,10 @@ def dominant(classes: Mapping[str, int]) -> str:
 def is_gateways_fault(error_class: str) -> bool:
     """Say whether a failure is the gateway's own: never left, timed out, 5xx."""
     return bool(error_class) and meaning(error_class).fault is Fault.GATEWAY
+
+
+def is_refusal(error_class: str) -> bool:
+    """Say whether the gateway answered, and would not: 3xx and 4xx, but for 429."""
+    if not error_class:
+        return False
+    return meaning(error_class).category in (Category.AUTH, Category.CLIENT)
