@@ -289,7 +289,14 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"()": "dashboard.lib.logs.LineFormatter"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "filters": {"brief": {"()": "dashboard.lib.logs.WithoutVisitorsTracebacks"}},
+    "handlers": {
+        "stderr": {
+            "class": "logging.StreamHandler",
+            "formatter": "line",
+            "filters": ["brief"],
+        }
+    },
     "root": {"handlers": ["stderr"], "level": env.log_level("LOG_LEVEL")},
     "loggers": {
         "httpx": {"level": "WARNING"},

@@ -36,6 +36,15 @@ class LineFormatter(logging.Formatter):
         return "\n  ".join([first + told, *map(_plain, rest)])
 
 
+class WithoutVisitorsTracebacks(logging.Filter):
+    """Leave out the traceback of what any visitor can cause, an unknown host name, say."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.name.startswith("django.security"):
+            record.exc_info = None
+        return True
+
+
 def _plain(text: str) -> str:
     """Return the text with all that a terminal would obey, or not show, escaped.
 

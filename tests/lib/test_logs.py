@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from dashboard.lib.logs import LineFormatter
+from dashboard.lib.logs import LineFormatter, WithoutVisitorsTracebacks
 
 
 def line(event: str, **fields: object) -> str:
@@ -75,3 +75,14 @@ def test_of_a_traceback_no_line_can_be_taken_for_a_record() -> None:
         "  ValueError: \\x1b[31m\\r2026-03-02 INFO x",
         "  2026-03-02 INFO y",
     ]
+
+
+@pytest.mark.parametrize(
+    ("name", "lines"), [("django.security.DisallowedHost", 1), ("django.request", 2)]
+)
+def test_a_visitor_fills_no_log_with_tracebacks(name: str, lines: int) -> None:
+    raised = (ValueError, ValueError("evil.example"), None)
+    record = logging.LogRecord(name, logging.ERROR, "", 0, "refused", (), raised)
+    assert WithoutVisitorsTracebacks().filter(record)
+
+    assert len(LineFormatter().format(record).splitlines()) == lines

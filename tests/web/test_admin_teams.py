@@ -18,6 +18,7 @@ from dashboard.simulator.running import running_gateway
 from dashboard.teams.credit_hours import fold
 from dashboard.teams.keys import set_key
 from dashboard.teams.models import AuditEntry, Team
+from dashboard.web.admin.teams import TeamAdmin
 from tests.factories import NOW, make_gateway, make_reading, make_team
 
 pytestmark = pytest.mark.django_db
@@ -146,6 +147,19 @@ def test_a_paid_probe_asks_with_its_cost_before_it_is_switched_on(
     assert [probe.daily_credit_cap for probe in deep.filter(enabled=True)] == [50, 50]
     assert Probe.objects.filter(kind__in=PAID, enabled=True).count() == 2
     assert AuditEntry.objects.filter(detail__contains="at most 50").count() == 2
+
+
+def test_the_consent_is_for_all_teams_whose_cost_was_told(
+    admin_page: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(TeamAdmin, "list_per_page", 1)
+    first, second = watched(), watched()
+
+    asked = act(admin_page, "enable_deep", first, select_across="1")
+
+    assert "192 credits a day" in asked
+    for team in (first, second):
+        assert f'name="_selected_action" value="{team.pk}"' in asked
 
 
 def test_a_team_without_a_key_gets_no_deep_probe(admin_page: Client) -> None:

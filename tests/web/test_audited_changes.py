@@ -62,7 +62,7 @@ CHANGES = {
         },
     ),
     "test_channel": Sent("recipient", "test sent"),
-    "switch_channel": Sent("recipient", "switched on"),
+    "switch_channel": Sent("recipient", "switched on", {"to": "on"}),
     "delete_channel": Sent("recipient", "channel deleted"),
     "logout": Sent("log_out", ""),
 }

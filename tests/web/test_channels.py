@@ -73,8 +73,9 @@ def test_a_channel_is_switched_off_and_deleted(admin_page: Client) -> None:
     add(admin_page)
     pk = Channel.objects.get().pk
 
-    admin_page.post(f"/channels/{pk}/switch/")
-    assert not Channel.objects.get().enabled
+    for to in ("off", "off", "on", "off"):
+        admin_page.post(f"/channels/{pk}/switch/", {"to": to})
+        assert Channel.objects.get().enabled is (to == "on")
     admin_page.post(f"/channels/{pk}/delete/")
     assert not Channel.objects.exists()
 

@@ -27,8 +27,6 @@ from dashboard.web.pages.team_settings import resumed
 if TYPE_CHECKING:
     from django.contrib.admin import ModelAdmin
 
-_CHOSEN = "_selected_action"
-
 
 def check_now(
     modeladmin: "ModelAdmin[Any]", request: HttpRequest, teams: QuerySet[Team]
@@ -215,9 +213,9 @@ def _ask(
         **modeladmin.admin_site.each_context(request),
         "title": "Are you sure?",
         "opts": modeladmin.model._meta,  # noqa: SLF001 (Django's documented Model._meta)
+        # These very teams are sent back, also where all pages of the list were chosen.
         "teams": list(teams),
         "action": action,
-        "chosen": request.POST.getlist(_CHOSEN),
         "form": form,
         "sentence": sentence,
     }

@@ -34,7 +34,7 @@ class ChannelRow:
     error: str
     test_url: str
     switch_url: str
-    switch_word: str
+    switch_to: str
     delete_url: str
 
 
@@ -82,7 +82,7 @@ def _row(channel: Channel, numbers: Mapping[str, Any], now: datetime) -> Channel
         error=numbers.get("error") or "",
         test_url=reverse("test_channel", args=[channel.pk]),
         switch_url=reverse("switch_channel", args=[channel.pk]),
-        switch_word="Switch off" if channel.enabled else "Switch on",
+        switch_to="off" if channel.enabled else "on",
         delete_url=reverse("delete_channel", args=[channel.pk]),
     )
 

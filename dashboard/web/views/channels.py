@@ -44,10 +44,13 @@ def test_channel(request: HttpRequest, pk: int) -> HttpResponse:
 @require_POST
 @access.site_admin_only
 def switch_channel(request: HttpRequest, pk: int) -> HttpResponse:
-    """Switch a channel off, or on again; what waits for it is given up while it is off."""
+    """Switch a channel off, or on again; what waits for it is given up while it is off.
+
+    The form names the state that it wants, so that a second click changes nothing.
+    """
     channel = get_object_or_404(Channel, pk=pk)
-    Channel.objects.filter(pk=pk).update(enabled=not channel.enabled)
-    word = "off" if channel.enabled else "on"
+    word = "on" if request.POST.get("to") == "on" else "off"
+    Channel.objects.filter(pk=pk).update(enabled=word == "on")
     noted(request, AuditAction.RECIPIENT, channel, detail=f"channel switched {word}")
     return redirect("channels")
 
