@@ -12,8 +12,8 @@ import pytest
 
 from apiclient import AsyncClient, Client, ErrorClass, RetryPolicy, operations
 from apiclient.errors import EXCEPTIONS, error_for
+from tests.apiclient.asking import Ask, ask_async, ask_sync
 from tests.apiclient.rogue import OK, Rogue, keeps_alive, request_of, rogue
-from tests.apiclient.test_hostile import Ask, ask_async, ask_sync
 
 pytestmark = pytest.mark.hostile
 

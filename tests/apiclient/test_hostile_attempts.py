@@ -15,9 +15,9 @@ from collections.abc import Callable
 import pytest
 
 from apiclient import APIError, Client, Operation, RetryPolicy, operations
+from tests.apiclient.asking import DEADLINE_S
 from tests.apiclient.fakes import JOB, KEY
 from tests.apiclient.rogue import rogue
-from tests.apiclient.test_hostile import DEADLINE_S
 
 pytestmark = pytest.mark.hostile
 

@@ -10,7 +10,7 @@ from apiclient.payloads import CompletedJob, Job, SingleCall
 from dashboard.simulator.faults import Fault, FaultKind
 from dashboard.simulator.running import RunningGateway, running_gateway
 from dashboard.simulator.world import Team, example_key
-from tests.apiclient.test_hostile import Ask, ask_async, ask_sync
+from tests.apiclient.asking import Ask
 
 pytestmark = pytest.mark.hostile
 
@@ -32,12 +32,6 @@ def gateway() -> Iterator[RunningGateway]:
     ]
     with running_gateway(teams) as running:
         yield running
-
-
-@pytest.fixture(params=[ask_sync, ask_async], ids=["sync", "async"])
-def ask(request: pytest.FixtureRequest) -> Ask:
-    chosen: Ask = request.param
-    return chosen
 
 
 FAULTS = [
@@ -68,7 +62,7 @@ FAULTS = [
 
 @pytest.mark.parametrize(("kind", "operation", "error"), FAULTS)
 def test_each_fault_has_its_class(
-    ask: Ask,
+    ask_kept: Ask,
     gateway: RunningGateway,
     kind: FaultKind,
     operation: Operation[object],
@@ -76,7 +70,7 @@ def test_each_fault_has_its_class(
 ) -> None:
     gateway.set_fault(Fault(kind))
     try:
-        report = ask(gateway.base_url, operation, virtual_key=example_key("acme"))
+        report = ask_kept(gateway.base_url, operation, virtual_key=example_key("acme"))
     finally:
         gateway.clear_fault(kind)
 
@@ -93,7 +87,7 @@ def test_each_fault_has_its_class(
     ],
 )
 def test_a_teams_state_is_seen_though_its_key_may_be_refused(
-    ask: Ask,
+    ask_kept: Ask,
     gateway: RunningGateway,
     team_id: str,
     status: TeamStatus,
@@ -101,8 +95,8 @@ def test_a_teams_state_is_seen_though_its_key_may_be_refused(
 ) -> None:
     key = example_key(team_id)
     get_team = operations.get_team(team_id)
-    team = ask(gateway.base_url, get_team, virtual_key=None)
-    balance = ask(gateway.base_url, operations.balance(team_id), virtual_key=key)
+    team = ask_kept(gateway.base_url, get_team, virtual_key=None)
+    balance = ask_kept(gateway.base_url, operations.balance(team_id), virtual_key=key)
 
     assert getattr(team.value, "status", None) is status
     assert balance.error is balance_error
@@ -110,24 +104,24 @@ def test_a_teams_state_is_seen_though_its_key_may_be_refused(
 
 
 def test_a_job_is_created_called_and_completed(
-    ask: Ask, gateway: RunningGateway
+    ask_kept: Ask, gateway: RunningGateway
 ) -> None:
     key = example_key("acme")
     create = operations.create_job("acme", "probe")
-    job = ask(gateway.base_url, create, virtual_key=key).value
+    job = ask_kept(gateway.base_url, create, virtual_key=key).value
     assert isinstance(job, Job)
     call = operations.llm_call(job.job_id, model="chat-fast", messages=MESSAGES)
     complete = operations.complete_job(job.job_id, "failed", "only a probe")
 
-    assert ask(gateway.base_url, call, virtual_key=key).ok
-    done = ask(gateway.base_url, complete, virtual_key=key).value
+    assert ask_kept(gateway.base_url, call, virtual_key=key).ok
+    done = ask_kept(gateway.base_url, complete, virtual_key=key).value
     assert isinstance(done, CompletedJob)
     assert done.costs is not None
     assert done.costs.total_calls == 1
 
 
-def test_a_single_call_is_read(ask: Ask, gateway: RunningGateway) -> None:
-    single = ask(gateway.base_url, SINGLE, virtual_key=example_key("acme")).value
+def test_a_single_call_is_read(ask_kept: Ask, gateway: RunningGateway) -> None:
+    single = ask_kept(gateway.base_url, SINGLE, virtual_key=example_key("acme")).value
     assert isinstance(single, SingleCall)
     assert single.response.content
 

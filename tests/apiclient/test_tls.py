@@ -14,8 +14,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from apiclient import CallReport, ErrorClass, default_ssl_context
+from tests.apiclient.asking import ask_async, ask_sync
 from tests.apiclient.rogue import OK, Script, over_tls, request_of, rogue, sends
-from tests.apiclient.test_hostile import ask_async, ask_sync
 
 pytestmark = pytest.mark.hostile
 
