@@ -71,6 +71,7 @@ class TestDeepProbe:
             daily_credit_cap=1,
             now=timezone.now(),
         )
+        probe.refresh_from_db()
         return probe
 
     def moved(self, base_url: str) -> None:
