@@ -9,6 +9,9 @@ from typing import NoReturn
 from urllib.parse import quote
 
 DETAIL_LIMIT = 500  # characters of remote text that are worth a row in a table
+# No more of a text is looked at: a megabyte of it would take a quarter of a second in which
+# no other thread runs, and nobody is shown what is behind these.
+_MOST_CHARACTERS = 8192
 _HIDDEN = "[hidden]"
 _SHORTEST_KEY = 4  # hiding shorter "keys" would only blank out ordinary text
 _SHORTEST_PIECE = 6  # so much of a key at the end of a text that was cut is hidden
@@ -91,9 +94,9 @@ def redact(text: str, *secrets: str, limit: int = DETAIL_LIMIT) -> str:
 
     The given secrets, as servers spell what they repeat, and everything that looks like
     one are hidden, control characters and terminal escapes are gone, white space is
-    single spaces, and at most `limit` characters remain.
+    single spaces, and at most `limit` characters remain, all of the first 8,192.
     """
-    text = _CONTROLS.sub("", _ANSI.sub("", text))
+    text = _CONTROLS.sub("", _ANSI.sub("", text[:_MOST_CHARACTERS]))
     for secret in secrets:
         if len(secret) >= _SHORTEST_KEY:
             for spelling in _spellings(secret):

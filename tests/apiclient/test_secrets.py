@@ -217,6 +217,15 @@ def test_the_limit_is_kept_after_hiding() -> None:
     assert redact("x" * 20, limit=10) == "x" * 9 + "…"
 
 
+@pytest.mark.parametrize("shown_of_key", [6, 10, len(ODDER_KEY)])
+def test_no_more_than_the_beginning_is_looked_at(shown_of_key: int) -> None:
+    """A megabyte would keep all other threads waiting; half a key is hidden, too."""
+    told = " " * (8192 - shown_of_key) + ODDER_KEY + " and more" * 1000
+
+    assert redact(told, ODDER_KEY) == "[hidden]"
+    assert redact(" " * 8192 + "nobody is shown this") == ""
+
+
 def test_hiding_takes_no_longer_than_the_text() -> None:
     """No pattern backtracks: 4 KiB of anything is hidden in a few milliseconds."""
     for hostile in (
