@@ -1,6 +1,6 @@
 """A team's statement: which is to be read, and how the latest one is kept and found."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
@@ -67,8 +67,8 @@ class Told:
     usage_error: str = ""
 
 
-def due(now: datetime, most: int) -> Sequence[Team]:
-    """Return teams to read, those that waited longest first.
+def due(now: datetime, most: int, but: Collection[int] = ()) -> Sequence[Team]:
+    """Return teams to read, those that waited longest first, of no gateway in `but`.
 
     They have a key and a probe that is on, and the gateway has not told that they are
     stopped: then their own key reads nothing. A new key is tried at once.
@@ -82,6 +82,7 @@ def due(now: datetime, most: int) -> Sequence[Team]:
         Team.objects.filter(is_old, probes__enabled=True)
         .exclude(key_sealed="")
         .exclude(status__in=(TeamStatus.SUSPENDED, TeamStatus.PAUSED))
+        .exclude(gateway__in=but)
     )
     oldest_first = F("statement__tried_at").asc(nulls_first=True)
     return list(

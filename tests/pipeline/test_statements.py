@@ -7,6 +7,7 @@ from django.utils import timezone
 
 from dashboard import pipeline
 from dashboard.alerts.models import Incident
+from dashboard.pipeline.shift import Shift
 from dashboard.pipeline.statements import read_statement
 from dashboard.probes import services
 from dashboard.probes.models import Outcome, Probe
@@ -159,6 +160,31 @@ def test_those_that_waited_longest_come_first() -> None:
             Statement.objects.create(team=team, tried_at=tried_at)
 
     assert statements.due(NOW, 2) == [teams[2], teams[1]]
+
+
+def test_a_gateway_that_hangs_keeps_no_others_statement_waiting(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    hung = make_gateway()
+    teams = [make_team(hung, key_sealed="x", status="active") for _ in range(6)]
+    teams.append(make_team(key_sealed="x", status="active"))
+    for team in teams:
+        make_probe(team)
+    clock_s, asked = 0.0, []
+
+    def read(team: Team, now: object) -> statements.Told:
+        nonlocal clock_s
+        clock_s += 10.0 if team.gateway == hung else 0.1
+        asked.append(team)
+        return statements.Told()
+
+    monkeypatch.setattr(pipeline, "read_statement", read)
+    monkeypatch.setattr(Shift, "monotonic", lambda self: clock_s)
+
+    assert pipeline.read_statements() == 2
+    assert asked == [teams[0], teams[-1]]
+    assert pipeline.read_statements() == 1
+    assert asked[2:] == [teams[1]]
 
 
 def test_a_team_that_was_deleted_meanwhile_is_let_go(team: Team) -> None:
