@@ -40,6 +40,8 @@ class Ask:
     capped: bool = False
     # How its team pays for a completed job.
     terms: Terms = _UNTOLD
+    # What its run before ended as.
+    last_error: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +150,7 @@ _TEAM_STATES = {
 
 
 def _sighting(ask: Ask, report: CallReport[object]) -> Sighting | None:
-    """Return what the answer tells about the team: its fields, or an explicit 403."""
+    """Return what the answer tells about the team: its fields, or explicit 403s."""
     if ask.team_pk is None:
         return None
     match report.value:
@@ -163,7 +165,7 @@ def _sighting(ask: Ask, report: CallReport[object]) -> Sighting | None:
                 terms=_terms(told),
             )
         case _:
-            return _refused(ask.team_pk, report)
+            return _refused(ask.team_pk, ask.last_error, report)
 
 
 def team_sighting(team_pk: int, told: ToldTeam, seen_at: datetime) -> Sighting:
@@ -203,8 +205,11 @@ def _without_key(sighting: Sighting, key: Secret | None) -> Sighting:
     )
 
 
-def _refused(team_pk: int, report: CallReport[object]) -> Sighting | None:
-    if report.error in _TEAM_STATES:
+def _refused(
+    team_pk: int, last_error: str, report: CallReport[object]
+) -> Sighting | None:
+    """Return what an explicit 403 tells; one alone may be a hiccup of the gateway."""
+    if report.error in _TEAM_STATES and report.error == last_error:
         status = _TEAM_STATES[report.error]
         return Sighting(team_pk, report.started_at, status=status)
     return None

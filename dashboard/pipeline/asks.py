@@ -71,6 +71,7 @@ def prepare(probe: Probe, spent: Spent) -> Ask:
         problem=capped or problem,
         capped=bool(capped),
         terms=terms_of(probe.team),
+        last_error=probe.last_error,
     )
 
 

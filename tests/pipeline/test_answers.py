@@ -153,3 +153,24 @@ def test_what_a_team_tells_of_itself_holds_its_key_in_no_spelling(
     assert seen.model_aliases == ("chat", seen.organization_id)
     assert seen.terms.budget_mode == seen.organization_id
     assert seen.terms.refill_period == "monthly"
+
+
+@pytest.mark.parametrize(
+    ("before", "status"),
+    [
+        ("", None),
+        ("server_error", None),
+        ("team_paused", None),
+        ("team_suspended", "suspended"),
+    ],
+)
+def test_a_403_is_believed_when_it_is_the_second_in_a_row(
+    before: str, status: str | None
+) -> None:
+    """A-32: the alarm believes a told status at once, and one 403 may be a hiccup."""
+    ask = replace(ASK, team_pk=1, last_error=before)
+    report = replace(REPORT, error=ErrorClass.TEAM_SUSPENDED, status_code=403)
+
+    sighting = answer(ask, report).sighting
+
+    assert (sighting and sighting.status) == status
