@@ -25,9 +25,10 @@ class Situation:
 
     `probes` are the enabled ones to judge: those asked for, and all others of their
     teams. `latest` has each gateway's enabled probes, only where some health fails;
-    `refusing` the gateways that refuse their health and all that was asked since; `past` the probes whose rule asks for more than its window; `silences` the active ones
-    where some result is late. `openings` counts by gateway and key how often each breaker
-    opened lately; `pending` is by identity.
+    `refusing` the gateways that refuse their health and all that was asked since; `past`
+    the probes whose rule asks for more than its window; `silences` the active ones where
+    some result is late. `openings` counts by gateway and key how often each breaker opened
+    lately; `pending` is by identity.
     """
 
     now: datetime

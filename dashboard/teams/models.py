@@ -18,6 +18,7 @@ def _believable(*names: str) -> Q:
 
 # More accents on one letter than any script has run over the lines around it.
 _MOST_MARKS = 5
+_SELECTORS = "\N{VARIATION SELECTOR-15}\N{VARIATION SELECTOR-16}"
 
 
 def is_printable(text: str) -> bool:
@@ -25,9 +26,21 @@ def is_printable(text: str) -> bool:
     marks = "".join("m" if category(c).startswith("M") else " " for c in text)
     return (
         text.isprintable()
-        and not hides_text(text)
+        and not hides_text(_undrawn(text))
         and bool(text.strip(" \N{BRAILLE PATTERN BLANK}"))
         and "m" * (_MOST_MARKS + 1) not in marks
+    )
+
+
+def _undrawn(text: str) -> str:
+    """Return the text without the selectors that only say how a symbol is drawn.
+
+    Keyboards write one behind many an emoji: it hides nothing there.
+    """
+    return "".join(
+        c
+        for before, c in zip(f" {text}", text, strict=False)
+        if c not in _SELECTORS or not category(before).startswith("S")
     )
 
 

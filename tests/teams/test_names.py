@@ -16,6 +16,7 @@ from dashboard.teams.models import Team, printable
         "acme\N{HANGUL FILLER}",
         "acme\N{COMBINING GRAPHEME JOINER}",
         "acme\ufe0f",
+        "⚙\ufe0f\ufe0f",
         "\N{BRAILLE PATTERN BLANK} \N{BRAILLE PATTERN BLANK}",
         "Z" + "\N{COMBINING ACUTE ACCENT}" * 6,
         "\ud800",
@@ -36,6 +37,7 @@ def test_what_is_not_seen_as_it_is_written_is_no_name(text: str) -> None:
         "ק֖וּמְ",
         "チーム",
         "🦓 zebra",
+        "⚙\N{VARIATION SELECTOR-16} Platform",
     ],
 )
 def test_names_of_all_scripts_are_names(text: str) -> None:
