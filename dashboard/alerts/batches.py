@@ -12,7 +12,7 @@ from enum import StrEnum
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Count, F, Max, Q
+from django.db.models import Count, Exists, F, Max, OuterRef, Q
 
 from dashboard.alerts.models import (
     NEWS,
@@ -23,9 +23,11 @@ from dashboard.alerts.models import (
     Delivery,
     Incident,
     Notification,
+    Recipient,
     RuleKind,
     Severity,
 )
+from dashboard.alerts.recipients import first_administrator
 from dashboard.probes.models import Probe
 
 # Longer than a mail server may take (EMAIL_TIMEOUT for each of its answers).
@@ -154,9 +156,22 @@ def _withdraw(now: datetime) -> None:
         | Q(change__in=_REPORTS, user__is_active=False)
         | Q(change__in=_REPORTS) & ~Q(recipient=F("user__email"))
     )
-    Notification.objects.filter(free, obsolete | ended, state=Delivery.QUEUED).update(
-        state=Delivery.DROPPED, leased_until=None
+    Notification.objects.filter(
+        free, obsolete | ended | _of_no_reader(), state=Delivery.QUEUED
+    ).update(state=Delivery.DROPPED, leased_until=None)
+
+
+def _of_no_reader() -> Q:
+    """Return which rows tell of an incident to a mailbox that is not told of such now."""
+    of = OuterRef("incident__gateway"), OuterRef("incident__team")
+    reading = Recipient.objects.filter(
+        Q(gateway=None) | Q(gateway=of[0]),
+        Q(team=None) | Q(team=of[1]),
+        email__iexact=OuterRef("recipient"),
     )
+    mailed = Q(channel=ChannelKind.EMAIL, incident__isnull=False)
+    # He is told where nobody else is, and of the end, too, when there is somebody then.
+    return mailed & ~Q(Exists(reading)) & ~Q(recipient__in=first_administrator())
 
 
 def _grouped(rows: Iterable[Notification]) -> dict[_Group, list[Notification]]:

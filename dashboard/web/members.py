@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 
+from django.contrib import messages
 from django.contrib.auth.models import User
 from django.http import HttpRequest
 
@@ -24,16 +25,35 @@ def stop_mails(
     An address that another active member has, too, stays; those who are `leaving` with
     him do not count.
     """
-    if not gone.email:
-        return
-    others = User.objects.filter(
-        memberships__team=team, email__iexact=gone.email, is_active=True
-    )
-    if others.exclude(pk__in={gone.pk, *(user.pk for user in leaving)}).exists():
-        return
-    for told in Recipient.objects.filter(team=team, email__iexact=gone.email):
+    for told in _only_his(gone.email, team, {gone.pk, *(user.pk for user in leaving)}):
         noted(request, AuditAction.RECIPIENT, told.email, detail="removed", team=team)
         told.delete()
+
+
+def _only_his(email: str, team: Team, his: Collection[int]) -> list[Recipient]:
+    """Return the team's recipients of an address that no active member has but `his`."""
+    members = User.objects.filter(memberships__team=team, is_active=True)
+    others = members.filter(email__iexact=email).exclude(pk__in=his)
+    if not email or others.exists():
+        return []
+    return list(Recipient.objects.filter(team=team, email__iexact=email))
+
+
+def move_mails(request: HttpRequest, user: User, before: str) -> None:
+    """Mail somebody of his teams at his new address where the old one was told of them.
+
+    Else the old one would go on being mailed when he has left.
+    """
+    action = AuditAction.RECIPIENT
+    for held in user.memberships.select_related("team"):
+        for told in _only_his(before, held.team, {user.pk}):
+            noted(request, action, told.email, detail="removed", team=held.team)
+            told.delete()
+            if user.email:
+                Recipient.objects.get_or_create(
+                    email=user.email, gateway=told.gateway, team=held.team
+                )
+                noted(request, action, user.email, detail="added", team=held.team)
 
 
 def stop_all_mails(request: HttpRequest, users: Iterable[User]) -> None:
@@ -42,6 +62,12 @@ def stop_all_mails(request: HttpRequest, users: Iterable[User]) -> None:
     for user in leaving:
         for held in user.memberships.select_related("team"):
             stop_mails(request, user, held.team, leaving)
+        if user.email and Recipient.objects.filter(email__iexact=user.email).exists():
+            messages.warning(
+                request,
+                f"Alarms are still mailed to {user.email}: remove it from the recipients "
+                "where it is nobody else's.",
+            )
 
 
 def may_name_more(actor: str, now: datetime) -> bool:

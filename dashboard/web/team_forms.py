@@ -48,6 +48,12 @@ class DetailsForm(TeamModelForm):
         help_texts = {"name": "Shown instead of the team id."}
 
 
+def place_of(team: Team) -> str:
+    """Return the address that a key of the team is for, as a page may hold it."""
+    told = salted_hmac("dashboard.web.team_forms.place", team.gateway.base_url)
+    return told.hexdigest()
+
+
 class KeyForm(forms.Form):
     """The team's virtual key: written, and never shown again."""
 
@@ -67,8 +73,7 @@ class KeyForm(forms.Form):
     ) -> None:
         super().__init__(*args, **kwargs)
         self._any_reference = any_reference
-        told = salted_hmac("dashboard.web.team_forms.place", team.gateway.base_url)
-        self.fields["place"].initial = told.hexdigest()
+        self.fields["place"].initial = place_of(team)
 
     def clean_key(self) -> str:
         key: str = self.cleaned_data["key"].strip()

@@ -96,6 +96,31 @@ def test_a_recovery_goes_only_to_those_who_were_told(mailbox: Mailbox) -> None:
     assert [message["To"] for message in mailbox.messages] == ["told@example.org"] * 2
 
 
+@pytest.mark.parametrize("news", ["opening", "escalation", "reminder", "recovery"])
+def test_who_is_taken_from_the_recipients_hears_no_more_of_it(
+    mailbox: Mailbox, news: str
+) -> None:
+    """C-17: not what is queued, and not how it went on, though he knows how it began."""
+    make_recipient("stays@example.org")
+    gone = make_recipient("gone@example.org")
+    incident = tell(make_incident(severity=Severity.WARNING))
+    if news != "opening":
+        deliver(after(WAIT_S))
+    gone.delete()
+    if news == "escalation":
+        outbox.queue_escalation(incident, after(100))
+    elif news == "reminder":
+        outbox.queue_reminder(incident, 1, after(100))
+    elif news == "recovery":
+        lifecycle.resolve(incident, after(100))
+
+    deliver(after(1000))
+
+    to = [message["To"] for message in mailbox.messages]
+    assert to.count("stays@example.org") == (1 if news == "opening" else 2)
+    assert to.count("gone@example.org") == (0 if news == "opening" else 1)
+
+
 def test_later_news_of_a_gateway_waits_for_the_interval(mailbox: Mailbox) -> None:
     make_recipient()
     gateway = make_gateway()

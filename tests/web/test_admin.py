@@ -290,6 +290,26 @@ def test_a_team_and_its_key_stay_at_their_gateway(admin_page: Client) -> None:
     assert moved.gateway == team.gateway
 
 
+def test_a_key_is_not_kept_for_an_address_that_nobody_saw(admin_page: Client) -> None:
+    """C-06: the page was open while somebody else changed the gateway."""
+    team = make_team()
+    address = f"/admin/teams/team/{team.pk}/change/"
+
+    def place() -> object:
+        return answer.context["adminform"].form["place"].value()
+
+    answer = admin_page.get(address)
+    sent = team_form(team, key=CANARY, place=place())
+    Gateway.objects.update(base_url="https://other.example.com")
+    answer = admin_page.post(address, sent)
+
+    assert "has another address" in answer.content.decode()
+    assert not Team.objects.get().has_key
+    answer = admin_page.post(address, {**sent, "place": place()})
+    assert answer.status_code == 302
+    assert Team.objects.get().has_key
+
+
 LEAVING: dict[str, tuple[str, dict[str, object]]] = {
     "members": ("teams/membership/{held}/delete/", {"post": "yes"}),
     "many members": (
@@ -356,3 +376,37 @@ def test_two_who_share_an_address_are_not_mailed_when_both_are_deleted(
 
     assert not User.objects.filter(email="x@x.org").exists()
     assert not Recipient.objects.exists()
+
+
+@pytest.mark.parametrize("email", ["new@example.com", ""])
+def test_mails_follow_somebody_to_his_new_address(
+    admin_page: Client, email: str
+) -> None:
+    """C-17: the old one would be mailed on when he has left."""
+    team = make_team()
+    bob = User.objects.create_user("bob", "bob@example.com")
+    Membership.objects.create(user=bob, team=team)
+    Recipient.objects.create(email="Bob@example.com", gateway=team.gateway, team=team)
+    fields = {"username": "bob", "email": email, "is_active": "on"}
+
+    admin_page.post(f"/admin/auth/user/{bob.pk}/change/", fields)
+
+    told = [(each.email, each.team) for each in Recipient.objects.all()]
+    assert told == ([(email, team)] if email else [])
+    lines = AuditEntry.objects.filter(action="recipient").order_by("pk")
+    moved = [("Bob@example.com", "removed"), *([(email, "added")] if email else [])]
+    assert list(lines.values_list("subject", "detail")) == moved
+
+
+def test_it_is_said_where_somebody_who_is_deleted_is_mailed_still(
+    admin_page: Client,
+) -> None:
+    """C-17: an address that is told of everything may be nobody's own."""
+    bob = User.objects.create_user("bob", "bob@example.com", is_staff=True)
+    Recipient.objects.create(email="bob@example.com")
+
+    answer = admin_page.post(
+        f"/admin/auth/user/{bob.pk}/delete/", {"post": "yes"}, follow=True
+    )
+
+    assert "Alarms are still mailed to bob@example.com" in answer.content.decode()

@@ -11,7 +11,7 @@ from django.http import HttpRequest
 
 from dashboard.teams.models import AuditAction
 from dashboard.web.admin.audited import AuditedAdmin
-from dashboard.web.members import stop_all_mails
+from dashboard.web.members import move_mails, stop_all_mails
 
 if TYPE_CHECKING:
     UserModelForm: TypeAlias = forms.ModelForm[User]
@@ -43,6 +43,8 @@ class AuditedUserAdmin(AuditedAdmin, UserAdmin):  # type: ignore[type-arg]  # no
         change: bool,  # noqa: FBT001 (Django's signature)
     ) -> None:
         super().save_model(request, obj, form, change)
+        if change and "email" in form.changed_data:
+            move_mails(request, obj, form.initial["email"])
         if not obj.is_active:
             stop_all_mails(request, [obj])
 

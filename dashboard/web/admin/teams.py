@@ -36,6 +36,7 @@ from dashboard.web.forms import refuse_address, sentence
 from dashboard.web.members import stop_mails
 from dashboard.web.pages.parts import Badge
 from dashboard.web.states import Tone
+from dashboard.web.team_forms import place_of
 
 if TYPE_CHECKING:
     GatewayModelForm: TypeAlias = forms.ModelForm[Gateway]
@@ -148,10 +149,16 @@ class TeamForm(TeamModelForm):
         "file:/path refer to a key that is kept elsewhere.",
     )
     forget_key = forms.BooleanField(label="Forget the key", required=False)
+    place = forms.CharField(max_length=64, required=False, widget=forms.HiddenInput)
 
     class Meta:
         model = Team
         fields = ["gateway", "team_id", "name", "daily_credit_cap"]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.instance.pk:
+            self.fields["place"].initial = place_of(self.instance)
 
     def clean_key(self) -> str:
         key: str = self.cleaned_data["key"]
@@ -161,6 +168,19 @@ class TeamForm(TeamModelForm):
             return check_key(key)
         except ValueError as error:
             raise ValidationError(sentence(error)) from None
+
+    def clean(self) -> dict[str, Any] | None:
+        cleaned = super().clean()
+        told, now = self.cleaned_data.get("place"), self.fields["place"].initial
+        if self.cleaned_data.get("key") and told and told != now:
+            self.add_error(
+                "key",
+                "The gateway has another address since you opened this page. Type the "
+                "key again if it is for the new one.",
+            )
+            # What is typed next is typed for the address of now.
+            self.data = {**self.data, self.add_prefix("place"): now}
+        return cleaned
 
     def full_clean(self) -> None:
         super().full_clean()
