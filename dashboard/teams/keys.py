@@ -155,6 +155,15 @@ def clear_key(team: Team) -> None:
     team.save(update_fields=["key_sealed", "key_set_at"])
 
 
+def take_teams(gateway: Gateway) -> None:
+    """Take a gateway's teams before its address is changed.
+
+    Who gives a team a key takes the team first, and then the gateway: else the two would
+    wait in a circle.
+    """
+    list(Team.objects.select_for_update().filter(gateway=gateway).order_by("pk"))
+
+
 def forget_keys(gateway: Gateway) -> int:
     """Forget the keys of the gateway's teams; return how many there were.
 

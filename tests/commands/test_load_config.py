@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 from django.core.management import call_command
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from dashboard.alerts.models import Recipient, Rule
 from dashboard.alerts.rulebook import DEFAULTS, install_default_rules
@@ -68,6 +70,20 @@ def test_loading_again_changes_nothing(load: Load) -> None:
 
     assert "+ gateway Production\n" in first
     assert load(documented_example()).startswith("No changes.")
+
+
+def test_a_row_is_not_written_as_it_was_read(
+    load: Load,
+) -> None:
+    """C-06: a key that is stored meanwhile stays."""
+    load(GATEWAY + TEAM)
+
+    with CaptureQueriesContext(connection) as asked:
+        load(GATEWAY + TEAM + 'name = "Acme"\n')
+
+    [written] = [q["sql"] for q in asked if q["sql"].startswith('UPDATE "teams_team"')]
+    assert "name" in written
+    assert "key_sealed" not in written
 
 
 def test_what_was_exported_loads_without_a_change(load: Load) -> None:

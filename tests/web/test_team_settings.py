@@ -102,6 +102,33 @@ def test_a_name_does_not_bring_an_old_key_back(alice: Client, team: Team) -> Non
     assert hint(Team.objects.get(name="Acme")) == "••••tail"
 
 
+@pytest.mark.postgresql
+@pytest.mark.django_db(transaction=True)
+def test_a_manager_and_an_administrator_do_not_wait_for_each_other(
+    admin_client: Client, team: Team
+) -> None:
+    """One gives a key, the other a new address: it is forgotten, whoever was first."""
+    held = threading.Event()
+
+    def give() -> int:
+        with transaction.atomic():
+            locked(Team, ["status"], [team.pk])
+            held.set()
+            with connection.cursor() as cursor:
+                cursor.execute(UNTIL_ONE_WAITS)
+            set_key(team, CANARY, NOW)
+            return Gateway.objects.select_for_update(no_key=True).count()
+
+    def move() -> int:
+        held.wait(5)
+        address = f"/admin/teams/gateway/{team.gateway_id}/change/"
+        told = {"name": "Production", "base_url": "https://elsewhere.example"}
+        return admin_client.post(address, told).status_code
+
+    assert at_once(give, move) == [1, 302]
+    assert not Team.objects.get().has_key
+
+
 class TestKey:
     def test_it_is_not_kept_for_an_address_that_nobody_saw(
         self, alice: Client, team: Team

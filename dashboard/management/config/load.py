@@ -25,7 +25,7 @@ from dashboard.probes.addresses import why_refused
 from dashboard.probes.kinds import KINDS
 from dashboard.probes.models import Probe, ProbeKind
 from dashboard.probes.services import watch_gateway, watch_team
-from dashboard.teams.keys import forget_keys
+from dashboard.teams.keys import forget_keys, take_teams
 from dashboard.teams.models import Gateway, Team
 from dashboard.teams.services import clean_base_url
 
@@ -76,6 +76,8 @@ class _Loader:
                 f"{what}: {why}; allow_private = true allows private ones"
             )
         moved = found is not None and found.base_url != base_url
+        if moved:
+            take_teams(gateway)
         self._store(gateway, told, what, place)
         if moved and forget_keys(gateway):
             self.changes.note(f"{what}: keys of its old address are forgotten")
@@ -200,7 +202,8 @@ class _Loader:
             raise self._document.wrong(spot, why) from None
         different = [name for name in told if before[name] != told[name]]
         if new or different:
-            row.save()
+            # Not the whole row: a key or a result may be stored meanwhile.
+            row.save(update_fields=None if new else different)
         if new:
             self.changes.added(what)
         else:

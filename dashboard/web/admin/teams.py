@@ -18,7 +18,14 @@ from dashboard.alerts.models import Incident
 from dashboard.probes.kinds import CHEAP
 from dashboard.probes.models import Probe
 from dashboard.probes.services import request_run, watch_gateway, watch_team
-from dashboard.teams.keys import check_key, clear_key, forget_keys, hint, set_key
+from dashboard.teams.keys import (
+    check_key,
+    clear_key,
+    forget_keys,
+    hint,
+    set_key,
+    take_teams,
+)
 from dashboard.teams.models import (
     AuditAction,
     CreditReading,
@@ -123,8 +130,11 @@ class GatewayAdmin(AuditedAdmin):
         form: GatewayForm,
         change: bool,  # noqa: FBT001 (Django's signature)
     ) -> None:
+        moved = change and form.initial["base_url"] != obj.base_url
+        if moved:
+            take_teams(obj)
         super().save_model(request, obj, form, change)
-        if change and form.initial["base_url"] != obj.base_url:
+        if moved:
             forgotten = forget_keys(obj)
             keys = words.count(forgotten, "key")
             detail = f"{keys} of its teams: the address changed"
