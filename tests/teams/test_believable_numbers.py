@@ -51,7 +51,7 @@ def test_what_an_older_version_stored_becomes_unknown() -> None:
             },
         )
     finally:
-        _migrate("0009_believable_constraints")
+        _migrate_all()
 
     team.refresh_from_db()
     assert (team.refill_amount, team.tokens_per_credit) == (None, 10.0)
@@ -73,6 +73,11 @@ def test_what_an_older_version_stored_becomes_unknown() -> None:
 def _migrate(name: str) -> None:
     executor = MigrationExecutor(connection)
     executor.migrate([("teams", name)])
+
+
+def _migrate_all() -> None:
+    executor = MigrationExecutor(connection)
+    executor.migrate(executor.loader.graph.leaf_nodes())
 
 
 def _hour(team_id: int, hour: datetime, spent: float) -> None:
