@@ -129,6 +129,43 @@ def test_a_manager_and_an_administrator_do_not_wait_for_each_other(
     assert not Team.objects.get().has_key
 
 
+@pytest.mark.postgresql
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("part", ["member", "rule", "cost"])
+def test_who_is_removed_while_he_waits_changes_nothing(
+    alice: Client, team: Team, part: str
+) -> None:
+    """C-07: he was let in as a manager, and is none when his turn comes."""
+    held = threading.Event()
+    person("bob")
+    paid = Probe.objects.get(kind=ProbeKind.DEEP_JOB)
+    cost: dict[str, object] = {"model": "chat-fast", "daily_credit_cap": 5}
+    acts: dict[str, tuple[str, dict[str, object]]] = {
+        "member": (reverse("team_settings", args=[team.pk]), {"user": "bob"}),
+        "rule": (reverse("team_rule", args=[team.pk, "credits"]), {"warn_at": 0.5}),
+        "cost": (reverse("accept", args=[paid.pk]), cost),
+    }
+    address, sent = acts[part]
+
+    def remove() -> int:
+        with transaction.atomic():
+            locked(Probe, ["enabled"], [probe.pk for probe in Probe.objects.all()])
+            held.set()
+            with connection.cursor() as cursor:
+                cursor.execute(UNTIL_ONE_WAITS)
+            return Membership.objects.all().delete()[0]
+
+    def act() -> int:
+        held.wait(5)
+        told = {"part": part, "role": "manager", **sent}
+        return alice.post(address, told).status_code
+
+    assert at_once(remove, act) == [1, 404]
+    assert not Membership.objects.exists()
+    assert not Rule.objects.filter(team=team).exists()
+    assert not Probe.objects.get(pk=paid.pk).enabled
+
+
 class TestKey:
     def test_it_is_not_kept_for_an_address_that_nobody_saw(
         self, alice: Client, team: Team

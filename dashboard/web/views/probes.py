@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 from django.contrib import messages
 from django.contrib.auth.models import User
+from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -68,6 +69,7 @@ def run(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 @require_POST
+@transaction.atomic
 def accept(request: HttpRequest, pk: int) -> HttpResponse:
     """Switch a paid probe on, at the price that the form names."""
     found = _paid_or_404(request, pk)
@@ -93,6 +95,7 @@ def accept(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 @require_POST
+@transaction.atomic
 def stop(request: HttpRequest, pk: int) -> HttpResponse:
     """Switch a paid probe off again."""
     found = _paid_or_404(request, pk)
@@ -111,6 +114,8 @@ def _asked_at(text: str, now: datetime) -> datetime | None:
 
 
 def _paid_or_404(request: HttpRequest, pk: int) -> Probe:
+    # First: who was removed while he waited for it is a stranger.
+    list(Probe.objects.select_for_update().filter(pk=pk).order_by("pk"))
     found = access.probe_or_404(request.user, pk)
     access.manage_or_404(request.user, found.team)
     if not KINDS[ProbeKind(found.kind)].paid:

@@ -76,7 +76,7 @@ def settings(request: HttpRequest, pk: int) -> HttpResponse:
     if request.method == "POST":
         part = request.POST.get("part", "")
         with transaction.atomic():
-            team = _take(team)
+            team = _take(request, team)
             # Only now: what was read before may be another's key or consent by now.
             shown = _forms(request, team, part)
             if _PARTS.get(part, _no_part)(request, team, shown):
@@ -95,17 +95,19 @@ def settings(request: HttpRequest, pk: int) -> HttpResponse:
     return render(request, "web/team_settings.html", context)
 
 
-def _take(team: Team) -> Team:
+def _take(request: HttpRequest, team: Team) -> Team:
     """Let one at a time change a team: two managers cannot remove each other.
 
     Its probes come first, as for the recorder, else the two would wait in a circle; its
-    gateway comes last, whose address decides where a key is sent.
+    gateway comes last, whose address decides where a key is sent. Who was removed while
+    he waited is a stranger.
     """
     list(Probe.objects.select_for_update().filter(team=team).order_by("pk"))
     taken = get_object_or_404(Team.objects.select_for_update(), pk=team.pk)
     taken.gateway = Gateway.objects.select_for_update(no_key=True).get(
         pk=taken.gateway_id
     )
+    access.manage_or_404(request.user, taken)
     return taken
 
 
@@ -284,7 +286,7 @@ def rule(request: HttpRequest, pk: int, kind: str) -> HttpResponse:
     if request.method != "POST":
         return _rule(request, team, RuleKind(kind))
     with transaction.atomic():
-        _take(team)
+        _take(request, team)
         return _rule(request, team, RuleKind(kind))
 
 
