@@ -112,6 +112,8 @@ class TestProbe:
         assert "needs 12 more runs, about 12 min" in page(admin_page, "probe", probe.pk)
         seen(probe, *good[:12])
         assert "not judged yet" not in page(admin_page, "probe", probe.pk)
+        waiting = make_probe(make_team(), kind=ProbeKind.BALANCE)
+        assert "not judged yet" not in page(admin_page, "probe", waiting.pk)
 
     def test_it_compares_with_the_time_before(self, admin_page: Client) -> None:
         probe = make_probe()

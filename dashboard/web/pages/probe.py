@@ -12,7 +12,7 @@ from dashboard.alerts.queries import runs_to_judge
 from dashboard.probes.kinds import KINDS
 from dashboard.probes.models import Outcome, Probe, ProbeKind
 from dashboard.probes.queries import BreakerView, breaker_changes, breakers_of
-from dashboard.probes.rhythm import period_now_s
+from dashboard.probes.rhythm import period_now_s, waits_for_key
 from dashboard.probes.taxonomy import meaning
 from dashboard.rollups.numbers import Summary
 from dashboard.rollups.queries import Course, course
@@ -204,7 +204,8 @@ def _charts(
 
 def _unjudged(shown: Probe, now: datetime) -> str:
     """Return what a verdict on its slowness waits for; "" where nothing is to come."""
-    missing = runs_to_judge(shown, now) if shown.enabled else 0
+    runs = shown.enabled and not waits_for_key(shown)
+    missing = runs_to_judge(shown, now) if runs else 0
     if not missing:
         return ""
     more = words.count(missing, "more run")
