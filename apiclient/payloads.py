@@ -80,6 +80,11 @@ class Job(msgspec.Struct, frozen=True):
         _make_aware(self, "created_at", "started_at", "completed_at")
 
 
+class _NamedJob(msgspec.Struct, frozen=True):
+    job_id: str
+    team_id: str = ""
+
+
 class Costs(msgspec.Struct, frozen=True):
     """`credit_applied` is a hint only: it is false on a repeated completion, too."""
 
@@ -159,8 +164,15 @@ def is_job_id(text: str) -> bool:
 
 
 def read_created_job(body: bytes) -> Job:
-    """Read a new job; its id must be one that can be used in a URL."""
-    job = read_job(body)
+    """Read a new job; its id must be one that can be used in a URL.
+
+    The id is enough, whatever is wrong with the rest: a job that is open must be ended.
+    """
+    try:
+        job = read_job(body)
+    except UnreadableError:
+        named = _read_named_job(body)
+        job = Job(named.job_id, JobStatus.UNKNOWN, team_id=named.team_id)
     if not is_job_id(job.job_id):
         raise UnreadableError("Expected a UUID - at `$.job_id`")
     return job
@@ -204,6 +216,7 @@ def _aware(moment: datetime, name: str) -> datetime:
 read_health = reader(Health)
 read_credit_check = reader(CreditCheck)
 read_job = reader(Job)
+_read_named_job = reader(_NamedJob)
 read_completed_job = reader(CompletedJob)
 read_llm_call = reader(LLMCall)
 read_single_call = reader(SingleCall)

@@ -155,3 +155,18 @@ def test_a_new_job_has_an_id_that_can_be_used(job_id: str) -> None:
         payloads.read_created_job(
             msgspec.json.encode({"job_id": job_id, "status": "PENDING"})
         )
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [{"created_at": 7}, {"status": None}, {"model_groups_used": {}}, {"job_type": []}],
+)
+def test_a_new_job_is_known_by_its_id_whatever_else_is_wrong(
+    odd: dict[str, object],
+) -> None:
+    """S-105: what is open must be ended."""
+    told = {"job_id": JOB, "status": "pending", "team_id": "acme", **odd}
+
+    job = payloads.read_created_job(msgspec.json.encode(told))
+
+    assert job == payloads.Job(JOB, payloads.JobStatus.UNKNOWN, team_id="acme")
