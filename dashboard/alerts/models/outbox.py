@@ -166,7 +166,7 @@ class Notification(models.Model):
     due_at = models.DateTimeField()
     attempts = models.PositiveIntegerField(default=0)
     leased_until = models.DateTimeField(null=True)
-    # When the cap, or a server that took nothing, last kept it back. What is held is told
+    # When the cap, or a server that took nothing, first kept it back. What is held is told
     # even when its incident has ended meanwhile.
     held_at = models.DateTimeField(null=True)
     batch = models.UUIDField(null=True)
