@@ -11,15 +11,15 @@ from pytest_django import DjangoAssertNumQueries
 from dashboard.alerts.models import Incident, Rule, RuleKind, Severity
 from dashboard.alerts.services import install_default_rules
 from dashboard.probes.kinds import PAID
-from dashboard.probes.models import Breaker, Probe, ProbeKind
+from dashboard.probes.models import Breaker, Outcome, Probe, ProbeKind
 from dashboard.probes.queries import breaker_keys
 from dashboard.probes.services import watch_team
 from dashboard.simulator.running import running_gateway
 from dashboard.teams.credit_hours import fold
 from dashboard.teams.keys import set_key
-from dashboard.teams.models import AuditEntry, Team
+from dashboard.teams.models import AuditEntry, CreditReading, Gateway, Team
 from dashboard.web.admin.teams import TeamAdmin
-from tests.factories import NOW, make_gateway, make_reading, make_team
+from tests.factories import NOW, make_gateway, make_outcome, make_reading, make_team
 
 pytestmark = pytest.mark.django_db
 LIST = "/admin/teams/team/"
@@ -245,3 +245,41 @@ class TestImport:
 
         assert "cannot be read" in text.content.decode()
         assert "private or loopback" in text.content.decode()
+
+
+@pytest.mark.parametrize("place", ["team", "gateway"])
+@pytest.mark.parametrize("many", [False, True])
+def test_what_is_deleted_goes_with_its_key_and_its_history(
+    admin_page: Client, place: str, *, many: bool
+) -> None:
+    """C-22."""
+    team, other = watched(), watched()
+    for each in (team, other):
+        probe = Probe.objects.filter(team=each)[0]
+        make_outcome(probe)
+        Incident.objects.create(
+            kind=RuleKind.ERROR_RATE,
+            identity=f"of {each}",
+            gateway=each.gateway,
+            team=each,
+            probe=probe,
+            severity=Severity.WARNING,
+            opened_at=NOW,
+            evaluated_at=NOW,
+        )
+    gone: Team | Gateway = team if place == "team" else team.gateway
+    where = f"/admin/teams/{place}/"
+    chosen = {"action": "delete_selected", "_selected_action": gone.pk}
+    if not many:
+        where, chosen = f"{where}{gone.pk}/delete/", {}
+
+    asked = (admin_page.post(where, chosen) if many else admin_page.get(where)).content
+    admin_page.post(where, {**chosen, "post": "yes"})
+
+    assert "Results: 1" in asked.decode()
+    assert list(Team.objects.all()) == [other]
+    for left in (Outcome, Incident, CreditReading):
+        assert left.objects.exists()
+    assert not Outcome.objects.filter(probe__team=team).exists()
+    [line] = AuditEntry.objects.filter(detail="Deleted.")
+    assert str(gone) in line.subject

@@ -37,6 +37,7 @@ from dashboard.teams.services import clean_base_url
 from dashboard.web import words
 from dashboard.web.admin import team_actions, team_lists
 from dashboard.web.admin.audited import AuditedAdmin
+from dashboard.web.admin.deleting import DeletesItsHistory
 from dashboard.web.admin.titled import Named
 from dashboard.web.audited import noted
 from dashboard.web.forms import refuse_address, sentence
@@ -76,7 +77,8 @@ class GatewayForm(GatewayModelForm):
 
 
 @admin.register(Gateway)
-class GatewayAdmin(AuditedAdmin):
+class GatewayAdmin(DeletesItsHistory):
+    place = "gateway"
     audit_action = AuditAction.GATEWAY
     form = GatewayForm
     list_display = ["name", "base_url", "team_count", "failing", "allow_private"]
@@ -237,7 +239,8 @@ class Members(MembershipInline):
 
 
 @admin.register(Team)
-class TeamAdmin(AuditedAdmin):
+class TeamAdmin(DeletesItsHistory):
+    place = "team"
     audit_action = AuditAction.TEAM
     form = TeamForm
     list_display = [
