@@ -69,7 +69,9 @@ def incidents(
         chosen = seen.filter(resolved_at__isnull=state == "open")
     first = (place - 1) * PAGE_SIZE
     # NULL first where the database asks for it: open incidents have no end.
-    ordered = chosen.order_by(F("resolved_at").desc(nulls_first=True), "-opened_at")
+    ordered = chosen.order_by(
+        F("resolved_at").desc(nulls_first=True), "-opened_at", "-pk"
+    )
     rows = list(ordered[first : first + PAGE_SIZE + 1])
     shown = rows[:PAGE_SIZE]
     number = sum(1 for row in shown if row.is_open)
