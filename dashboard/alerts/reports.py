@@ -1,9 +1,10 @@
 """The daily digest and the weekly report: what one reader's teams and gateways did."""
 
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from django.contrib.auth.models import User
@@ -120,12 +121,12 @@ def report(
         Probe.objects.filter(is_own(user)).select_related("gateway", "team__gateway")
     )
     compared = _compared(probes, period, now)
-    whole = compared[_ALL]
+    whole, names = compared.pop(None), _place_names(probes)
     incidents = _incidents(user, period)
     opened = [i for i in incidents if i.opened_at >= period.start]
     still_open = sum(1 for i in incidents if i.is_open)
     places = sorted(
-        (_place(name, each) for name, each in compared.items() if name != _ALL),
+        (_place(names[key], each) for key, each in compared.items() if key),
         key=lambda line: not line.is_worse,
     )
     return Report(
@@ -143,7 +144,11 @@ def report(
     )
 
 
-_ALL = ""
+class _Place(NamedTuple):
+    """A gateway or a team of it: two may have one name, but their numbers are apart."""
+
+    gateway_id: int
+    team_id: int | None
 
 
 def _incidents(user: User, period: Period) -> list[Incident]:
@@ -159,27 +164,40 @@ def _incidents(user: User, period: Period) -> list[Incident]:
 
 def _compared(
     probes: Collection[Probe], period: Period, now: datetime
-) -> Mapping[str, Comparison]:
-    """Return each place's numbers beside those of the period before; "" is all of them."""
-    members: dict[str, list[int]] = {_ALL: [probe.pk for probe in probes]}
-    names = _names({probe.team for probe in probes if probe.team})
+) -> dict[_Place | None, Comparison]:
+    """Return each place's numbers beside those of the period before; None is all of them."""
+    members: dict[_Place | None, list[int]] = {None: [probe.pk for probe in probes]}
     for probe in probes:
-        team = probe.team
-        own = f"Team {names[team.pk]}" if team else f"Gateway {probe.gateway}"
-        members.setdefault(own, []).append(probe.pk)
+        members.setdefault(_place_of(probe), []).append(probe.pk)
     length = period.end - period.start
     current = grouped(members, period.start, period.end, now)
     previous = grouped(members, period.start - length, period.start, now)
-    return {name: Comparison(current[name], previous[name]) for name in members}
+    return {key: Comparison(current[key], previous[key]) for key in members}
+
+
+def _place_of(probe: Probe) -> _Place:
+    return _Place(probe.gateway_id, probe.team_id)
+
+
+def _place_names(probes: Collection[Probe]) -> dict[_Place, str]:
+    names = _names({probe.team for probe in probes if probe.team})
+    return {
+        _place_of(probe): f"Team {names[probe.team.pk]}"
+        if probe.team
+        else f"Gateway {probe.gateway}"
+        for probe in probes
+    }
 
 
 def _names(teams: Collection[Team]) -> dict[int, str]:
-    """Return what tells teams apart: two gateways may have one of the same name."""
-    times = Counter(str(team) for team in teams)
-    return {
-        team.pk: str(team) if times[str(team)] == 1 else f"{team} at {team.gateway}"
-        for team in teams
-    }
+    """Return what tells teams apart: two may have one name, also of one gateway."""
+    names = {team.pk: str(team) for team in teams}
+    for longer in ("{0} at {0.gateway}", "{0.full_name} at {0.gateway}"):
+        times = Counter(names.values())
+        names |= {
+            team.pk: longer.format(team) for team in teams if times[names[team.pk]] > 1
+        }
+    return names
 
 
 def _place(name: str, compared: Comparison) -> PlaceLine:

@@ -153,10 +153,10 @@ def test_a_period_is_whole_days_of_the_readers_zone() -> None:
     assert week.words == "23 March to 29 March 2026"
 
 
-def live_through_a_day(team: Team) -> None:
+def live_through_a_day(team: Team, failures: int = 4) -> None:
     """Store a Sunday with four failures of forty, and a Saturday without any."""
     probe = make_probe(team)
-    for day, bad in ((-2, 0), (-1, 4)):
+    for day, bad in ((-2, 0), (-1, failures)):
         fold(
             [
                 make_outcome(
@@ -184,6 +184,33 @@ def test_two_gateways_teams_of_one_name_are_told_apart() -> None:
     assert {line.name for line in told.places} == {f"Team {name}" for name in apart}
     assert {line.name for line in told.credits} == apart
     assert [line.samples for line in told.places] == [40, 40]
+
+
+def test_no_name_mixes_one_teams_numbers_with_anothers() -> None:
+    """A manager may call his team as he likes, also as a mail would tell another."""
+    wanted = reader()
+    production, staging = make_gateway(name="Production"), make_gateway(name="Staging")
+    for gateway, team_id, name, failures in (
+        (production, "a", "Acme", 0),
+        (staging, "b", "Acme", 40),
+        (production, "c", "Acme at Staging", 0),
+        (production, "d", "Acme", 4),
+    ):
+        team = make_team(gateway, team_id=team_id, name=name)
+        Membership.objects.create(user=wanted.user, team=team)
+        live_through_a_day(team, failures)
+        make_reading(team)
+
+    told = report(wanted.user, wanted, Change.DAILY, HOME, NOON)
+
+    available = {line.name: line.availability for line in told.places}
+    assert available == {
+        "Team Acme (a) at Production": "100.00 %",
+        "Team Acme (b) at Staging": "0.00 %",
+        "Team Acme at Staging (c) at Production": "100.00 %",
+        "Team Acme (d) at Production": "90.00 %",
+    }
+    assert {f"Team {line.name}" for line in told.credits} == set(available)
 
 
 def test_a_digest_tells_of_the_day_of_the_readers_teams_only() -> None:
