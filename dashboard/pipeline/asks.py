@@ -172,6 +172,8 @@ def _job(ask: Ask, client: Client) -> Answer:
         ),
         max_retries=1,
         deadline_s=left_s(),
+        # Also where a breaker has opened since: nobody would end the job later.
+        admit=Admit.ALWAYS_TRIAL,
     )
     if main.ok and not completed.ok:
         main = completed

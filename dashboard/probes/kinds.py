@@ -11,8 +11,9 @@ from dashboard.probes.models import ProbeKind
 class Kind:
     """One row: `endpoints` are the "METHOD /route" of its calls, the main one first.
 
-    `paid` probes cost credits or load: they are held while a breaker is open, run in a
-    lane of their own, and are off until somebody accepts their cost.
+    `paid` probes cost credits or load: they are held while a breaker is open, but a job
+    that they have created is ended; they run in a lane of their own, and are off until
+    somebody accepts their cost.
     """
 
     proves: str

@@ -266,6 +266,27 @@ class TestDeepProbe:
         assert len(simulator.requests) == sent
         assert Rollup.objects.filter(level=60).get().excluded == 1
 
+    @pytest.mark.parametrize(
+        ("kind", "ends_as"),
+        [(ProbeKind.DEEP_JOB, "breaker_held"), (ProbeKind.KEY_CHECK, "")],
+    )
+    def test_a_breaker_that_opens_meanwhile_leaves_no_job_open(
+        self, kind: str, ends_as: str, simulator: RunningGateway, probe: Probe
+    ) -> None:
+        """Of ten answers to all probes five failed, and the creation was the tenth."""
+        Probe.objects.filter(kind=ProbeKind.KEY_CHECK).delete()
+        Probe.objects.filter(pk=probe.pk).update(kind=kind)
+        key = f"{probe.gateway.base_url.removeprefix('http://')}|*|*"
+        Breaker.objects.create(
+            gateway=probe.gateway, key=key, calls=9, failed_bits=0b10101011, version=9
+        )
+
+        outcome = self.again(probe)
+
+        assert outcome.error_class == ends_as
+        jobs = simulator.gateway.world.jobs.values()
+        assert [job.state.value.lower() for job in jobs] == ["failed"]
+
     def test_the_free_kind_creates_a_job_and_fails_it(
         self, simulator: RunningGateway, team: Team
     ) -> None:
