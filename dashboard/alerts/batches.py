@@ -19,6 +19,7 @@ from dashboard.alerts.models import (
     TOLD,
     TROUBLE,
     Change,
+    Channel,
     ChannelKind,
     Delivery,
     Incident,
@@ -162,16 +163,20 @@ def _withdraw(now: datetime) -> None:
 
 
 def _of_no_reader() -> Q:
-    """Return which rows tell of an incident to a mailbox that is not told of such now."""
+    """Return which rows tell of an incident to who is not told of such now.
+
+    A mailbox that is no recipient of it any more, or a channel that was given the name of
+    another one.
+    """
     of = OuterRef("incident__gateway"), OuterRef("incident__team")
-    reading = Recipient.objects.filter(
-        Q(gateway=None) | Q(gateway=of[0]),
-        Q(team=None) | Q(team=of[1]),
-        email__iexact=OuterRef("recipient"),
-    )
-    mailed = Q(channel=ChannelKind.EMAIL, incident__isnull=False)
+    covers = (Q(gateway=None) | Q(gateway=of[0])) & (Q(team=None) | Q(team=of[1]))
+    reading = Recipient.objects.filter(covers, email__iexact=OuterRef("recipient"))
     # He is told where nobody else is, and of the end, too, when there is somebody then.
-    return mailed & ~Q(Exists(reading)) & ~Q(recipient__in=first_administrator())
+    mailbox = ~Q(Exists(reading)) & ~Q(recipient__in=first_administrator())
+    named = Channel.objects.filter(kind=OuterRef("channel"), name=OuterRef("recipient"))
+    channel = Q(Exists(named)) & ~Q(Exists(named.filter(covers)))
+    mailed = Q(channel=ChannelKind.EMAIL)
+    return Q(incident__isnull=False) & (mailed & mailbox | ~mailed & channel)
 
 
 def _grouped(rows: Iterable[Notification]) -> dict[_Group, list[Notification]]:

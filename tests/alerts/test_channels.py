@@ -16,7 +16,7 @@ from cryptography.fernet import Fernet
 from django.core.management import CommandError, call_command
 from pytest_django import Settings
 
-from dashboard.alerts import channels, lifecycle
+from dashboard.alerts import channels, lifecycle, outbox
 from dashboard.alerts.channels import Answer, Parcel, seal_into, shown_address
 from dashboard.alerts.delivery import deliver, send_test_message
 from dashboard.alerts.models import Channel, ChannelKind, Notification
@@ -26,7 +26,7 @@ from dashboard.teams.keys import unseal
 from tests.alerts.conftest import after, make_incident, make_recipient, tell
 from tests.alerts.mailbox import Mailbox
 from tests.apiclient.rogue import Rogue, rogue
-from tests.factories import make_gateway
+from tests.factories import make_gateway, make_team
 
 pytestmark = pytest.mark.django_db
 
@@ -103,6 +103,29 @@ def test_a_webhook_is_signed_and_tells_all(server: Rogue, receiver: Receiver) ->
     assert (told["value"], told["limit"], told["samples"]) == (0.6, 0.2, 5)
     assert told["classes"] == {"server_error": 3}
     assert told["advice"]
+
+
+def test_another_channel_of_its_name_hears_nothing_of_other_teams(
+    server: Rogue, receiver: Receiver
+) -> None:
+    """C-17: a channel is known by its name, which may be given to another one."""
+    ours, theirs = make_team(), make_team()
+    first = make_channel(server.url)
+    queued = make_incident(ours.gateway, ours, summary="Ours is broken")
+    sent = make_incident(ours.gateway, ours, summary="Ours was broken")
+    tell(sent)
+    assert send() == 1
+    tell(queued)
+    first.delete()
+    make_channel(server.url, gateway=theirs.gateway, team=theirs)
+    outbox.queue_reminder(sent, 1, after(100))
+    lifecycle.resolve(sent, after(200))
+    tell(make_incident(theirs.gateway, theirs, summary="Theirs is broken"))
+
+    send(2000)
+
+    told = [each["summary"] for sent in receiver.messages for each in sent["incidents"]]
+    assert told == ["Ours was broken", "Theirs is broken"]
 
 
 def test_its_end_is_told_to_a_channel_that_knew(
