@@ -177,7 +177,7 @@ def _job(ask: Ask, client: Client) -> Answer:
     )
     if main.ok and not completed.ok:
         main = completed
-    return answer(ask, main, credits=_charged(ask, completed) if succeeded else 0.0)
+    return answer(ask, main, credits=_charged(ask, completed, succeeded=succeeded))
 
 
 def _called(
@@ -203,13 +203,18 @@ def _called(
     )
 
 
-def _charged(ask: Ask, completed: CallReport[CompletedJob]) -> float:
+def _charged(
+    ask: Ask, completed: CallReport[CompletedJob], *, succeeded: bool
+) -> float:
     """Return the credits to count for a completion, by the team's terms.
 
     None where it says that it was free; where its answer was lost, what a run costs at
-    most: a second try says of itself that it was free, when the first was charged.
+    most: a second try says of itself that it was free, when the first was charged. A job
+    that failed is free, unless the answer itself says that it was charged.
     """
     costs = completed.value.costs if completed.value else None
+    if not succeeded and not (costs and costs.credit_applied):
+        return 0.0
     if costs is None or (costs.credit_applied is False and len(completed.attempts) > 1):
         return price(ask.terms, tokens=KINDS[ask.kind].tokens_per_run, dollars=0.0)
     if costs.credit_applied is False:

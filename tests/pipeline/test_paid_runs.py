@@ -190,6 +190,27 @@ class TestDeepProbe:
         assert sum(path.endswith("complete") for path in sent) == 2
         assert (outcome.error_class, outcome.credits) == ("", 1.0)
 
+    def test_a_failed_job_that_the_gateway_says_it_charged_is_counted(
+        self, probe: Probe
+    ) -> None:
+        """C-20: else its cap would never stop it."""
+        job = {"job_id": str(UUID(int=7)), "status": "PENDING"}
+        done = {**job, "status": "FAILED", "costs": {"credit_applied": True}}
+
+        def script(connection: socket.socket) -> None:
+            path = request_of(connection).decode().split(" ")[1]
+            body = json.dumps(done if path.endswith("complete") else job)
+            head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\n\r\n"
+            connection.sendall((head + body).encode())
+
+        with rogue(script) as server:
+            self.moved(server.url)
+            probe.refresh_from_db()
+            charged, capped = pipeline.probe_now([probe, probe], timezone.now())
+
+        assert (charged.outcome.error_class, charged.outcome.credits) == ("decode", 1.0)
+        assert "cap of 1 credits a day is reached" in capped.outcome.detail
+
     def test_runs_that_are_asked_for_together_share_the_cap(
         self, simulator: RunningGateway, probe: Probe
     ) -> None:
