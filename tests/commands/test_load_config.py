@@ -98,6 +98,32 @@ def test_what_was_exported_loads_without_a_change(load: Load) -> None:
     assert exported() == text
 
 
+def test_each_typed_key_is_exported_under_a_name_of_its_own(
+    load: Load, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """C-06: else one gateway's key would be sent to another, whose team is called so."""
+    ours, theirs = make_gateway(name="Prod EU"), make_gateway(name="Prod")
+    monkeypatch.setenv("GATEWATCH_KEY_PROD_EU_X_2", KEY)
+    for number, team in enumerate(
+        [
+            make_team(ours, team_id="x"),
+            make_team(ours, team_id="x-2"),
+            make_team(theirs, team_id="EU x"),
+            make_team(theirs, team_id="日本"),
+            make_team(theirs, team_id="中国"),
+        ]
+    ):
+        set_key(team, f"sk-{number}-typed-in", NOW)
+    referring = make_team(theirs, team_id="EU x 2")
+    set_key(referring, "env:GATEWATCH_KEY_PROD_EU_X_2", NOW)
+
+    text = exported()
+
+    names = re.findall(r'key = "env:(\w+)"', text)
+    assert len(set(names)) == len(names) == Team.objects.count()
+    assert "No changes." in load(text)
+
+
 def test_what_was_exported_fills_a_new_database(load: Load) -> None:
     load(documented_example())
     text = exported()

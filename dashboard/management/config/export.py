@@ -1,11 +1,11 @@
 """The database's gateways, teams, probes, rules and recipients as a file's content."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import tomli_w
 
 from dashboard.alerts.models import Recipient, Rule
-from dashboard.management.config.keys import placeholder
+from dashboard.management.config.keys import placeholders
 from dashboard.probes.models import Probe
 from dashboard.teams.models import Gateway, Team
 
@@ -21,10 +21,11 @@ _LIMITS = (
 def export() -> str:
     """Return a file that `load_config` would change nothing by. It holds no key."""
     gateways = Gateway.objects.prefetch_related("probes", "teams__probes")
+    keys = placeholders(Team.objects.select_related("gateway"))
     rules = Rule.objects.select_related("gateway", "team__gateway", "probe__team")
     recipients = Recipient.objects.select_related("gateway", "team__gateway")
     content: Table = {
-        "gateways": [_gateway(gateway) for gateway in gateways],
+        "gateways": [_gateway(gateway, keys) for gateway in gateways],
         "rules": [_rule(rule) for rule in rules],
         "recipients": [
             {"email": row.email, **_scope(row.gateway, row.team)} for row in recipients
@@ -33,23 +34,23 @@ def export() -> str:
     return tomli_w.dumps({name: rows for name, rows in content.items() if rows})
 
 
-def _gateway(gateway: Gateway) -> Table:
+def _gateway(gateway: Gateway, keys: Mapping[int, str]) -> Table:
     own = [probe for probe in gateway.probes.all() if probe.team_id is None]
     return _filled(
         name=gateway.name,
         base_url=gateway.base_url,
         allow_private=gateway.allow_private,
         probes=_probes(own),
-        teams=[_team(team) for team in gateway.teams.all()],
+        teams=[_team(team, keys) for team in gateway.teams.all()],
     )
 
 
-def _team(team: Team) -> Table:
+def _team(team: Team, keys: Mapping[int, str]) -> Table:
     return _filled(
         team_id=team.team_id,
         name=team.name or None,
         daily_credit_cap=team.daily_credit_cap,
-        key=placeholder(team) if team.has_key else None,
+        key=keys.get(team.pk),
         probes=_probes(team.probes.all()),
     )
 

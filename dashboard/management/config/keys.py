@@ -2,7 +2,9 @@
 
 import os
 import re
+from collections.abc import Iterable, Iterator
 from datetime import datetime
+from itertools import count
 
 from apiclient.redact import check_virtual_key
 from dashboard.management.config.changes import Changes
@@ -46,10 +48,28 @@ def load_key(team: Team, text: str, what: str, changes: Changes, now: datetime) 
     changes.changed(what, "key", before, text)
 
 
-def placeholder(team: Team) -> str:
-    """Return what stands in an exported file for the team's key."""
-    name = re.sub(r"[^A-Z0-9]+", "_", f"{team.gateway.name}_{team.team_id}".upper())
-    return reference(team) or f"env:GATEWATCH_KEY_{name.strip('_')}"
+def placeholders(teams: Iterable[Team]) -> dict[int, str]:
+    """Return what stands in an exported file for the key of each team that has one.
+
+    No two teams share a name that was made up here: what somebody sets under it would be
+    sent for both, and so to another gateway's host.
+    """
+    keyed = [team for team in teams if team.has_key]
+    found = {team.pk: reference(team) for team in keyed}
+    taken = set(found.values())
+    for team in keyed:
+        if not found[team.pk]:
+            found[team.pk] = next(name for name in _names(team) if name not in taken)
+            taken.add(found[team.pk])
+    return found
+
+
+def _names(team: Team) -> Iterator[str]:
+    """Yield what a team's reference may be called, the plainest first."""
+    told = f"{team.gateway.name}_{team.team_id}".upper()
+    name = "env:GATEWATCH_KEY_" + re.sub(r"[^A-Z0-9]+", "_", told).strip("_")
+    yield name
+    yield from (f"{name}_{number}" for number in count(2))
 
 
 def _looked_up(kind: str, name: str) -> str | None:
