@@ -91,7 +91,9 @@ def _still_state(probe: Probe, now: datetime) -> ProbeState | None:
         return ProbeState(State.OFF)
     if waits_for_key(probe):
         return ProbeState(State.NO_KEY, "waits for the team's key")
-    if probe.capped_on == now.astimezone(UTC).date():
+    # One that has run since, with a cap that was raised, is as its result says.
+    was_capped = probe.capped_on == now.astimezone(UTC).date()
+    if was_capped and probe.last_error == ErrorClass.CONFIG:
         return ProbeState(State.CAPPED, "spent its credits of today (UTC)")
     return None
 

@@ -14,6 +14,7 @@ from dashboard.probes import services
 from dashboard.probes.attempts import stream_of
 from dashboard.probes.models import (
     Breaker,
+    Heartbeat,
     Outcome,
     Probe,
     ProbeKind,
@@ -141,6 +142,24 @@ class TestDeepProbe:
         assert probe.capped_on == outcome.started_at.date()
         state = state_of(probe, prober(timezone.now()), timezone.now())
         assert state.state.value == "cap reached"
+
+    def test_what_fails_after_a_cap_was_raised_is_not_called_capped(
+        self, simulator: RunningGateway, probe: Probe
+    ) -> None:
+        """C-20: a gateway that tells a dear price for a moment must hide no failure."""
+        Heartbeat.objects.create(name="tick-0", beat_at=timezone.now())
+        Team.objects.update(budget_mode="consumption_tokens", tokens_per_credit=0.001)
+        self.again(probe)
+        probe.refresh_from_db()
+        capped = state_of(probe, prober(timezone.now()), timezone.now())
+        Team.objects.update(budget_mode="", tokens_per_credit=None)
+        simulator.set_fault(Fault(FaultKind.PROVIDER_AUTH))
+
+        self.again(probe)
+
+        probe.refresh_from_db()
+        state = state_of(probe, prober(timezone.now()), timezone.now())
+        assert (capped.state.value, state.state.value) == ("cap reached", "failing")
 
     @pytest.mark.parametrize("kind", [ProbeKind.DEEP_JOB, ProbeKind.STREAM_JOB])
     @pytest.mark.parametrize(
