@@ -55,6 +55,12 @@ def printable(text: str) -> None:
         )
 
 
+def askable(text: str) -> None:
+    """Refuse an id that no gateway can be asked for: in an address these are no names."""
+    if text in {".", ".."}:
+        raise ValidationError("No gateway can be asked for a team of this id.")
+
+
 class Gateway(models.Model):
     """One LLM gateway: the address that is watched, and what the prober may reach."""
 
@@ -135,6 +141,9 @@ class Team(models.Model):
 
     def __str__(self) -> str:
         return self.name or self.team_id
+
+    def clean(self) -> None:
+        askable(self.team_id)
 
     @property
     def full_name(self) -> str:

@@ -21,7 +21,7 @@ from dashboard.probes.kinds import KINDS, runs_a_day
 from dashboard.probes.models import Probe, ProbeKind
 from dashboard.probes.prices import expected_price
 from dashboard.teams.keys import KeyUnavailableError, check_key, unseal_key
-from dashboard.teams.models import AuditAction, Gateway, Team, printable
+from dashboard.teams.models import AuditAction, Gateway, Team, askable, printable
 from dashboard.teams.services import clean_base_url
 from dashboard.web.pages.audit import DAYS
 
@@ -97,7 +97,7 @@ class StartForm(GatewayForm):
         label="Team id",
         required=False,
         max_length=255,
-        validators=[printable],
+        validators=[printable, askable],
         help_text="Optional: the team whose key you have, as the gateway spells it. "
         "The gateway's own list gives the others.",
     )
@@ -159,7 +159,7 @@ class WatchForm(GatewayForm):
     team_id = forms.CharField(
         required=False,
         max_length=255,
-        validators=[printable],
+        validators=[printable, askable],
         widget=forms.HiddenInput,
     )
     key_sealed = forms.CharField(required=False, widget=forms.HiddenInput)
@@ -217,6 +217,7 @@ class WatchForm(GatewayForm):
 
 def _team_id(text: str) -> str:
     printable(text)
+    askable(text)
     if len(text) > _LONGEST_TEAM_ID:
         raise ValidationError("A team id has 255 characters at most.")
     return text

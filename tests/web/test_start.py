@@ -19,6 +19,7 @@ from dashboard.teams.models import AuditEntry, CreditReading, Gateway, Team
 from dashboard.web.forms import carried
 from tests.apiclient.rogue import rogue, sends
 from tests.factories import make_gateway
+from tests.web.test_admin import NO_MEMBERS
 
 pytestmark = pytest.mark.django_db
 
@@ -158,6 +159,26 @@ def test_a_typed_team_that_the_gateway_does_not_know_is_refused(
     assert f">\n{typed}</textarea>" in text, "what was typed is kept"
     assert re.findall(r'value="(team-\d)" checked', text) == ["team-4"]
     assert not Gateway.objects.exists()
+
+
+@pytest.mark.parametrize("team_id", [".", ".."])
+def test_an_id_that_no_address_can_hold_is_refused_wherever_it_is_typed(
+    team_id: str, admin_page: Client, simulator: RunningGateway
+) -> None:
+    why = "No gateway can be asked for a team of this id."
+
+    first = admin_page.post("/start/", asked(simulator, team_id=team_id))
+    tried = admin_page.post("/start/", asked(simulator)).content.decode()
+    second = admin_page.post("/start/watch/", {**hidden(tried), "others": team_id})
+    gateway = make_gateway()
+    added = admin_page.post(
+        "/admin/teams/team/add/",
+        {"gateway": gateway.pk, "team_id": team_id, "name": "", **NO_MEMBERS},
+    )
+
+    for answer in (first, second, added):
+        assert why in answer.content.decode()
+    assert not Team.objects.exists()
 
 
 def test_a_refused_key_is_told_with_what_to_do(
