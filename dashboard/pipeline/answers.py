@@ -10,6 +10,7 @@ from apiclient.base_url import parse_base_url
 from apiclient.redact import Secret, redact, repeats
 from apiclient.team_payloads import Credits as ToldCredits
 from apiclient.team_payloads import Team as ToldTeam
+from apiclient.team_payloads import TeamStatus
 from dashboard.probes.attempts import PastAttempt, PastStream
 from dashboard.probes.kinds import KINDS
 from dashboard.probes.models import BreakerEvent, Outcome, ProbeKind
@@ -42,6 +43,8 @@ class Ask:
     terms: Terms = _UNTOLD
     # What its run before ended as.
     last_error: str = ""
+    # Whether its team was stopped, and nobody has told its status since that run.
+    was_stopped: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,10 +163,12 @@ def _sighting(ask: Ask, report: CallReport[object]) -> Sighting | None:
             return Sighting(
                 ask.team_pk,
                 report.started_at,
-                status=told.status if told.status_text else None,
+                status=told.status if told.status_text else _let_in(ask),
                 credits=_credits(told),
                 terms=_terms(told),
             )
+        case _ if report.ok and (status := _let_in(ask)):
+            return Sighting(ask.team_pk, report.started_at, status=status)
         case _:
             return _refused(ask.team_pk, ask.last_error, report)
 
@@ -213,6 +218,11 @@ def _refused(
         status = _TEAM_STATES[report.error]
         return Sighting(team_pk, report.started_at, status=status)
     return None
+
+
+def _let_in(ask: Ask) -> str | None:
+    """Return what it tells that the team's key is taken: a stopped team's never is."""
+    return TeamStatus.ACTIVE.value if ask.was_stopped else None
 
 
 def _credits(told: ToldCredits) -> Credits:

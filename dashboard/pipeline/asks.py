@@ -29,6 +29,7 @@ from dashboard.probes.prices import price, terms_of
 from dashboard.probes.rhythm import deadline_s
 from dashboard.probes.services import Spent, why_capped
 from dashboard.teams.keys import KeyUnavailableError, resolve
+from dashboard.teams.models import TeamStatus
 
 T = TypeVar("T")
 
@@ -72,7 +73,15 @@ def prepare(probe: Probe, spent: Spent) -> Ask:
         capped=bool(capped),
         terms=terms_of(probe.team),
         last_error=probe.last_error,
+        was_stopped=_was_stopped(probe),
     )
+
+
+def _was_stopped(probe: Probe) -> bool:
+    team = probe.team
+    if team is None or team.status not in (TeamStatus.SUSPENDED, TeamStatus.PAUSED):
+        return False
+    return bool(team.status_at and probe.last_at and team.status_at <= probe.last_at)
 
 
 def put(ask: Ask, breakers: BreakerStore) -> Answer:

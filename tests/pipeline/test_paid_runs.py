@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from dashboard import pipeline
 from dashboard.alerts.models import Incident
-from dashboard.alerts.services import install_default_rules
+from dashboard.alerts.services import evaluate_all, install_default_rules
 from dashboard.probes import services
 from dashboard.probes.attempts import stream_of
 from dashboard.probes.models import (
@@ -326,6 +326,24 @@ class TestDeepProbe:
         assert outcome.error_class == ends_as
         jobs = simulator.gateway.world.jobs.values()
         assert [job.state.value.lower() for job in jobs] == ["failed"]
+
+    def test_a_team_that_is_let_in_again_is_stopped_no_longer(
+        self, simulator: RunningGateway, probe: Probe
+    ) -> None:
+        """A-32: also where nothing but its jobs is asked, which tell no status."""
+        install_default_rules()
+        simulator.set_fault(Fault(FaultKind.TEAM_SUSPENDED, team="acme"))
+        for _ in range(2):
+            self.again(probe)
+        evaluate_all(timezone.now())
+        assert Incident.objects.get(kind="team_state").resolved_at is None
+        simulator.clear_faults()
+
+        self.again(probe)
+
+        assert Team.objects.get().status == "active"
+        evaluate_all(timezone.now())
+        assert Incident.objects.get(kind="team_state").resolved_at is not None
 
     def test_the_free_kind_creates_a_job_and_fails_it(
         self, simulator: RunningGateway, team: Team
