@@ -25,6 +25,7 @@ from dashboard.probes.breaker_store import TickBreakers
 from dashboard.probes.models import Breaker, Probe
 from dashboard.rollups import services as rollups
 from dashboard.teams import services as teams
+from dashboard.teams.models import Gateway
 
 logger = logging.getLogger(__name__)
 
@@ -113,8 +114,17 @@ class Recorder:
             return self._store(self._buffer, now)
         except (DataError, IntegrityError):
             logger.exception("recorder.refused", extra={"outcomes": len(self._buffer)})
+        self._forget_gone()
         # What the database will never take must not keep out all the others.
         return sum(self._store_one(answer, now) for answer in self._buffer)
+
+    def _forget_gone(self) -> None:
+        """Write no more breakers of gateways that were deleted: all else would be lost."""
+        found = Gateway.objects.filter(pk__in=self._breakers)
+        there = set(found.values_list("pk", flat=True))
+        self._breakers = {
+            pk: each for pk, each in self._breakers.items() if pk in there
+        }
 
     def _store_one(self, answer: Answer, now: datetime) -> int:
         try:

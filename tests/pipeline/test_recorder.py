@@ -1,10 +1,11 @@
-"""When the recorder asks the rules about what it stores."""
+"""When the recorder asks the rules about what it stores, and what it never loses."""
 
 from datetime import timedelta
 
 import pytest
 
 from apiclient import ErrorClass
+from apiclient.breaker import BreakerRow
 from dashboard.alerts.models import Incident
 from dashboard.alerts.services import install_default_rules
 from dashboard.pipeline.answers import Answer, own_fault
@@ -13,7 +14,7 @@ from dashboard.pipeline.recorder import JUDGE_EVERY_S, Recorder
 from dashboard.probes.models import Outcome, Probe
 from dashboard.probes.services import Spent
 from dashboard.teams.services import Sighting
-from tests.factories import NOW, make_probe, make_team
+from tests.factories import NOW, make_gateway, make_probe, make_team
 
 pytestmark = pytest.mark.django_db
 
@@ -73,3 +74,24 @@ def test_a_failure_is_judged_at_once() -> None:
     tape.sees("active", second=0)
 
     assert tape.sees("suspended", second=1, error="team_suspended") == 1
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("was_stored", [False, True])
+def test_a_run_of_a_gateway_that_was_deleted_costs_nobody_his_results(
+    *, was_stored: bool
+) -> None:
+    tape = Tape()
+    gateway = make_gateway()
+    breakers = tape.recorder.breakers([gateway.pk])[gateway.pk]
+    if was_stored:
+        breakers.swap("its", BreakerRow(), BreakerRow(version=1))
+        tape.sees("active", second=0)
+    gateway.delete()
+    seen = breakers.load("its")
+    breakers.swap("its", seen, BreakerRow(version=seen.version + 1))
+
+    for second in (1, 2, 3):
+        tape.sees("active", second=second)
+
+    assert Outcome.objects.count() == (4 if was_stored else 3)
