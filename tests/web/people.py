@@ -10,6 +10,16 @@ from django.test import Client
 
 from dashboard.teams.models import Membership, Role, Team
 
+# Five seconds at most, in the words of PostgreSQL.
+UNTIL_ONE_WAITS = """
+    DO $$ BEGIN
+        FOR turn IN 1..500 LOOP
+            EXIT WHEN EXISTS (SELECT FROM pg_locks WHERE NOT granted);
+            PERFORM pg_sleep(0.01);
+        END LOOP;
+    END $$
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Person:

@@ -1,9 +1,11 @@
 """The admin's list of teams, what it does with many at once, and the import page."""
 
+import threading
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import OperationalError, connection, transaction
 from django.test import Client
 from django.urls import reverse
 from pytest_django import DjangoAssertNumQueries
@@ -14,12 +16,14 @@ from dashboard.probes.kinds import PAID
 from dashboard.probes.models import Breaker, Outcome, Probe, ProbeKind
 from dashboard.probes.queries import breaker_keys
 from dashboard.probes.services import watch_team
+from dashboard.rows import locked
 from dashboard.simulator.running import running_gateway
 from dashboard.teams.credit_hours import fold
 from dashboard.teams.keys import set_key
 from dashboard.teams.models import AuditEntry, CreditReading, Gateway, Team
 from dashboard.web.admin.teams import TeamAdmin
 from tests.factories import NOW, make_gateway, make_outcome, make_reading, make_team
+from tests.web.people import UNTIL_ONE_WAITS, at_once
 
 pytestmark = pytest.mark.django_db
 LIST = "/admin/teams/team/"
@@ -283,3 +287,63 @@ def test_what_is_deleted_goes_with_its_key_and_its_history(
     assert not Outcome.objects.filter(probe__team=team).exists()
     [line] = AuditEntry.objects.filter(detail="Deleted.")
     assert str(gone) in line.subject
+
+
+def deleting(place: str, pk: int, *, many: bool) -> tuple[str, dict[str, object]]:
+    """Return where a deletion is confirmed, and with what."""
+    where = f"/admin/teams/{place}/"
+    if many:
+        chosen = {"action": "delete_selected", "_selected_action": pk}
+        return where, {**chosen, "post": "yes"}
+    return f"{where}{pk}/delete/", {"post": "yes"}
+
+
+@pytest.mark.postgresql
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("place", ["team", "gateway"])
+@pytest.mark.parametrize("many", [False, True])
+def test_what_is_watched_at_this_moment_can_be_deleted(
+    admin_page: Client, place: str, *, many: bool
+) -> None:
+    """C-22: its last results neither outlive it nor keep it."""
+    team = watched()
+    probe = Probe.objects.filter(team=team)[0]
+    make_outcome(probe)
+    held = threading.Event()
+
+    def record() -> int:
+        with transaction.atomic():
+            locked(Probe, ["enabled"], [probe.pk])
+            make_outcome(probe, 1)
+            held.set()
+            with connection.cursor() as cursor:
+                cursor.execute(UNTIL_ONE_WAITS)
+        return 0
+
+    def delete() -> int:
+        held.wait(5)
+        gone = team.pk if place == "team" else team.gateway_id
+        return admin_page.post(*deleting(place, gone, many=many)).status_code
+
+    assert at_once(record, delete) == [0, 302]
+    assert not Team.objects.exists()
+    assert not Outcome.objects.exists()
+
+
+@pytest.mark.parametrize("many", [False, True])
+def test_nobody_is_said_to_have_deleted_what_is_still_there(
+    admin_page: Client, monkeypatch: pytest.MonkeyPatch, *, many: bool
+) -> None:
+    """C-18."""
+
+    def fail(*_: object) -> None:
+        raise OperationalError
+
+    team = watched()
+    monkeypatch.setattr(TeamAdmin, "delete_model", fail)
+    monkeypatch.setattr(TeamAdmin, "delete_queryset", fail)
+
+    with pytest.raises(OperationalError):
+        admin_page.post(*deleting("team", team.pk, many=many))
+
+    assert not AuditEntry.objects.filter(detail="Deleted.").exists()

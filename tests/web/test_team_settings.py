@@ -18,19 +18,10 @@ from dashboard.teams.keys import hint, resolve, set_key
 from dashboard.teams.models import AuditEntry, Gateway, Membership, Role, Team
 from dashboard.web.members import MOST_NAMED
 from tests.factories import NOW, make_outcome, make_team
-from tests.web.people import Person, at_once, person
+from tests.web.people import UNTIL_ONE_WAITS, Person, at_once, person
 
 pytestmark = pytest.mark.django_db
 CANARY = "sk-canary-0123456789-tail"
-# Five seconds at most, in the words of PostgreSQL.
-UNTIL_ONE_WAITS = """
-    DO $$ BEGIN
-        FOR turn IN 1..500 LOOP
-            EXIT WHEN EXISTS (SELECT FROM pg_locks WHERE NOT granted);
-            PERFORM pg_sleep(0.01);
-        END LOOP;
-    END $$
-"""
 
 
 @pytest.fixture

@@ -2,7 +2,10 @@
 
 from typing import Any
 
+from django.contrib import admin
+from django.contrib.admin.actions import delete_selected
 from django.contrib.admin.models import LogEntry
+from django.db import transaction
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 
@@ -54,3 +57,7 @@ class AuditedAdmin(TitledAdmin):
 def named(obj: Model) -> str:
     """Return "team Acme (3)": its kind, its name, and the number that addresses use."""
     return f"{obj._meta.verbose_name} {obj} ({obj.pk})"  # noqa: SLF001 (Django's documented Model._meta)
+
+
+# Django notes what it deletes next, so that both happen or neither.
+admin.site.add_action(transaction.atomic(delete_selected), "delete_selected")

@@ -3,11 +3,12 @@
 from collections.abc import Iterable
 from typing import Any
 
-from django.db.models import Model
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 
 from dashboard.alerts.models import Incident
 from dashboard.probes.models import Outcome, Probe
+from dashboard.teams.models import Gateway, Team
 from dashboard.web.admin.audited import AuditedAdmin
 
 
@@ -32,3 +33,28 @@ class DeletesItsHistory(AuditedAdmin):
             "incidents": Incident.objects.filter(**ours).count(),
         }
         return named, counts, set(), []
+
+    def delete_model(self, request: HttpRequest, obj: Model) -> None:
+        self._take([obj.pk])
+        super().delete_model(request, obj)
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        self._take(queryset.values_list("pk", flat=True))
+        super().delete_queryset(request, queryset)
+
+    def _take(self, pks: Iterable[Any]) -> None:
+        """Let nobody store a result of what is being deleted: it would have no probe.
+
+        Probes come first, as for the recorder, else the two would wait in a circle.
+        """
+        ours = {f"{self.place}__in": list(pks)}
+        teams = ours if self.place == "gateway" else {"pk__in": ours["team__in"]}
+        gateways = {"pk__in": ours.get("gateway__in", [])}
+        for rows in (
+            Probe.objects.filter(**ours),
+            Team.objects.filter(**teams),
+            Gateway.objects.filter(**gateways),
+            Incident.objects.filter(**ours),
+        ):
+            taken = rows.select_for_update().order_by("pk")
+            list(taken.values_list("pk", flat=True))
