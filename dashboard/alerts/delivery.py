@@ -77,17 +77,19 @@ def deliver(
     so does a channel's after one message. `post` sends what goes by HTTP.
     """
     sent, started = 0, monotonic()
-    away: set[str] = set() if settings.EMAIL_CONFIGURED else {ChannelKind.EMAIL}
+    mails, away = settings.EMAIL_CONFIGURED, set[str]()
     while (elapsed := monotonic() - started) < _ROUND_S:
         at = now + timedelta(seconds=elapsed)
-        batch = claim(at, but=away)
+        batch = claim(at, mails=mails, but=away)
         if batch is None:
             break
         fate = _deliver(batch, post, at, draw())
         sent += fate is Fate.SENT
         if fate in {Fate.REFUSED_NOW, Fate.UNKNOWN}:
-            is_mail = batch.channel == ChannelKind.EMAIL
-            away.add(batch.channel if is_mail else batch.recipient)
+            if batch.channel == ChannelKind.EMAIL:
+                mails = False
+            else:
+                away.add(batch.recipient)
     return sent
 
 

@@ -259,6 +259,32 @@ def test_a_webhook_that_fails_holds_up_no_mail(mailbox: Mailbox) -> None:
     assert Notification.objects.get(channel="webhook").state == "queued"
 
 
+def test_a_channel_called_email_needs_no_mail_server(
+    server: Rogue, receiver: Receiver, settings: Settings
+) -> None:
+    """Mails wait where none can be sent, and nothing else that is called so."""
+    settings.EMAIL_CONFIGURED = False
+    channel = make_channel(server.url)
+    Channel.objects.filter(pk=channel.pk).update(name="email")
+    make_recipient()
+    tell(make_incident())
+
+    assert send() == 1
+    assert len(receiver.messages) == 1
+    assert Notification.objects.get(channel="email").state == "queued"
+
+
+def test_a_channel_called_like_a_mailbox_holds_up_no_mail(mailbox: Mailbox) -> None:
+    told = make_recipient()
+    channel = make_channel("http://127.0.0.1:9/")
+    Channel.objects.filter(pk=channel.pk).update(name=told.email)
+    tell(make_incident())
+    Notification.objects.filter(channel="webhook").update(due_at=after(-1))
+
+    assert send() == 1
+    assert len(mailbox.messages) == 1
+
+
 def test_a_channel_that_is_gone_gives_up_its_messages() -> None:
     channel = make_channel("http://127.0.0.1:9/")
     tell(make_incident())

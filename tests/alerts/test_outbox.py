@@ -121,6 +121,20 @@ def test_who_is_taken_from_the_recipients_hears_no_more_of_it(
     assert to.count("gone@example.org") == (0 if news == "opening" else 1)
 
 
+def test_an_address_is_no_pattern_of_others(mailbox: Mailbox) -> None:
+    """C-17: `_` and `%` stand for any letter where SQLite ignores case."""
+    make_recipient("Some-one@example.org")
+    gone = [make_recipient("some_one@example.org"), make_recipient("%@example.org")]
+    tell(make_incident())
+    for each in gone:
+        each.delete()
+    Recipient.objects.update(email="some-one@example.org")
+
+    deliver(after(1000))
+
+    assert [message["To"] for message in mailbox.messages] == ["Some-one@example.org"]
+
+
 def test_later_news_of_a_gateway_waits_for_the_interval(mailbox: Mailbox) -> None:
     make_recipient()
     gateway = make_gateway()
