@@ -1,6 +1,7 @@
 """Which rule judges what, and the rules that a new installation begins with."""
 
 from collections.abc import Container, Iterable, Mapping
+from itertools import chain, count
 
 from django.conf import settings
 from django.db import transaction
@@ -170,6 +171,20 @@ def _covers(rule: Rule, target: Target) -> bool:
     )
 
 
+def own_name(kind: RuleKind, team: Team) -> str:
+    """Return what a new rule of a team's own is called: like no other rule.
+
+    One that has the plain name may have become another team's, or a probe's.
+    """
+    told = f"{kind.label}: {team.pk} {team}"
+    ends = chain([""], (f" ({number})" for number in count(2)))
+    names = (told[: _LONGEST_NAME - len(end)] + end for end in ends)
+    return next(name for name in names if not Rule.objects.filter(name=name).exists())
+
+
+_LONGEST_NAME = 80
+
+
 @transaction.atomic
 def apply_rule_set(source: Team | None, target: Team) -> int:
     """Give `target` the rules that `source` has of its own, in place of its own.
@@ -188,7 +203,7 @@ def apply_rule_set(source: Team | None, target: Team) -> int:
     for rule in copies:
         rule.pk = None
         rule.team, rule.gateway = target, target.gateway
-        rule.name = f"{rule.get_kind_display()}: {target.pk} {target}"[:80]
+        rule.name = own_name(RuleKind(rule.kind), target)
     for rule in copies:
         rule.save()
     return len(copies)

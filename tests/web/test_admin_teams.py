@@ -183,6 +183,8 @@ def test_limits_are_copied_and_taken_away(admin_page: Client) -> None:
     # Never asked: the first by name judges.
     Rule.objects.create(kind="credits", name="Own, too", team=source, warn_at=0.9)
     Rule.objects.create(kind="error_rate", name="Old", team=target, warn_at=0.5)
+    # The plain name of its copy is taken.
+    Rule.objects.create(kind="credits", name=f"Credits low: {target.pk} {target}")
 
     asked = act(admin_page, "copy_rules", target)
     assert "is replaced" in asked

@@ -478,6 +478,23 @@ class TestLimits:
         assert not Rule.objects.filter(team=team).exists()
         assert Rule.objects.filter(kind=RuleKind.CREDITS).exists()
 
+    @pytest.mark.parametrize("name", ["eu", "W" * 120])
+    def test_a_rule_of_the_same_name_may_be_anothers(
+        self, alice: Client, team: Team, name: str
+    ) -> None:
+        """C-20: an administrator made the team's own rule one of all teams."""
+        Team.objects.update(name=name)
+        address = reverse("team_rule", args=[team.pk, RuleKind.CREDITS])
+        limits = {"warn_at": 0.5, "for_s": 0, "clear_after": 3}
+        for _ in range(3):
+            assert alice.post(address, limits).status_code == 302
+            Rule.objects.filter(team=team).update(team=None)
+
+        names = Rule.objects.filter(warn_at=0.5).values_list("name", flat=True)
+        told = f"Credits low: {team.pk} {name}"
+        ends = ["", " (2)", " (3)"]
+        assert set(names) == {told[: 80 - len(end)] + end for end in ends}
+
     def test_a_limit_that_is_none_is_refused(self, alice: Client, team: Team) -> None:
         address = reverse("team_rule", args=[team.pk, RuleKind.CREDITS])
 

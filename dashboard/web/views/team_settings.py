@@ -12,7 +12,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
 
 from dashboard.alerts.models import Recipient, Rule, RuleKind
-from dashboard.alerts.rulebook import enabled_rules
+from dashboard.alerts.rulebook import enabled_rules, own_name
 from dashboard.alerts.targets import of_team
 from dashboard.probes.kinds import CHEAP
 from dashboard.probes.models import Probe
@@ -312,9 +312,7 @@ def _rule(request: HttpRequest, team: Team, kind: RuleKind) -> HttpResponse:
 def _begun(team: Team, kind: RuleKind) -> Rule:
     """Return a rule of the team that is not stored, with the limits that hold now."""
     general = enabled_rules().rule_for(of_team(kind, team, team.gateway))
-    begun = Rule(
-        kind=kind, name=f"{kind.label}: {team.pk} {team}"[:80], gateway=team.gateway
-    )
+    begun = Rule(kind=kind, name=own_name(kind, team), gateway=team.gateway)
     begun.team = team
     for name in OWN_RULES[kind] if general else ():
         setattr(begun, name, getattr(general, name))
