@@ -147,6 +147,11 @@ def test_a_viewer_reads_no_addresses(incident: Incident) -> None:
         assert "oncall@" not in text(vera, path)
         assert "o…@example.org" in text(vera, path).replace("\\@", "@")
 
+    incident.notifications.update(channel="apprise", recipient="pager@example.net")
+    for path in (f"/incidents/{incident.pk}/", f"/incidents/{incident.pk}/export/"):
+        assert "pager@example.net" in text(olga, path).replace("\\@", "@")
+        assert "example.net" not in text(vera, path)
+
 
 def test_the_file_begins_a_post_mortem(admin_page: Client, incident: Incident) -> None:
     """Remote text is no markup in it: no table cell, no heading, no HTML."""

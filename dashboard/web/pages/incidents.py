@@ -12,6 +12,7 @@ from django.utils.safestring import SafeString
 from dashboard.alerts.blame import of_alarm
 from dashboard.alerts.models import (
     Change,
+    ChannelKind,
     Delivery,
     Incident,
     Notification,
@@ -283,13 +284,18 @@ def readable(
 
 
 def _masked(each: Notification) -> Notification:
-    """Return a copy without the address: others than its team's may look at it."""
+    """Return a copy without the address: others than its team's may look at it.
+
+    Of a channel not even the name, which may be written like one.
+    """
     name, at, host = each.recipient.partition("@")
     return Notification(
         change=each.change,
         channel=each.channel,
         state=each.state,
-        recipient=f"{name[:1]}…{at}{host}" if at else each.get_channel_display(),
+        recipient=f"{name[:1]}…{at}{host}"
+        if each.channel == ChannelKind.EMAIL
+        else each.get_channel_display(),
         subject=each.subject,
         created_at=each.created_at,
         sent_at=each.sent_at,
