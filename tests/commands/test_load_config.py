@@ -2,6 +2,7 @@
 
 import io
 import re
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -93,9 +94,28 @@ def test_what_was_exported_loads_without_a_change(load: Load) -> None:
     text = exported()
 
     assert KEY not in text
-    assert 'key = "env:GATEWATCH_KEY_PRODUCTION_GLOBEX"' in text
+    assert 'key = "env:GATEWATCH_KEY_PRODUCTION_GLOBEX_' in text
     assert "No changes." in load(text, "--prune")
     assert exported() == text
+
+
+def test_a_typed_key_keeps_its_name_in_files_of_other_days() -> None:
+    """C-06: another team would get the key that was set under it for the first file."""
+    ours, theirs = make_gateway(name="Prod EU"), make_gateway(name="Prod")
+    set_key(make_team(ours, team_id="x"), KEY, NOW)
+    [name] = re.findall(r'key = "env:(\w+)"', exported())
+    for gateway, team_id in ((theirs, "EU x"), (ours, "X")):
+        set_key(make_team(gateway, team_id=team_id), KEY, NOW)
+
+    told = tomllib.loads(exported())["gateways"]
+
+    under = [
+        (gateway["name"], team["team_id"])
+        for gateway in told
+        for team in gateway["teams"]
+        if team["key"] == f"env:{name}"
+    ]
+    assert under == [("Prod EU", "x")]
 
 
 def test_each_typed_key_is_exported_under_a_name_of_its_own(
@@ -103,10 +123,13 @@ def test_each_typed_key_is_exported_under_a_name_of_its_own(
 ) -> None:
     """C-06: else one gateway's key would be sent to another, whose team is called so."""
     ours, theirs = make_gateway(name="Prod EU"), make_gateway(name="Prod")
-    monkeypatch.setenv("GATEWATCH_KEY_PROD_EU_X_2", KEY)
+    x = make_team(ours, team_id="x")
+    set_key(x, KEY, NOW)
+    [taken] = re.findall(r'key = "env:(\w+)"', exported())
+    monkeypatch.setenv(taken, KEY)
     for number, team in enumerate(
         [
-            make_team(ours, team_id="x"),
+            x,
             make_team(ours, team_id="x-2"),
             make_team(theirs, team_id="EU x"),
             make_team(theirs, team_id="日本"),
@@ -115,7 +138,7 @@ def test_each_typed_key_is_exported_under_a_name_of_its_own(
     ):
         set_key(team, f"sk-{number}-typed-in", NOW)
     referring = make_team(theirs, team_id="EU x 2")
-    set_key(referring, "env:GATEWATCH_KEY_PROD_EU_X_2", NOW)
+    set_key(referring, f"env:{taken}", NOW)
 
     text = exported()
 

@@ -4,6 +4,7 @@ import os
 import re
 from collections.abc import Iterable, Iterator
 from datetime import datetime
+from hashlib import sha256
 from itertools import count
 
 from apiclient.redact import check_virtual_key
@@ -51,8 +52,9 @@ def load_key(team: Team, text: str, what: str, changes: Changes, now: datetime) 
 def placeholders(teams: Iterable[Team]) -> dict[int, str]:
     """Return what stands in an exported file for the key of each team that has one.
 
-    No two teams share a name that was made up here: what somebody sets under it would be
-    sent for both, and so to another gateway's host.
+    No two teams share a name that was made up here, nor has one what a file of another
+    day calls another's: what somebody sets under it would be sent for both, and so to
+    another gateway's host.
     """
     keyed = [team for team in teams if team.has_key]
     found = {team.pk: reference(team) for team in keyed}
@@ -67,7 +69,10 @@ def placeholders(teams: Iterable[Team]) -> dict[int, str]:
 def _names(team: Team) -> Iterator[str]:
     """Yield what a team's reference may be called, the plainest first."""
     told = f"{team.gateway.name}_{team.team_id}".upper()
-    name = "env:GATEWATCH_KEY_" + re.sub(r"[^A-Z0-9]+", "_", told).strip("_")
+    plain = re.sub(r"[^A-Z0-9]+", "_", told).strip("_")
+    # Many names are as plain: this tells them apart, whichever of them have keys today.
+    exact = sha256(f"{team.gateway.name}\n{team.team_id}".encode()).hexdigest()[:16]
+    name = "_".join(filter(None, ["env:GATEWATCH_KEY", plain, exact.upper()]))
     yield name
     yield from (f"{name}_{number}" for number in count(2))
 
