@@ -86,8 +86,12 @@ def _queue(rows: Iterable[Notification]) -> int:
     stored = Notification.objects.filter(
         incident=None, change__in=REGULAR, level__in={row.level for row in rows}
     )
-    known = set(stored.values_list("change", "level", "recipient"))
-    new = [row for row in rows if (row.change, row.level, row.recipient) not in known]
+    known = set(stored.values_list("change", "level", "recipient", "user"))
+    new = [
+        row
+        for row in rows
+        if (row.change, row.level, row.recipient, row.user_id) not in known
+    ]
     Notification.objects.bulk_create(new, ignore_conflicts=True)
     return len(new)
 

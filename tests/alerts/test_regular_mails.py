@@ -58,6 +58,23 @@ def queued() -> list[tuple[str, str]]:
     return list(rows.values_list("change", "level"))
 
 
+def test_two_users_of_one_address_get_a_report_each(mailbox: Mailbox) -> None:
+    """Else nobody is told of the second one's teams."""
+    readers = [reader("rita"), reader("rolf")]
+    for number, each in enumerate(readers):
+        make_probe(make_team(name=f"Team {number}"))
+        Membership.objects.create(
+            user=each.user, team=Team.objects.get(name=f"Team {number}")
+        )
+    User.objects.update(email="both@example.org")
+
+    assert [queue_due(NOON), queue_due(NOON + timedelta(hours=1))] == [2, 0]
+    deliver(NOON + timedelta(hours=1))
+
+    ends = [message["List-Unsubscribe"] for message in mailbox.messages]
+    assert len(set(ends)) == 2
+
+
 def letter() -> EmailMultiAlternatives:
     message = mail.outbox[-1]
     assert isinstance(message, EmailMultiAlternatives)

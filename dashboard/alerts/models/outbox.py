@@ -190,10 +190,11 @@ class Notification(models.Model):
                 name="one_notification_per_change_and_recipient",
             ),
             # NULLs never clash, so the mails without an incident need one of their own.
+            # Two users may have one address, and each a report of his own.
             models.UniqueConstraint(
-                fields=["change", "level", "channel", "recipient"],
+                *("change", "level", "channel", "recipient", Coalesce("user", 0)),
                 condition=Q(incident=None),
-                name="one_regular_mail_per_period",
+                name="one_regular_mail_per_period_and_user",
             ),
         ]
         indexes = [
