@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from apiclient.redact import redact
+from apiclient.redact import finder, redact, visible
 from apiclient.report import FieldError
 
 PLAIN_LIMIT = 4096  # characters that the rules look at; people are shown fewer
@@ -32,7 +32,7 @@ def read_detail(
 ) -> Detail:
     """Return what an error body says, whatever it is made of."""
     try:
-        plain, items = _parts(headers, body, whole=whole)
+        plain, items = _parts(headers, body, secrets, whole=whole)
         fields = tuple(_field_errors(items, secrets))
     except RecursionError:  # nested just as deep as it could still be decoded
         plain, fields = _plain(body), ()
@@ -45,7 +45,7 @@ def read_detail(
 def said(headers: Mapping[str, str], body: bytes, *secrets: str) -> str:
     """Return the error that a 2xx body spells out, or ""; never the body as it is."""
     if _is_html(headers, body):
-        return redact(_html_text(body), *secrets, limit=200)
+        return redact(_html_text(body, secrets), *secrets, limit=200)
     try:
         text = _spelled_out(msgspec.json.decode(body))
     except (ValueError, RecursionError):
@@ -66,10 +66,10 @@ def _spelled_out(document: object) -> str:
 
 
 def _parts(
-    headers: Mapping[str, str], body: bytes, *, whole: bool
+    headers: Mapping[str, str], body: bytes, secrets: tuple[str, ...], *, whole: bool
 ) -> tuple[str, Iterable[object]]:
     if _is_html(headers, body):
-        return _html_text(body), ()
+        return _html_text(body, secrets), ()
     try:
         document: object = msgspec.json.decode(body) if whole else None
     except (ValueError, RecursionError):
@@ -96,10 +96,22 @@ def _is_html(headers: Mapping[str, str], body: bytes) -> bool:
     )
 
 
-def _html_text(body: bytes) -> str:
+def _html_text(body: bytes, secrets: tuple[str, ...]) -> str:
     found = _TITLE.search(body[:16_384].decode("utf-8", "replace"))
-    title = " ".join(_TAG.sub(" ", found[1]).split()) if found else ""
+    title = " ".join(_untagged(found[1], secrets).split()) if found else ""
     return f"HTML error page: {title}" if title else "HTML error page"
+
+
+def _untagged(text: str, secrets: tuple[str, ...]) -> str:
+    """Return the text without its tags, which part words, but never a secret in two.
+
+    One that reads as a tag itself is hidden before.
+    """
+    finds, text = finder(*secrets), visible(text)
+    if finds(text):
+        text = redact(text, *secrets, limit=len(text))
+    joined = _TAG.sub("", text)
+    return joined if finds(joined) else _TAG.sub(" ", text)
 
 
 def _sentence(document: object) -> str:

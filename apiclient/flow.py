@@ -197,7 +197,7 @@ class _Course(Generic[T]):
 
     def _value(self, answer: Answer) -> "Verdict | _Value[T]":
         try:
-            return _Value(self.operation.value_of(answer.body))
+            return _Value(self.operation.value_of(answer.body, *self.call.secrets))
         except UnreadableError as error:
             extra = said(answer.headers, answer.body, *self.call.secrets)
             text = f"{error}; the answer says: {extra}" if extra else str(error)
@@ -333,7 +333,7 @@ class _Course(Generic[T]):
         if sent.answer is None or sent.answer.status_code != 200:
             return None
         try:
-            return operation.value_of(sent.answer.body)
+            return operation.value_of(sent.answer.body, *self.call.secrets)
         except UnreadableError:
             return None
 

@@ -51,7 +51,7 @@ class Operation(Generic[T_co]):
     method: str
     route: str
     path: str
-    read: Callable[[bytes], T_co]
+    read: Callable[..., T_co]
     timeout_s: float = DEFAULT_TIMEOUT_S
     repeat: Repeat = Repeat.SAFE
     body: bytes | None = None
@@ -63,16 +63,17 @@ class Operation(Generic[T_co]):
     needs_key: bool = True
     streams: bool = False
 
-    def value_of(self, body: bytes) -> T_co:
+    def value_of(self, body: bytes, *secrets: str) -> T_co:
         """Read an answer, and raise UnreadableError where it answers another question.
 
         A cache in between, or a gateway that mixes up its rows, must not show a team
-        another's credits, nor a job as ended that is not.
+        another's credits, nor a job as ended that is not. The secrets are hidden in what
+        the gateway tells of teams.
         """
-        value = self.read(body)
-        if _tells_another(value, "team_id", self.team_id):
+        value = self.read(body, *secrets)
+        if _tells_another(value, "team_id", self.team_id, secrets):
             raise payloads.UnreadableError("the answer is about another team")
-        if _tells_another(value, "job_id", self.job_id):
+        if _tells_another(value, "job_id", self.job_id, secrets):
             raise payloads.UnreadableError("the answer is about another job")
         status = getattr(value, "status", "")
         if self.wanted_status and status != self.wanted_status:
@@ -86,7 +87,9 @@ class Operation(Generic[T_co]):
         return replace(self, timeout_s=timeout_s)
 
 
-def _tells_another(value: object, name: str, asked: str) -> bool:
+def _tells_another(
+    value: object, name: str, asked: str, secrets: tuple[str, ...]
+) -> bool:
     """Return whether an answer, or a part of it, names another than was asked for.
 
     An id that it leaves out says nothing. Ids are compared as they are kept: redacted,
@@ -96,11 +99,11 @@ def _tells_another(value: object, name: str, asked: str) -> bool:
         return False
     parts = value if isinstance(value, tuple) else (value, getattr(value, "credits", 0))
     told = {getattr(part, name, "") for part in parts} - {"", asked}
-    return any(_kept(each) != _kept(asked) for each in told)
+    return any(_kept(each, secrets) != _kept(asked, secrets) for each in told)
 
 
-def _kept(text: str) -> str:
-    text = redact(text, limit=_TEAM_ID_LIMIT).casefold()
+def _kept(text: str, secrets: tuple[str, ...]) -> str:
+    text = redact(text, *secrets, limit=_TEAM_ID_LIMIT).casefold()
     return text.replace("-", "") if payloads.is_job_id(text) else text
 
 
@@ -355,7 +358,7 @@ def _single(
 def _post(
     name: str,
     route: str,
-    read: Callable[[bytes], T],
+    read: Callable[..., T],
     body: Mapping[str, object],
     *,
     team_id: str = "",

@@ -163,7 +163,7 @@ def is_job_id(text: str) -> bool:
     return _UUID.fullmatch(text) is not None
 
 
-def read_created_job(body: bytes) -> Job:
+def read_created_job(body: bytes, *_secrets: str) -> Job:
     """Read a new job; its id must be one that can be used in a URL.
 
     The id is enough, whatever is wrong with the rest: a job that is open must be ended.
@@ -178,16 +178,16 @@ def read_created_job(body: bytes) -> Job:
     return job
 
 
-def read_no_stream(body: bytes) -> Streamed:
+def read_no_stream(body: bytes, *_secrets: str) -> Streamed:
     """Refuse a body where a stream was asked for: it comes as one answer."""
     raise UnreadableError("the answer is not an event stream")
 
 
-def reader(kind: type[S]) -> Callable[[bytes], S]:
+def reader(kind: type[S]) -> Callable[..., S]:
     """Return a function that reads a JSON body as `kind`."""
     decoder = msgspec.json.Decoder(kind)
 
-    def read(body: bytes) -> S:
+    def read(body: bytes, *_secrets: str) -> S:
         try:
             return decoder.decode(body)
         except msgspec.ValidationError as error:

@@ -4,7 +4,8 @@ import base64
 import html
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from math import inf
 from typing import NoReturn
 from urllib.parse import quote
 
@@ -109,11 +110,23 @@ def redact(text: str, *secrets: str, limit: int = DETAIL_LIMIT) -> str:
 
 def repeats(text: str, secret: str) -> bool:
     """Return whether `text` holds a secret, as servers spell what they repeat."""
+    return finder(secret)(text)
+
+
+def finder(*secrets: str) -> Callable[[str], bool]:
+    """Return what tells of many texts whether one holds a secret, in any spelling."""
+    keys = [secret for secret in secrets if len(secret) >= _SHORTEST_KEY]
     # No spelling is shorter, and hardly any text is as long as a key.
-    if len(text) < len(secret):
-        return False
-    lower = text.lower()
-    return any(spelling.lower() in lower for spelling in _spellings(secret))
+    shortest = min(map(len, keys), default=inf)
+    sought = [spelling.lower() for each in keys for spelling in _spellings(each)]
+
+    def finds(text: str) -> bool:
+        if len(text) < shortest:
+            return False
+        lower = text.lower()
+        return any(spelling in lower for spelling in sought)
+
+    return finds
 
 
 def _spellings(secret: str) -> list[str]:
