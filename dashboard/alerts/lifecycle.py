@@ -16,6 +16,7 @@ from dashboard.alerts import outbox
 from dashboard.alerts.models import Event, EventKind, Incident, Pending, Rule, RuleKind
 from dashboard.alerts.rules import CALM, MOST_CHANGES, Evidence, Verdict, is_worse
 from dashboard.alerts.targets import Target
+from dashboard.lib.lines import one_line
 
 # How often the numbers of a firing incident are written anew.
 _REFRESH = timedelta(seconds=10)
@@ -233,7 +234,7 @@ def note(
     actor: User | None = None,
 ) -> None:
     """Write one line of the incident's timeline, without what would break or reorder it."""
-    line = "".join(c if c.isprintable() else " " for c in text)[:_TEXT_LENGTH]
+    line = one_line(text)[:_TEXT_LENGTH]
     Event.objects.create(incident=incident, kind=kind, at=now, text=line, actor=actor)
 
 

@@ -17,6 +17,7 @@ from dashboard.alerts.letters import home, letter_of
 from dashboard.alerts.models import TOLD, Change, Notification, Subscription
 from dashboard.alerts.reports import report
 from dashboard.alerts.stories import SUBJECT_LENGTH
+from dashboard.lib.lines import one_line
 from dashboard.lib.spans import duration
 
 
@@ -124,7 +125,7 @@ def clean_subject(text: str) -> str:
     Nothing in it hides or reorders text, nor is an encoded word, which mail programs
     would show as whatever it says, line breaks included.
     """
-    shown = "".join(c if c.isprintable() else " " for c in text).replace("=?", "= ?")
+    shown = one_line(text).replace("=?", "= ?")
     line = " ".join(shown.split())
     if len(line) <= SUBJECT_LENGTH:
         return line

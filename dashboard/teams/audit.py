@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
+from dashboard.lib.lines import one_line
 from dashboard.teams.models import AuditAction, AuditEntry, Team
 
 KEPT = timedelta(days=366)
@@ -29,8 +30,8 @@ def note(
         actor=actor[:150],
         address=address,
         action=action,
-        subject=_one_line(str(subject), 200),
-        detail=_one_line(detail, 300),
+        subject=one_line(str(subject))[:200],
+        detail=one_line(detail)[:300],
         team_pk=team.pk if team else None,
     )
 
@@ -60,7 +61,7 @@ def note_refusal(
         lately = lately.filter(
             pk__in=[pk for pk, a in rows if visitor_of(a) == visitor]
         )
-    same = lately.filter(subject=_one_line(subject, 200))
+    same = lately.filter(subject=one_line(subject)[:200])
     if (every or not same.exists()) and lately.count() < MOST_REFUSALS:
         note(action, subject, now=now, actor=actor, address=address)
 
@@ -78,11 +79,6 @@ def visitor_of(address: str | None) -> str | None:
     if told.ipv4_mapped:
         return str(told.ipv4_mapped)
     return str(IPv6Address(int(told) >> 64 << 64))
-
-
-def _one_line(text: str, limit: int) -> str:
-    """Return the text without what would break or reorder a line of a log."""
-    return "".join(c if c.isprintable() else " " for c in text)[:limit]
 
 
 def prune(now: datetime) -> int:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 from dashboard.alerts.blame import of_alarm
 from dashboard.alerts.models import Change, Delivery, Incident, Notification, RuleKind
+from dashboard.lib.lines import one_line
 from dashboard.lib.spans import duration
 from dashboard.probes.models import Outcome
 from dashboard.probes.taxonomy import meaning
@@ -140,7 +141,7 @@ def _inline(text: str) -> str:
     line = re.sub(r"\s+", " ", text).strip()
     if line == "---":
         return line
-    line = "".join(c if c.isprintable() else " " for c in line)
+    line = one_line(line)
     line = re.sub(r"([\\`*_\[\]<>|#!~@])", r"\\\1", line).replace("&", "&amp;")
     # Many make links of bare addresses, too.
     return re.sub(r"(?i)(?<=://)|(?<=www\.)", "\u200b", line)
