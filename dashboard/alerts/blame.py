@@ -21,15 +21,15 @@ class Blame:
     reason: str
 
     def __str__(self) -> str:
-        return f"{self.whose} ({self.reason})"
+        return f"{self.whose} ({self.reason})" if self.reason else f"{self.whose}"
 
 
 _BY_FAULT = {
     Fault.GATEWAY: (Whose.GATEWAYS, ""),
-    Fault.PROVIDER: (Whose.GATEWAYS, "what is behind it: "),
+    Fault.PROVIDER: (Whose.GATEWAYS, "what is behind it"),
     Fault.TEAM: (Whose.YOURS, ""),
-    Fault.CALLER: (Whose.YOURS, "the request itself: "),
-    Fault.US: (Whose.YOURS, "Gatewatch itself: "),
+    Fault.CALLER: (Whose.YOURS, "the request itself"),
+    Fault.US: (Whose.YOURS, "Gatewatch itself"),
 }
 # Of alarms that rest on no failed result. The others have an error class.
 _BY_KIND = {
@@ -58,9 +58,14 @@ _UNTOLD = Blame(Whose.UNKNOWN, "the failed results tell")
 
 def of_class(error_class: str) -> Blame:
     """Return whose fault a failure of the class is."""
-    row = meaning(error_class)
-    whose, before = _BY_FAULT[row.fault]
-    return Blame(whose, f"{before}{in_a_sentence(row.title)}")
+    beside, title = beside_class(error_class), meaning(error_class).title
+    reason = ": ".join(filter(None, (beside.reason, in_a_sentence(title))))
+    return Blame(beside.whose, reason)
+
+
+def beside_class(error_class: str) -> Blame:
+    """Return the same for a place that names the class anyhow."""
+    return Blame(*_BY_FAULT[meaning(error_class).fault])
 
 
 def of_alarm(kind: str, error_class: str) -> Blame:

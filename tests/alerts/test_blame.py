@@ -7,7 +7,7 @@ from django.test import Client
 from django.urls import reverse
 
 from dashboard.alerts import batches, payloads
-from dashboard.alerts.blame import Whose, of_alarm, of_class
+from dashboard.alerts.blame import Whose, beside_class, of_alarm, of_class
 from dashboard.alerts.delivery import deliver
 from dashboard.alerts.letters import letter_of
 from dashboard.alerts.models import Incident, RuleKind
@@ -27,17 +27,26 @@ _BY_CLASS = {
 
 
 @pytest.mark.parametrize(
-    ("error_class", "told"),
+    ("error_class", "told", "beside"),
     [
-        ("server_error", "the gateway's (server error)"),
-        ("tls_failed", "the gateway's (TLS failed)"),
-        ("provider_timeout", "the gateway's (what is behind it: provider timed out)"),
-        ("team_suspended", "yours (team suspended)"),
-        ("not_found", "yours (the request itself: not found)"),
+        ("server_error", "the gateway's (server error)", "the gateway's"),
+        ("tls_failed", "the gateway's (TLS failed)", "the gateway's"),
+        (
+            "provider_timeout",
+            "the gateway's (what is behind it: provider timed out)",
+            "the gateway's (what is behind it)",
+        ),
+        ("team_suspended", "yours (team suspended)", "yours"),
+        (
+            "not_found",
+            "yours (the request itself: not found)",
+            "yours (the request itself)",
+        ),
     ],
 )
-def test_an_error_is_somebodys_fault(error_class: str, told: str) -> None:
+def test_an_error_is_somebodys_fault(error_class: str, told: str, beside: str) -> None:
     assert str(of_class(error_class)) == told
+    assert str(beside_class(error_class)) == beside
 
 
 def test_every_error_has_an_answer() -> None:

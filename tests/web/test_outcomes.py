@@ -245,7 +245,7 @@ class TestOne:
         assert "Retried after 800 ms: server error may pass by itself." in text
         assert "this probe makes 2 attempts at most" in text
         assert "Look at the gateway&#x27;s own log" in text
-        assert "the gateway&#x27;s fault" in text
+        assert "It is a server error. Whose fault: the gateway&#x27;s." in text
         assert "Internal &lt;b&gt;error&lt;/b&gt;" in text
         assert "870 ms" in text
 

@@ -11,7 +11,7 @@ from django.utils.safestring import SafeString
 from dashboard.alerts.models import Change, ChannelKind, Delivery, Notification
 from dashboard.alerts.queries import outbox_state
 from dashboard.web import words
-from dashboard.web.pages.incidents import DELIVERY_TONES
+from dashboard.web.pages.incident import DELIVERY_TONES
 from dashboard.web.pages.parts import Badge, Link
 from dashboard.web.ranges import Tab
 from dashboard.web.states import Tone

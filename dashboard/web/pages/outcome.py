@@ -7,6 +7,7 @@ from django.db.models import Q
 from django.urls import reverse
 from django.utils.safestring import SafeString
 
+from dashboard.alerts.blame import beside_class
 from dashboard.alerts.models import Incident
 from dashboard.probes.attempts import attempts_of, stream_of
 from dashboard.probes.kinds import KINDS
@@ -29,13 +30,6 @@ _BREAKER = {
     "success": "a sign of life: the gateway answered",
     "ignored": "nothing: it changes no count",
 }
-_WHOSE = {
-    "gateway": "the gateway's fault",
-    "provider": "the fault of the model's provider, behind the gateway",
-    "team": "the team's, not the gateway's fault",
-    "caller": "the caller's fault",
-    "us": "a fault of Gatewatch itself",
-}
 _MOST_INCIDENTS = 10
 
 
@@ -45,7 +39,6 @@ class Meant:
 
     title: str
     name: str
-    fault: str
     sentences: list[str]
     advice: str
 
@@ -189,9 +182,8 @@ def _meant(error_class: str) -> Meant:
     return Meant(
         title=row.title,
         name=error_class,
-        fault=row.fault.value,
         sentences=[
-            f"It is a {row.category} error, {_WHOSE[row.fault.value]}.",
+            f"It is a {row.category} error. Whose fault: {beside_class(error_class)}.",
             f"A call that ends so {_RETRIED[row.retried]}, and {_COUNTS[row.counts]}.",
             f"To the circuit breaker it is {_BREAKER[row.breaker.value]}.",
         ],

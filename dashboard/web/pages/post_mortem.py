@@ -10,6 +10,7 @@ from dashboard.lib.lines import one_line
 from dashboard.lib.spans import duration
 from dashboard.probes.models import Outcome
 from dashboard.probes.taxonomy import meaning
+from dashboard.web.pages.classes import class_counts
 
 _OPEN_QUESTIONS = (
     "What happened",
@@ -67,12 +68,7 @@ def _acknowledged(incident: Incident) -> str:
 
 def _timeline(incident: Incident, notifications: Sequence[Notification]) -> str:
     lines = [
-        (
-            event.at,
-            event.words,
-            str(event.actor or ""),
-            event.text,
-        )
+        (event.at, event.words, str(event.actor or ""), event.text)
         for event in incident.events.select_related("actor")
     ]
     lines += [
@@ -90,8 +86,8 @@ def _timeline(incident: Incident, notifications: Sequence[Notification]) -> str:
 def _classes(incident: Incident) -> str:
     counts: dict[str, int] = incident.evidence.get("classes", {})
     rows = [
-        (meaning(name).title, str(number), meaning(name).fault, meaning(name).advice)
-        for name, number in sorted(counts.items(), key=lambda item: -item[1])
+        (each.title, each.number, each.fault, each.advice)
+        for each in class_counts(counts)
     ]
     return (
         _table(["Class", "Number", "Whose fault", "What to do"], rows) if rows else ""

@@ -21,8 +21,8 @@ from dashboard.web.drawing import ChartTable, Setting, results_url
 from dashboard.web.exports import Sheet, sheets
 from dashboard.web.pages.breaker_times import BreakerTimes, breaker_times
 from dashboard.web.pages.breakers import BreakerLine, breaker_line
+from dashboard.web.pages.classes import ClassCount, class_counts
 from dashboard.web.pages.costs import Cost, cost
-from dashboard.web.pages.incidents import ClassCount, class_counts
 from dashboard.web.pages.marks import marks
 from dashboard.web.pages.outcomes import (
     STATES,

@@ -16,7 +16,7 @@ from dashboard.teams.models import Team
 from dashboard.web import access, charts, ranges, words
 from dashboard.web.drawing import ChartTable, Setting, results_url
 from dashboard.web.exports import Sheet, sheets
-from dashboard.web.pages.incidents import ClassCount, class_counts
+from dashboard.web.pages.classes import ClassCount, class_counts
 from dashboard.web.pages.parts import Fact, Link
 from dashboard.web.pages.probe import range_facts
 from dashboard.web.pages.range_sheet import range_sheet

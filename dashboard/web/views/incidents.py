@@ -14,7 +14,8 @@ from dashboard.web import access
 from dashboard.web.audited import noted
 from dashboard.web.live import template_of
 from dashboard.web.pages import evidence
-from dashboard.web.pages import incidents as page
+from dashboard.web.pages import incident as one
+from dashboard.web.pages import incidents as many
 from dashboard.web.pages.post_mortem import markdown
 
 _LAST_PAGE = 1000
@@ -22,7 +23,7 @@ _LAST_PAGE = 1000
 
 @require_safe
 def incidents(request: HttpRequest) -> HttpResponse:
-    shown = page.incidents(
+    shown = many.incidents(
         access.incidents(request.user),
         request.GET.get("state", ""),
         _number(request.GET.get("page", "1")),
@@ -34,10 +35,10 @@ def incidents(request: HttpRequest) -> HttpResponse:
 @require_safe
 def incident(request: HttpRequest, pk: int) -> HttpResponse:
     found = access.incident_or_404(request.user, pk)
-    shown = page.incident(
+    shown = one.incident(
         found,
         list(found.notifications.order_by("created_at", "recipient")),
-        page.Visible(access.incidents(request.user), access.probes(request.user)),
+        one.Visible(access.incidents(request.user), access.probes(request.user)),
         timezone.now(),
         may_operate=access.may_operate(request.user, found.team),
     )
@@ -51,7 +52,7 @@ def export(request: HttpRequest, pk: int) -> HttpResponse:
     now = timezone.now()
     text = markdown(
         found,
-        page.readable(
+        one.readable(
             list(found.notifications.order_by("created_at", "recipient")),
             may_operate=access.may_operate(request.user, found.team),
         ),

@@ -1,0 +1,283 @@
+"""What one incident shows."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from urllib.parse import urlencode
+
+from django.db.models import QuerySet
+from django.urls import reverse
+from django.utils.safestring import SafeString
+
+from dashboard.alerts.blame import of_alarm
+from dashboard.alerts.models import (
+    Change,
+    ChannelKind,
+    Delivery,
+    Incident,
+    Notification,
+    RuleKind,
+)
+from dashboard.alerts.stories import LIMIT_UNITS
+from dashboard.probes.models import Outcome, Probe
+from dashboard.probes.taxonomy import meaning
+from dashboard.web import words
+from dashboard.web.drawing import ChartTable
+from dashboard.web.pages import evidence
+from dashboard.web.pages.classes import ClassCount, class_counts
+from dashboard.web.pages.incidents import incident_badge
+from dashboard.web.pages.outcomes import OutcomeRow, outcome_row
+from dashboard.web.pages.parts import Badge, Link
+from dashboard.web.states import Tone
+
+_MOST_LESSER = 50
+_MOST_DETAILS = 3
+_RATES = {RuleKind.ERROR_RATE, RuleKind.STREAM_FAILURES, RuleKind.GATEWAY_DOWN}
+DELIVERY_TONES = {
+    Delivery.QUEUED: Tone.UNKNOWN,
+    Delivery.SENT: Tone.OK,
+    Delivery.DEAD: Tone.BAD,
+    Delivery.DROPPED: Tone.OFF,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One person who was told, or is to be."""
+
+    badge: Badge
+    change: str
+    recipient: str
+    subject: str
+    at: SafeString
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """One line of the timeline."""
+
+    at: SafeString
+    what: str
+    who: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class IncidentPage:
+    title: str
+    badge: Badge
+    kind: str
+    places: list[Link]
+    began: SafeString
+    opened: SafeString
+    resolved: SafeString | None
+    lasted: str
+    evaluated: SafeString
+    value: str
+    limit: str
+    samples: str
+    advice: str
+    blame: str
+    classes: list[ClassCount]
+    details: list[str]
+    chart: ChartTable | None
+    failed: list[OutcomeRow]
+    inhibitor: Link | None
+    speaks_for: list[Link]
+    silenced: SafeString | None
+    silence_url: str
+    acknowledged: str
+    timeline: list[Moment]
+    told: list[Told]
+    may_acknowledge: bool
+    may_note: bool
+    acknowledge_url: str
+    note_url: str
+    export_url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Visible:
+    """What the visitor of an incident may see beside it."""
+
+    incidents: QuerySet[Incident]
+    probes: QuerySet[Probe]
+
+
+def incident(
+    shown: Incident,
+    notifications: Sequence[Notification],
+    visible: Visible,
+    now: datetime,
+    *,
+    may_operate: bool,
+) -> IncidentPage:
+    """Return the page, without other teams' incidents and results.
+
+    A gateway's incident is seen by the members of all its teams.
+    """
+    notifications = _for_this(shown, notifications)
+    notifications = readable(notifications, may_operate=may_operate)
+    failed = evidence.samples(shown, visible.probes, now)
+    ended = shown.resolved_at
+    greater = visible.incidents.filter(pk=shown.inhibited_by_id or 0).first()
+    return IncidentPage(
+        title=shown.summary,
+        badge=incident_badge(shown),
+        kind=RuleKind(shown.kind).label,
+        places=_places(shown),
+        began=words.time(shown.began_at, now),
+        opened=words.time(shown.opened_at, now),
+        resolved=words.time(ended, now) if ended else None,
+        lasted=words.duration(shown.lasted_s(now)),
+        evaluated=words.time(shown.evaluated_at, now),
+        value=_value(shown, shown.value),
+        limit=_value(shown, shown.limit),
+        samples="" if shown.samples is None else f"{shown.samples:,}",
+        advice=meaning(shown.error_class).advice if shown.error_class else "",
+        blame=str(of_alarm(shown.kind, shown.error_class)),
+        classes=class_counts(shown.evidence.get("classes", {})),
+        details=_details(shown, failed),
+        chart=evidence.chart(shown, visible.probes, now),
+        failed=[outcome_row(each, now) for each in failed],
+        inhibitor=Link(greater.summary, reverse("incident", args=[greater.pk]))
+        if greater
+        else None,
+        speaks_for=[
+            Link(lesser.summary, reverse("incident", args=[lesser.pk]))
+            for lesser in visible.incidents.filter(inhibited_by=shown).order_by(
+                "opened_at", "pk"
+            )[:_MOST_LESSER]
+        ],
+        silenced=words.time(shown.silence.ends_at, now) if shown.silence else None,
+        silence_url=_silence_url(shown) if may_operate and shown.is_open else "",
+        acknowledged=_acknowledged(shown),
+        timeline=_timeline(shown, notifications, now),
+        told=[_told(each, now) for each in notifications],
+        may_acknowledge=may_operate and shown.is_open and shown.acknowledged_at is None,
+        may_note=may_operate,
+        acknowledge_url=reverse("acknowledge", args=[shown.pk]),
+        note_url=reverse("note", args=[shown.pk]),
+        export_url=reverse("export_incident", args=[shown.pk]),
+    )
+
+
+def _details(shown: Incident, failed: Sequence[Outcome]) -> list[str]:
+    """Return what the failing answers said.
+
+    Of a gateway's incident only what the visitor's own probes were told: the texts of
+    others may name their teams.
+    """
+    if shown.team_id is not None or shown.probe_id is not None:
+        return list(shown.evidence.get("details", ()))
+    said = dict.fromkeys(each.detail for each in failed if each.detail)
+    return list(said)[:_MOST_DETAILS]
+
+
+def _for_this(
+    shown: Incident, notifications: Sequence[Notification]
+) -> Sequence[Notification]:
+    """Leave out the subject of a mail that told of others, too: it may name any team."""
+    batches = {each.batch for each in notifications if each.batch}
+    others = Notification.objects.filter(batch__in=batches).exclude(incident=shown)
+    shared = set(others.values_list("batch", flat=True)) if batches else set()
+    for each in notifications:
+        if each.batch in shared:
+            each.subject = "with other alarms in one mail"
+    return notifications
+
+
+def readable(
+    notifications: Sequence[Notification], *, may_operate: bool
+) -> Sequence[Notification]:
+    """Return what the visitor may know of who was told."""
+    if may_operate:
+        return notifications
+    return [_masked(each) for each in notifications]
+
+
+def _masked(each: Notification) -> Notification:
+    """Return a copy without the address: others than its team's may look at it.
+
+    Of a channel not even the name, which may be written like one.
+    """
+    name, at, host = each.recipient.partition("@")
+    return Notification(
+        change=each.change,
+        channel=each.channel,
+        state=each.state,
+        recipient=f"{name[:1]}…{at}{host}"
+        if each.channel == ChannelKind.EMAIL
+        else each.get_channel_display(),
+        subject=each.subject,
+        created_at=each.created_at,
+        sent_at=each.sent_at,
+    )
+
+
+def _silence_url(shown: Incident) -> str:
+    chosen = {"kind": shown.kind}
+    if shown.team_id is not None:
+        chosen["team"] = str(shown.team_id)
+    return f"{reverse('silences')}?{urlencode(chosen)}"
+
+
+def _timeline(
+    shown: Incident, notifications: Sequence[Notification], now: datetime
+) -> list[Moment]:
+    """Return what happened and what was mailed, in order, the latest last."""
+    lines = [
+        (event.at, event.words, str(event.actor or ""), event.text)
+        for event in shown.events.select_related("actor")
+    ]
+    mails: dict[tuple[datetime, str], list[str]] = {}
+    for each in notifications:
+        if each.state == Delivery.SENT and each.sent_at is not None:
+            change = Change(each.change).label.lower()
+            mails.setdefault((each.sent_at, change), []).append(each.recipient)
+    lines += [
+        (at, "Mailed", "", f"{change}, to {', '.join(sorted(people))}")
+        for (at, change), people in mails.items()
+    ]
+    return [
+        Moment(words.time(at, now), what, who, text)
+        for at, what, who, text in sorted(lines, key=lambda line: line[0])
+    ]
+
+
+def _value(shown: Incident, value: float | None) -> str:
+    if value is None:
+        return ""
+    if shown.kind in _RATES:
+        return words.percent(value)
+    unit = {RuleKind.CREDITS: "credits", **LIMIT_UNITS}.get(RuleKind(shown.kind), "")
+    return f"{words.number(value)} {unit}".rstrip()
+
+
+def _places(shown: Incident) -> list[Link]:
+    places = []
+    if shown.probe:
+        places.append(Link(str(shown.probe), reverse("probe", args=[shown.probe.pk])))
+    if shown.team:
+        places.append(Link(f"Team {shown.team}", reverse("team", args=[shown.team.pk])))
+    places.append(Link(f"Gateway {shown.gateway}", ""))
+    return places
+
+
+def _acknowledged(shown: Incident) -> str:
+    if shown.acknowledged_at is None:
+        return ""
+    who = shown.acknowledged_by or "somebody"
+    return f"Acknowledged by {who}, {words.exact(shown.acknowledged_at)}"
+
+
+def _told(each: Notification, now: datetime) -> Told:
+    return Told(
+        badge=Badge(DELIVERY_TONES[Delivery(each.state)], each.state),
+        change=Change(each.change).label.lower(),
+        recipient=each.recipient,
+        subject=each.subject,
+        at=words.time(each.sent_at or each.created_at, now),
+        note=each.trouble,
+    )
