@@ -112,7 +112,9 @@ def _checked_ipv4(host: str) -> str:
 
 
 def _checked_prefix(path: str) -> str:
-    prefix = path.rstrip("/").removesuffix("/api").rstrip("/")
+    prefix = path.rstrip("/")
+    while prefix.endswith("/api"):
+        prefix = prefix.removesuffix("/api").rstrip("/")
     if not re.fullmatch(r"(/[A-Za-z0-9._~%+-]+)*", prefix):
         raise ValueError("the base URL's path holds an unexpected character")
     if {".", ".."} & set(prefix.split("/")):

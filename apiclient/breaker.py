@@ -239,8 +239,8 @@ def settle(
     if row.generation != generation or row.forced:
         return None
 
-    def opened(reopened: int) -> BreakerRow:
-        return _opened(row, now, policy, result, draw=draw, reopened=reopened)
+    def opened(reopened: int, why: str = "") -> BreakerRow:
+        return _opened(row, now, policy, result, draw=draw, reopened=reopened, why=why)
 
     if row.open_until <= 0:
         return _settle_closed(row, result, policy, opened)
@@ -261,7 +261,7 @@ def _settle_closed(
     row: BreakerRow,
     result: Result,
     policy: BreakerPolicy,
-    opened: Callable[[int], BreakerRow],
+    opened: Callable[[int, str], BreakerRow],
 ) -> BreakerRow | None:
     if result.effect is BreakerEffect.IGNORED:
         return None
@@ -278,21 +278,24 @@ def _settle_closed(
         slow_bits=(row.slow_bits << 1 | slow) & mask,
         version=row.version + 1,
     )
-    if _trips(new, policy):
-        return opened(0)
+    if why := _why_open(new, policy):
+        return opened(0, why)
     if new.failed_bits or new.slow_bits or new.failures:
         return new
     return replace(new, calls=0)
 
 
-def _trips(row: BreakerRow, policy: BreakerPolicy) -> bool:
+def _why_open(row: BreakerRow, policy: BreakerPolicy) -> str:
+    """Return which threshold the counts have reached; "" for none."""
     if row.failures >= policy.threshold:
-        return True
+        return "failed calls"
     if row.calls < max(policy.min_calls, 1):
-        return False
-    failed = row.failed_bits.bit_count() >= policy.failure_rate * row.calls
-    slow = row.slow_bits.bit_count() >= policy.slow_rate * row.calls
-    return failed or slow
+        return ""
+    if row.failed_bits.bit_count() >= policy.failure_rate * row.calls:
+        return "failed calls"
+    if row.slow_bits.bit_count() >= policy.slow_rate * row.calls:
+        return "slow calls"
+    return ""
 
 
 def _opened(
@@ -303,18 +306,20 @@ def _opened(
     *,
     draw: float,
     reopened: int,
+    why: str,
 ) -> BreakerRow:
+    """`why` is for a call that succeeded: it may make the calls before it enough."""
     open_s = policy.open_for(reopened, draw)
     if result.retry_after_s is not None:
         open_s = max(open_s, min(result.retry_after_s, policy.max_open_s))
     return BreakerRow(
-        failures=row.failures + 1,
+        failures=row.failures + 1 if result.effect is BreakerEffect.FAILURE else 0,
         open_until=now + open_s,
         opened_at=row.opened_at or now,
         reopened=reopened,
         generation=row.generation + 1,
         version=row.version + 1,
-        reason=result.reason or "slow calls",
+        reason=result.reason or why,
     )
 
 

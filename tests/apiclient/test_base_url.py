@@ -13,6 +13,7 @@ from apiclient import parse_base_url
         ("HTTPS://GW.example:443/api", "https://gw.example", "gw.example"),
         ("http://gw.example:8003", "http://gw.example:8003", "gw.example:8003"),
         ("https://gw.example/llm/api", "https://gw.example/llm", "gw.example"),
+        ("https://gw.example//api/api", "https://gw.example", "gw.example"),
         ("http://127.0.0.1:80/api", "http://127.0.0.1", "127.0.0.1"),
         ("http://[::1]:8003/", "http://[::1]:8003", "[::1]:8003"),
         (

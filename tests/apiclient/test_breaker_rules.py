@@ -37,18 +37,25 @@ def after(calls: str, policy: BreakerPolicy = POLICY) -> BreakerRow:
 
 
 @pytest.mark.parametrize(
-    ("calls", "expected"),
+    ("calls", "why"),
     [
-        ("FSFSFSFSF", BreakerState.CLOSED),  # nine calls are too few
-        ("FSFSFSFSFS", BreakerState.OPEN),  # 5 of 10: `>=` at the threshold
-        ("FSSFSSFSSFSSFSS", BreakerState.CLOSED),  # a third
-        ("FFFFSFFFFS", BreakerState.OPEN),  # 8 of 10, never five in a row
-        ("FFFFF", BreakerState.OPEN),
+        ("FSFSFSFSF", ""),  # nine calls are too few
+        ("FSFSFSFSFS", "failed calls"),  # 5 of 10: `>=` at the threshold
+        ("FSSFSSFSSFSSFSS", ""),  # a third
+        ("FFFFSFFFFS", "failed calls"),  # 8 of 10, never five in a row
+        ("FFFFF", "server_error"),
     ],
 )
-def test_half_of_the_latest_calls_open_it(calls: str, expected: BreakerState) -> None:
-    """B-47, X-27: a success between two failures must not hide them."""
-    assert state(after(calls), NOW) is expected
+def test_half_of_the_latest_calls_open_it(calls: str, why: str) -> None:
+    """B-47, X-27: a success between two failures must not hide them.
+
+    It may even open by the success that makes the calls enough.
+    """
+    row = after(calls)
+
+    assert state(row, NOW) is (BreakerState.OPEN if why else BreakerState.CLOSED)
+    assert row.reason == why
+    assert row.failures == len(calls) - len(calls.rstrip("F"))
 
 
 def test_the_window_forgets_what_is_long_ago() -> None:

@@ -58,6 +58,7 @@ def test_an_open_one_tells_why_and_counts_down(admin_page: Client) -> None:
     [
         ({"open_until": NOW.timestamp() - 1}, "The next call is its trial"),
         ({"open_until": 0, "failures": 2}, "2 failures in a row so far"),
+        ({"failures": 0, "reason": "slow calls"}, "Opened after too many slow calls."),
         ({"open_until": 0, "forced": "forced_open"}, "Forced open by a person"),
         ({"open_until": 0, "forced": "forced_closed"}, "Forced closed by a person"),
     ],

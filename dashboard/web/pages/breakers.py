@@ -6,6 +6,7 @@ from datetime import datetime
 
 from django.urls import reverse
 from django.utils.safestring import SafeString
+from django.utils.text import capfirst
 
 from dashboard.probes.queries import (
     BreakerChange,
@@ -204,13 +205,20 @@ def why(breaker: BreakerView) -> str:
         return "Forced open by a person: nothing is sent, cheap probes neither."
     if breaker.state == "forced_closed":
         return "Forced closed by a person: all is sent, whatever fails."
+    if breaker.state != "closed":
+        return f"Opened after {_failed(breaker.failures, breaker.reason)}."
+    if not breaker.failures:
+        return "Failures among the latest calls, none in a row."
     failed = words.count(breaker.failures, "failure")
-    if breaker.state == "closed":
-        if not breaker.failures:
-            return "Failures among the latest calls, none in a row."
-        return f"{failed} in a row so far, too few to open it."
-    last = f", the last: {in_words(breaker.reason)}" if breaker.reason else ""
-    return f"Opened after {failed}{last}."
+    return f"{failed} in a row so far, too few to open it."
+
+
+def _failed(failures: int, reason: str) -> str:
+    """Return what opened it; without a failure in a row it was a share of the calls."""
+    if reason and not failures:
+        return f"too many {reason}"
+    last = f", the last: {in_words(reason)}" if reason else ""
+    return f"{words.count(failures, 'failure')}{last}"
 
 
 def next_step(breaker: BreakerView, now: datetime) -> str:
@@ -243,8 +251,7 @@ def _why_changed(change: BreakerChange) -> str:
         return f"{word} by {change.actor}."
     if change.after == "closed":
         return "A trial succeeded."
-    failed = words.count(change.failures, "failure")
-    return f"{failed}, the last: {in_words(change.reason)}."
+    return f"{capfirst(_failed(change.failures, change.reason))}."
 
 
 def forced_states() -> Collection[str]:
