@@ -104,6 +104,7 @@ def _quiet_ones(states: Collection[State]) -> list[str]:
         for state, word in (
             (State.WAITING, "waiting for a first result"),
             (State.HELD, "held by a breaker"),
+            (State.CAPPED, "stopped by a cap"),
             (State.NO_KEY, "without a key"),
             (State.OFF, "switched off"),
         )

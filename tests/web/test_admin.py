@@ -362,6 +362,29 @@ def test_who_leaves_a_team_is_not_mailed_of_it_any_more(
     assert (line.subject, line.detail) == ("Bob@example.com", "removed")
 
 
+@pytest.mark.parametrize("lost", ["is_active", "is_staff", "is_superuser"])
+def test_the_last_site_administrator_stays_one(
+    admin_page: Client, admin: User, lost: str
+) -> None:
+    """C-17: nobody could make another, and the set-up link is closed."""
+    rights = dict.fromkeys(("is_active", "is_staff", "is_superuser"), "on")
+    sent = {"username": "root", **rights}
+    del sent[lost]
+    User.objects.create_superuser("away", is_active=False)
+
+    refused = admin_page.post(f"/admin/auth/user/{admin.pk}/change/", sent)
+
+    assert "make somebody else a site administrator first" in refused.content.decode()
+    admin.refresh_from_db()
+    assert getattr(admin, lost)
+
+    User.objects.update(is_active=True)
+    admin_page.post(f"/admin/auth/user/{admin.pk}/change/", sent)
+
+    admin.refresh_from_db()
+    assert not getattr(admin, lost)
+
+
 def test_two_who_share_an_address_are_not_mailed_when_both_are_deleted(
     admin_page: Client,
 ) -> None:

@@ -44,11 +44,17 @@ def test_a_new_probe_waits_for_its_first_result(admin_page: Client) -> None:
 def test_healthy_probes_are_all_clear(admin_page: Client) -> None:
     beat()
     make_probe(last_at=NOW - timedelta(seconds=4), last_latency_us=50_000)
+    make_probe(
+        kind=ProbeKind.DEEP_JOB,
+        last_at=NOW - timedelta(seconds=9),
+        last_error="config_error",
+        capped_on=NOW.date(),
+    )
 
     text = overview(admin_page)
 
     assert "All clear: 1 probe answered" in text
-    assert "the latest 4 s ago" in text
+    assert "the latest 4 s ago, 1 stopped by a cap" in text
     assert "<title>Overview" in text
 
 

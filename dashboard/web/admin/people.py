@@ -1,10 +1,11 @@
 """Users and their groups; whose team is whose stands with the teams."""
 
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from django import forms
 from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin, UserAdmin
+from django.contrib.auth.forms import UserChangeForm
 from django.contrib.auth.models import Group, User
 from django.db.models import QuerySet
 from django.http import HttpRequest
@@ -15,15 +16,38 @@ from dashboard.web.members import move_mails, stop_all_mails
 
 if TYPE_CHECKING:
     UserModelForm: TypeAlias = forms.ModelForm[User]
+    UserForm: TypeAlias = UserChangeForm[User]
 else:
-    UserModelForm = forms.ModelForm
+    UserModelForm, UserForm = forms.ModelForm, UserChangeForm
+
+_RIGHTS = ("is_active", "is_staff", "is_superuser")
 
 admin.site.unregister([User, Group])
+
+
+class NobodyLocksAllOut(UserForm):
+    """Keep one site administrator: without one nobody could make another."""
+
+    def clean(self) -> dict[str, Any] | None:
+        cleaned = super().clean()
+        lost = [name for name in _RIGHTS if not self.cleaned_data.get(name)]
+        if lost and not _administrators().exclude(pk=self.instance.pk).exists():
+            self.add_error(
+                lost[0],
+                "Nobody else is active, staff and superuser: make somebody else a site "
+                "administrator first.",
+            )
+        return cleaned
+
+
+def _administrators() -> QuerySet[User]:
+    return User.objects.filter(**dict.fromkeys(_RIGHTS, True))
 
 
 @admin.register(User)
 class AuditedUserAdmin(AuditedAdmin, UserAdmin):  # type: ignore[type-arg]  # not at run time
     audit_action = AuditAction.USER
+    form = NobodyLocksAllOut
     list_display = ["username", "email", "is_staff", "is_active", "last_login"]
     # Who may do what is told by staff status and by the roles in teams, so that Django's
     # long list of single permissions is left to groups.
