@@ -42,7 +42,7 @@ def _first(item: Item, facts: Facts) -> str:
         parts.append(f"whose fault: {item.blame}")
     if item.since:
         parts.append(
-            f"since {words.duration((facts.now - item.since).total_seconds())}"
+            f"for {words.duration((facts.now - item.since).total_seconds())}"
         )
     return " · ".join(parts)
 

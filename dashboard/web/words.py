@@ -44,6 +44,13 @@ def time(at: datetime | None, now: datetime, missing: str = NO_DATA) -> SafeStri
     return _time(at, ago(at, now))
 
 
+def lasting(since: datetime | None, now: datetime) -> SafeString:
+    """Return a <time> that reads "4 min", for what lasts; nothing where nothing does."""
+    if since is None:
+        return SafeString()
+    return _time(since, duration((now - since).total_seconds()))
+
+
 def clock(at: datetime, now: datetime) -> SafeString:
     """Return a <time> that reads "14:05:03", with the day when that is not today."""
     local = timezone.localtime(at)

@@ -116,6 +116,24 @@ def test_it_lasts_from_its_first_failure_on_wherever_it_is_told(
     assert f"{mailed.since:%H:%M}" == "11:54"
 
 
+def test_it_tells_the_clock_so_that_a_page_at_night_is_found(
+    admin_page: Client, incident: Incident
+) -> None:
+    """Its times, and those of the list, are those of a log and not "5 min ago"."""
+    incident.resolved_at = NOW
+    incident.save()
+
+    shown = admin_page.get(f"/incidents/{incident.pk}/").context["page"]
+    listed = text(admin_page, "/incidents/")
+
+    assert ">11:54:00</time>" in shown.began
+    assert ">12:00:00</time>" in shown.resolved
+    assert {moment.at for moment in shown.timeline} == {shown.resolved}
+    assert [person.at for person in shown.told] == [shown.resolved]
+    assert ">11:54:00</time>" in listed
+    assert "Began (UTC)" in listed
+
+
 def test_credits_show_their_way_down(admin_page: Client) -> None:
     team = make_team()
     for hour in range(5):

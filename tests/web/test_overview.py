@@ -173,7 +173,7 @@ def test_a_failing_probe_tells_in_its_row_since_when(admin_page: Client) -> None
     [row] = admin_page.get("/").context["page"].rows
 
     assert row.badge.reason == "Server error"
-    assert "7 min ago" in row.since
+    assert ">7 min<" in row.since
 
 
 def test_an_incident_that_ended_is_still_told_for_some_days(admin_page: Client) -> None:

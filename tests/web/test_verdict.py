@@ -60,7 +60,7 @@ def test_the_verdict_says_whose_fault_it_is_and_since_when(
     detail = admin_page.get("/").context["page"].verdict.detail
 
     assert detail.startswith("Team status of Acme: ")
-    assert detail.endswith("· since 64 s")
+    assert detail.endswith("· for 64 s")
     assert whose in overview(admin_page)
 
 
@@ -194,7 +194,7 @@ def test_what_the_whole_gateway_has_comes_before_a_team_that_was_bad_earlier(
     detail = admin_page.get("/").context["page"].verdict.detail
 
     assert detail.startswith("Production: 3 ")
-    assert detail.endswith(" · whose fault: the gateway's (unavailable) · since 64 s")
+    assert detail.endswith(" · whose fault: the gateway's (unavailable) · for 64 s")
     assert first.title.startswith("Production: 3 ")
     assert second.title == "fir: the team is suspended"
 
@@ -262,8 +262,8 @@ def test_an_incident_lasts_since_its_first_failure_not_since_it_opened(
 
     text = overview(admin_page)
 
-    assert "since 64 s" in text
-    assert "since 11 s" not in text
+    assert "for 64 s" in text
+    assert "for 11 s" not in text
 
 
 def test_what_failed_before_for_its_own_reason_does_not_date_an_outage(
@@ -282,8 +282,8 @@ def test_what_failed_before_for_its_own_reason_does_not_date_an_outage(
     text = overview(admin_page)
 
     assert "Production: 5 probes, Cannot connect" in text
-    assert "since 30 s" in text
-    assert "since 3 d" not in text
+    assert "for 30 s" in text
+    assert "for 3 d" not in text
 
 
 def test_it_names_the_team_that_runs_out_first(admin_page: Client) -> None:

@@ -98,7 +98,7 @@ def _of_team(team: Team) -> QuerySet[AuditEntry]:
 def line(entry: AuditEntry, now: datetime) -> Line:
     tone = _TONES.get(AuditAction(entry.action), Tone.OFF)
     return Line(
-        at=words.time(entry.at, now),
+        at=words.clock(entry.at, now),
         actor=entry.actor or "nobody logged in",
         badge=Badge(tone, entry.get_action_display()),
         subject=entry.subject,

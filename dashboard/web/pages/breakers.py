@@ -236,7 +236,7 @@ def next_step(breaker: BreakerView, now: datetime) -> str:
 
 def _change(change: BreakerChange, now: datetime) -> ChangeRow:
     return ChangeRow(
-        at=words.time(change.at, now),
+        at=words.clock(change.at, now),
         place=_place(change),
         endpoint=change.endpoint,
         badge=_badge(change.after),

@@ -70,6 +70,7 @@ class IncidentPage:
     kind: str
     places: list[Link]
     began: SafeString
+    began_ago: str
     opened: SafeString
     resolved: SafeString | None
     lasted: str
@@ -127,9 +128,10 @@ def incident(
         badge=incident_badge(shown),
         kind=RuleKind(shown.kind).label,
         places=_places(shown),
-        began=words.time(shown.began_at, now),
-        opened=words.time(shown.opened_at, now),
-        resolved=words.time(ended, now) if ended else None,
+        began=words.clock(shown.began_at, now),
+        began_ago=words.ago(shown.began_at, now),
+        opened=words.clock(shown.opened_at, now),
+        resolved=words.clock(ended, now) if ended else None,
         lasted=words.duration(shown.lasted_s(now)),
         evaluated=words.time(shown.evaluated_at, now),
         value=_value(shown, shown.value),
@@ -150,7 +152,7 @@ def incident(
                 "opened_at", "pk"
             )[:_MOST_LESSER]
         ],
-        silenced=words.time(shown.silence.ends_at, now) if shown.silence else None,
+        silenced=words.clock(shown.silence.ends_at, now) if shown.silence else None,
         silence_url=_silence_url(shown) if may_operate and shown.is_open else "",
         acknowledged=_acknowledged(shown),
         timeline=_timeline(shown, notifications, now),
@@ -241,7 +243,7 @@ def _timeline(
         for (at, change), people in mails.items()
     ]
     return [
-        Moment(words.time(at, now), what, who, text)
+        Moment(words.clock(at, now), what, who, text)
         for at, what, who, text in sorted(lines, key=lambda line: line[0])
     ]
 
@@ -278,6 +280,6 @@ def _told(each: Notification, now: datetime) -> Told:
         change=Change(each.change).label.lower(),
         recipient=each.recipient,
         subject=each.subject,
-        at=words.time(each.sent_at or each.created_at, now),
+        at=words.clock(each.sent_at or each.created_at, now),
         note=each.trouble,
     )

@@ -80,7 +80,7 @@ def incident_row(incident: Incident, now: datetime) -> IncidentRow:
         title=incident.summary,
         url=reverse("incident", args=[incident.pk]),
         place=f"{incident.team or incident.gateway}",
-        began=words.time(incident.began_at, now),
+        began=words.clock(incident.began_at, now),
         lasted=words.duration(incident.lasted_s(now)),
         is_open=incident.is_open,
     )

@@ -118,7 +118,7 @@ def _row(together: Sequence[Notification], now: datetime) -> MailRow:
         else first.get_channel_display(),
         subject=first.subject or _planned(first),
         body=first.body,
-        at=words.time(first.sent_at or first.created_at, now),
+        at=words.clock(first.sent_at or first.created_at, now),
         attempts=words.count(first.attempts, "attempt") if first.attempts else "",
         error=first.trouble,
         incidents=[

@@ -126,7 +126,7 @@ def probe(
         place=_place(shown, chosen),
         prober=works,
         badge=probe_badge(shown, works, now),
-        since=words.time(shown.failing_since, now) if shown.failing_since else None,
+        since=words.lasting(shown.failing_since, now),
         advice=meaning(shown.last_error).advice if shown.last_error else "",
         proves=kind.proves,
         period=words.duration(shown.period_s),

@@ -115,7 +115,7 @@ def _row(probe: Probe, badge: Badge, seen: Recent, now: datetime) -> ProbeRow:
         samples=f"{hour.samples:,}",
         failed_url=f"{listed}&state=failed" if hour.bad else "",
         all_url=f"{listed}&state=counted" if hour.samples else "",
-        since=words.time(probe.failing_since, now, ""),
+        since=words.lasting(probe.failing_since, now),
         latest=words.time(probe.last_at, now),
         strip=strip(seen.hours, seen.by_hour[probe.pk], name=str(probe), url=results),
         seen=hour,

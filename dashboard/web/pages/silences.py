@@ -56,8 +56,8 @@ def _row(silence: Silence, now: datetime, *, may_end: bool) -> SilenceRow:
         what=_what(silence),
         reason=silence.reason,
         author=str(silence.author or "unknown"),
-        starts=words.time(silence.starts_at, now),
-        ends=words.time(silence.ends_at, now),
+        starts=words.clock(silence.starts_at, now),
+        ends=words.clock(silence.ends_at, now),
         end_url=reverse("end_silence", args=[silence.pk])
         if may_end and not is_over
         else "",
