@@ -110,6 +110,7 @@ def standing(incident: Incident) -> str:
     good = incident.clear_since
     parts = [
         "acknowledged" if incident.acknowledged_at else "",
+        "a greater one speaks for it" if incident.inhibited_by_id else "",
         f"good again since {words.minute(good)}" if good else "",
         "comes and goes, ends after 30 min of calm" if incident.flapping_since else "",
     ]

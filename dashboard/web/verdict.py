@@ -41,9 +41,7 @@ def _first(item: Item, facts: Facts) -> str:
     if item.blame:
         parts.append(f"whose fault: {item.blame}")
     if item.since:
-        parts.append(
-            f"for {words.duration((facts.now - item.since).total_seconds())}"
-        )
+        parts.append(f"for {words.duration((facts.now - item.since).total_seconds())}")
     return " · ".join(parts)
 
 

@@ -134,6 +134,29 @@ def test_it_tells_the_clock_so_that_a_page_at_night_is_found(
     assert "Began (UTC)" in listed
 
 
+def test_one_outage_is_one_row_of_the_list(
+    admin_page: Client, incident: Incident
+) -> None:
+    """A-57: what it speaks for is on its page; who may not see it sees the lesser."""
+    down = make_incident(incident.gateway, kind=RuleKind.GATEWAY_DOWN, summary="down")
+    stranger = make_team()
+    lesser = make_incident(stranger.gateway, stranger, inhibited_by=down)
+    incident.inhibited_by = down
+    incident.save()
+
+    listed = admin_page.get("/incidents/").context["page"]
+    theirs = person("sue", stranger).client.get("/incidents/").context["page"]
+
+    assert [row.title for row in listed.rows] == ["down"]
+    assert listed.title == "1 open"
+    shown = text(admin_page, f"/incidents/{down.pk}/")
+    assert f'href="/incidents/{incident.pk}/"' in shown
+    assert "a greater one speaks for it" in text(
+        admin_page, f"/incidents/{incident.pk}/"
+    )
+    assert [row.url for row in theirs.rows] == [f"/incidents/{lesser.pk}/"]
+
+
 def test_credits_show_their_way_down(admin_page: Client) -> None:
     team = make_team()
     for hour in range(5):

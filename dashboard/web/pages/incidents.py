@@ -43,11 +43,14 @@ class Incidents:
 def incidents(
     seen: QuerySet[Incident], state: str, place: int, now: datetime
 ) -> Incidents:
-    """Return page number `place` (from 1) of the incidents in this state, open first."""
+    """Return page number `place` (from 1) of the incidents in this state, open first.
+
+    One outage is one row: what a greater one speaks for stands on the page of that.
+    """
     state = state if state in FILTERS else ""
-    chosen = seen
+    chosen = seen.exclude(inhibited_by__in=seen.values("pk"))
     if state:
-        chosen = seen.filter(resolved_at__isnull=state == "open")
+        chosen = chosen.filter(resolved_at__isnull=state == "open")
     first = (place - 1) * PAGE_SIZE
     # NULL first where the database asks for it: open incidents have no end.
     ordered = chosen.order_by(
