@@ -5,7 +5,8 @@ from datetime import datetime
 
 from django.conf import settings
 
-from dashboard.alerts.batches import Batch, Kind
+from dashboard.alerts.batches import Batch
+from dashboard.alerts.grouping import Kind
 from dashboard.alerts.models import Change
 from dashboard.alerts.stories import Story, digest_headline, headline, story
 from dashboard.lib.spans import duration

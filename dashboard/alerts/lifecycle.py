@@ -234,8 +234,22 @@ def note(
     actor: User | None = None,
 ) -> None:
     """Write one line of the incident's timeline, without what would break or reorder it."""
+    note_all([incident], kind, now, text, actor)
+
+
+def note_all(
+    incidents: Iterable[Incident],
+    kind: EventKind,
+    now: datetime,
+    text: str,
+    actor: User | None = None,
+) -> None:
+    """Write the same line into the timeline of each."""
     line = one_line(text)[:_TEXT_LENGTH]
-    Event.objects.create(incident=incident, kind=kind, at=now, text=line, actor=actor)
+    Event.objects.bulk_create(
+        Event(incident=each, kind=kind, at=now, text=line, actor=actor)
+        for each in incidents
+    )
 
 
 def _numbers(

@@ -12,7 +12,8 @@ from django.core.mail import EmailMultiAlternatives
 from django.template.loader import render_to_string
 
 from dashboard.alerts import regular
-from dashboard.alerts.batches import Batch, Kind
+from dashboard.alerts.batches import Batch
+from dashboard.alerts.grouping import Kind
 from dashboard.alerts.letters import home, letter_of
 from dashboard.alerts.models import TOLD, Change, Notification, Subscription
 from dashboard.alerts.reports import report

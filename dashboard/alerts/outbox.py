@@ -3,7 +3,7 @@
 Sending them is dashboard.alerts.delivery.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
 from django.conf import settings
@@ -73,7 +73,7 @@ def queue_recovery(incident: Incident, now: datetime) -> None:
     Notification.objects.filter(
         _SURELY_UNTOLD, incident=incident, change=Change.OPENED, held_at__isnull=False
     ).update(change=Change.MISSED)
-    drop_unsent(incident)
+    drop_unsent([incident])
     _queue(incident, Change.RESOLVED, _knowing(incident), now)
 
 
@@ -116,11 +116,12 @@ def queue_reminder(incident: Incident, number: int, now: datetime) -> None:
     _queue(incident, Change.REPEATED, _knowing(incident), now, number=number)
 
 
-def drop_unsent(incident: Incident) -> None:
-    """Withdraw the news of an incident that has surely not gone out."""
-    Notification.objects.filter(
-        _SURELY_UNTOLD, incident=incident, change__in=TROUBLE
-    ).update(state=Delivery.DROPPED)
+def drop_unsent(incidents: Sequence[Incident]) -> None:
+    """Withdraw the news of incidents that has surely not gone out."""
+    if incidents:
+        Notification.objects.filter(
+            _SURELY_UNTOLD, incident__in=incidents, change__in=TROUBLE
+        ).update(state=Delivery.DROPPED)
 
 
 def retry_dead(notification: Notification, now: datetime) -> int:

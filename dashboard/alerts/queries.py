@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.db.models import Count, Min, Q
 
-from dashboard.alerts.batches import BETWEEN_DIGESTS
+from dashboard.alerts.caps import BETWEEN_DIGESTS
 from dashboard.alerts.hindsight import latency_window_s
 from dashboard.alerts.judges import slowness
 from dashboard.alerts.models import (

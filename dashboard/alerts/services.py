@@ -1,7 +1,7 @@
 """Judge what is known, and write what changed: incidents and their notifications."""
 
 import logging
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -285,21 +285,25 @@ def _speak(known: Situation, firing: Mapping[str, Verdict]) -> None:
     told = outbox.told(incidents)
     waiting = outbox.queued_or_dead(incidents)
     views = [_open(incident, told=incident.pk in told) for incident in incidents]
+    spoken_for: list[tuple[Incident, int]] = []
+    silent: list[Incident] = []
     for incident, view in zip(incidents, views, strict=True):
         greater = inhibitor(view, views)
         verdict = firing.get(incident.identity)
         silence = silences.covering(silenced, incident)
         _note_silence(incident, silence, known.now)
         if greater is not None:
-            _mute(incident, greater.pk, known.now)
+            spoken_for.append((incident, greater.pk))
         elif silence is not None:
-            outbox.drop_unsent(incident)
+            silent.append(incident)
         elif _has_failed_since(incident, verdict):
             _release(incident, known.now)
             if incident.pk not in told | waiting:
                 outbox.queue_opening(incident, known.now)
             elif is_worse(incident.level, than=incident.told_level):
                 outbox.queue_escalation(incident, known.now)
+    _mute(spoken_for, {incident.pk: incident for incident in incidents}, known.now)
+    outbox.drop_unsent([*silent, *(lesser for lesser, _ in spoken_for)])
 
 
 def _has_failed_since(incident: Incident, verdict: Verdict | None) -> bool:
@@ -325,12 +329,21 @@ def _note_silence(incident: Incident, silence: Silence | None, now: datetime) ->
         lifecycle.note(incident, EventKind.SILENCED, now, until)
 
 
-def _mute(incident: Incident, greater_pk: int, now: datetime) -> None:
-    if incident.inhibited_by_id != greater_pk:
-        greater = Incident.objects.get(pk=greater_pk)
-        lifecycle.note(incident, EventKind.SPOKEN_FOR, now, f"by: {greater.summary}")
-        Incident.objects.filter(pk=incident.pk).update(inhibited_by=greater_pk)
-    outbox.drop_unsent(incident)
+def _mute(
+    spoken_for: Iterable[tuple[Incident, int]],
+    by_pk: Mapping[int, Incident],
+    now: datetime,
+) -> None:
+    """Note by whom each is spoken for from now on; a gateway's outage may mute hundreds."""
+    lesser: dict[int, list[Incident]] = {}
+    for incident, greater in spoken_for:
+        if incident.inhibited_by_id != greater:
+            lesser.setdefault(greater, []).append(incident)
+    for greater, incidents in lesser.items():
+        text = f"by: {by_pk[greater].summary}"
+        lifecycle.note_all(incidents, EventKind.SPOKEN_FOR, now, text)
+        muted = Incident.objects.filter(pk__in=[each.pk for each in incidents])
+        muted.update(inhibited_by=greater)
 
 
 def _release(incident: Incident, now: datetime) -> None:

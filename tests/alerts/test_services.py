@@ -16,7 +16,7 @@ from dashboard.alerts.rulebook import DEFAULTS
 from dashboard.alerts.services import evaluate, evaluate_all, install_default_rules
 from dashboard.probes.models import Breaker, Probe, ProbeKind
 from dashboard.probes.queries import breaker_keys
-from tests.alerts.conftest import after, make_recipient
+from tests.alerts.conftest import after, make_incident, make_recipient, tell
 from tests.factories import (
     NOW,
     make_gateway,
@@ -359,3 +359,21 @@ def test_the_number_of_queries_does_not_grow_with_the_probes(
         return len(queries)
 
     assert count(3) == count(30)
+
+
+def test_an_outage_mutes_all_of_it_in_the_same_number_of_statements() -> None:
+    make_recipient()
+
+    def muted(teams: int) -> int:
+        gateway = make_gateway()
+        probes = [make_probe(make_team(gateway)) for _ in range(teams)]
+        lesser = [tell(make_incident(gateway, each.team, each)) for each in probes]
+        greater = make_incident(gateway, kind=RuleKind.GATEWAY_DOWN)
+        with CaptureQueriesContext(connection) as queries:
+            evaluate({probes[0].pk}, NOW)
+        spoken_for = greater.inhibits.filter(notifications__state="dropped")
+        assert set(spoken_for) == set(lesser)
+        assert all(each.events.get().kind == "spoken_for" for each in lesser)
+        return len(queries)
+
+    assert muted(3) == muted(30)
