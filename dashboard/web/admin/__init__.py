@@ -1,5 +1,5 @@
 """The admin of every application: some pages change more than one of them."""
 
-from dashboard.web.admin import alerts, people, probes, public, teams
+from dashboard.web.admin import alerts, gateways, people, probes, public, teams
 
-__all__ = ["alerts", "people", "probes", "public", "teams"]
+__all__ = ["alerts", "gateways", "people", "probes", "public", "teams"]

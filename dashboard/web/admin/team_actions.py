@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from django import forms
-from django.contrib import messages
+from django.contrib import admin, messages
 from django.contrib.auth.models import User
 from django.db import transaction
 from django.db.models import QuerySet
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from django.contrib.admin import ModelAdmin
 
 
+@admin.action(description="Check now")
 def check_now(
     modeladmin: "ModelAdmin[Any]", request: HttpRequest, teams: QuerySet[Team]
 ) -> None:
@@ -39,6 +40,7 @@ def check_now(
     messages.success(request, f"{words.count(asked, 'probe')} due now.")
 
 
+@admin.action(description="Pause watching")
 def pause(
     modeladmin: "ModelAdmin[Any]", request: HttpRequest, teams: QuerySet[Team]
 ) -> None:
@@ -49,6 +51,7 @@ def pause(
     messages.success(request, "Nobody asks for these teams until you resume them.")
 
 
+@admin.action(description="Resume watching")
 def resume(
     modeladmin: "ModelAdmin[Any]", request: HttpRequest, teams: QuerySet[Team]
 ) -> None:
@@ -60,6 +63,7 @@ def resume(
     messages.success(request, resumed(waiting))
 
 
+@admin.action(description="Replace the key…")
 def rotate_key(
     modeladmin: "ModelAdmin[Any]", request: HttpRequest, teams: QuerySet[Team]
 ) -> HttpResponse | None:
@@ -84,6 +88,7 @@ class DeepForm(forms.Form):
     )
 
 
+@admin.action(description="Switch the job with LLM call on…")
 def enable_deep(
     modeladmin: "ModelAdmin[Any]", request: HttpRequest, teams: QuerySet[Team]
 ) -> HttpResponse | None:
@@ -91,6 +96,7 @@ def enable_deep(
     return _enable(modeladmin, request, teams, "enable_deep", ProbeKind.DEEP_JOB)
 
 
+@admin.action(description="Switch the job with streamed reply on…")
 def enable_stream(
     modeladmin: "ModelAdmin[Any]", request: HttpRequest, teams: QuerySet[Team]
 ) -> HttpResponse | None:
@@ -179,6 +185,7 @@ class RuleSetForm(forms.Form):
     )
 
 
+@admin.action(description="Give limits of…")
 def copy_rules(
     modeladmin: "ModelAdmin[Any]", request: HttpRequest, teams: QuerySet[Team]
 ) -> HttpResponse | None:

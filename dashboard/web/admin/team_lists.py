@@ -1,10 +1,11 @@
 """What the admin's list of teams tells beside their names: one look for a whole page."""
 
-from collections import defaultdict
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.contrib import admin
 from django.contrib.admin.views.main import ChangeList
 from django.http import HttpRequest
 from django.template.loader import render_to_string
@@ -62,7 +63,7 @@ def facts_of(teams: list[Team], now: datetime) -> dict[int, Facts]:
 
 
 class TeamList(ChangeList):
-    """The changelist whose every row knows the team's facts."""
+    """The changelist whose every row knows the team's facts, as its columns need them."""
 
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
@@ -77,23 +78,29 @@ def badge(shown: Badge) -> SafeString:
     return render_to_string("web/_state.html", {"badge": shown})
 
 
-def status(team: Team) -> SafeString:
+@admin.display(description="status", ordering="status")
+def state(team: Team) -> SafeString:
     return badge(status_badge(team))
 
 
-def credits_left(facts: Facts) -> SafeString:
+@admin.display(description="credits")
+def credits_left(team: Any) -> SafeString:
     """Return the standing in a word, the number and the bar."""
+    facts: Facts = team.facts
     burn = pace(facts.hours, facts.now)
     told = credits_of(facts.reading, facts.probes, burn, facts.marks, facts.now)
     bar = render_to_string("web/_bar.html", {"credits": told})
     return badge(replace(told.badge, reason=told.left)) + bar
 
 
-def lasts(facts: Facts) -> str:
-    return runway(pace(facts.hours, facts.now))
+@admin.display(description="lasts")
+def lasts(team: Any) -> str:
+    return runway(pace(team.facts.hours, team.facts.now))
 
 
-def last_check(facts: Facts) -> SafeString:
+@admin.display(description="last check")
+def last_check(team: Any) -> SafeString:
+    facts: Facts = team.facts
     latest = max((p.last_at for p in facts.probes if p.last_at), default=None)
     failing = [p for p in facts.probes if p.enabled and p.last_error]
     on = [p for p in facts.probes if p.enabled]
@@ -106,19 +113,23 @@ def last_check(facts: Facts) -> SafeString:
     return at
 
 
-def breaker_states(facts: Facts) -> SafeString:
-    states: dict[str, int] = defaultdict(int)
-    for breaker in facts.breakers:
-        if not breaker.state.endswith("closed"):
-            states[breaker.state.replace("_", "-")] += 1
+@admin.display(description="breakers")
+def breakers(team: Any) -> SafeString:
+    states = Counter(
+        breaker.state.replace("_", "-")
+        for breaker in team.facts.breakers
+        if not breaker.state.endswith("closed")
+    )
     if not states:
         return badge(Badge(Tone.OK, "closed"))
     told = ", ".join(f"{count} {state}" for state, count in sorted(states.items()))
     return badge(Badge(Tone.WARN, told))
 
 
-def week(facts: Facts) -> SafeString:
+@admin.display(description="7 days")
+def week(team: Any) -> SafeString:
     """Return the line of what was left in each hour of the last week."""
+    facts: Facts = team.facts
     by_hour = {row.hour: row.last for row in facts.hours}
     start = buckets.floor(facts.now - _SHOWN, HOUR_S)
     steps = int(_SHOWN / timedelta(hours=1)) + 1

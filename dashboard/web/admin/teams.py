@@ -1,13 +1,13 @@
-"""Gateways, teams and their members, for site administrators."""
+"""Teams and their members, for site administrators."""
 
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from django import forms
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.contrib.admin.views.main import ChangeList
 from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
-from django.db.models import Count, Model, Q, QuerySet
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils import timezone
@@ -15,138 +15,37 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from dashboard.alerts.models import Incident
-from dashboard.probes.kinds import CHEAP
-from dashboard.probes.models import Probe
-from dashboard.probes.services import request_run, watch_gateway, watch_team
+from dashboard.probes.services import watch_team
 from dashboard.teams.keys import (
     check_key,
     clear_key,
-    forget_keys,
     hint,
     set_key,
-    take_teams,
 )
 from dashboard.teams.models import (
     AuditAction,
     CreditReading,
-    Gateway,
     Membership,
     Team,
 )
-from dashboard.teams.services import clean_base_url
 from dashboard.web import words
 from dashboard.web.admin import team_actions, team_lists
 from dashboard.web.admin.audited import AuditedAdmin
 from dashboard.web.admin.deleting import DeletesItsHistory
 from dashboard.web.admin.titled import Named
 from dashboard.web.audited import noted
-from dashboard.web.forms import refuse_address, sentence
+from dashboard.web.forms import sentence
 from dashboard.web.members import stop_mails
-from dashboard.web.pages.parts import Badge
-from dashboard.web.states import Tone
 from dashboard.web.team_forms import place_of
 
 if TYPE_CHECKING:
-    GatewayModelForm: TypeAlias = forms.ModelForm[Gateway]
     TeamModelForm: TypeAlias = forms.ModelForm[Team]
     MembershipInline: TypeAlias = admin.StackedInline[Membership, Team]
     MemberFormSet: TypeAlias = forms.BaseInlineFormSet[Membership, Team, Any]
 else:
-    GatewayModelForm = TeamModelForm = forms.ModelForm
+    TeamModelForm = forms.ModelForm
     MemberFormSet = forms.BaseInlineFormSet
     MembershipInline = admin.StackedInline
-
-
-class GatewayForm(GatewayModelForm):
-    """A gateway's own fields; its address in the one canonical form."""
-
-    class Meta:
-        model = Gateway
-        fields = ["name", "base_url", "allow_private"]
-
-    def clean_base_url(self) -> str:
-        try:
-            return clean_base_url(self.cleaned_data["base_url"])
-        except ValueError as error:
-            raise ValidationError(sentence(error)) from None
-
-    def clean(self) -> dict[str, Any] | None:
-        cleaned = super().clean()
-        refuse_address(self, self.cleaned_data)
-        return cleaned
-
-
-@admin.register(Gateway)
-class GatewayAdmin(DeletesItsHistory):
-    place = "gateway"
-    audit_action = AuditAction.GATEWAY
-    form = GatewayForm
-    list_display = ["name", "base_url", "team_count", "failing", "allow_private"]
-    list_filter = ["allow_private"]
-    search_fields = ["name", "base_url"]
-    readonly_fields = ["certificate_expires_at", "teams_of_it"]
-    actions = ["check_now"]
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Gateway]:
-        found: QuerySet[Gateway] = super().get_queryset(request)
-        failing = Q(probes__enabled=True) & ~Q(probes__last_error="")
-        return found.annotate(
-            team_number=Count("teams", distinct=True),
-            failing_number=Count("probes", filter=failing, distinct=True),
-        )
-
-    @admin.display(description="teams", ordering="team_number")
-    def team_count(self, gateway: Any) -> int:
-        return int(gateway.team_number)
-
-    @admin.display(description="probes", ordering="failing_number")
-    def failing(self, gateway: Any) -> SafeString:
-        number = gateway.failing_number
-        bad = Badge(Tone.BAD, "failing", words.count(number, "probe"))
-        return team_lists.badge(bad if number else Badge(Tone.OK, "none failing"))
-
-    @admin.display(description="its teams")
-    def teams_of_it(self, gateway: Gateway) -> SafeString:
-        if not gateway.pk:
-            return SafeString("save it first")
-        return format_html(
-            '<a href="{}?gateway__id__exact={}">the list</a>, '
-            '<a href="{}">import from the gateway</a>',
-            reverse("admin:teams_team_changelist"),
-            gateway.pk,
-            reverse("import_teams", args=[gateway.pk]),
-        )
-
-    @admin.action(description="Check now")
-    def check_now(self, request: HttpRequest, gateways: QuerySet[Gateway]) -> None:
-        wanted = Probe.objects.filter(gateway__in=gateways, kind__in=CHEAP)
-        asked = request_run(list(wanted.values_list("pk", flat=True)), timezone.now())
-        for gateway in gateways:
-            noted(request, AuditAction.PROBE, gateway, detail="checks asked for")
-        messages.success(request, f"{words.count(asked, 'probe')} due now.")
-
-    def save_model(
-        self,
-        request: HttpRequest,
-        obj: Gateway,
-        form: GatewayForm,
-        change: bool,  # noqa: FBT001 (Django's signature)
-    ) -> None:
-        moved = change and form.initial["base_url"] != obj.base_url
-        if moved:
-            take_teams(obj)
-        super().save_model(request, obj, form, change)
-        if moved:
-            forgotten = forget_keys(obj)
-            keys = words.count(forgotten, "key")
-            detail = f"{keys} of its teams: the address changed"
-            noted(request, AuditAction.KEY_FORGOTTEN, obj, detail=detail)
-            messages.warning(
-                request,
-                f"The address changed, so what was given for the old one is forgotten "
-                f"({keys}): set it again.",
-            )
-        watch_gateway(obj, timezone.now())
 
 
 class TeamForm(TeamModelForm):
@@ -244,8 +143,9 @@ class TeamAdmin(DeletesItsHistory):
     audit_action = AuditAction.TEAM
     form = TeamForm
     list_display = [
-        *("__str__", "state", "credits", "runway", "week"),
-        *("last_check", "breakers", "gateway", "key_hint"),
+        *("__str__", team_lists.state, team_lists.credits_left, team_lists.lasts),
+        *(team_lists.week, team_lists.last_check, team_lists.breakers),
+        *("gateway", "key_hint"),
     ]
     list_filter = [
         *("gateway", "status", HasKey),
@@ -255,8 +155,9 @@ class TeamAdmin(DeletesItsHistory):
     list_per_page = 50
     search_fields = ["team_id", "name", "organization_id"]
     actions = [
-        *("check_now", "pause", "resume", "rotate_key"),
-        *("enable_deep", "enable_stream", "copy_rules"),
+        *(team_actions.check_now, team_actions.pause, team_actions.resume),
+        *(team_actions.rotate_key, team_actions.enable_deep),
+        *(team_actions.enable_stream, team_actions.copy_rules),
     ]
     readonly_fields = [
         *("key_hint", "key_set_at", "status", "status_at", "model_aliases"),
@@ -282,42 +183,6 @@ class TeamAdmin(DeletesItsHistory):
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return team_lists.TeamList
-
-    @admin.display(description="status", ordering="status")
-    def state(self, team: Team) -> SafeString:
-        return team_lists.status(team)
-
-    @admin.display(description="credits")
-    def credits(self, team: Any) -> SafeString:
-        return team_lists.credits_left(team.facts)
-
-    @admin.display(description="7 days")
-    def week(self, team: Any) -> SafeString:
-        return team_lists.week(team.facts)
-
-    @admin.display(description="lasts")
-    def runway(self, team: Any) -> str:
-        return team_lists.lasts(team.facts)
-
-    @admin.display(description="last check")
-    def last_check(self, team: Any) -> SafeString:
-        return team_lists.last_check(team.facts)
-
-    @admin.display(description="breakers")
-    def breakers(self, team: Any) -> SafeString:
-        return team_lists.breaker_states(team.facts)
-
-    check_now = admin.action(description="Check now")(team_actions.check_now)
-    pause = admin.action(description="Pause watching")(team_actions.pause)
-    resume = admin.action(description="Resume watching")(team_actions.resume)
-    rotate_key = admin.action(description="Replace the key…")(team_actions.rotate_key)
-    enable_deep = admin.action(description="Switch the job with LLM call on…")(
-        team_actions.enable_deep
-    )
-    enable_stream = admin.action(description="Switch the job with streamed reply on…")(
-        team_actions.enable_stream
-    )
-    copy_rules = admin.action(description="Give limits of…")(team_actions.copy_rules)
 
     @admin.display(description="latest readings")
     def readings(self, team: Team) -> SafeString:
