@@ -51,6 +51,11 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("incidents/<int:pk>/acknowledge/", incidents.acknowledge, name="acknowledge"),
     path("incidents/<int:pk>/export/", incidents.export, name="export_incident"),
     path("incidents/<int:pk>/note/", incidents.note, name="note"),
+    path(
+        "incidents/<int:pk>/silence/",
+        silences.silence_incident,
+        name="silence_incident",
+    ),
     path("breakers/", breakers.breakers, name="breakers"),
     path("breakers/<int:pk>/force/", breakers.force, name="force"),
     path("rules/<int:pk>/past/", rules.past, name="rule_past"),

@@ -1,7 +1,7 @@
 """What people may fill in."""
 
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from math import ceil
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -23,6 +23,7 @@ from dashboard.probes.prices import expected_price
 from dashboard.teams.keys import KeyUnavailableError, check_key, unseal_key
 from dashboard.teams.models import AuditAction, Gateway, Team, askable, printable
 from dashboard.teams.services import clean_base_url
+from dashboard.web import words
 from dashboard.web.pages.audit import DAYS
 
 
@@ -275,27 +276,21 @@ class TeamField(forms.ModelChoiceField):  # type: ignore[type-arg]  # not at run
         return obj.full_name
 
 
-SILENCE_HOURS = {1: "1 hour", 4: "4 hours", 24: "1 day", 168: "7 days", 720: "30 days"}
+SILENCE_HOURS = {
+    1: "1 hour",
+    4: "4 hours",
+    12: "12 hours",
+    24: "1 day",
+    168: "7 days",
+    720: "30 days",
+}
 
 
-class SilenceForm(forms.Form):
-    """What is silenced from now on, for how long, and why.
+class QuietForm(forms.Form):
+    """How long somebody wants to hear nothing of an alarm, and why."""
 
-    Only site administrators may leave the team empty: that silences all of them.
-    """
-
-    team = TeamField(queryset=Team.objects.none(), empty_label="All teams")
-    kind = forms.ChoiceField(
-        label="Alarms", required=False, choices=[("", "All kinds"), *RuleKind.choices]
-    )
     hours = forms.TypedChoiceField(
         label="For", coerce=int, choices=list(SILENCE_HOURS.items()), initial=4
-    )
-    maintenance = forms.BooleanField(
-        label="It is a maintenance",
-        required=False,
-        help_text="Results of this time are stored and shown, and left out of all "
-        "rates. A maintenance is of all kinds of alarms.",
     )
     reason = forms.CharField(
         max_length=200,
@@ -303,10 +298,42 @@ class SilenceForm(forms.Form):
         help_text="The others read it: what is done, and by whom.",
     )
 
+
+class SilenceForm(QuietForm):
+    """What is silenced, from when on, for how long, and why.
+
+    Only site administrators may leave the team empty: that silences all of them.
+    """
+
+    field_order = ["team", "kind", "starts_at", "hours", "maintenance", "reason"]
+
+    team = TeamField(queryset=Team.objects.none(), empty_label="All teams")
+    kind = forms.ChoiceField(
+        label="Alarms", required=False, choices=[("", "All kinds"), *RuleKind.choices]
+    )
+    starts_at = forms.DateTimeField(
+        required=False,
+        widget=forms.DateTimeInput(attrs={"type": "datetime-local"}),
+        help_text="Empty: from now on.",
+    )
+    maintenance = forms.BooleanField(
+        label="It is a maintenance",
+        required=False,
+        help_text="Results of this time are stored and shown, and left out of all "
+        "rates. A maintenance is of all kinds of alarms.",
+    )
+
     def __init__(
-        self, *args: Any, operable: QuerySet[Team], for_all: bool, **kwargs: Any
+        self,
+        *args: Any,
+        operable: QuerySet[Team],
+        for_all: bool,
+        now: datetime,
+        **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
+        self.now = now
+        self.fields["starts_at"].label = f"From ({words.zone()})"
         field = self.fields["team"]
         assert isinstance(field, forms.ModelChoiceField)
         field.queryset = operable
@@ -319,6 +346,13 @@ class SilenceForm(forms.Form):
         if cleaned.get("maintenance") and cleaned.get("kind"):
             self.add_error("kind", "A maintenance is of all kinds of alarms.")
         return cleaned
+
+    def clean_starts_at(self) -> datetime:
+        """Return the moment it begins: now where none is given."""
+        wanted = self.cleaned_data["starts_at"]
+        if wanted and wanted < self.now:
+            raise ValidationError("This is past: leave it empty to begin now.")
+        return wanted or self.now
 
 
 class RuleTrialForm(forms.ModelForm):  # type: ignore[type-arg]  # not at run time

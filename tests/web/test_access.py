@@ -61,6 +61,7 @@ PLACES = {
     "export_incident": ("get", "team"),
     "acknowledge": ("post", "operators"),
     "note": ("post", "operators"),
+    "silence_incident": ("post", "operators"),
     "silences": ("form", "all"),
     "breakers": ("get", "all"),
     "rule_past": ("get", "admin"),
@@ -131,7 +132,9 @@ _OF_OBJECTS = {
     "team_settings": "team",
     "import_teams": "gateway",
     "rule_past": "rule",
-    **dict.fromkeys(["acknowledge", "note", "export_incident"], "incident"),
+    **dict.fromkeys(
+        ["acknowledge", "note", "silence_incident", "export_incident"], "incident"
+    ),
     **dict.fromkeys(["test_channel", "switch_channel", "delete_channel"], "channel"),
 }
 

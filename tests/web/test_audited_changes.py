@@ -42,6 +42,7 @@ CHANGES = {
     "acknowledge": Sent("incident", "acknowledged", {"text": CANARY}),
     "note": Sent("incident", "note added", {"text": CANARY}),
     "silences": Sent("silence", "for 4 h", {"hours": 4, "reason": "Moving"}),
+    "silence_incident": Sent("silence", "for 12 h", {"hours": 12, "reason": "Moving"}),
     "end_silence": Sent("silence", "ended"),
     "force": Sent("breaker", "to forced_open", {"to": "forced_open"}),
     "test_mail": Sent("other", "test mail", {"to": "rosa@example.com"}),

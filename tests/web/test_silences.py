@@ -8,8 +8,10 @@ from django.urls import reverse
 from django.utils import timezone
 
 from dashboard.alerts.models import RuleKind, Silence
+from dashboard.alerts.silences import covering
 from dashboard.teams.models import Role
-from tests.factories import make_team
+from tests.alerts.conftest import make_incident
+from tests.factories import make_probe, make_team
 from tests.web.people import person
 
 pytestmark = pytest.mark.django_db
@@ -80,6 +82,56 @@ def test_bad_input_is_told_beside_its_field(
 ) -> None:
     assert ask(admin_page, **wrong) == 200
     assert not Silence.objects.exists()
+
+
+def test_an_incident_is_silenced_where_it_is_and_nowhere_else(
+    admin_page: Client,
+) -> None:
+    """A-59: from its page, until when stands there at once."""
+    team = make_team()
+    incident = make_incident(team.gateway, team, make_probe(team))
+    address = reverse("incident", args=[incident.pk])
+
+    assert "Silence this for" in admin_page.get(address).content.decode()
+    sent = {"hours": "12", "reason": "known, fixed on Monday"}
+    answer = admin_page.post(f"{address}silence/", sent, follow=True)
+
+    silence = Silence.objects.get()
+    assert (silence.gateway, silence.team, silence.probe, silence.kind) == (
+        *(incident.gateway, incident.team, incident.probe),
+        incident.kind,
+    )
+    assert silence.ends_at - silence.starts_at == timedelta(hours=12)
+    page = answer.context["page"]
+    assert f"{silence.ends_at:%-d %b %H:%M}" in page.silenced
+    assert "Silence this for" not in answer.content.decode()
+    other = make_incident(team.gateway, team, make_probe(team, kind="balance"))
+    assert covering([silence], other) is None
+
+
+def test_a_silence_of_an_incident_says_why(admin_page: Client) -> None:
+    incident = make_incident()
+    address = reverse("silence_incident", args=[incident.pk])
+
+    answer = admin_page.post(address, {"hours": "12", "reason": ""}, follow=True)
+
+    assert "Not silenced: say for how long, and why." in answer.content.decode()
+    assert not Silence.objects.exists()
+
+
+def test_a_maintenance_is_announced_before_it_begins(admin_page: Client) -> None:
+    """A-59: from a moment in the visitor's own zone; what is past is refused."""
+    soon = timezone.now().replace(microsecond=0) + timedelta(days=2)
+    wanted = f"{soon:%Y-%m-%dT%H:%M}"
+
+    assert ask(admin_page, maintenance="on", starts_at="2020-01-01T02:00") == 200
+    assert not Silence.objects.exists()
+    assert ask(admin_page, maintenance="on", starts_at=wanted) == 302
+
+    silence = Silence.objects.get()
+    assert f"{silence.starts_at:%Y-%m-%dT%H:%M}" == wanted
+    assert silence.ends_at - silence.starts_at == timedelta(hours=4)
+    assert "coming" in admin_page.get(ADDRESS).content.decode()
 
 
 def test_strangers_see_nothing_of_a_teams_silence() -> None:

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from urllib.parse import urlencode
 
 from django.db.models import QuerySet
 from django.urls import reverse
@@ -18,6 +17,7 @@ from dashboard.alerts.models import (
     Notification,
     RuleKind,
 )
+from dashboard.alerts.silences import active, covering
 from dashboard.alerts.stories import LIMIT_UNITS
 from dashboard.probes.models import Outcome, Probe
 from dashboard.probes.taxonomy import meaning
@@ -122,6 +122,8 @@ def incident(
     notifications = readable(notifications, may_operate=may_operate)
     failed = evidence.samples(shown, visible.probes, now)
     ended = shown.resolved_at
+    # One that was asked for just now holds before the next round notes it.
+    silence = shown.silence or (shown.is_open and covering(active(now), shown))
     greater = visible.incidents.filter(pk=shown.inhibited_by_id or 0).first()
     return IncidentPage(
         title=shown.summary,
@@ -152,8 +154,10 @@ def incident(
                 "opened_at", "pk"
             )[:_MOST_LESSER]
         ],
-        silenced=words.clock(shown.silence.ends_at, now) if shown.silence else None,
-        silence_url=_silence_url(shown) if may_operate and shown.is_open else "",
+        silenced=words.clock(silence.ends_at, now) if silence else None,
+        silence_url=reverse("silence_incident", args=[shown.pk])
+        if may_operate and shown.is_open
+        else "",
         acknowledged=_acknowledged(shown),
         timeline=_timeline(shown, notifications, now),
         told=[_told(each, now) for each in notifications],
@@ -216,13 +220,6 @@ def _masked(each: Notification) -> Notification:
         created_at=each.created_at,
         sent_at=each.sent_at,
     )
-
-
-def _silence_url(shown: Incident) -> str:
-    chosen = {"kind": shown.kind}
-    if shown.team_id is not None:
-        chosen["team"] = str(shown.team_id)
-    return f"{reverse('silences')}?{urlencode(chosen)}"
 
 
 def _timeline(

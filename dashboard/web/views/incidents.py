@@ -12,6 +12,7 @@ from dashboard.alerts.models import EventKind, Incident
 from dashboard.teams.models import AuditAction
 from dashboard.web import access
 from dashboard.web.audited import noted
+from dashboard.web.forms import QuietForm
 from dashboard.web.live import template_of
 from dashboard.web.pages import evidence
 from dashboard.web.pages import incident as one
@@ -42,7 +43,8 @@ def incident(request: HttpRequest, pk: int) -> HttpResponse:
         timezone.now(),
         may_operate=access.may_operate(request.user, found.team),
     )
-    return render(request, template_of(request, "incident"), {"page": shown})
+    context = {"page": shown, "quiet": QuietForm()}
+    return render(request, template_of(request, "incident"), context)
 
 
 @require_safe

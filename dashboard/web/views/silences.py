@@ -1,6 +1,5 @@
-"""Silences: the list, a new one, and the end of one."""
+"""Silences: the list, a new one, one of an incident, and the end of one."""
 
-from collections.abc import Mapping
 from datetime import timedelta
 
 from django.contrib import messages
@@ -15,7 +14,7 @@ from dashboard.alerts.silences import end as end_now
 from dashboard.teams.models import AuditAction
 from dashboard.web import access
 from dashboard.web.audited import noted
-from dashboard.web.forms import SilenceForm
+from dashboard.web.forms import QuietForm, SilenceForm
 from dashboard.web.pages import silences as page
 
 
@@ -26,11 +25,12 @@ def silences(request: HttpRequest) -> HttpResponse:
     may_add = for_all or operable.exists()
     if request.method == "POST" and not may_add:
         raise Http404
+    now = timezone.now()
     form = SilenceForm(
         request.POST or None,
-        initial={name: request.GET.get(name, "") for name in ("team", "kind")},
         operable=operable,
         for_all=for_all,
+        now=now,
     )
     if request.method == "POST" and form.is_valid():
         _add(request, form)
@@ -38,7 +38,7 @@ def silences(request: HttpRequest) -> HttpResponse:
     shown = page.rows(
         access.silences(request.user),
         set(operable.values_list("pk", flat=True)),
-        timezone.now(),
+        now,
         for_all=for_all,
     )
     context = {"rows": shown, "form": form if may_add else None}
@@ -46,29 +46,60 @@ def silences(request: HttpRequest) -> HttpResponse:
 
 
 def _add(request: HttpRequest, form: SilenceForm) -> None:
-    assert isinstance(request.user, User)
-    now, told = timezone.now(), form.cleaned_data
-    Silence.objects.create(
-        team=told["team"],
-        kind=told["kind"],
-        maintenance=told["maintenance"],
-        starts_at=now,
-        ends_at=now + timedelta(hours=told["hours"]),
-        reason=told["reason"],
-        author=request.user,
+    told = form.cleaned_data
+    _keep(
+        request,
+        form,
+        Silence(
+            team=told["team"],
+            kind=told["kind"],
+            maintenance=told["maintenance"],
+            starts_at=told["starts_at"],
+        ),
     )
+
+
+@require_POST
+def silence_incident(request: HttpRequest, pk: int) -> HttpResponse:
+    """Silence one incident: its kind of alarm, where it is, and nothing else."""
+    found = access.incident_or_404(request.user, pk)
+    access.operate_or_404(request.user, found.team)
+    form = QuietForm(request.POST)
+    if form.is_valid():
+        of_this = Silence(
+            gateway=found.gateway,
+            team=found.team,
+            probe=found.probe,
+            kind=found.kind,
+            starts_at=timezone.now(),
+        )
+        _keep(request, form, of_this)
+    else:
+        messages.error(request, "Not silenced: say for how long, and why.")
+    return redirect("incident", pk)
+
+
+def _keep(request: HttpRequest, form: QuietForm, silence: Silence) -> None:
+    """Store a silence for as long as the form says, and note who asked for it."""
+    assert isinstance(request.user, User)
+    hours = form.cleaned_data["hours"]
+    silence.ends_at = silence.starts_at + timedelta(hours=hours)
+    silence.reason = form.cleaned_data["reason"]
+    silence.author = request.user
+    silence.save()
+    place = silence.probe or silence.team or silence.gateway or "all teams"
     noted(
         request,
         AuditAction.SILENCE,
-        told["team"] or "all teams",
-        detail=f"{_what(told)} for {told['hours']} h",
-        team=told["team"],
+        place,
+        detail=f"{_what(silence)} for {hours} h",
+        team=silence.team,
     )
     messages.success(request, "Silenced: incidents still open, and nobody is mailed.")
 
 
-def _what(told: Mapping[str, object]) -> str:
-    return "maintenance" if told["maintenance"] else str(told["kind"] or "all alarms")
+def _what(silence: Silence) -> str:
+    return "maintenance" if silence.maintenance else silence.kind or "all alarms"
 
 
 @require_POST
