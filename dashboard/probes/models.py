@@ -1,8 +1,12 @@
 from django.conf import settings
+from django.core.validators import MaxValueValidator
 from django.db import models
 from django.db.models import Q
 
 from dashboard.teams.models import Gateway, Team
+
+LONGEST_MODEL = 120
+LONGEST_PERIOD_S = 7 * 24 * 3600
 
 
 class ProbeKind(models.TextChoices):
@@ -25,12 +29,18 @@ class Probe(models.Model):
         Team, models.CASCADE, null=True, blank=True, related_name="probes"
     )
     kind = models.CharField(max_length=20, choices=ProbeKind.choices)
-    period_s = models.PositiveIntegerField("period (s)")
+    # No date lies beyond a period of centuries, and nobody would wait for its result.
+    period_s = models.PositiveIntegerField(
+        "period (s)",
+        validators=[
+            MaxValueValidator(LONGEST_PERIOD_S, "The longest period is 7 days.")
+        ],
+    )
     enabled = models.BooleanField(default=True)
     # A pause of its team switched it off; what was off before is off after it, too.
     paused = models.BooleanField(default=False, editable=False)
     # Deep probes only: which model they call, and how many credits a UTC day may cost.
-    model = models.CharField(max_length=120, blank=True)
+    model = models.CharField(max_length=LONGEST_MODEL, blank=True)
     daily_credit_cap = models.PositiveIntegerField(null=True, blank=True)
     # The UTC day on which a cap stopped it; it runs again on the next.
     capped_on = models.DateField(null=True, editable=False)

@@ -11,7 +11,7 @@ from django.utils.crypto import salted_hmac
 
 from dashboard.alerts.models import Recipient, Rule, RuleKind
 from dashboard.probes.kinds import KINDS
-from dashboard.probes.models import Probe, ProbeKind
+from dashboard.probes.models import LONGEST_PERIOD_S, Probe, ProbeKind
 from dashboard.teams.keys import check_typed_key
 from dashboard.teams.models import Role, Team
 from dashboard.web.forms import sentence
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 else:
     TeamModelForm = RuleModelForm = forms.ModelForm
 
-_LONGEST_PERIOD_S = 7 * 24 * 3600
 # The kinds whose limits a team may have for itself.
 OWN_RULES = {
     RuleKind.CREDITS: ("warn_at", "critical_at", "floor"),
@@ -93,7 +92,7 @@ class ProbeForm(forms.Form):
     """How often a probe runs, and whether; a paid one is switched on where its cost is."""
 
     period_s = forms.IntegerField(
-        label="Every (s)", min_value=5, max_value=_LONGEST_PERIOD_S
+        label="Every (s)", min_value=5, max_value=LONGEST_PERIOD_S
     )
     enabled = forms.BooleanField(label="On", required=False)
 

@@ -125,6 +125,21 @@ def test_a_period_too_short_says_what_is_the_shortest(admin_page: Client) -> Non
     assert "The shortest period is 5 s." in response.content.decode()
 
 
+@pytest.mark.parametrize("period_s", [604_801, 10**12, 2**63 - 1])
+def test_a_period_beyond_all_dates_is_refused(
+    admin_page: Client, period_s: int
+) -> None:
+    """C-20: SQLite took any, and then no probe could be claimed any more."""
+    probe = make_probe()
+    row = {"form-0-id": probe.pk, "form-0-period_s": period_s}
+    forms = {"form-TOTAL_FORMS": 1, "form-INITIAL_FORMS": 1, "_save": "Save"}
+
+    response = admin_page.post("/admin/probes/probe/", {**forms, **row})
+
+    assert "The longest period is 7 days." in response.content.decode()
+    assert Probe.objects.get().period_s == 60
+
+
 def test_a_new_address_forgets_the_keys_of_the_old_one(admin_page: Client) -> None:
     team = make_team()
     set_key(team, CANARY, NOW)
