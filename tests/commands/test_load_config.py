@@ -320,3 +320,50 @@ def test_each_change_leaves_a_line_in_the_audit_log_without_its_value(
     assert told[-1] == "team Production/acme: load_config: changed daily_credit_cap"
     assert "ACME_KEY" not in str(told)
     assert "daily_credit_cap = 30" in exported()
+
+
+def test_a_name_reads_like_no_other_line_of_the_audit_log(load: Load) -> None:
+    """C-18: a gateway may list a team by an id that ends what the line is about."""
+    gateway = GATEWAY.replace("Production", "Prod: key of all")
+    team = TEAM.replace("acme", "acme: key env:X -> env:Y")
+
+    load(gateway + team + 'name = "a"\n')
+    load(gateway + team + 'name = "b"\n')
+
+    told = [(e.subject, e.detail) for e in AuditEntry.objects.order_by("pk")]
+    assert told == [
+        ("gateway Prod: key of all", "load_config: added"),
+        (
+            "team Prod: key of all/acme: key env:X -> env:Y",
+            "load_config: added",
+        ),
+        (
+            "team Prod: key of all/acme: key env:X -> env:Y",
+            "load_config: changed name",
+        ),
+    ]
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [
+        {"clear_after": 0, "min_samples": 0, "min_bad": 0},
+        {"clear_after": 100_000, "min_samples": 100_000, "min_bad": 100_000},
+        {"window_s": 90 * 24 * 3600, "for_s": 90 * 24 * 3600, "keep_s": 0},
+        {"window_s": 1, "floor": -5.0},
+    ],
+)
+def test_whatever_a_page_takes_is_exported_and_loads(
+    load: Load, limits: dict[str, float]
+) -> None:
+    """A manager's limits must not keep the file of all teams from being loaded."""
+    team = make_team(make_gateway(name="Production"), daily_credit_cap=2**31 - 1)
+    rule = Rule(name="x", kind="error_rate", gateway=team.gateway, critical_at=0.5)
+    rule.team = team
+    for name, value in limits.items():
+        setattr(rule, name, value)
+    rule.full_clean()
+    rule.save()
+    load(exported())
+
+    assert load(exported()).startswith("No changes.")

@@ -43,11 +43,8 @@ class Command(BaseCommand):
     def _note(self, changes: Changes) -> None:
         """Leave one line for each change in the audit log: what, not from and to."""
         now = timezone.now()
-        for line in changes.lines:
-            what, _, field = line[2:].partition(": ")
-            verb = {"+": "added", "~": "changed", "-": "deleted"}[line[0]]
-            detail = f"load_config: {verb} {field.partition(' ')[0]}".rstrip()
-            audit.note(AuditAction.OTHER, what, now=now, detail=detail)
+        for what, how in changes.done:
+            audit.note(AuditAction.OTHER, what, now=now, detail=f"load_config: {how}")
 
     def _show(self, changes: Changes) -> None:
         for line in (*changes.lines, *changes.notes):

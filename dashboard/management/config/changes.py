@@ -5,19 +5,26 @@ from dataclasses import dataclass, field
 
 @dataclass(slots=True)
 class Changes:
-    """Collects `+ new`, `~ changed`, `- deleted`; notes change nothing."""
+    """Collects `+ new`, `~ changed`, `- deleted`; notes change nothing.
+
+    `done` has, for each line, what was changed and how: without the values.
+    """
 
     lines: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    done: list[tuple[str, str]] = field(default_factory=list)
 
     def added(self, what: str) -> None:
         self.lines.append(f"+ {what}")
+        self.done.append((what, "added"))
 
     def changed(self, what: str, name: str, before: object, after: object) -> None:
         self.lines.append(f"~ {what}: {name} {_shown(before)} -> {_shown(after)}")
+        self.done.append((what, f"changed {name}"))
 
     def deleted(self, what: str) -> None:
         self.lines.append(f"- {what}")
+        self.done.append((what, "deleted"))
 
     def note(self, text: str) -> None:
         self.notes.append(f"  {text}")

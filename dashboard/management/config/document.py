@@ -13,12 +13,13 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from dashboard.management.config.lines import line_of
 from dashboard.management.edge import UsageError
+from dashboard.probes.models import LONGEST_PERIOD_S
 
 Rate = Annotated[float, Meta(ge=0, le=1)]
 Limit = Annotated[float, Meta(ge=0)]
-Window = Annotated[int, Meta(ge=5, le=6 * 3600)]
-Count = Annotated[int, Meta(ge=0, le=2_000_000_000)]
-Period = Annotated[int, Meta(ge=5, le=7 * 24 * 3600)]
+# How much is too much the models say: what a page has taken is exported, and must load.
+Count = Annotated[int, Meta(ge=0)]
+Period = Annotated[int, Meta(ge=5, le=LONGEST_PERIOD_S)]
 
 
 class ProbeEntry(Struct, frozen=True, forbid_unknown_fields=True):
@@ -57,14 +58,14 @@ class RuleEntry(Struct, frozen=True, forbid_unknown_fields=True):
     critical_at: Limit | UnsetType = UNSET
     floor: float | UnsetType = UNSET
     objective: Rate | UnsetType = UNSET
-    window_s: Window | UnsetType = UNSET
+    window_s: Count | UnsetType = UNSET
     long_window_s: Count | UnsetType = UNSET
     against_baseline: bool | UnsetType = UNSET
     of_last: Count | UnsetType = UNSET
     min_samples: Count | UnsetType = UNSET
     min_bad: Count | UnsetType = UNSET
     for_s: Count | UnsetType = UNSET
-    clear_after: Annotated[int, Meta(ge=1, le=1000)] | UnsetType = UNSET
+    clear_after: Count | UnsetType = UNSET
     keep_s: Count | UnsetType = UNSET
 
 
