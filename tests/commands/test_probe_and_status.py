@@ -119,3 +119,15 @@ def test_status_in_json_has_the_same_facts(stand_in: RunningGateway) -> None:
 
 def test_status_of_an_empty_installation_says_so() -> None:
     assert run("status")[1].startswith("UNKNOWN: Nothing is watched yet")
+
+
+def test_a_team_is_not_asked_for_by_anothers_id(stand_in: RunningGateway) -> None:
+    """A manager may call his team like another one's id."""
+    other = make_team(make_gateway(name="Other"), team_id="other", name="acme")
+    watch_team(other, NOW)
+
+    code, told = run("probe", "--team", "acme", "--probe", "team_status")
+
+    assert code == 0
+    assert "Other" not in told
+    assert run("probe", "--team", "ACME", "--probe", "team_status")[0] == 0

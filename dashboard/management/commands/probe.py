@@ -4,7 +4,7 @@ from argparse import ArgumentParser
 from collections.abc import Sequence
 
 from django.core.management.base import BaseCommand
-from django.db.models import F, Q, QuerySet
+from django.db.models import F, QuerySet
 from django.utils import timezone
 
 from dashboard import pipeline
@@ -60,7 +60,8 @@ def _wanted(team: str | None, kind: str | None) -> list[Probe]:
         "kind",
     )
     if team is not None:
-        teams = Team.objects.filter(Q(team_id=team) | Q(name=team))
+        # By the id first: a manager may call his team like another one's.
+        teams = Team.objects.filter(team_id=team) or Team.objects.filter(name=team)
         if not teams:
             raise UsageError(f"--team {team!r} is unknown; {_known_teams()}.")
         probes = probes.filter(team__in=teams)
