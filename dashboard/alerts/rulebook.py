@@ -185,6 +185,17 @@ def own_name(kind: RuleKind, team: Team) -> str:
 _LONGEST_NAME = 80
 
 
+def own_rules(team: Team, kind: str | None = None) -> list[Rule]:
+    """Return the rules that are a team's own, of each kind the one that judges first.
+
+    By the names as the judge compares them, and not as the database sorts texts.
+    """
+    found = Rule.objects.filter(team=team, probe=None)
+    if kind is not None:
+        found = found.filter(kind=kind)
+    return sorted(found, key=lambda rule: (rule.kind, not rule.enabled, rule.name))
+
+
 @transaction.atomic
 def apply_rule_set(source: Team | None, target: Team) -> int:
     """Give `target` the rules that `source` has of its own, in place of its own.
@@ -192,13 +203,13 @@ def apply_rule_set(source: Team | None, target: Team) -> int:
     None takes its own away: the general ones hold again. Return how many it has then.
     """
     if source == target:
-        return Rule.objects.filter(team=target, probe=None).count()
+        return len(own_rules(target))
+    # As its managers do, who may be giving it a rule of the same name.
+    list(Team.objects.select_for_update(no_key=True).filter(pk=target.pk))
     Rule.objects.filter(team=target, probe=None).delete()
-    own = (
-        Rule.objects.filter(team=source, probe=None) if source else Rule.objects.none()
-    )
-    # Of two of a kind only the first by name judges.
-    first_of = {rule.kind: rule for rule in own.order_by("-name")}
+    own = own_rules(source) if source else []
+    # Of two of a kind only the first one judges.
+    first_of = {rule.kind: rule for rule in reversed(own)}
     copies = list(first_of.values())
     for rule in copies:
         rule.pk = None

@@ -10,7 +10,9 @@ from django.test import Client
 from django.urls import reverse
 
 from dashboard.alerts.models import Recipient, Rule, RuleKind
+from dashboard.alerts.rulebook import apply_rule_set, enabled_rules
 from dashboard.alerts.services import install_default_rules
+from dashboard.alerts.targets import of_team
 from dashboard.probes.models import Probe, ProbeKind
 from dashboard.probes.services import change, watch_team
 from dashboard.rows import locked
@@ -67,6 +69,60 @@ def test_a_manager_and_the_recorder_do_not_wait_for_each_other(
 
     assert at_once(store, pause) == [1, 302]
     assert not probes.filter(enabled=True).exists()
+
+
+@pytest.mark.postgresql
+@pytest.mark.django_db(transaction=True)
+def test_what_an_administrator_adds_at_this_moment_is_waited_for(
+    alice: Client, team: Team
+) -> None:
+    """C-20: each had what the other wanted, and one of them got an error page."""
+    bob, held = User.objects.create_user("bob"), threading.Event()
+
+    def add() -> int:
+        with transaction.atomic():
+            Membership.objects.create(user=bob, team=team)
+            held.set()
+            with connection.cursor() as cursor:
+                cursor.execute(UNTIL_ONE_WAITS)
+        return 1
+
+    def name() -> int:
+        held.wait(5)
+        told = {"part": "member", "user": "bob", "role": Role.OPERATOR}
+        address = reverse("team_settings", args=[team.pk])
+        return alice.post(address, told).status_code
+
+    assert at_once(add, name) == [1, 302]
+    assert Membership.objects.get(user=bob).role == Role.OPERATOR
+
+
+@pytest.mark.postgresql
+@pytest.mark.django_db(transaction=True)
+def test_limits_that_are_copied_meanwhile_are_waited_for(
+    alice: Client, team: Team
+) -> None:
+    """C-20: both would be called the same."""
+    source, held = make_team(), threading.Event()
+    Rule.objects.create(
+        name="x", kind=RuleKind.CREDITS, team=source, gateway=source.gateway, warn_at=1
+    )
+
+    def copy() -> int:
+        with transaction.atomic():
+            copied = apply_rule_set(source, team)
+            held.set()
+            with connection.cursor() as cursor:
+                cursor.execute(UNTIL_ONE_WAITS)
+        return copied
+
+    def give() -> int:
+        held.wait(5)
+        address = reverse("team_rule", args=[team.pk, RuleKind.CREDITS])
+        return alice.post(address, {"warn_at": 0.5}).status_code
+
+    assert at_once(copy, give) == [1, 302]
+    assert Rule.objects.get(team=team).warn_at == 0.5
 
 
 @pytest.mark.postgresql
@@ -494,6 +550,41 @@ class TestLimits:
         told = f"Credits low: {team.pk} {name}"
         ends = ["", " (2)", " (3)"]
         assert set(names) == {told[: 80 - len(end)] + end for end in ends}
+
+    def test_each_rule_that_is_taken_away_leaves_a_line(
+        self, alice: Client, team: Team
+    ) -> None:
+        """C-18: and none is left of what was not there."""
+        address = reverse("team_rule", args=[team.pk, RuleKind.CREDITS])
+        alice.post(address, {"general": "1"})
+        for name in ("One", "Two"):
+            Rule.objects.create(name=name, kind=RuleKind.CREDITS, team=team, warn_at=1)
+
+        alice.post(address, {"general": "1"})
+
+        told = AuditEntry.objects.order_by("pk").values_list("subject", "detail")
+        assert list(told.filter(action="rule")) == [
+            ("One", "removed"),
+            ("Two", "removed"),
+        ]
+        assert not Rule.objects.filter(team=team).exists()
+
+    def test_the_form_has_the_rule_that_judges(self, alice: Client, team: Team) -> None:
+        """Of two of a kind; a database may sort texts otherwise than Python."""
+        for name, is_on in (("0", False), ("b", True), ("B", True)):
+            Rule.objects.create(
+                name=name, kind=RuleKind.CREDITS, team=team, warn_at=1, enabled=is_on
+            )
+
+        alice.post(
+            reverse("team_rule", args=[team.pk, RuleKind.CREDITS]), {"warn_at": 0.7}
+        )
+
+        assert Rule.objects.get(warn_at=0.7).name == "B"
+        judging = enabled_rules().rule_for(
+            of_team(RuleKind.CREDITS, team, team.gateway)
+        )
+        assert judging == Rule.objects.get(name="B")
 
     def test_a_limit_that_is_none_is_refused(self, alice: Client, team: Team) -> None:
         address = reverse("team_rule", args=[team.pk, RuleKind.CREDITS])

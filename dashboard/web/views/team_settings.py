@@ -12,7 +12,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
 
 from dashboard.alerts.models import Recipient, Rule, RuleKind
-from dashboard.alerts.rulebook import enabled_rules, own_name
+from dashboard.alerts.rulebook import enabled_rules, own_name, own_rules
 from dashboard.alerts.targets import of_team
 from dashboard.probes.kinds import CHEAP
 from dashboard.probes.models import Probe
@@ -103,7 +103,10 @@ def _take(request: HttpRequest, team: Team) -> Team:
     he waited is a stranger.
     """
     list(Probe.objects.select_for_update().filter(team=team).order_by("pk"))
-    taken = get_object_or_404(Team.objects.select_for_update(), pk=team.pk)
+    # Whoever adds a row of the team meanwhile, in the admin, need not wait: if it is the
+    # same as one of ours, we wait for him.
+    teams = Team.objects.select_for_update(no_key=True)
+    taken = get_object_or_404(teams, pk=team.pk)
     taken.gateway = Gateway.objects.select_for_update(no_key=True).get(
         pk=taken.gateway_id
     )
@@ -291,11 +294,13 @@ def rule(request: HttpRequest, pk: int, kind: str) -> HttpResponse:
 
 
 def _rule(request: HttpRequest, team: Team, kind: RuleKind) -> HttpResponse:
-    own = Rule.objects.filter(team=team, probe=None, kind=kind).first()
+    rules = own_rules(team, kind)
+    own = rules[0] if rules else None
     form = RuleForm(own or _begun(team, kind), request.POST or None)
     if "general" in request.POST:
-        Rule.objects.filter(team=team, probe=None, kind=kind).delete()
-        noted(request, AuditAction.RULE, form.instance, detail="removed", team=team)
+        for each in rules:
+            noted(request, AuditAction.RULE, each, detail="removed", team=team)
+            each.delete()
         messages.success(request, "The general limits hold for the team again.")
         return redirect("team_settings", team.pk)
     if request.method == "POST" and form.is_valid():
