@@ -99,6 +99,7 @@ class Story:
     state: str
     gateway: str
     subject: str
+    probe_id: int | None
     text: str
     blame: str
     since: datetime
@@ -160,6 +161,7 @@ def story(
         state=incident.state,
         gateway=incident.gateway.name,
         subject=str(incident.probe or incident.team or incident.gateway),
+        probe_id=incident.probe_id,
         text=evidence.get("text") or incident.summary,
         blame=str(of_alarm(incident.kind, incident.error_class)),
         since=since,
@@ -235,7 +237,9 @@ def _what(stories: Sequence[Story]) -> str:
     if all(one.kind in _PROBE_KINDS for one in stories):
         titles = Counter(one.title for one in stories if one.title)
         why = "".join(f" ({in_a_sentence(t)})" for t, _ in titles.most_common(1))
-        return f"{len({one.subject for one in stories})} probes failing{why}"
+        # A host's breaker is of no probe; two probes may have one name.
+        failing = {(one.probe_id, one.subject) for one in stories}
+        return f"{len(failing)} probes failing{why}"
     return f"{len(stories)} alarms, first {first.subject}: {first.text}"
 
 

@@ -181,8 +181,9 @@ def test_a_subject_is_one_short_line(text: str, subject: str) -> None:
 def test_several_probes_are_one_headline() -> None:
     make_recipient()
     gateway = make_gateway(name="Production")
-    for name in ("a", "b", "c"):
-        probe = make_probe(make_team(gateway, team_id=name))
+    # Two are called alike, and are three with the other nevertheless.
+    for team_id, name in (("a", ""), ("b", ""), ("c", "b")):
+        probe = make_probe(make_team(gateway, team_id=team_id, name=name))
         tell(make_incident(gateway, probe.team, probe))
     deliver(after(40))
 
@@ -190,7 +191,7 @@ def test_several_probes_are_one_headline() -> None:
         "[Gatewatch] CRITICAL Production: 3 probes failing (server error) "
         "since 12:00 UTC"
     )
-    assert all(f"Team status of {name}" in html(letter()) for name in "abc")
+    assert all(f"Team status of {name}" in html(letter()) for name in "ab")
 
 
 def test_a_long_story_is_cut_and_the_time_after_it_is_kept() -> None:

@@ -348,6 +348,17 @@ def test_a_rule_that_says_nothing_sends_no_self_test(
     assert "self_test.rule_is_silent" in caplog.text
 
 
+def test_a_teams_own_rule_silences_no_self_test(settings: Settings) -> None:
+    """Its managers say how many runs it needs, and its name may come first."""
+    settings.SELF_TEST_TO = ["ops@example.org"]
+    install_default_rules()
+    Rule.objects.create(
+        name="A", kind=RuleKind.ERROR_RATE, team=make_team(), min_samples=1000
+    )
+
+    assert regular.queue_self_test(NOON) == 1
+
+
 def test_the_self_test_can_be_asked_for_again_and_again(settings: Settings) -> None:
     settings.SELF_TEST_TO = ["ops@example.org"]
 
