@@ -18,7 +18,7 @@ from django.http import QueryDict
 from dashboard.alerts.models import Rule, RuleKind, plain_address
 from dashboard.probes.addresses import why_refused
 from dashboard.probes.kinds import KINDS, runs_a_day
-from dashboard.probes.models import Probe, ProbeKind
+from dashboard.probes.models import LONGEST_MODEL, Probe, ProbeKind
 from dashboard.probes.prices import expected_price
 from dashboard.teams.keys import KeyUnavailableError, check_key, unseal_key
 from dashboard.teams.models import AuditAction, Gateway, Team, askable, printable
@@ -265,15 +265,16 @@ class CostForm(forms.Form):
         else:
             field = form.fields["model"]
             assert isinstance(field, forms.ChoiceField)
-            field.choices = [(alias, alias) for alias in aliases]
+            # A gateway may tell names that are longer than what is kept of one.
+            field.choices = [(a, a) for a in aliases if len(a) <= LONGEST_MODEL]
         return form
 
 
 class TeamField(forms.ModelChoiceField):  # type: ignore[type-arg]  # not at run time
-    """Which team it is about: two may have one name, but not one id."""
+    """Which team it is about: two may have one name, but not one id at a gateway."""
 
     def label_from_instance(self, obj: Team) -> str:
-        return obj.full_name
+        return f"{obj.full_name} at {obj.gateway}"
 
 
 SILENCE_HOURS = {

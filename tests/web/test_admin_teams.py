@@ -349,3 +349,49 @@ def test_nobody_is_said_to_have_deleted_what_is_still_there(
         admin_page.post(*deleting("team", team.pk, many=many))
 
     assert not AuditEntry.objects.filter(detail="Deleted.").exists()
+
+
+@pytest.mark.parametrize(
+    ("team_id", "sent", "code", "stored"),
+    [
+        ("other", "acme", 200, "other"),
+        ("other", "acme ", 302, "acme "),
+        ("acme ", "acme ", 302, "acme "),
+        (" acme", " acme", 302, " acme"),
+    ],
+)
+def test_an_id_stays_as_the_gateway_spells_it_and_is_no_other_teams(
+    admin_page: Client, team_id: str, sent: str, code: int, stored: str
+) -> None:
+    gateway = make_gateway()
+    make_team(gateway, team_id="acme")
+    team = make_team(gateway, team_id=team_id)
+    members = {"memberships-TOTAL_FORMS": 0, "memberships-INITIAL_FORMS": 0}
+
+    response = admin_page.post(f"{LIST}{team.pk}/change/", {"team_id": sent, **members})
+
+    assert response.status_code == code
+    assert Team.objects.get(pk=team.pk).team_id == stored
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        *("alerts/recipient", "alerts/rule", "alerts/silence"),
+        *("teams/membership", "web/publicpage"),
+    ],
+)
+def test_teams_of_one_name_are_told_apart_where_one_is_chosen(
+    admin_page: Client, place: str
+) -> None:
+    """C-07: who calls his team like another one gets none of its members or mails."""
+    make_team(make_gateway(name="Production"), team_id="acme", name="Acme")
+    make_team(make_gateway(name="Other"), team_id="evil", name="Acme")
+
+    text = admin_page.get(f"/admin/{place}/add/").content.decode()
+
+    assert ">Acme (acme) at Production</option>" in text
+    assert ">Acme (evil) at Other</option>" in text
+    listed = admin_page.get(LIST).content.decode()
+    assert "Acme (acme)" in listed
+    assert "Acme (evil)" in listed

@@ -236,7 +236,7 @@ class TestProbe:
 
 class TestDeepProbe:
     def deep(self) -> Probe:
-        team = make_team(model_aliases=["gpt-4o-mini"])
+        team = make_team(model_aliases=["gpt-4o-mini", "m" * 121])
         set_key(team, CANARY, NOW)
         return make_probe(
             team=team,
@@ -273,6 +273,8 @@ class TestDeepProbe:
         "sent",
         [
             {"model": "not-allowed", "daily_credit_cap": 50},
+            # A gateway may tell longer names than are kept; PostgreSQL refuses the row.
+            {"model": "m" * 121, "daily_credit_cap": 50},
             {"model": "gpt-4o-mini", "daily_credit_cap": -1},
             {},
         ],

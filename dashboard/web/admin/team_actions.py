@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from dashboard.alerts.rulebook import apply_rule_set
 from dashboard.probes.kinds import CHEAP, KINDS, runs_a_day
-from dashboard.probes.models import Probe, ProbeKind
+from dashboard.probes.models import LONGEST_MODEL, Probe, ProbeKind
 from dashboard.probes.prices import each, expected_price
 from dashboard.probes.services import accept_cost, request_run
 from dashboard.probes.services import pause as pause_team
@@ -22,6 +22,7 @@ from dashboard.probes.services import resume as resume_team
 from dashboard.teams.models import AuditAction, Team
 from dashboard.web import words
 from dashboard.web.audited import noted
+from dashboard.web.forms import TeamField
 from dashboard.web.pages.team_settings import resumed
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ class DeepForm(forms.Form):
     """The consent to a paid probe of each chosen team."""
 
     model = forms.CharField(
-        max_length=120, help_text="A model that each of these teams may call."
+        max_length=LONGEST_MODEL, help_text="A model that each of these teams may call."
     )
     daily_credit_cap = forms.IntegerField(
         label="Credits a day at most, each",
@@ -177,7 +178,7 @@ def _accept(
 class RuleSetForm(forms.Form):
     """Whose limits the chosen teams get."""
 
-    source = forms.ModelChoiceField(
+    source = TeamField(
         label="The limits of",
         queryset=Team.objects.none(),
         required=False,
@@ -194,12 +195,13 @@ def copy_rules(
     form = RuleSetForm(sent)
     field = form.fields["source"]
     assert isinstance(field, forms.ModelChoiceField)
-    field.queryset = Team.objects.filter(rule__isnull=False).distinct()
+    teams_with_own = Team.objects.filter(rule__isnull=False).distinct()
+    field.queryset = teams_with_own.select_related("gateway")
     if sent is not None and form.is_valid():
         source = form.cleaned_data["source"]
         for team in teams:
             apply_rule_set(source, team)
-            detail = f"limits of {source or 'all teams'}"
+            detail = f"limits of {source.full_name if source else 'all teams'}"
             noted(request, AuditAction.RULE, team, detail=detail, team=team)
         messages.success(request, "The limits hold from the next look on.")
         return None

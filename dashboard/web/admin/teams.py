@@ -70,6 +70,18 @@ class TeamForm(TeamModelForm):
         super().__init__(*args, **kwargs)
         if self.instance.pk:
             self.fields["place"].initial = place_of(self.instance)
+            team_id = self.fields["team_id"]
+            assert isinstance(team_id, forms.CharField)
+            # As the gateway spells it, blanks at its ends included.
+            team_id.strip = False
+
+    def clean_team_id(self) -> str:
+        """Refuse another team's id: Django only does where the gateway is a field, too."""
+        team_id: str = self.cleaned_data["team_id"]
+        others = Team.objects.exclude(pk=self.instance.pk)
+        if others.filter(gateway=self.instance.gateway_id, team_id=team_id).exists():
+            raise ValidationError("The gateway has a team of this id here already.")
+        return team_id
 
     def clean_key(self) -> str:
         key: str = self.cleaned_data["key"]
@@ -143,7 +155,7 @@ class TeamAdmin(DeletesItsHistory):
     audit_action = AuditAction.TEAM
     form = TeamForm
     list_display = [
-        *("__str__", team_lists.state, team_lists.credits_left, team_lists.lasts),
+        *("full_name", team_lists.state, team_lists.credits_left, team_lists.lasts),
         *(team_lists.week, team_lists.last_check, team_lists.breakers),
         *("gateway", "key_hint"),
     ]
@@ -253,7 +265,8 @@ class MembershipAdmin(AuditedAdmin):
     list_filter = ["role", "team"]
     search_fields = ["user__username", "user__email", "team__team_id", "team__name"]
     list_select_related = ["user", "team"]
-    autocomplete_fields = ["user", "team"]
+    # The team is chosen from a list that has the ids, too.
+    autocomplete_fields = ["user"]
 
     def get_readonly_fields(
         self, request: HttpRequest, obj: Model | None = None

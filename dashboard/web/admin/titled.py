@@ -7,6 +7,9 @@ from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.core.exceptions import BadRequest
 from django.http import HttpRequest, HttpResponse
 
+from dashboard.teams.models import Team
+from dashboard.web.forms import TeamField
+
 if TYPE_CHECKING:
     AnyModelAdmin: TypeAlias = admin.ModelAdmin[Any]
 else:
@@ -35,6 +38,15 @@ class TitledAdmin(AnyModelAdmin):
         return super().changelist_view(
             request, {"title": title, **(extra_context or {})}
         )
+
+    def formfield_for_foreignkey(
+        self, db_field: Any, request: HttpRequest, **kwargs: Any
+    ) -> Any:
+        """Tell teams apart where one is chosen: a manager calls his as he likes."""
+        if db_field.related_model is Team:
+            kwargs["form_class"] = TeamField
+            kwargs["queryset"] = Team.objects.select_related("gateway")
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)
 
     @admin.display(description="holds for")
     def scope(self, row: Any) -> str:
