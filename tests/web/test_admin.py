@@ -11,6 +11,7 @@ from dashboard.alerts.models import Recipient
 from dashboard.probes.models import Probe
 from dashboard.teams.keys import hint, set_key
 from dashboard.teams.models import AuditEntry, Gateway, Membership, Team
+from dashboard.teams.reach import teams
 from tests.factories import NOW, make_gateway, make_outcome, make_probe, make_team
 
 pytestmark = pytest.mark.django_db
@@ -350,7 +351,21 @@ LEAVING: dict[str, tuple[str, dict[str, object]]] = {
     ),
     "a user who is switched off": (
         "auth/user/{user}/change/",
-        {"username": "bob", "email": "bob@example.com"},
+        {"username": "bob", "email": "bob@example.com", **NO_MEMBERS},
+    ),
+    "a user whose team is taken": (
+        "auth/user/{user}/change/",
+        {
+            "username": "bob",
+            "email": "bob@example.com",
+            "is_active": "on",
+            "memberships-TOTAL_FORMS": 1,
+            "memberships-INITIAL_FORMS": 1,
+            "memberships-0-id": "{held}",
+            "memberships-0-team": "{team}",
+            "memberships-0-role": "viewer",
+            "memberships-0-DELETE": "on",
+        },
     ),
 }
 
@@ -377,13 +392,41 @@ def test_who_leaves_a_team_is_not_mailed_of_it_any_more(
     assert (line.subject, line.detail) == ("Bob@example.com", "removed")
 
 
+def test_somebody_comes_with_his_teams_in_one_form(admin_page: Client) -> None:
+    """C-17: he sees those two only, and each has its line in the log."""
+    first, second, third = (make_team(team_id=f"team-{place}") for place in "abc")
+    sent = {
+        "username": "vera",
+        "email": "vera@example.com",
+        **dict.fromkeys(["password1", "password2"], "correct horse battery"),
+        "memberships-TOTAL_FORMS": 2,
+        "memberships-INITIAL_FORMS": 0,
+        "memberships-0-team": first.pk,
+        "memberships-0-role": "viewer",
+        "memberships-1-team": second.pk,
+        "memberships-1-role": "operator",
+    }
+
+    answer = admin_page.post("/admin/auth/user/add/", sent)
+
+    assert answer.status_code == 302
+    vera = User.objects.get(email="vera@example.com")
+    assert set(teams(vera)) == {first, second}
+    lines = AuditEntry.objects.filter(action="member").order_by("team_pk")
+    assert [(line.subject, line.team_pk, line.detail) for line in lines] == [
+        ("vera", first.pk, "now viewer"),
+        ("vera", second.pk, "now operator"),
+    ]
+    assert third not in teams(vera)
+
+
 @pytest.mark.parametrize("lost", ["is_active", "is_staff", "is_superuser"])
 def test_the_last_site_administrator_stays_one(
     admin_page: Client, admin: User, lost: str
 ) -> None:
     """C-17: nobody could make another, and the set-up link is closed."""
     rights = dict.fromkeys(("is_active", "is_staff", "is_superuser"), "on")
-    sent = {"username": "root", **rights}
+    sent = {"username": "root", **rights, **NO_MEMBERS}
     del sent[lost]
     User.objects.create_superuser("away", is_active=False)
 
@@ -425,7 +468,7 @@ def test_mails_follow_somebody_to_his_new_address(
     bob = User.objects.create_user("bob", "bob@example.com")
     Membership.objects.create(user=bob, team=team)
     Recipient.objects.create(email="Bob@example.com", gateway=team.gateway, team=team)
-    fields = {"username": "bob", "email": email, "is_active": "on"}
+    fields = {"username": "bob", "email": email, "is_active": "on", **NO_MEMBERS}
 
     admin_page.post(f"/admin/auth/user/{bob.pk}/change/", fields)
 

@@ -121,7 +121,7 @@ def test_rules_users_and_silences_are_noted(admin_page: Client) -> None:
         "/admin/auth/user/add/",
         {
             "username": "dora",
-            "usable_password": "true",
+            **NO_MEMBERS,
             "password1": "correct horse battery",
             "password2": "correct horse battery",
         },

@@ -1,24 +1,28 @@
-"""Users and their groups; whose team is whose stands with the teams."""
+"""Users with their teams, and groups."""
 
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from django import forms
 from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin, UserAdmin
-from django.contrib.auth.forms import UserChangeForm
+from django.contrib.auth.forms import UserChangeForm, UserCreationForm
 from django.contrib.auth.models import Group, User
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from dashboard.teams.models import AuditAction
+from dashboard.teams.models import AuditAction, Membership
 from dashboard.web.admin.audited import AuditedAdmin
-from dashboard.web.members import move_mails, stop_all_mails
+from dashboard.web.audited import noted
+from dashboard.web.members import move_mails, stop_all_mails, stop_mails
 
 if TYPE_CHECKING:
     UserModelForm: TypeAlias = forms.ModelForm[User]
     UserForm: TypeAlias = UserChangeForm[User]
+    MembershipInline: TypeAlias = admin.TabularInline[Membership, User]
+    TeamFormSet: TypeAlias = forms.BaseInlineFormSet[Membership, User, Any]
 else:
     UserModelForm, UserForm = forms.ModelForm, UserChangeForm
+    MembershipInline, TeamFormSet = admin.TabularInline, forms.BaseInlineFormSet
 
 _RIGHTS = ("is_active", "is_staff", "is_superuser")
 
@@ -27,6 +31,15 @@ admin.site.unregister([User, Group])
 
 class NobodyLocksAllOut(UserForm):
     """Keep one site administrator: without one nobody could make another."""
+
+    class Meta(UserChangeForm.Meta):  # type: ignore[name-defined,misc]  # no stub has it
+        help_texts = {
+            "is_active": "Untick it when somebody leaves: that ends the log-in at once, "
+            "and the mails of the teams.",
+            "is_staff": "A site administrator: sees every team and all settings, "
+            "whatever stands under Teams.",
+            "is_superuser": "May change everything in the administration, too.",
+        }
 
     def clean(self) -> dict[str, Any] | None:
         cleaned = super().clean()
@@ -40,6 +53,16 @@ class NobodyLocksAllOut(UserForm):
         return cleaned
 
 
+class Teams(MembershipInline):
+    """What somebody sees; a site administrator sees all of them."""
+
+    model = Membership
+    extra = 0
+    autocomplete_fields = ["team"]
+    verbose_name = "team"
+    verbose_name_plural = "teams"
+
+
 def _administrators() -> QuerySet[User]:
     return User.objects.filter(**dict.fromkeys(_RIGHTS, True))
 
@@ -48,6 +71,8 @@ def _administrators() -> QuerySet[User]:
 class AuditedUserAdmin(AuditedAdmin, UserAdmin):  # type: ignore[type-arg]  # not at run time
     audit_action = AuditAction.USER
     form = NobodyLocksAllOut
+    add_form = UserCreationForm
+    inlines = [Teams]
     list_display = ["username", "email", "is_staff", "is_active", "last_login"]
     # Who may do what is told by staff status and by the roles in teams, so that Django's
     # long list of single permissions is left to groups.
@@ -55,6 +80,9 @@ class AuditedUserAdmin(AuditedAdmin, UserAdmin):  # type: ignore[type-arg]  # no
         (None, {"fields": ["username", "password", "email"]}),
         ("Rights", {"fields": ["is_active", "is_staff", "is_superuser", "groups"]}),
         ("Dates", {"fields": ["last_login", "date_joined"]}),
+    ]
+    add_fieldsets = [
+        (None, {"fields": ["username", "email", "password1", "password2"]}),
     ]
     filter_horizontal = []
     readonly_fields = ["last_login", "date_joined"]
@@ -71,6 +99,27 @@ class AuditedUserAdmin(AuditedAdmin, UserAdmin):  # type: ignore[type-arg]  # no
             move_mails(request, obj, form.initial["email"])
         if not obj.is_active:
             stop_all_mails(request, [obj])
+
+    def save_formset(
+        self,
+        request: HttpRequest,
+        form: UserModelForm,
+        formset: TeamFormSet,
+        change: bool,  # noqa: FBT001 (Django's signature)
+    ) -> None:
+        """Note each team's own line, as its settings page does."""
+        super().save_formset(request, form, formset, change)
+        user = form.instance
+        for held in [
+            *formset.new_objects,
+            *(held for held, _ in formset.changed_objects),
+        ]:
+            detail = f"now {held.role}"
+            noted(request, AuditAction.MEMBER, user, detail=detail, team=held.team)
+        for held in formset.deleted_objects:
+            detail = "not a member now"
+            noted(request, AuditAction.MEMBER, user, detail=detail, team=held.team)
+            stop_mails(request, user, held.team)
 
     def delete_model(self, request: HttpRequest, obj: User) -> None:
         stop_all_mails(request, [obj])
