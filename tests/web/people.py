@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from django.contrib.auth.models import User
-from django.db import connection
+from django.db import connection, transaction
 from django.test import Client
 
 from dashboard.teams.models import Membership, Role, Team
@@ -53,3 +53,32 @@ def at_once(*acts: Callable[[], int]) -> list[int]:
     for thread in threads:
         thread.join()
     return sorted(codes)
+
+
+def behind(
+    hold: Callable[[], object],
+    act: Callable[[], int],
+    last: Callable[[], object] = bool,
+) -> int:
+    """Return what `act` does while somebody's transaction holds what it waits for.
+
+    It begins with `hold` and ends with `last`; neither may wait for the other in turn.
+    """
+    held = threading.Event()
+
+    def first() -> int:
+        with transaction.atomic():
+            hold()
+            held.set()
+            with connection.cursor() as cursor:
+                cursor.execute(UNTIL_ONE_WAITS)
+            last()
+        return 0
+
+    def second() -> int:
+        held.wait(5)
+        return act()
+
+    ended, code = at_once(first, second)
+    assert ended == 0
+    return code

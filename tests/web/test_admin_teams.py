@@ -1,11 +1,10 @@
 """The admin's list of teams, what it does with many at once, and the import page."""
 
-import threading
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import OperationalError, connection, transaction
+from django.db import OperationalError
 from django.test import Client
 from django.urls import reverse
 from pytest_django import DjangoAssertNumQueries
@@ -23,7 +22,7 @@ from dashboard.teams.keys import set_key
 from dashboard.teams.models import AuditEntry, CreditReading, Gateway, Team
 from dashboard.web.admin.teams import TeamAdmin
 from tests.factories import NOW, make_gateway, make_outcome, make_reading, make_team
-from tests.web.people import UNTIL_ONE_WAITS, at_once
+from tests.web.people import behind
 
 pytestmark = pytest.mark.django_db
 LIST = "/admin/teams/team/"
@@ -311,23 +310,16 @@ def test_what_is_watched_at_this_moment_can_be_deleted(
     team = watched()
     probe = Probe.objects.filter(team=team)[0]
     make_outcome(probe)
-    held = threading.Event()
 
-    def record() -> int:
-        with transaction.atomic():
-            locked(Probe, ["enabled"], [probe.pk])
-            make_outcome(probe, 1)
-            held.set()
-            with connection.cursor() as cursor:
-                cursor.execute(UNTIL_ONE_WAITS)
-        return 0
+    def record() -> None:
+        locked(Probe, ["enabled"], [probe.pk])
+        make_outcome(probe, 1)
 
     def delete() -> int:
-        held.wait(5)
         gone = team.pk if place == "team" else team.gateway_id
         return admin_page.post(*deleting(place, gone, many=many)).status_code
 
-    assert at_once(record, delete) == [0, 302]
+    assert behind(record, delete) == 302
     assert not Team.objects.exists()
     assert not Outcome.objects.exists()
 

@@ -1,7 +1,6 @@
 """Managers run their own team: key, probes, members, recipients, limits."""
 
 import threading
-from functools import partial
 
 import pytest
 from django.contrib.auth.models import User
@@ -9,34 +8,18 @@ from django.db import connection, transaction
 from django.test import Client
 from django.urls import reverse
 
-from dashboard.alerts.models import Recipient, Rule, RuleKind
-from dashboard.alerts.rulebook import apply_rule_set, enabled_rules
-from dashboard.alerts.services import install_default_rules
-from dashboard.alerts.targets import of_team
+from dashboard.alerts.models import Recipient, Rule
 from dashboard.probes.models import Probe, ProbeKind
 from dashboard.probes.services import change, watch_team
 from dashboard.rows import locked
-from dashboard.teams.keys import hint, resolve, set_key
+from dashboard.teams.keys import hint, resolve
 from dashboard.teams.models import AuditEntry, Gateway, Membership, Role, Team
 from dashboard.web.members import MOST_NAMED
 from tests.factories import NOW, make_outcome, make_team
-from tests.web.people import UNTIL_ONE_WAITS, Person, at_once, person
+from tests.web.people import UNTIL_ONE_WAITS, at_once, person
 
 pytestmark = pytest.mark.django_db
 CANARY = "sk-canary-0123456789-tail"
-
-
-@pytest.fixture
-def team() -> Team:
-    team = make_team(team_id="acme", model_aliases=["chat-fast"])
-    watch_team(team, NOW)
-    install_default_rules()
-    return team
-
-
-@pytest.fixture
-def alice(team: Team) -> Client:
-    return person("alice", team, Role.MANAGER).client
 
 
 def send(client: Client, team: Team, part: str, **fields: object) -> str:
@@ -44,136 +27,6 @@ def send(client: Client, team: Team, part: str, **fields: object) -> str:
     response = client.post(address, {"part": part, **fields}, follow=True)
     assert response.status_code == 200
     return response.content.decode()
-
-
-@pytest.mark.postgresql
-@pytest.mark.django_db(transaction=True)
-def test_a_manager_and_the_recorder_do_not_wait_for_each_other(
-    alice: Client, team: Team
-) -> None:
-    """Both take a team's probes first, and then the team."""
-    probes, held = Probe.objects.filter(team=team), threading.Event()
-
-    def store() -> int:
-        with transaction.atomic():
-            locked(Probe, ["enabled"], [probe.pk for probe in probes])
-            held.set()
-            with connection.cursor() as cursor:
-                cursor.execute(UNTIL_ONE_WAITS)
-            return len(locked(Team, ["status"], [team.pk]))
-
-    def pause() -> int:
-        held.wait(5)
-        address = reverse("team_settings", args=[team.pk])
-        return alice.post(address, {"part": "pause"}).status_code
-
-    assert at_once(store, pause) == [1, 302]
-    assert not probes.filter(enabled=True).exists()
-
-
-@pytest.mark.postgresql
-@pytest.mark.django_db(transaction=True)
-def test_what_an_administrator_adds_at_this_moment_is_waited_for(
-    alice: Client, team: Team
-) -> None:
-    """C-20: each had what the other wanted, and one of them got an error page."""
-    bob, held = User.objects.create_user("bob"), threading.Event()
-
-    def add() -> int:
-        with transaction.atomic():
-            Membership.objects.create(user=bob, team=team)
-            held.set()
-            with connection.cursor() as cursor:
-                cursor.execute(UNTIL_ONE_WAITS)
-        return 1
-
-    def name() -> int:
-        held.wait(5)
-        told = {"part": "member", "user": "bob", "role": Role.OPERATOR}
-        address = reverse("team_settings", args=[team.pk])
-        return alice.post(address, told).status_code
-
-    assert at_once(add, name) == [1, 302]
-    assert Membership.objects.get(user=bob).role == Role.OPERATOR
-
-
-@pytest.mark.postgresql
-@pytest.mark.django_db(transaction=True)
-def test_limits_that_are_copied_meanwhile_are_waited_for(
-    alice: Client, team: Team
-) -> None:
-    """C-20: both would be called the same."""
-    source, held = make_team(), threading.Event()
-    Rule.objects.create(
-        name="x", kind=RuleKind.CREDITS, team=source, gateway=source.gateway, warn_at=1
-    )
-
-    def copy() -> int:
-        with transaction.atomic():
-            copied = apply_rule_set(source, team)
-            held.set()
-            with connection.cursor() as cursor:
-                cursor.execute(UNTIL_ONE_WAITS)
-        return copied
-
-    def give() -> int:
-        held.wait(5)
-        address = reverse("team_rule", args=[team.pk, RuleKind.CREDITS])
-        return alice.post(address, {"warn_at": 0.5}).status_code
-
-    assert at_once(copy, give) == [1, 302]
-    assert Rule.objects.get(team=team).warn_at == 0.5
-
-
-@pytest.mark.postgresql
-@pytest.mark.django_db(transaction=True)
-def test_a_name_does_not_bring_an_old_key_back(alice: Client, team: Team) -> None:
-    """Two managers at once: what the second reads is what the first has stored."""
-    held = threading.Event()
-
-    def set_another() -> int:
-        with transaction.atomic():
-            locked(Probe, ["enabled"], [probe.pk for probe in Probe.objects.all()])
-            held.set()
-            with connection.cursor() as cursor:
-                cursor.execute(UNTIL_ONE_WAITS)
-            set_key(Team.objects.get(), CANARY, NOW)
-        return 1
-
-    def rename() -> int:
-        held.wait(5)
-        address = reverse("team_settings", args=[team.pk])
-        return alice.post(address, {"part": "details", "name": "Acme"}).status_code
-
-    assert at_once(set_another, rename) == [1, 302]
-    assert hint(Team.objects.get(name="Acme")) == "••••tail"
-
-
-@pytest.mark.postgresql
-@pytest.mark.django_db(transaction=True)
-def test_a_manager_and_an_administrator_do_not_wait_for_each_other(
-    admin_client: Client, team: Team
-) -> None:
-    """One gives a key, the other a new address: it is forgotten, whoever was first."""
-    held = threading.Event()
-
-    def give() -> int:
-        with transaction.atomic():
-            locked(Team, ["status"], [team.pk])
-            held.set()
-            with connection.cursor() as cursor:
-                cursor.execute(UNTIL_ONE_WAITS)
-            set_key(team, CANARY, NOW)
-            return Gateway.objects.select_for_update(no_key=True).count()
-
-    def move() -> int:
-        held.wait(5)
-        address = f"/admin/teams/gateway/{team.gateway_id}/change/"
-        told = {"name": "Production", "base_url": "https://elsewhere.example"}
-        return admin_client.post(address, told).status_code
-
-    assert at_once(give, move) == [1, 302]
-    assert not Team.objects.get().has_key
 
 
 @pytest.mark.postgresql
@@ -440,24 +293,6 @@ class TestPeople:
         assert "keeps one manager" in lowered
         assert Membership.objects.get().role == Role.MANAGER
 
-    @pytest.mark.django_db(transaction=True)
-    def test_of_two_managers_who_remove_each_other_one_stays(self) -> None:
-        """C-08: on PostgreSQL two requests at once see each other's manager."""
-
-        def drop(who: Person, whom: Person, team: Team) -> int:
-            held = Membership.objects.get(team=team, user__username=whom.name)
-            told = {"part": "drop_member", "pk": held.pk}
-            address = reverse("team_settings", args=[team.pk])
-            return who.client.post(address, told).status_code
-
-        for turn in range(3):
-            team = make_team()
-            ann, ben = person(f"ann-{turn}", team), person(f"ben-{turn}", team)
-
-            at_once(partial(drop, ann, ben, team), partial(drop, ben, ann, team))
-
-            assert Membership.objects.filter(team=team).count() == 1
-
     def test_a_member_of_another_team_is_out_of_reach(
         self, alice: Client, team: Team
     ) -> None:
@@ -512,138 +347,6 @@ class TestPeople:
 
         assert alice.post(address, forged).status_code == 404
         assert Recipient.objects.get() == wide
-
-
-class TestLimits:
-    def test_they_begin_as_the_general_ones_and_become_the_teams_own(
-        self, alice: Client, team: Team
-    ) -> None:
-        address = reverse("team_rule", args=[team.pk, RuleKind.CREDITS])
-        assert 'value="0.2"' in alice.get(address).content.decode()
-
-        alice.post(address, {"warn_at": 0.5, "critical_at": 0.1, "floor": 30})
-
-        own = Rule.objects.get(team=team)
-        assert (own.kind, own.warn_at, own.floor) == ("credits", 0.5, 30)
-        page = alice.get(reverse("team_settings", args=[team.pk])).content.decode()
-        assert "warning at 50 %, critical at 10 %, warning at 30 credits" in page
-        Rule.objects.filter(pk=own.pk).update(enabled=False)
-        alice.post(address, {"warn_at": 0.4})
-        assert Rule.objects.get(team=team).enabled
-        alice.post(address, {"general": "1"})
-        assert not Rule.objects.filter(team=team).exists()
-        assert Rule.objects.filter(kind=RuleKind.CREDITS).exists()
-
-    @pytest.mark.parametrize("name", ["eu", "W" * 120])
-    def test_a_rule_of_the_same_name_may_be_anothers(
-        self, alice: Client, team: Team, name: str
-    ) -> None:
-        """C-20: an administrator made the team's own rule one of all teams."""
-        Team.objects.update(name=name)
-        address = reverse("team_rule", args=[team.pk, RuleKind.CREDITS])
-        limits = {"warn_at": 0.5, "for_s": 0, "clear_after": 3}
-        for _ in range(3):
-            assert alice.post(address, limits).status_code == 302
-            Rule.objects.filter(team=team).update(team=None)
-
-        names = Rule.objects.filter(warn_at=0.5).values_list("name", flat=True)
-        told = f"Credits low: {team.pk} {name}"
-        ends = ["", " (2)", " (3)"]
-        assert set(names) == {told[: 80 - len(end)] + end for end in ends}
-
-    def test_each_rule_that_is_taken_away_leaves_a_line(
-        self, alice: Client, team: Team
-    ) -> None:
-        """C-18: and none is left of what was not there."""
-        address = reverse("team_rule", args=[team.pk, RuleKind.CREDITS])
-        alice.post(address, {"general": "1"})
-        for name in ("One", "Two"):
-            Rule.objects.create(name=name, kind=RuleKind.CREDITS, team=team, warn_at=1)
-
-        alice.post(address, {"general": "1"})
-
-        told = AuditEntry.objects.order_by("pk").values_list("subject", "detail")
-        assert list(told.filter(action="rule")) == [
-            ("One", "removed"),
-            ("Two", "removed"),
-        ]
-        assert not Rule.objects.filter(team=team).exists()
-
-    def test_the_form_has_the_rule_that_judges(self, alice: Client, team: Team) -> None:
-        """Of two of a kind; a database may sort texts otherwise than Python."""
-        for name, is_on in (("0", False), ("b", True), ("B", True)):
-            Rule.objects.create(
-                name=name, kind=RuleKind.CREDITS, team=team, warn_at=1, enabled=is_on
-            )
-
-        alice.post(
-            reverse("team_rule", args=[team.pk, RuleKind.CREDITS]), {"warn_at": 0.7}
-        )
-
-        assert Rule.objects.get(warn_at=0.7).name == "B"
-        judging = enabled_rules().rule_for(
-            of_team(RuleKind.CREDITS, team, team.gateway)
-        )
-        assert judging == Rule.objects.get(name="B")
-
-    def test_a_limit_that_is_none_is_refused(self, alice: Client, team: Team) -> None:
-        address = reverse("team_rule", args=[team.pk, RuleKind.CREDITS])
-
-        text = alice.post(address, {"warn_at": 20}).content.decode()
-
-        assert "20 is not between 0 and 1" in text
-        assert not Rule.objects.filter(team=team).exists()
-
-    @pytest.mark.parametrize(
-        ("field", "value", "told"),
-        [
-            ("window_s", 3600, "shorter than the long window, 600 s"),
-            ("min_bad", 6, "at most the last 5"),
-            ("for_s", 2**63 - 1, "90 days at most"),
-            ("clear_after", 2**31 - 1, "less than or equal to 100000"),
-        ],
-    )
-    def test_what_does_not_fit_the_rest_of_the_rule_is_refused(
-        self, alice: Client, team: Team, field: str, value: int, told: str
-    ) -> None:
-        """C-20: an administrator gave the team's rule more than a manager's form shows."""
-        limits = {"window_s": 300, "min_samples": 5, "min_bad": 3, "clear_after": 3}
-        own = Rule.objects.create(
-            name="Own",
-            kind=RuleKind.ERROR_RATE,
-            team=team,
-            warn_at=0.2,
-            long_window_s=600,
-            of_last=5,
-        )
-
-        page = alice.post(
-            reverse("team_rule", args=[team.pk, own.kind]),
-            {"warn_at": 0.2, "for_s": 0, **limits, field: value},
-        )
-
-        assert told in page.content.decode()
-        assert Rule.objects.get(pk=own.pk).window_s == 300
-
-    def test_neither_its_kind_nor_its_team_can_be_set(
-        self, alice: Client, team: Team
-    ) -> None:
-        """C-21."""
-        other = make_team()
-        address = reverse("team_rule", args=[team.pk, RuleKind.CREDITS])
-        forged = {"team": other.pk, "kind": RuleKind.GATEWAY_DOWN, "probe": 1}
-
-        alice.post(address, {"critical_at": 0.1, "name": "Mine", **forged})
-
-        own = Rule.objects.get(team__isnull=False)
-        assert (own.team, own.kind, own.probe) == (team, "credits", None)
-
-    @pytest.mark.parametrize("kind", ["gateway_down", "nonsense"])
-    def test_other_kinds_are_no_teams(
-        self, kind: str, alice: Client, team: Team
-    ) -> None:
-        address = reverse("team_rule", args=[team.pk, kind])
-        assert alice.get(address).status_code == 404
 
 
 def test_a_team_cannot_be_moved_or_renamed_into_another(

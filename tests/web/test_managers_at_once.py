@@ -1,0 +1,115 @@
+"""Managers, administrators and the recorder at the same team in the same moment."""
+
+from functools import partial
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+from django.urls import reverse
+
+from dashboard.alerts.models import Rule, RuleKind
+from dashboard.alerts.rulebook import apply_rule_set
+from dashboard.probes.models import Probe
+from dashboard.rows import locked
+from dashboard.teams.keys import hint, set_key
+from dashboard.teams.models import Gateway, Membership, Role, Team
+from tests.factories import NOW, make_team
+from tests.web.people import Person, at_once, behind, person
+
+pytestmark = pytest.mark.django_db(transaction=True)
+CANARY = "sk-canary-0123456789-tail"
+
+
+def settings_of(client: Client, team: Team, part: str, **fields: object) -> int:
+    address = reverse("team_settings", args=[team.pk])
+    return client.post(address, {"part": part, **fields}).status_code
+
+
+def take_probes() -> None:
+    locked(Probe, ["enabled"], [probe.pk for probe in Probe.objects.all()])
+
+
+@pytest.mark.postgresql
+def test_a_manager_and_the_recorder_do_not_wait_for_each_other(
+    alice: Client, team: Team
+) -> None:
+    """Both take a team's probes first, and then the team."""
+    then = partial(locked, Team, ["status"], [team.pk])
+
+    assert behind(take_probes, partial(settings_of, alice, team, "pause"), then) == 302
+    assert not Probe.objects.filter(team=team, enabled=True).exists()
+
+
+@pytest.mark.postgresql
+def test_a_name_does_not_bring_an_old_key_back(alice: Client, team: Team) -> None:
+    """Two managers at once: what the second reads is what the first has stored."""
+    rename = partial(settings_of, alice, team, "details", name="Acme")
+
+    assert behind(take_probes, rename, lambda: set_key(team, CANARY, NOW)) == 302
+    assert hint(Team.objects.get(name="Acme")) == "••••tail"
+
+
+@pytest.mark.postgresql
+def test_a_manager_and_an_administrator_do_not_wait_for_each_other(
+    admin_client: Client, team: Team
+) -> None:
+    """One gives a key, the other a new address: it is forgotten, whoever was first."""
+
+    def give() -> None:
+        set_key(team, CANARY, NOW)
+        assert Gateway.objects.select_for_update(no_key=True).count() == 1
+
+    def move() -> int:
+        address = f"/admin/teams/gateway/{team.gateway_id}/change/"
+        told = {"name": "Production", "base_url": "https://elsewhere.example"}
+        return admin_client.post(address, told).status_code
+
+    assert behind(partial(locked, Team, ["status"], [team.pk]), move, give) == 302
+    assert not Team.objects.get().has_key
+
+
+@pytest.mark.postgresql
+def test_what_an_administrator_adds_at_this_moment_is_waited_for(
+    alice: Client, team: Team
+) -> None:
+    """C-20: each had what the other wanted, and one of them got an error page."""
+    bob = User.objects.create_user("bob")
+    add = partial(Membership.objects.create, user=bob, team=team)
+    name = partial(settings_of, alice, team, "member", user="bob", role=Role.OPERATOR)
+
+    assert behind(add, name) == 302
+    assert Membership.objects.get(user=bob).role == Role.OPERATOR
+
+
+@pytest.mark.postgresql
+def test_limits_that_are_copied_meanwhile_are_waited_for(
+    alice: Client, team: Team
+) -> None:
+    """C-20: both would be called the same."""
+    source = make_team()
+    Rule.objects.create(
+        name="x", kind=RuleKind.CREDITS, team=source, gateway=source.gateway, warn_at=1
+    )
+
+    def give() -> int:
+        address = reverse("team_rule", args=[team.pk, RuleKind.CREDITS])
+        return alice.post(address, {"warn_at": 0.5}).status_code
+
+    assert behind(partial(apply_rule_set, source, team), give) == 302
+    assert Rule.objects.get(team=team).warn_at == 0.5
+
+
+def test_of_two_managers_who_remove_each_other_one_stays() -> None:
+    """C-08: on PostgreSQL two requests at once see each other's manager."""
+
+    def drop(who: Person, whom: Person, team: Team) -> int:
+        held = Membership.objects.get(team=team, user__username=whom.name)
+        return settings_of(who.client, team, "drop_member", pk=held.pk)
+
+    for turn in range(3):
+        team = make_team()
+        ann, ben = person(f"ann-{turn}", team), person(f"ben-{turn}", team)
+
+        at_once(partial(drop, ann, ben, team), partial(drop, ben, ann, team))
+
+        assert Membership.objects.filter(team=team).count() == 1
