@@ -5,7 +5,13 @@ import pytest
 from pytest_django import Settings
 
 from dashboard.alerts import outbox
-from dashboard.alerts.models import Incident, Recipient, RuleKind, Severity
+from dashboard.alerts.models import (
+    Incident,
+    Notification,
+    Recipient,
+    RuleKind,
+    Severity,
+)
 from dashboard.probes.models import Probe
 from dashboard.teams.models import Gateway, Team
 from tests.alerts.mailbox import Mailbox, open_mailbox
@@ -25,6 +31,16 @@ def mailbox(settings: Settings) -> Iterator[Mailbox]:
 
 def make_recipient(email: str = "ops@example.org") -> Recipient:
     return Recipient.objects.create(email=email)
+
+
+@pytest.fixture
+def recipient(db: None) -> Recipient:
+    return make_recipient()
+
+
+def states() -> list[str]:
+    rows = Notification.objects.order_by("pk")
+    return list(rows.values_list("state", flat=True))
 
 
 def make_incident(

@@ -13,25 +13,17 @@ from dashboard.alerts.delivery import backoff, deliver, send_test_mail
 from dashboard.alerts.models import (
     Change,
     Delivery,
-    Incident,
     Notification,
     Recipient,
-    RuleKind,
     Severity,
 )
 from dashboard.alerts.queries import outbox_state
-from tests.alerts.conftest import after, make_incident, make_recipient, tell
+from tests.alerts.conftest import after, make_incident, make_recipient, states, tell
 from tests.alerts.mailbox import Mailbox
-from tests.factories import make_gateway
 
 pytestmark = pytest.mark.django_db
 
-WAIT_S, INTERVAL_S = 30, 300
-
-
-def states() -> list[str]:
-    rows = Notification.objects.order_by("pk")
-    return list(rows.values_list("state", flat=True))
+WAIT_S = 30
 
 
 def test_a_mail_waits_for_others_and_arrives_once(mailbox: Mailbox) -> None:
@@ -133,77 +125,6 @@ def test_an_address_is_no_pattern_of_others(mailbox: Mailbox) -> None:
     deliver(after(1000))
 
     assert [message["To"] for message in mailbox.messages] == ["Some-one@example.org"]
-
-
-def test_later_news_of_a_gateway_waits_for_the_interval(mailbox: Mailbox) -> None:
-    make_recipient()
-    gateway = make_gateway()
-    tell(make_incident(gateway))
-    deliver(after(WAIT_S))
-    tell(make_incident(gateway), after(60))
-    tell(make_incident(gateway), after(120))
-
-    assert deliver(after(WAIT_S + INTERVAL_S - 1)) == 0
-    assert deliver(after(WAIT_S + INTERVAL_S + 1)) == 1
-    assert len(mailbox.messages) == 2
-
-
-def test_an_outage_does_not_wait_for_the_interval_of_low_credits(
-    mailbox: Mailbox,
-) -> None:
-    make_recipient()
-    gateway = make_gateway()
-    tell(make_incident(gateway, kind=RuleKind.CREDITS))
-    deliver(after(WAIT_S))
-    tell(make_incident(gateway), after(60))
-
-    assert deliver(after(60 + WAIT_S)) == 1
-
-
-def test_other_gateways_do_not_wait_for_each_other(mailbox: Mailbox) -> None:
-    make_recipient()
-    tell(make_incident())
-    tell(make_incident())
-
-    assert deliver(after(WAIT_S)) == 2
-
-
-def test_an_escalation_does_not_wait(mailbox: Mailbox) -> None:
-    make_recipient()
-    incident = tell(make_incident())
-    deliver(after(WAIT_S))
-    incident.level = "critical"
-    outbox.queue_escalation(incident, after(60))
-
-    assert deliver(after(60)) == 1
-    assert mailbox.messages[1]["In-Reply-To"] == mailbox.ids[0]
-
-
-def test_one_recovery_tells_of_all_that_one_mail_told(mailbox: Mailbox) -> None:
-    make_recipient()
-    gateway = make_gateway()
-    first, second = tell(make_incident(gateway)), tell(make_incident(gateway))
-    deliver(after(WAIT_S))
-    lifecycle.resolve(first, after(100))
-    assert deliver(after(200)) == 0
-    lifecycle.resolve(second, after(210))
-
-    assert deliver(after(220)) == 1
-    assert len(mailbox.messages) == 2
-
-
-def test_a_recovery_waits_for_the_others_no_longer_than_the_interval(
-    mailbox: Mailbox,
-) -> None:
-    make_recipient()
-    gateway = make_gateway()
-    first = tell(make_incident(gateway))
-    tell(make_incident(gateway))
-    deliver(after(WAIT_S))
-    lifecycle.resolve(first, after(100))
-
-    assert deliver(after(100 + INTERVAL_S - 1)) == 0
-    assert deliver(after(100 + INTERVAL_S + 1)) == 1
 
 
 def test_mails_are_held_while_mail_is_not_set_up(
@@ -372,19 +293,6 @@ def test_a_mail_that_cannot_be_written_stops_no_other(
     assert "mail.compose_failed" in caplog.text
 
 
-def spread(number: int, seconds: float = 60, severity: str = Severity.WARNING) -> None:
-    """Let so many unlike gateways fail one after the other, each told at once."""
-    for place in range(number):
-        at = after(seconds * place)
-        tell(make_incident(opened_at=at, severity=severity), at)
-        deliver(at + timedelta(seconds=WAIT_S), monotonic=lambda: 0.0)
-
-
-def warn(seconds: float) -> Incident:
-    incident = make_incident(opened_at=after(seconds), severity=Severity.WARNING)
-    return tell(incident, after(seconds))
-
-
 def test_a_server_that_hangs_costs_an_attempt_and_no_mail(
     settings: Settings, mailbox: Mailbox
 ) -> None:
@@ -403,84 +311,6 @@ def test_a_server_that_hangs_costs_an_attempt_and_no_mail(
     assert len(mailbox.messages) == 1
 
 
-@pytest.mark.slow
-def test_too_many_mails_become_digests_and_nothing_is_left_out(
-    mailbox: Mailbox,
-) -> None:
-    """A-74: 16 mails, then one each quarter of an hour: 20 in any hour at most."""
-    make_recipient()
-    spread(40)
-
-    assert len(mailbox.messages) == 17
-    digest = mailbox.messages[-1]
-    assert str(digest["Subject"]).startswith("[Gatewatch] WARNING gateway-")
-    assert str(digest["Subject"]).endswith("runs failed, and 14 more: 14 warning")
-    told = digest.get_body(("plain",))
-    assert told is not None
-    assert told.get_content().count("3 of 5 runs failed") == 15
-    assert digest["In-Reply-To"] is None
-
-    assert deliver(after(45 * 60 + WAIT_S)) == 1
-    assert set(states()) == {"sent"}
-    sent = Notification.objects.exclude(incident=None)
-    assert sent.count() == 40
-    assert all(sent.exclude(batch=None))
-
-
-def test_a_critical_alarm_passes_the_cap_and_takes_along_what_waits(
-    mailbox: Mailbox, settings: Settings
-) -> None:
-    """A-74: an outage at night does not wait for a digest of the evening's warnings."""
-    settings.MAIL_CAP = 6
-    make_recipient()
-    spread(2)
-    held = warn(120)
-    assert deliver(after(120 + WAIT_S)) == 0
-
-    outage = tell(make_incident(opened_at=after(180)), after(180))
-    assert deliver(after(180 + WAIT_S)) == 1
-
-    assert len(mailbox.messages) == 3
-    rows = Notification.objects.filter(incident__in=[held, outage])
-    assert len(set(rows.values_list("batch", flat=True))) == 1
-
-
-def test_a_storm_of_critical_alarms_has_a_cap_of_its_own(
-    mailbox: Mailbox, settings: Settings
-) -> None:
-    """A-74: twice the cap in any hour at most, and the rest in digests."""
-    settings.MAIL_CAP = 6
-    make_recipient()
-    spread(12, severity=Severity.CRITICAL)
-
-    assert len(mailbox.messages) == 8
-    assert deliver(after(8 * 60 + 900)) == 1
-    assert len(mailbox.messages) == 9
-    assert set(states()) == {"sent"}
-
-
-def test_what_ended_while_the_cap_held_it_is_told_in_the_digest(
-    mailbox: Mailbox, settings: Settings
-) -> None:
-    """A-74: nothing is dropped silently, and no recovery comes besides."""
-    settings.MAIL_CAP = 6
-    make_recipient()
-    spread(2)
-    brief = warn(120)
-    deliver(after(120 + WAIT_S))
-    lifecycle.resolve(brief, after(240))
-
-    assert deliver(after(900)) == 0
-    assert deliver(after(1000)) == 1
-    assert deliver(after(3600)) == 0
-
-    told = mailbox.messages[-1].get_body(("plain",))
-    assert mailbox.messages[-1]["Subject"].startswith("[Gatewatch] RESOLVED")
-    assert told is not None
-    assert "You hear of it only now" in told.get_content()
-    assert set(states()) == {"sent"}
-
-
 def test_what_ended_while_the_server_was_away_is_told_once(mailbox: Mailbox) -> None:
     """A-73: an outage that took the mail server along is heard of when it is back."""
     make_recipient()
@@ -496,46 +326,6 @@ def test_what_ended_while_the_server_was_away_is_told_once(mailbox: Mailbox) -> 
     (only,) = mailbox.messages
     assert only["Subject"].startswith("[Gatewatch] RESOLVED")
     assert Notification.objects.get().change == Change.MISSED
-
-
-def test_what_waited_comes_together_once_there_is_room(mailbox: Mailbox) -> None:
-    """One by one, the last of it would be told hours later."""
-    make_recipient()
-    spread(1)
-    for place in range(20):
-        tell(make_incident(), after(1800 + place))
-    for place in range(15):
-        deliver(after(1900 + place))
-    assert len(mailbox.messages) == 2
-
-    assert "and 19 more: 19 critical" in mailbox.messages[-1]["Subject"]
-
-
-@pytest.mark.slow
-def test_a_digest_tells_of_ends_too_and_only_to_whom_knew(mailbox: Mailbox) -> None:
-    make_recipient()
-    spread(15)
-    known = warn(15 * 60)
-    deliver(after(15 * 60 + WAIT_S))
-    warn(16 * 60)
-    never_told = warn(16 * 60)
-    lifecycle.resolve(known, after(17 * 60))
-    lifecycle.resolve(never_told, after(17 * 60))
-
-    assert deliver(after(20 * 60)) == 0
-    assert deliver(after(31 * 60)) == 1
-
-    assert "and 1 more: 1 resolved" in mailbox.messages[-1]["Subject"]
-    assert states().count("dropped") == 1
-
-
-@pytest.mark.slow
-def test_no_cap_where_it_is_switched_off(mailbox: Mailbox, settings: Settings) -> None:
-    settings.MAIL_CAP = 0
-    make_recipient()
-    spread(25)
-
-    assert len(mailbox.messages) == 25
 
 
 def test_what_ended_while_no_mail_got_through_is_told_once(mailbox: Mailbox) -> None:
