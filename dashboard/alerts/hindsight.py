@@ -9,9 +9,9 @@ from django.db.models import Q
 from dashboard.alerts import targets
 from dashboard.alerts.models import Incident, Rule, RuleKind
 from dashboard.alerts.rulebook import RuleBook
-from dashboard.alerts.rules import WINDOWS_S, Count, Past, Spending, is_notable
+from dashboard.alerts.rules import WINDOWS_S, Count, Limits, Past, Spending, is_notable
 from dashboard.probes.models import Probe
-from dashboard.probes.rhythm import period_now_s
+from dashboard.probes.rhythm import deadline_s, period_now_s
 from dashboard.rollups import windows
 from dashboard.rollups.tally import Tally
 from dashboard.rollups.windows import Hour
@@ -52,6 +52,11 @@ def latency_window_s(rule: Rule, probe: Probe) -> int:
     # One more, since the least samples must fit into it wherever it begins.
     needed_s = probe.period_s * (rule.min_samples + 1)
     return max(rule.window_s, min(needed_s, _LONGEST_WINDOW_S))
+
+
+def slow_limit_ms(limits: Limits, probe: Probe) -> float:
+    """Return above which p95 a probe is slow: half of its deadline where no rule says."""
+    return limits.warn_at or limits.critical_at or deadline_s(probe) * 500
 
 
 def slow_facts(book: RuleBook, probes: Collection[Probe], now: datetime) -> SlowFacts:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from dashboard.alerts import rules, silences, targets, unwatched
-from dashboard.alerts.hindsight import SlowFacts
+from dashboard.alerts.hindsight import SlowFacts, slow_limit_ms
 from dashboard.alerts.models import Incident, RuleKind
 from dashboard.alerts.rules import Limits, Verdict
 from dashboard.alerts.situation import Situation
@@ -13,7 +13,7 @@ from dashboard.lib import histogram
 from dashboard.probes.kinds import CHEAP, STREAMED
 from dashboard.probes.models import Probe, ProbeKind
 from dashboard.probes.queries import BreakerView
-from dashboard.probes.rhythm import deadline_s, period_now_s, waits_for_key
+from dashboard.probes.rhythm import period_now_s, waits_for_key
 from dashboard.probes.taxonomy import TIMED_OUT
 from dashboard.rollups.tally import Tally
 from dashboard.teams.models import CreditReading, Gateway, Team
@@ -80,8 +80,7 @@ def slow_cases(known: Situation, facts: SlowFacts) -> Iterator[Case]:
 
 def _latency(known: Situation, facts: SlowFacts, probe: Probe) -> Case:
     def judge(limits: Limits, incident: Incident | None) -> Verdict:
-        # Half of its deadline where the rule names no limit.
-        limit_ms = limits.warn_at or limits.critical_at or deadline_s(probe) * 500
+        limit_ms = slow_limit_ms(limits, probe)
         return rules.latency(
             slowness(facts.tallies[probe.pk], limit_ms),
             limit_ms,

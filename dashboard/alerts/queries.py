@@ -7,7 +7,7 @@ from django.conf import settings
 from django.db.models import Count, Min, Q
 
 from dashboard.alerts.caps import BETWEEN_DIGESTS
-from dashboard.alerts.hindsight import latency_window_s
+from dashboard.alerts.hindsight import latency_window_s, slow_limit_ms
 from dashboard.alerts.judges import slowness
 from dashboard.alerts.models import (
     Channel,
@@ -18,7 +18,7 @@ from dashboard.alerts.models import (
     RuleKind,
 )
 from dashboard.alerts.recipients import first_administrator
-from dashboard.alerts.rulebook import RuleBook
+from dashboard.alerts.rulebook import RuleBook, limits_of
 from dashboard.alerts.targets import of_probe
 from dashboard.probes.models import Probe
 from dashboard.rollups.windows import tallies
@@ -96,18 +96,28 @@ def outbox_state(now: datetime) -> OutboxState:
     )
 
 
-def runs_to_judge(probe: Probe, now: datetime) -> int:
-    """Return how many more runs a verdict on a probe's slowness needs; two queries.
+@dataclass(frozen=True, slots=True)
+class SlowJudge:
+    """When a probe is called slow: `missing` more runs must come before it is judged."""
 
-    0 where it is judged, or no rule judges it.
-    """
+    limit_ms: float
+    window_s: int
+    missing: int
+
+
+def slow_judge(probe: Probe, now: datetime) -> SlowJudge | None:
+    """Return what judges a probe's slowness, None where no rule does; two queries."""
     book = RuleBook(Rule.objects.filter(enabled=True, kind=RuleKind.LATENCY))
     rule = book.rule_for(of_probe(RuleKind.LATENCY, probe))
     if rule is None:
-        return 0
+        return None
     window_s = latency_window_s(rule, probe)
     seen = slowness(tallies({probe.pk: window_s}, now)[probe.pk], limit_ms=0)
-    return max(0, rule.min_samples - seen.samples)
+    return SlowJudge(
+        limit_ms=slow_limit_ms(limits_of(rule), probe),
+        window_s=window_s,
+        missing=max(0, rule.min_samples - seen.samples),
+    )
 
 
 def broken_rules() -> list[Rule]:

@@ -9,6 +9,7 @@ from django.urls import reverse
 from pytest_django import DjangoAssertNumQueries
 
 from dashboard.alerts.models import (
+    Rule,
     RuleKind,
     Silence,
 )
@@ -111,7 +112,11 @@ class TestProbe:
         seen(probe, *good[12:])
         assert "needs 12 more runs, about 12 min" in page(admin_page, "probe", probe.pk)
         seen(probe, *good[:12])
-        assert "not judged yet" not in page(admin_page, "probe", probe.pk)
+        judged = page(admin_page, "probe", probe.pk)
+        assert "not judged yet" not in judged
+        assert "slow where its p95 of 30 min is above 15 s." in judged
+        Rule.objects.filter(kind=RuleKind.LATENCY).update(warn_at=800)
+        assert "is above 800 ms." in page(admin_page, "probe", probe.pk)
         waiting = make_probe(make_team(), kind=ProbeKind.BALANCE)
         assert "not judged yet" not in page(admin_page, "probe", waiting.pk)
 

@@ -8,7 +8,8 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.safestring import SafeString
 
-from dashboard.alerts.queries import runs_to_judge
+from dashboard.alerts.queries import slow_judge
+from dashboard.alerts.rules.latency import duration_ms
 from dashboard.probes.kinds import KINDS
 from dashboard.probes.models import Outcome, Probe, ProbeKind
 from dashboard.probes.queries import BreakerView, breaker_changes, breakers_of
@@ -75,7 +76,7 @@ class ProbePage:
     latest: SafeString
     latest_url: str
     is_stale: bool
-    unjudged: str
+    slow_from: str
     range: RangeBar
     facts: list[Fact]
     charts: list[ChartTable]
@@ -136,7 +137,7 @@ def probe(
         if outcomes and chosen.is_live and not state
         else "",
         is_stale=works.state is ProberState.STOPPED,
-        unjudged=_unjudged(shown, now),
+        slow_from=_slow_from(shown, now),
         range=ranges.bar(chosen, state=state),
         facts=range_facts(
             seen.whole,
@@ -202,15 +203,19 @@ def _charts(
     ]
 
 
-def _unjudged(shown: Probe, now: datetime) -> str:
-    """Return what a verdict on its slowness waits for; "" where nothing is to come."""
+def _slow_from(shown: Probe, now: datetime) -> str:
+    """Return from when on it is an alarm of slowness, and what a verdict waits for."""
     runs = shown.enabled and not waits_for_key(shown)
-    missing = runs_to_judge(shown, now) if runs else 0
-    if not missing:
+    judge = slow_judge(shown, now) if runs else None
+    if judge is None:
         return ""
-    more = words.count(missing, "more run")
-    wait = words.roughly(missing * period_now_s(shown))
-    return f"Slowness is not judged yet: it needs {more}, about {wait}."
+    limit, window = duration_ms(judge.limit_ms), words.duration(judge.window_s)
+    told = f"It is slow where its p95 of {window} is above {limit}"
+    if not judge.missing:
+        return f"{told}."
+    more = words.count(judge.missing, "more run")
+    wait = words.roughly(judge.missing * period_now_s(shown))
+    return f"{told}; that is not judged yet: it needs {more}, about {wait}."
 
 
 def _run(shown: Probe, asked_at: datetime, now: datetime) -> Run:
