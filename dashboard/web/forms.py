@@ -15,7 +15,7 @@ from django.core.validators import validate_email
 from django.db.models import QuerySet
 from django.http import QueryDict
 
-from dashboard.alerts.models import Rule, RuleKind, plain_address
+from dashboard.alerts.models import FARTHEST_SILENCE, Rule, RuleKind, plain_address
 from dashboard.probes.addresses import why_refused
 from dashboard.probes.kinds import KINDS, runs_a_day
 from dashboard.probes.models import LONGEST_MODEL, Probe, ProbeKind
@@ -353,6 +353,8 @@ class SilenceForm(QuietForm):
         wanted = self.cleaned_data["starts_at"]
         if wanted and wanted < self.now:
             raise ValidationError("This is past: leave it empty to begin now.")
+        if wanted and wanted > self.now + FARTHEST_SILENCE:
+            raise ValidationError("It begins within a year from today.")
         return wanted or self.now
 
 

@@ -119,6 +119,24 @@ def test_a_silence_of_an_incident_says_why(admin_page: Client) -> None:
     assert not Silence.objects.exists()
 
 
+@pytest.mark.parametrize(
+    "starts_at", ["9999-12-31T23:59", "9999-12-31T22:30", "2099-01-01T00:00"]
+)
+def test_no_silence_begins_where_no_page_can_tell_it(
+    admin_page: Client, starts_at: str
+) -> None:
+    """C-20: in some zones the year 9999 is over before it is in UTC."""
+    day, time = starts_at.split("T")
+    times = {"starts_at_0": day, "starts_at_1": time, "ends_at_0": day}
+    fields = {**times, "ends_at_1": "23:59:59", "reason": "x"}
+
+    assert ask(admin_page, starts_at=starts_at) == 200
+    told = admin_page.post("/admin/alerts/silence/add/", fields).content.decode()
+
+    assert "It begins within a year from today." in told
+    assert not Silence.objects.exists()
+
+
 def test_a_maintenance_is_announced_before_it_begins(admin_page: Client) -> None:
     """A-59: from a moment in the visitor's own zone; what is past is refused."""
     soon = timezone.now().replace(microsecond=0) + timedelta(days=2)

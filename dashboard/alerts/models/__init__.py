@@ -21,6 +21,7 @@ from dashboard.alerts.models.outbox import (
     plain_address,
 )
 from dashboard.alerts.models.rules import (
+    FARTHEST_SILENCE,
     LONGEST_SILENCE,
     Rule,
     RuleKind,
@@ -29,6 +30,7 @@ from dashboard.alerts.models.rules import (
 )
 
 __all__ = [
+    "FARTHEST_SILENCE",
     "LONGEST_SILENCE",
     "NEWS",
     "REGULAR",

@@ -7,6 +7,7 @@ from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator
 from django.db import models
 from django.urls import reverse
+from django.utils import timezone
 
 from dashboard.probes.models import Probe
 from dashboard.teams.models import Gateway, Team, printable
@@ -180,6 +181,8 @@ class Rule(models.Model):
 
 
 LONGEST_SILENCE = timedelta(days=30)
+# At the ends of the calendar no page could say when it is, nor a form when it ends.
+FARTHEST_SILENCE = timedelta(days=366)
 
 
 class Silence(models.Model):
@@ -229,5 +232,7 @@ class Silence(models.Model):
             raise ValidationError({"ends_at": "It ends before it begins."})
         if self.ends_at - self.starts_at > LONGEST_SILENCE:
             raise ValidationError({"ends_at": "A silence lasts 30 days at most."})
+        if abs(self.starts_at - timezone.now()) > FARTHEST_SILENCE:
+            raise ValidationError({"starts_at": "It begins within a year from today."})
         if self.maintenance and self.kind:
             raise ValidationError({"kind": "A maintenance is of all kinds of alarms."})
