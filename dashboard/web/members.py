@@ -51,7 +51,7 @@ def move_mails(request: HttpRequest, user: User, before: str) -> None:
             told.delete()
             if user.email:
                 Recipient.objects.get_or_create(
-                    email=user.email, gateway=told.gateway, team=held.team
+                    email=user.email, gateway_id=told.gateway_id, team=held.team
                 )
                 noted(request, action, user.email, detail="added", team=held.team)
 

@@ -1,5 +1,6 @@
 """What goes around every page: who asks from where, headers, the time zone."""
 
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from http import HTTPStatus
@@ -7,6 +8,7 @@ from ipaddress import ip_address
 
 from django.conf import settings
 from django.core.exceptions import BadRequest, SuspiciousOperation
+from django.db import DatabaseError, IntegrityError
 from django.http import (
     HttpRequest,
     HttpResponse,
@@ -14,6 +16,7 @@ from django.http import (
     QueryDict,
     UnreadablePostError,
 )
+from django.shortcuts import render
 from django.utils import timezone
 from django.utils.cache import patch_cache_control, patch_vary_headers
 
@@ -22,6 +25,8 @@ from dashboard.teams.models import AuditAction
 from dashboard.web import zones
 from dashboard.web.access import Denied
 from dashboard.web.audited import address_of
+
+logger = logging.getLogger(__name__)
 
 _YEAR_S = 365 * 24 * 3600
 
@@ -138,3 +143,27 @@ class DenialsNoted:
                 actor=request.user.get_username(),
                 address=address_of(request),
             )
+
+
+class ConflictsTold:
+    """Tell who was the later of two that the other changed the same at that moment.
+
+    What a form is about may be deleted, or made, between the look at it and the write;
+    then the database takes nothing of it.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self._get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        return self._get_response(request)
+
+    def process_exception(
+        self, request: HttpRequest, exception: Exception
+    ) -> HttpResponse | None:
+        # Django's own error, of none of the kinds that a database has: the row is gone.
+        is_gone = type(exception) is DatabaseError
+        if not (is_gone or isinstance(exception, IntegrityError)):
+            return None
+        logger.warning("web.conflict", exc_info=exception)
+        return render(request, "409.html", status=HTTPStatus.CONFLICT)

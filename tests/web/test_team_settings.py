@@ -8,7 +8,7 @@ from django.db import connection, transaction
 from django.test import Client
 from django.urls import reverse
 
-from dashboard.alerts.models import Recipient, Rule
+from dashboard.alerts.models import Recipient, Rule, Silence
 from dashboard.probes.models import Probe, ProbeKind
 from dashboard.probes.services import change, watch_team
 from dashboard.rows import locked
@@ -31,7 +31,7 @@ def send(client: Client, team: Team, part: str, **fields: object) -> str:
 
 @pytest.mark.postgresql
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("part", ["member", "rule", "cost"])
+@pytest.mark.parametrize("part", ["member", "rule", "cost", "run", "silence"])
 def test_who_is_removed_while_he_waits_changes_nothing(
     alice: Client, team: Team, part: str
 ) -> None:
@@ -44,12 +44,19 @@ def test_who_is_removed_while_he_waits_changes_nothing(
         "member": (reverse("team_settings", args=[team.pk]), {"user": "bob"}),
         "rule": (reverse("team_rule", args=[team.pk, "credits"]), {"warn_at": 0.5}),
         "cost": (reverse("accept", args=[paid.pk]), cost),
+        "run": (reverse("run", args=[Probe.objects.all()[0].pk]), {}),
+        "silence": (
+            reverse("silences"),
+            {"team": team.pk, "hours": 4, "kind": "", "reason": "not now"},
+        ),
     }
     address, sent = acts[part]
+    before = list(Probe.objects.order_by("pk").values())
 
     def remove() -> int:
         with transaction.atomic():
             locked(Probe, ["enabled"], [probe.pk for probe in Probe.objects.all()])
+            locked(Team, ["status"], [team.pk])
             held.set()
             with connection.cursor() as cursor:
                 cursor.execute(UNTIL_ONE_WAITS)
@@ -63,7 +70,8 @@ def test_who_is_removed_while_he_waits_changes_nothing(
     assert at_once(remove, act) == [1, 404]
     assert not Membership.objects.exists()
     assert not Rule.objects.filter(team=team).exists()
-    assert not Probe.objects.get(pk=paid.pk).enabled
+    assert not Silence.objects.exists()
+    assert list(Probe.objects.order_by("pk").values()) == before
 
 
 class TestKey:

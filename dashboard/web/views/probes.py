@@ -54,9 +54,10 @@ def probe(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 @require_POST
+@transaction.atomic
 def run(request: HttpRequest, pk: int) -> HttpResponse:
     """Make the probe due at once; the prober runs it with its next look."""
-    found = access.probe_or_404(request.user, pk)
+    found = _taken_or_404(request, pk)
     access.operate_or_404(request.user, found.team)
     now = timezone.now()
     if request_run([found.pk], now):
@@ -113,10 +114,14 @@ def _asked_at(text: str, now: datetime) -> datetime | None:
     return at if now - _RUN_SHOWN <= at <= now else None
 
 
-def _paid_or_404(request: HttpRequest, pk: int) -> Probe:
+def _taken_or_404(request: HttpRequest, pk: int) -> Probe:
     # First: who was removed while he waited for it is a stranger.
     list(Probe.objects.select_for_update().filter(pk=pk).order_by("pk"))
-    found = access.probe_or_404(request.user, pk)
+    return access.probe_or_404(request.user, pk)
+
+
+def _paid_or_404(request: HttpRequest, pk: int) -> Probe:
+    found = _taken_or_404(request, pk)
     access.manage_or_404(request.user, found.team)
     if not KINDS[ProbeKind(found.kind)].paid:
         raise Http404

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 from django.contrib import messages
 from django.contrib.auth.models import User
+from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
@@ -11,7 +12,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from dashboard.alerts.models import Silence
 from dashboard.alerts.silences import end as end_now
-from dashboard.teams.models import AuditAction
+from dashboard.teams.models import AuditAction, Team
 from dashboard.web import access
 from dashboard.web.audited import noted
 from dashboard.web.forms import QuietForm, SilenceForm
@@ -79,9 +80,14 @@ def silence_incident(request: HttpRequest, pk: int) -> HttpResponse:
     return redirect("incident", pk)
 
 
+@transaction.atomic
 def _keep(request: HttpRequest, form: QuietForm, silence: Silence) -> None:
     """Store a silence for as long as the form says, and note who asked for it."""
     assert isinstance(request.user, User)
+    if silence.team is not None:
+        # Who was removed while he waited for the team is a stranger.
+        list(Team.objects.select_for_update(no_key=True).filter(pk=silence.team.pk))
+        access.operate_or_404(request.user, silence.team)
     hours = form.cleaned_data["hours"]
     silence.ends_at = silence.starts_at + timedelta(hours=hours)
     silence.reason = form.cleaned_data["reason"]
