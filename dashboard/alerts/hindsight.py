@@ -10,6 +10,7 @@ from dashboard.alerts import targets
 from dashboard.alerts.models import Incident, Rule, RuleKind
 from dashboard.alerts.rulebook import RuleBook
 from dashboard.alerts.rules import WINDOWS_S, Count, Limits, Past, Spending, is_notable
+from dashboard.alerts.rules.latency import least_samples
 from dashboard.probes.models import Probe
 from dashboard.probes.rhythm import deadline_s, period_now_s
 from dashboard.rollups import windows
@@ -50,7 +51,7 @@ def window_s(book: RuleBook, probe: Probe) -> int:
 def latency_window_s(rule: Rule, probe: Probe) -> int:
     """Return how far back a rule looks at a probe's latencies, in seconds."""
     # One more, since the least samples must fit into it wherever it begins.
-    needed_s = probe.period_s * (rule.min_samples + 1)
+    needed_s = probe.period_s * (least_samples(rule.min_samples) + 1)
     return max(rule.window_s, min(needed_s, _LONGEST_WINDOW_S))
 
 

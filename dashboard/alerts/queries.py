@@ -19,6 +19,7 @@ from dashboard.alerts.models import (
 )
 from dashboard.alerts.recipients import first_administrator
 from dashboard.alerts.rulebook import RuleBook, limits_of
+from dashboard.alerts.rules.latency import least_samples
 from dashboard.alerts.targets import of_probe
 from dashboard.probes.models import Probe
 from dashboard.rollups.windows import tallies
@@ -116,7 +117,7 @@ def slow_judge(probe: Probe, now: datetime) -> SlowJudge | None:
     return SlowJudge(
         limit_ms=slow_limit_ms(limits_of(rule), probe),
         window_s=window_s,
-        missing=max(0, rule.min_samples - seen.samples),
+        missing=max(0, least_samples(rule.min_samples) - seen.samples),
     )
 
 

@@ -40,6 +40,15 @@ def test_few_samples_decide_nothing(pace: Slowness | None) -> None:
     assert judged(pace, is_open=True) is Step.HOLD
 
 
+def test_a_rule_of_ones_own_waits_for_as_many() -> None:
+    """A-20: with the five runs of other rules one slow run would be an alarm."""
+    own = Limits(warn_at=LIMIT_MS, min_samples=5)
+    few, enough = Slowness(19, 19, 19), Slowness(20, 2, 2)
+
+    assert latency(few, 1, own, NOW, window_s=9, is_open=False).step is Step.HOLD
+    assert latency(enough, 1, own, NOW, window_s=9, is_open=False).step is Step.FIRE
+
+
 def test_it_clears_below_eight_tenths_of_its_limit() -> None:
     """A-22."""
     assert judged(Slowness(20, 1, 2), is_open=True) is Step.HOLD

@@ -57,8 +57,9 @@ def test_the_documented_example_loads(
 ) -> None:
     monkeypatch.setenv("ACME_KEY", KEY)
 
-    load(documented_example())
+    told = load(documented_example())
 
+    assert told.count("manage.py up reads env: keys itself: set them there, too") == 1
     team = Team.objects.get(team_id="acme-corp")
     assert hint(team) == "env:ACME_KEY"
     assert team.probes.get(kind="deep_job").daily_credit_cap == 96

@@ -17,6 +17,8 @@ from dashboard.alerts.rules.verdict import (
 
 # It clears below its limit times this.
 CLEARS_AT = 0.8
+# Of fewer runs the p95 is hardly more than the slowest.
+_LEAST_SAMPLES = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,11 @@ class Slowness:
     p50_ms: float | None = None
     p95_ms: float | None = None
     p99_ms: float | None = None
+
+
+def least_samples(asked_for: int) -> int:
+    """Return how many runs a verdict needs: never fewer than a percentile does."""
+    return max(asked_for, _LEAST_SAMPLES)
 
 
 def most_slow(samples: int) -> int:
@@ -58,9 +65,9 @@ def latency(
     """Judge whether the p95 of one probe is beyond its limit.
 
     An open alarm clears only with the p95 below 0.8 times the limit. Fewer samples than
-    `min_samples` (20 for a percentile to mean something) decide nothing.
+    `min_samples`, and than 20 whatever a rule says, decide nothing.
     """
-    if pace is None or pace.samples < limits.min_samples:
+    if pace is None or pace.samples < least_samples(limits.min_samples):
         return HOLD
     most = most_slow(pace.samples)
     if pace.slow > most:

@@ -54,7 +54,8 @@ def _line(item: Item, now: datetime) -> str:
 
 
 def _tile_line(tile: Tile) -> str:
-    return f"{tile.title}: {tile.value or 'no data'} ({tile.fine}; {tile.change})"
+    told = "; ".join(filter(None, (tile.fine, tile.change)))
+    return f"{tile.title}: {tile.value or 'no data'} ({told})"
 
 
 def _probe_table(known: Facts, now: datetime) -> str:

@@ -27,7 +27,10 @@ class Changes:
         self.done.append((what, "deleted"))
 
     def note(self, text: str) -> None:
-        self.notes.append(f"  {text}")
+        """Tell something once, of however many teams it is true."""
+        line = f"  {text}"
+        if line not in self.notes:
+            self.notes.append(line)
 
 
 def _shown(value: object) -> str:

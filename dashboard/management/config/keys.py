@@ -37,6 +37,8 @@ def load_key(team: Team, text: str, what: str, changes: Changes, now: datetime) 
             check_virtual_key(key)
         except ValueError as error:
             raise ValueError(f"{text}: {error}") from None
+        if kind == "env":
+            changes.note("manage.py up reads env: keys itself: set them there, too")
     elif team.has_key:
         changes.note(f"{what}: {text} is not set here; the stored key stays")
         return
