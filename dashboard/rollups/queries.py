@@ -3,10 +3,8 @@
 Windows are half-open, by the start of an outcome. All of these ask a constant number of
 queries, whatever the number of probes.
 
-    summaries   each probe's numbers
     total       all of some probes together
-    grouped     together by whatever the caller says: by_kind, by_team, by_gateway
-    compared    a window beside the equally long one before it
+    grouped     together by whatever the caller says: by_kind, by_team
     series      about so many pieces of time, also whole days of a time zone
     course      a window as a whole and in pieces, also with the one before it
 """
@@ -25,7 +23,7 @@ from dashboard.lib import buckets
 from dashboard.lib.buckets import DAY_S, HOUR_S, MINUTE_S, Stretch
 from dashboard.probes.models import Probe
 from dashboard.rollups import store
-from dashboard.rollups.numbers import Comparison, Summary, part_of, summary
+from dashboard.rollups.numbers import Summary, part_of, summary
 from dashboard.rollups.retention import is_kept
 from dashboard.rollups.tally import LEVELS, Key
 
@@ -52,18 +50,6 @@ class _Seen:
     period_s: int | None
     begins: datetime
     last_at: datetime | None
-
-
-def summaries(
-    probe_ids: Collection[int], start: datetime, end: datetime, now: datetime
-) -> dict[int, Summary]:
-    """Return each probe's numbers in the window, also of probes that saw nothing."""
-    stretches, end = _stretches(start, end, now)
-    seen = _seen(probe_ids, stretches)
-    start = stretches[0].start if stretches else start
-    return {
-        probe_id: _summary([found], start, end, now) for probe_id, found in seen.items()
-    }
 
 
 def total(
@@ -96,26 +82,11 @@ def by_team(probes: Iterable[Probe]) -> dict[int, list[int]]:
     return _members((p.team_id, p.pk) for p in probes if p.team_id is not None)
 
 
-def by_gateway(probes: Iterable[Probe]) -> dict[int, list[int]]:
-    """Return the groups of each gateway's probes, its teams' included."""
-    return _members((probe.gateway_id, probe.pk) for probe in probes)
-
-
 def _members(pairs: Iterable[tuple[G, int]]) -> dict[G, list[int]]:
     members: dict[G, list[int]] = {}
     for group, probe_id in pairs:
         members.setdefault(group, []).append(probe_id)
     return members
-
-
-def compared(
-    probe_ids: Collection[int], start: datetime, end: datetime, now: datetime
-) -> Comparison:
-    """Return the numbers of a window beside those of the equally long one before it."""
-    return Comparison(
-        current=total(probe_ids, start, end, now),
-        previous=total(probe_ids, start - (end - start), start, now),
-    )
 
 
 def series(

@@ -25,7 +25,6 @@ from dashboard.teams.queries import (
     LEAST_READINGS,
     RECENT,
     Burn,
-    Refill,
     Told,
     is_refill,
 )
@@ -169,6 +168,14 @@ def _hour(text: str) -> datetime:
     return datetime.fromisoformat(text).replace(tzinfo=UTC)
 
 
+@dataclass(frozen=True, slots=True)
+class Refill:
+    """A rise between two readings that is too large for a refund."""
+
+    at: datetime
+    amount: float
+
+
 def refills(hours: Iterable[Hour]) -> list[Refill]:
     """Return the refills in these hours, those between two of them, too."""
     found = []
@@ -310,5 +317,4 @@ def pace(hours: Sequence[Hour], now: datetime) -> Burn | None:
         readings=all_day.readings,
         span=all_day.hours * _HOUR,
         recent_per_hour=lately.per_hour if lately else None,
-        refills=tuple(refills(day)),
     )

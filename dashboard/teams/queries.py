@@ -55,14 +55,6 @@ class Told(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Refill:
-    """A rise between two readings that is too large for a refund."""
-
-    at: datetime
-    amount: float
-
-
-@dataclass(frozen=True, slots=True)
 class Burn:
     """How fast credits go: `per_hour` over the `span` that its readings cover.
 
@@ -75,7 +67,6 @@ class Burn:
     span: timedelta
     auto_refill: bool = False
     recent_per_hour: float | None = None
-    refills: tuple[Refill, ...] = ()
 
     @property
     def per_day(self) -> float:
@@ -153,11 +144,6 @@ def _burn(readings: Sequence[Told], now: datetime) -> Burn | None:
         span=latest.at - readings[0].at,
         auto_refill=latest.auto_refill,
         recent_per_hour=_pace([told for told in readings if told.at > now - RECENT]),
-        refills=tuple(
-            Refill(after.at, after.remaining - before.remaining)
-            for before, after in pairwise(readings)
-            if is_refill(before, after)
-        ),
     )
 
 

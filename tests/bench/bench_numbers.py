@@ -5,7 +5,7 @@
 Fills a database of its own, SQLite and, where DATABASE_URL names a server, PostgreSQL, with
 100 probes that ran once a minute, then prints for each size, as medians of five by turns:
 
-    all probes    error rate and quantiles of each of them: `rollups.queries.summaries`,
+    all probes    error rate and quantiles of each of them: `rollups.queries.grouped`,
                   beside percentile_cont over raw outcomes (SQLite has none: they are
                   fetched and sorted here), and beside the sums from which peers show a
                   mean, which know no quantile
@@ -51,7 +51,7 @@ from dashboard.pipeline.recorder import FLUSH_AT, Recorder
 from dashboard.probes.models import Outcome, Probe
 from dashboard.probes.services import Spent
 from dashboard.rollups.models import Rollup
-from dashboard.rollups.queries import series, summaries
+from dashboard.rollups.queries import grouped, series
 from dashboard.rows import insert
 from tests.bench.filled import (
     BEGIN,
@@ -153,7 +153,7 @@ def _print_queries(ids: list[int], now: datetime) -> None:
     for name, length in WINDOWS:
         start = now - length
         ours, raw = _side_by_side_ms(
-            partial(summaries, ids, start, now, now),
+            partial(grouped, {pk: [pk] for pk in ids}, start, now, now),
             partial(_raw_all, ids, start),
             raw_times=TIMES if length == WINDOWS[0][1] else 1,
         )

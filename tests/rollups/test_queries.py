@@ -11,15 +11,13 @@ from django.test.utils import CaptureQueriesContext
 
 from dashboard.probes.models import Outcome, Probe
 from dashboard.rollups.models import Level, Rollup
+from dashboard.rollups.numbers import Comparison
 from dashboard.rollups.queries import (
-    by_gateway,
     by_kind,
     by_team,
-    compared,
     course,
     grouped,
     series,
-    summaries,
     total,
 )
 from dashboard.rollups.services import fold
@@ -45,7 +43,7 @@ def seen_probe(seconds: list[float], **fields: object) -> Probe:
 def test_nothing_seen_is_none_and_never_zero() -> None:
     probe = seen_probe([])
 
-    found = summaries([probe.pk], NOW - HOUR, NOW, NOW)[probe.pk]
+    found = total([probe.pk], NOW - HOUR, NOW, NOW)
 
     assert (found.samples, found.bad, found.expected) == (0, 0, 0)
     assert found.error_rate is None
@@ -283,7 +281,7 @@ def test_nothing_is_said_of_phases_that_were_never_kept() -> None:
     assert total([probe.pk], NOW - HOUR, NOW, NOW).phases is None
 
 
-def test_probes_are_put_together_by_kind_team_and_gateway() -> None:
+def test_probes_are_put_together_by_kind_and_team() -> None:
     team, other = make_team(), make_team()
     probes = [
         make_probe(team, kind="team_status"),
@@ -303,10 +301,13 @@ def test_probes_are_put_together_by_kind_team_and_gateway() -> None:
 
     assert samples(by_kind(probes)) == {"team_status": 1, "balance": 5, "health": 4}  # type: ignore[arg-type]
     assert samples(by_team(probes)) == {team.pk: 3, other.pk: 3}  # type: ignore[arg-type]
-    assert samples(by_gateway(probes)) == {  # type: ignore[arg-type]
-        team.gateway_id: 7,
-        other.gateway_id: 3,
-    }
+
+
+def last_hour_beside_the_one_before(probe: Probe) -> Comparison:
+    return Comparison(
+        current=total([probe.pk], NOW - HOUR, NOW, NOW),
+        previous=total([probe.pk], NOW - 2 * HOUR, NOW - HOUR, NOW),
+    )
 
 
 def test_a_window_is_compared_with_the_one_before_it() -> None:
@@ -320,7 +321,7 @@ def test_a_window_is_compared_with_the_one_before_it() -> None:
         for n in range(5)
     )
 
-    found = compared([probe.pk], NOW - HOUR, NOW, NOW)
+    found = last_hour_beside_the_one_before(probe)
 
     assert (found.previous.samples, found.current.samples) == (30, 30)
     assert found.availability_change == pytest.approx(-5 / 30)
@@ -330,7 +331,7 @@ def test_a_window_is_compared_with_the_one_before_it() -> None:
 def test_a_change_against_next_to_nothing_is_too_little_to_say() -> None:
     probe = seen_probe([-7000, *(-60.0 * n for n in range(1, 31))])
 
-    found = compared([probe.pk], NOW - HOUR, NOW, NOW)
+    found = last_hour_beside_the_one_before(probe)
 
     assert found.previous.samples == 1
     assert (found.availability_change, found.p95_change) == (None, None)
@@ -375,7 +376,6 @@ def test_a_series_of_many_probes_reads_hours_instead_of_very_many_minutes() -> N
 
 
 def test_no_probes_have_no_numbers() -> None:
-    assert summaries([], NOW - HOUR, NOW, NOW) == {}
     assert total([], NOW - 30 * DAY, NOW, NOW).error_rate is None
 
 
@@ -392,7 +392,7 @@ def test_queries_do_not_grow_with_the_probes(days: float) -> None:
 def asked(probes: list[Probe], start: datetime) -> int:
     ids = [probe.pk for probe in probes]
     with CaptureQueriesContext(connection) as queries:
-        summaries(ids, start, NOW, NOW)
+        grouped({pk: [pk] for pk in ids}, start, NOW, NOW)
         total(ids, start, NOW, NOW)
         series(ids, start, NOW, 30, NOW)
     return len(queries)

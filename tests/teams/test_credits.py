@@ -5,7 +5,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from dashboard.teams.models import CreditReading, Team
-from dashboard.teams.queries import Refill, baselines, burn, latest_readings
+from dashboard.teams.queries import Told, baselines, burn, is_refill, latest_readings
 from dashboard.teams.services import (
     Credits,
     Sighting,
@@ -70,7 +70,7 @@ class TestBurn:
         assert pace is not None
         assert pace.per_hour == pytest.approx(20 / 3)
 
-    def test_a_refill_is_told_and_a_refund_is_none(self) -> None:
+    def test_neither_a_refill_nor_a_refund_is_use(self) -> None:
         team = make_team()
         for hour, remaining in enumerate([100, 90, 190, 180, 185]):
             make_reading(team, (hour - 5) * HOUR, remaining=remaining)
@@ -78,19 +78,19 @@ class TestBurn:
         pace = burn(team, NOW)
 
         assert pace is not None
-        assert pace.refills == (Refill(NOW - timedelta(hours=3), 100),)
         assert pace.per_day == pytest.approx(20 / 4 * 24)
 
-    def test_a_rise_of_what_is_allocated_is_a_refill_however_small(self) -> None:
-        team = make_team()
-        make_reading(team, -3 * HOUR, remaining=100, allocated=1000)
-        make_reading(team, -2 * HOUR, remaining=101, allocated=1001)
-        make_reading(team, -1 * HOUR, remaining=101, allocated=1001)
+    @pytest.mark.parametrize(
+        ("remaining", "allocated", "expected"),
+        [(150, 1000, True), (149, 1000, False), (101, 1001, True), (100, 1001, False)],
+    )
+    def test_a_refill_is_a_twentieth_or_comes_with_what_is_allocated(
+        self, remaining: float, allocated: float, *, expected: bool
+    ) -> None:
+        before = Told(NOW, 100, 1000, auto_refill=False)
+        after = Told(NOW, remaining, allocated, auto_refill=False)
 
-        pace = burn(team, NOW)
-
-        assert pace is not None
-        assert [refill.amount for refill in pace.refills] == [1]
+        assert is_refill(before, after) is expected
 
     def test_the_runway_is_the_range_of_both_paces(self) -> None:
         team = make_team()
