@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.conf import settings
 from django.db.models import Count, Min, Q
 
 from dashboard.alerts.caps import BETWEEN_DIGESTS
@@ -73,7 +72,6 @@ class OutboxState:
     oldest_at: datetime | None
     oldest_s: float | None
     dead: int
-    waiting_for_mail_setup: bool
     nobody_told: bool
 
 
@@ -90,7 +88,6 @@ def outbox_state(now: datetime) -> OutboxState:
         dead=Notification.objects.filter(
             state=Delivery.DEAD, created_at__gt=now - LATELY
         ).count(),
-        waiting_for_mail_setup=not settings.EMAIL_CONFIGURED,
         nobody_told=not Recipient.objects.exists()
         and not first_administrator()
         and not Channel.objects.filter(enabled=True).exists(),
@@ -124,3 +121,9 @@ def slow_judge(probe: Probe, now: datetime) -> SlowJudge | None:
 def broken_rules() -> list[Rule]:
     """Return the rules that could not be judged the last time, and so tell nothing."""
     return list(Rule.objects.filter(enabled=True, failed_at__isnull=False))
+
+
+def touching(probe: Probe) -> Q:
+    """Return which incidents are the probe's, its team's or its gateway's."""
+    wider = Q(probe=None, gateway=probe.gateway_id)
+    return Q(probe=probe) | wider & (Q(team=None) | Q(team=probe.team_id))

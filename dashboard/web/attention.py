@@ -90,7 +90,7 @@ def items(facts: Facts) -> list[Item]:
 def _incidents(facts: Facts) -> list[Item]:
     return [
         Item(
-            tone=Tone.BAD if incident.severity == Severity.CRITICAL else Tone.WARN,
+            tone=tone_of(incident),
             kind=_kind(incident),
             title=incident.summary,
             why=standing(incident),
@@ -103,6 +103,10 @@ def _incidents(facts: Facts) -> list[Item]:
         for incident in facts.incidents
         if incident.inhibited_by_id is None
     ]
+
+
+def tone_of(incident: Incident) -> Tone:
+    return Tone.BAD if incident.severity == Severity.CRITICAL else Tone.WARN
 
 
 def standing(incident: Incident) -> str:

@@ -11,7 +11,7 @@ from dashboard.lib.buckets import DAY_S, HOUR_S
 from dashboard.teams.credit_hours import Hour, refills, spent
 from dashboard.teams.queries import Burn
 from dashboard.web import words
-from dashboard.web.drawing import Chart, ChartTable, Line, offset_ms
+from dashboard.web.drawing import Chart, ChartTable, Line, epoch_ms, offset_ms
 from dashboard.web.ranges import Range, stamp
 
 _AHEAD = timedelta(days=10)
@@ -64,8 +64,8 @@ def burn_down(
             Chart(
                 kind="line",
                 unit="",
-                start=_ms(start),
-                end=_ms(end),
+                start=epoch_ms(start),
+                end=epoch_ms(end),
                 step=step_s * 1000,
                 lines=used,
                 zone=timezone.get_current_timezone_name(),
@@ -134,7 +134,7 @@ def _points(
 ) -> list[tuple[int, float | None]]:
     """Return a point for each place of the grid, so that all lines share their places."""
     return [
-        (_ms(at), None if (value := values.get(at)) is None else round(value, 2))
+        (epoch_ms(at), None if (value := values.get(at)) is None else round(value, 2))
         for at in grid
     ]
 
@@ -233,7 +233,3 @@ def spark(hours: Sequence[Hour], grid: Sequence[datetime]) -> str:
 _SPARK_POINTS = 42
 _HOUR = timedelta(hours=1)
 _MOMENT = timedelta(microseconds=1)
-
-
-def _ms(at: datetime) -> int:
-    return int(at.timestamp() * 1000)

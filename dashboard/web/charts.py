@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from datetime import datetime
+from itertools import chain, islice, repeat
 
 from dashboard.probes.taxonomy import meaning
 from dashboard.rollups.numbers import LEAST_FOR_P95, PhaseMeans, Summary
@@ -24,7 +25,10 @@ def latency(
 
     `note` says what was left out.
     """
-    compares, earlier = bool(setting.before), _earlier(pieces, setting)
+    head, past = _before(
+        *(pieces, setting, "p95 before"),
+        lambda then: words.milliseconds(then.p95_ms if then else None),
+    )
     lines = [
         *drawing.echo("p95", pieces, setting, lambda piece: piece.p95_ms),
         drawing.line("p99", "chart-3", pieces, lambda piece: piece.p99_ms, [2, 3]),
@@ -38,9 +42,9 @@ def latency(
             words.milliseconds(piece.p95_ms),
             words.milliseconds(piece.p99_ms),
             f"{piece.good:,}",
-            *([words.milliseconds(then.p95_ms if then else None)] if compares else []),
+            *then,
         ]
-        for piece, then in zip(pieces, earlier, strict=True)
+        for piece, then in zip(pieces, past, strict=True)
     ]
     known = [piece.p95_ms for piece in pieces if piece.p95_ms is not None]
     return ChartTable(
@@ -55,10 +59,7 @@ def latency(
             counts=[piece.good for piece in pieces],
             thin=LEAST_FOR_P95,
         ),
-        columns=[
-            *(f"From ({words.zone()})", "p50", "p95", "p99", "n"),
-            *(["p95 before"] if compares else []),
-        ],
+        columns=[f"From ({words.zone()})", "p50", "p95", "p99", "n", *head],
         rows=rows,
         has_data=bool(known),
         urls=drawing.urls_of(pieces, setting),
@@ -82,7 +83,9 @@ def errors(
     classes = sorted(totals, key=lambda each: -totals[each])[:MOST_CLASSES]
     samples = sum(piece.samples for piece in pieces)
     bad = sum(piece.bad for piece in pieces)
-    compares, earlier = bool(setting.before), _earlier(pieces, setting)
+    head, past = _before(
+        pieces, setting, "Failed before", lambda then: _counted(then, _failed)
+    )
     lines = [
         *drawing.echo("Failed", pieces, setting, _failed),
         *(
@@ -102,9 +105,9 @@ def errors(
             f"{piece.bad:,}",
             _mix(piece),
             f"{piece.samples:,}",
-            *([_counted(then, _failed)] if compares else []),
+            *then,
         ]
-        for piece, then in zip(pieces, earlier, strict=True)
+        for piece, then in zip(pieces, past, strict=True)
     ]
     return ChartTable(
         name=name,
@@ -118,7 +121,7 @@ def errors(
         ),
         columns=[
             *(f"From ({words.zone()})", "Error rate", "Failed", "Classes", "n"),
-            *(["Failed before"] if compares else []),
+            *head,
         ],
         rows=rows,
         has_data=bool(samples),
@@ -139,7 +142,10 @@ def volume(
     pieces: Sequence[Summary], name: str = "volume", *, setting: Setting = PLAIN
 ) -> ChartTable:
     """Return how many results there are, and how many of those expected are missing."""
-    compares, earlier = bool(setting.before), _earlier(pieces, setting)
+    head, past = _before(
+        *(pieces, setting, "Results before"),
+        lambda then: _counted(then, drawing.present),
+    )
     lines = [
         *drawing.echo("results", pieces, setting, drawing.present),
         drawing.line("results", "chart-1", pieces, drawing.present),
@@ -155,9 +161,9 @@ def volume(
             f"{piece.expected:,}",
             words.percent(piece.coverage),
             f"{piece.excluded:,}",
-            *([_counted(then, drawing.present)] if compares else []),
+            *then,
         ]
-        for piece, then in zip(pieces, earlier, strict=True)
+        for piece, then in zip(pieces, past, strict=True)
     ]
     return ChartTable(
         name=name,
@@ -167,7 +173,7 @@ def volume(
         columns=[
             f"From ({words.zone()})",
             *("Results", "Expected", "Coverage", "Held or not counted"),
-            *(["Results before"] if compares else []),
+            *head,
         ],
         rows=rows,
         has_data=bool(came or expected),
@@ -177,12 +183,8 @@ def volume(
             ["from", "results", "expected", "coverage", "not_counted"],
             pieces,
             lambda piece: [
-                *(
-                    drawing.present(piece),
-                    piece.expected,
-                    piece.coverage,
-                    piece.excluded,
-                )
+                *(drawing.present(piece), piece.expected),
+                *(piece.coverage, piece.excluded),
             ],
         ),
     )
@@ -279,12 +281,20 @@ def _failed(piece: Summary) -> int | None:
     return piece.bad if drawing.present(piece) else None
 
 
-def _earlier(pieces: Sequence[Summary], setting: Setting) -> Sequence[Summary | None]:
-    """Return for each piece the one that lies as far in the period before."""
-    return [
-        setting.before[place] if place < len(setting.before) else None
-        for place in range(len(pieces))
-    ]
+def _before(
+    pieces: Sequence[Summary],
+    setting: Setting,
+    name: str,
+    tell: Callable[[Summary | None], str],
+) -> tuple[list[str], list[list[str]]]:
+    """Return a column's name, and a cell for each piece: of as far in the time before.
+
+    Nothing where the page does not compare.
+    """
+    if not setting.before:
+        return [], [[] for _ in pieces]
+    earlier = islice(chain(setting.before, repeat(None)), len(pieces))
+    return [name], [[tell(then)] for then in earlier]
 
 
 def _counted(then: Summary | None, count: Callable[[Summary], int | None]) -> str:

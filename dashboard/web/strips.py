@@ -8,6 +8,7 @@ from enum import StrEnum
 from dashboard.probes.taxonomy import meaning
 from dashboard.rollups.tally import Tally
 from dashboard.web import words
+from dashboard.web.drawing import epoch_ms
 
 CELL, GAP, HEIGHT = 8, 2, 20
 
@@ -65,7 +66,7 @@ def strip(
     return Strip(
         name=name,
         url=url,
-        start=int(hours[0].timestamp() * 1000) if hours else 0,
+        start=epoch_ms(hours[0]) if hours else 0,
         last=len(hours) - 1,
         cells="|".join(_told(seen.get(hour)) for hour in hours),
         width=len(hours) * CELL - GAP,

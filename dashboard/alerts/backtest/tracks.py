@@ -1,9 +1,9 @@
 """How each kind of rule is put to the stored past."""
 
 from bisect import bisect_right
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import TypeAlias
 
 from dashboard.alerts import rules
 from dashboard.alerts.backtest.history import Runs, Sums, readings, runs, timed_out
@@ -25,19 +25,10 @@ _DAY = timedelta(days=1)
 _LOOK_BACK = timedelta(hours=6)
 
 
-class Tracks(Protocol):
-    """Makes the tracks of a rule's targets among some probes, in (since, until]."""
-
-    def __call__(
-        self, rule: Rule, probes: Collection[Probe], since: datetime, until: datetime
-    ) -> Iterator[Track]: ...
-
-
-def error_rates(
-    rule: Rule, probes: Collection[Probe], since: datetime, until: datetime
-) -> Iterator[Track]:
-    for probe in probes:
-        yield _error_rate(rule, probe, since, until)
+# Makes the tracks of a rule's targets among some probes, in (since, until].
+Tracks: TypeAlias = Callable[
+    [Rule, Collection[Probe], datetime, datetime], Iterator[Track]
+]
 
 
 def _error_rate(rule: Rule, probe: Probe, since: datetime, until: datetime) -> Track:
@@ -65,13 +56,6 @@ def _error_rate(rule: Rule, probe: Probe, since: datetime, until: datetime) -> T
         return rules.error_rate(samples, limits, length_s, now, past(now))
 
     return Track(str(probe), _starts(found, since), judge, probe.pk, probe.team_id)
-
-
-def latencies(
-    rule: Rule, probes: Collection[Probe], since: datetime, until: datetime
-) -> Iterator[Track]:
-    for probe in probes:
-        yield _latency(rule, probe, since, until)
 
 
 def _latency(rule: Rule, probe: Probe, since: datetime, until: datetime) -> Track:
@@ -127,13 +111,6 @@ def _p95_ms(found: Runs, start: datetime, end: datetime) -> float | None:
     return None if value is None else value / 1000
 
 
-def budgets(
-    rule: Rule, probes: Collection[Probe], since: datetime, until: datetime
-) -> Iterator[Track]:
-    for probe in probes:
-        yield _budget(rule, probe, since, until)
-
-
 def _budget(rule: Rule, probe: Probe, since: datetime, until: datetime) -> Track:
     limits = limits_of(rule)
     found = runs(probe, since - timedelta(seconds=max(rules.WINDOWS_S)), until)
@@ -151,7 +128,7 @@ def _budget(rule: Rule, probe: Probe, since: datetime, until: datetime) -> Track
     return Track(str(probe), moments, judge, probe.pk, probe.team_id)
 
 
-def gateways(
+def _gateways(
     rule: Rule, probes: Collection[Probe], since: datetime, until: datetime
 ) -> Iterator[Track]:
     for health in probes:
@@ -185,7 +162,7 @@ def _gateway(
     return Track(str(health.gateway), _starts(asked, since), judge, health.pk)
 
 
-def keys(
+def _keys(
     rule: Rule, probes: Collection[Probe], since: datetime, until: datetime
 ) -> Iterator[Track]:
     """When a key was replaced is not stored, so each refusal counts for the same key."""
@@ -214,13 +191,6 @@ def _key(
     return Track(str(team), moments, judge, team_id=team.pk)
 
 
-def credits_left(
-    rule: Rule, probes: Collection[Probe], since: datetime, until: datetime
-) -> Iterator[Track]:
-    for team in _by_team(probes):
-        yield _credits_left(rule, team, since, until)
-
-
 def _credits_left(rule: Rule, team: Team, since: datetime, until: datetime) -> Track:
     limits = limits_of(rule)
     by_time = {row.read_at: row for row in readings(team, since, until)}
@@ -232,13 +202,6 @@ def _credits_left(rule: Rule, team: Team, since: datetime, until: datetime) -> T
         return rules.credits_left(told, limits, epoch, now, stale_after_s=1)
 
     return Track(str(team), list(by_time), judge, team_id=team.pk)
-
-
-def forecasts(
-    rule: Rule, probes: Collection[Probe], since: datetime, until: datetime
-) -> Iterator[Track]:
-    for team in _by_team(probes):
-        yield _forecast(rule, team, since, until)
 
 
 def _forecast(rule: Rule, team: Team, since: datetime, until: datetime) -> Track:
@@ -300,12 +263,24 @@ def _every(step: timedelta, since: datetime, until: datetime) -> Iterator[dateti
         moment += step
 
 
+def _of_each_probe(track: Callable[[Rule, Probe, datetime, datetime], Track]) -> Tracks:
+    return lambda rule, probes, since, until: (
+        track(rule, probe, since, until) for probe in probes
+    )
+
+
+def _of_each_team(track: Callable[[Rule, Team, datetime, datetime], Track]) -> Tracks:
+    return lambda rule, probes, since, until: (
+        track(rule, team, since, until) for team in _by_team(probes)
+    )
+
+
 TRACKS: Mapping[str, Tracks] = {
-    RuleKind.ERROR_RATE: error_rates,
-    RuleKind.LATENCY: latencies,
-    RuleKind.BURN_RATE: budgets,
-    RuleKind.GATEWAY_DOWN: gateways,
-    RuleKind.AUTH_FAILED: keys,
-    RuleKind.CREDITS: credits_left,
-    RuleKind.CREDITS_FORECAST: forecasts,
+    RuleKind.ERROR_RATE: _of_each_probe(_error_rate),
+    RuleKind.LATENCY: _of_each_probe(_latency),
+    RuleKind.BURN_RATE: _of_each_probe(_budget),
+    RuleKind.GATEWAY_DOWN: _gateways,
+    RuleKind.AUTH_FAILED: _keys,
+    RuleKind.CREDITS: _of_each_team(_credits_left),
+    RuleKind.CREDITS_FORECAST: _of_each_team(_forecast),
 }

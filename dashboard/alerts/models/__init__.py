@@ -21,6 +21,7 @@ from dashboard.alerts.models.outbox import (
     plain_address,
 )
 from dashboard.alerts.models.rules import (
+    CREDIT_KINDS,
     FARTHEST_SILENCE,
     LONGEST_SILENCE,
     Rule,
@@ -30,6 +31,7 @@ from dashboard.alerts.models.rules import (
 )
 
 __all__ = [
+    "CREDIT_KINDS",
     "FARTHEST_SILENCE",
     "LONGEST_SILENCE",
     "NEWS",

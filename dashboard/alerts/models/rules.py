@@ -30,6 +30,13 @@ class RuleKind(models.TextChoices):
     STREAM_FAILURES = "stream_failures", "Broken streams"
 
 
+CREDIT_KINDS = (
+    RuleKind.CREDITS,
+    RuleKind.CREDITS_FORECAST,
+    RuleKind.CREDITS_SPIKE,
+    RuleKind.CREDITS_UNKNOWN,
+)
+
 # Longer than anything is kept for; more than any rule could count in that time.
 _AT_MOST_DAYS = [MaxValueValidator(90 * 24 * 3600, "It may be 90 days at most.")]
 _COUNT = [MaxValueValidator(100_000)]

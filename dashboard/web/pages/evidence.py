@@ -6,24 +6,18 @@ from datetime import datetime, timedelta
 
 from django.db.models import QuerySet
 
-from dashboard.alerts.models import Incident, RuleKind, Severity
+from dashboard.alerts.models import CREDIT_KINDS, Incident, RuleKind
 from dashboard.probes.models import Outcome, Probe
 from dashboard.rollups.queries import series
 from dashboard.teams.models import CreditReading
 from dashboard.web import charts, drawing
 from dashboard.web.drawing import ChartTable, Mark, Setting
-from dashboard.web.states import Tone
+from dashboard.web.pages.marks import incident_mark
 
 MOST_SAMPLES = 10
 # How much is shown before and after, so that the difference can be seen.
 _LEAST_AROUND = timedelta(minutes=20)
 _PIECES = 60
-_OF_CREDITS = (
-    RuleKind.CREDITS,
-    RuleKind.CREDITS_FORECAST,
-    RuleKind.CREDITS_SPIKE,
-    RuleKind.CREDITS_UNKNOWN,
-)
 # Credits go slowly: a day shows their way down.
 _CREDITS_AROUND = timedelta(hours=24)
 _MOST_READINGS = 500
@@ -36,14 +30,8 @@ def chart(
 
     None where a chart would show nothing of it: a certificate, a team's state.
     """
-    mark = Mark(
-        kind="incident",
-        label=incident.summary,
-        start=incident.began_at,
-        end=incident.resolved_at,
-        tone=Tone.BAD if incident.severity == Severity.CRITICAL else Tone.WARN,
-    )
-    if incident.kind in _OF_CREDITS:
+    mark = incident_mark(incident)
+    if incident.kind in CREDIT_KINDS:
         return _credits(incident, mark, now)
     if incident.kind in {RuleKind.CERTIFICATE, RuleKind.TEAM_STATE}:
         return None

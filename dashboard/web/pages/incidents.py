@@ -7,9 +7,9 @@ from django.db.models import F, QuerySet
 from django.urls import reverse
 from django.utils.safestring import SafeString
 
-from dashboard.alerts.models import Incident, RuleKind, Severity
+from dashboard.alerts.models import Incident, RuleKind
 from dashboard.web import words
-from dashboard.web.attention import standing
+from dashboard.web.attention import standing, tone_of
 from dashboard.web.pages.parts import Badge
 from dashboard.web.ranges import Tab
 from dashboard.web.states import Tone
@@ -94,5 +94,4 @@ def incident_badge(incident: Incident) -> Badge:
         if incident.ended_because:
             return Badge(Tone.OFF, "ended", incident.ended_because)
         return Badge(Tone.OK, "resolved")
-    tone = Tone.BAD if incident.severity == Severity.CRITICAL else Tone.WARN
-    return Badge(tone, incident.severity, standing(incident))
+    return Badge(tone_of(incident), incident.severity, standing(incident))

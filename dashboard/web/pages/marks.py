@@ -3,9 +3,11 @@
 from django.db.models import Q
 from django.urls import reverse
 
-from dashboard.alerts.models import RuleKind, Severity, Silence
+from dashboard.alerts.models import CREDIT_KINDS, Incident, RuleKind, Silence
+from dashboard.alerts.queries import touching
 from dashboard.probes.models import Probe
 from dashboard.web import access
+from dashboard.web.attention import tone_of
 from dashboard.web.drawing import Mark
 from dashboard.web.ranges import Range
 from dashboard.web.states import Tone
@@ -13,13 +15,7 @@ from dashboard.web.states import Tone
 # More would be one colour over the whole chart.
 _MOST = 30
 # What no result of a probe tells of: its charts have nothing that these would silence.
-_OF_TEAM = (
-    RuleKind.CREDITS,
-    RuleKind.CREDITS_FORECAST,
-    RuleKind.CREDITS_SPIKE,
-    RuleKind.CREDITS_UNKNOWN,
-    RuleKind.TEAM_STATE,
-)
+_OF_TEAM = (*CREDIT_KINDS, RuleKind.TEAM_STATE)
 
 
 def marks(user: access.Visitor, probe: Probe, chosen: Range) -> list[Mark]:
@@ -29,23 +25,25 @@ def marks(user: access.Visitor, probe: Probe, chosen: Range) -> list[Mark]:
 
 
 def _incidents(user: access.Visitor, probe: Probe, chosen: Range) -> list[Mark]:
-    of_team = Q(probe=None, gateway=probe.gateway_id, team=probe.team_id)
-    of_gateway = Q(probe=None, gateway=probe.gateway_id, team=None)
     then = Q(resolved_at=None) | Q(resolved_at__gt=chosen.start)
     found = access.incidents(user).filter(
-        Q(probe=probe) | of_team | of_gateway, then, opened_at__lt=chosen.end
+        touching(probe), then, opened_at__lt=chosen.end
     )
     return [
-        Mark(
-            kind="incident",
-            label=incident.summary,
-            start=incident.began_at,
-            end=incident.resolved_at,
-            tone=Tone.BAD if incident.severity == Severity.CRITICAL else Tone.WARN,
-            url=reverse("incident", args=[incident.pk]),
-        )
+        incident_mark(incident, reverse("incident", args=[incident.pk]))
         for incident in found.order_by("-opened_at")[:_MOST]
     ]
+
+
+def incident_mark(incident: Incident, url: str = "") -> Mark:
+    return Mark(
+        kind="incident",
+        label=incident.summary,
+        start=incident.began_at,
+        end=incident.resolved_at,
+        tone=tone_of(incident),
+        url=url,
+    )
 
 
 def _silences(user: access.Visitor, probe: Probe, chosen: Range) -> list[Mark]:

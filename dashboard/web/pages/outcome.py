@@ -9,6 +9,7 @@ from django.utils.safestring import SafeString
 
 from dashboard.alerts.blame import beside_class
 from dashboard.alerts.models import Incident
+from dashboard.alerts.queries import touching
 from dashboard.probes.attempts import attempts_of, stream_of
 from dashboard.probes.kinds import KINDS
 from dashboard.probes.models import Outcome, ProbeKind
@@ -114,13 +115,10 @@ def _neighbours(shown: Outcome) -> tuple[int | None, int | None]:
 
 def _incidents(user: access.Visitor, shown: Outcome) -> list[Incident]:
     """Return the incidents of the probe, its team or its gateway at that moment."""
-    probe = shown.probe
-    of_it = Q(probe=probe) | Q(
-        probe=None, gateway=probe.gateway_id, team__in=[probe.team_id]
-    )
-    of_it |= Q(probe=None, team=None, gateway=probe.gateway_id)
     then = Q(resolved_at=None) | Q(resolved_at__gte=shown.started_at)
-    found = access.incidents(user).filter(of_it & then, opened_at__lte=shown.started_at)
+    found = access.incidents(user).filter(
+        touching(shown.probe), then, opened_at__lte=shown.started_at
+    )
     return list(found.order_by("-opened_at")[:_MOST_INCIDENTS])
 
 

@@ -112,7 +112,7 @@ def outcomes(
     newest = _newest(found, asked, chosen.start, end)
     parameters = asked.parameters()
     full = {**chosen.asked, **parameters}
-    shown = Range(chosen.key, chosen.words, chosen.start, chosen.end, 1, asked=full)
+    shown = replace(chosen, asked=full)
     return Outcomes(
         title="Results",
         place=_place(asked),

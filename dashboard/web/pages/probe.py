@@ -1,11 +1,10 @@
 """What one probe's page shows."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from django.urls import reverse
-from django.utils import timezone
 from django.utils.safestring import SafeString
 
 from dashboard.alerts.queries import slow_judge
@@ -15,8 +14,7 @@ from dashboard.probes.models import Outcome, Probe, ProbeKind
 from dashboard.probes.queries import BreakerView, breaker_changes, breakers_of
 from dashboard.probes.rhythm import period_now_s, waits_for_key
 from dashboard.probes.taxonomy import meaning
-from dashboard.rollups.numbers import Summary
-from dashboard.rollups.queries import Course, course
+from dashboard.rollups.queries import Course
 from dashboard.web import access, charts, ranges, words
 from dashboard.web.drawing import ChartTable, Setting, results_url
 from dashboard.web.exports import Sheet, sheets
@@ -34,13 +32,13 @@ from dashboard.web.pages.outcomes import (
 )
 from dashboard.web.pages.parts import Badge, Fact, Link, probe_badge
 from dashboard.web.pages.phases import Phases, phases
+from dashboard.web.pages.range_facts import course_of, range_facts
 from dashboard.web.pages.range_sheet import range_sheet
 from dashboard.web.prober import Prober, ProberState, prober
 from dashboard.web.ranges import Range, RangeBar, Tab
 
 MOST_OUTCOMES = 20
 _MOST_CHANGES = 500
-_NONE = "n = 0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,13 +111,10 @@ def probe(
     chosen = asked.range
     state = asked.state if asked.state in STATES else ""
     works = prober(now)
-    seen = _course(shown, chosen, now)
+    seen = course_of([shown.pk], chosen, now)
     breakers = [each for each in breakers_of([shown], now) if _guards(each, shown)]
     outcomes = _latest(shown, chosen, state)
-    full = Range(
-        *(chosen.key, chosen.words, chosen.start, chosen.end, chosen.buckets),
-        asked={**chosen.asked, "state": state},
-    )
+    full = replace(chosen, asked={**chosen.asked, "state": state})
     return ProbePage(
         probe_id=shown.pk,
         title=str(shown),
@@ -172,18 +167,10 @@ def probe_sheets(
     user: access.Visitor, shown: Probe, chosen: Range, now: datetime
 ) -> list[Sheet]:
     """Return what the page and its charts show, to be saved."""
-    seen = _course(shown, chosen, now)
+    seen = course_of([shown.pk], chosen, now)
     before = seen.before.whole if seen.before else None
     drawn = _charts(user, shown, chosen, seen)
     return [range_sheet(seen.whole, before), *sheets(drawn)]
-
-
-def _course(shown: Probe, chosen: Range, now: datetime) -> Course:
-    return course(
-        *([shown.pk], chosen.start, chosen.end, chosen.buckets, now),
-        zone=timezone.get_current_timezone(),
-        with_before=chosen.compares,
-    )
 
 
 def _charts(
@@ -252,114 +239,6 @@ def _place(shown: Probe, chosen: Range) -> Link:
         return Link(f"Gateway {shown.gateway}", "")
     page = f"{reverse('team', args=[shown.team.pk])}?{chosen.link()}"
     return Link(f"{shown.team} at {shown.gateway}", page)
-
-
-def range_facts(
-    seen: Summary, before: Summary | None, list_url: str, *, of: int = 1
-) -> list[Fact]:
-    """Return the numbers of the range `of` so many probes, linked to what they count."""
-    if not seen.samples + seen.excluded:
-        list_url = ""
-    samples = f"n = {seen.samples:,}"
-    good = f"n = {seen.good:,}"
-    ok_url = f"{list_url}&state=ok" if seen.good else ""
-    return [
-        Fact(
-            "Error rate",
-            words.percent(seen.error_rate),
-            _against(
-                f"{seen.bad:,} of {seen.samples:,} failed" if seen.samples else _NONE,
-                words.percent(before.error_rate) if before else "",
-            ),
-            bool(seen.bad),
-            f"{list_url}&state=failed" if seen.bad else "",
-        ),
-        Fact(
-            "p50",
-            words.milliseconds(seen.p50_ms),
-            _against(
-                _with_mean(good, seen),
-                words.milliseconds(before.p50_ms) if before else "",
-            ),
-            url=ok_url,
-        ),
-        Fact(
-            "p95",
-            words.milliseconds(seen.p95_ms),
-            _against(
-                _thin(_with_p90(good, seen), thin=seen.p95_is_thin),
-                words.milliseconds(before.p95_ms) if before else "",
-            ),
-            url=ok_url,
-        ),
-        Fact(
-            "p99",
-            words.milliseconds(seen.p99_ms),
-            _against(
-                _thin(good, thin=seen.p99_is_thin),
-                words.milliseconds(before.p99_ms) if before else "",
-            ),
-            url=ok_url,
-        ),
-        Fact(
-            "Availability",
-            words.percent(seen.availability),
-            _against(
-                _down(seen, of) if seen.availability is not None else _NONE,
-                words.percent(before.availability) if before else "",
-            ),
-            is_bad=bool(seen.down_s),
-        ),
-        Fact(
-            "Right at first try",
-            words.percent(seen.first_try_rate),
-            _in_the_end(samples, seen),
-            url=f"{list_url}&state=counted" if seen.samples else "",
-        ),
-        Fact(
-            "Coverage",
-            words.percent(seen.coverage),
-            f"{seen.samples + seen.excluded:,} of {seen.expected:,} expected{_pace(seen)}",
-            url=list_url,
-        ),
-    ]
-
-
-def _down(seen: Summary, of: int) -> str:
-    """Return the time down, and that it adds up where several probes were down."""
-    down = words.duration(seen.down_s)
-    if of > 1:
-        return f"down {down}, added up over {of} probes"
-    return f"down {down} of known time"
-
-
-def _with_mean(basis: str, seen: Summary) -> str:
-    mean = seen.mean_ms
-    return basis if mean is None else f"{basis}, mean {words.milliseconds(mean)}"
-
-
-def _with_p90(basis: str, seen: Summary) -> str:
-    if seen.p90_ms is None or seen.p90_is_thin:
-        return basis
-    return f"{basis}, p90 {words.milliseconds(seen.p90_ms)}"
-
-
-def _in_the_end(basis: str, seen: Summary) -> str:
-    rate = seen.success_rate
-    return basis if rate is None else f"{basis}, in the end {words.percent(rate)}"
-
-
-def _pace(seen: Summary) -> str:
-    pace = round(seen.per_minute or 0.0, 2)
-    return f", {words.number(pace)} a minute" if pace else ""
-
-
-def _against(basis: str, earlier: str) -> str:
-    return f"{basis}; before: {earlier}" if earlier else basis
-
-
-def _thin(basis: str, *, thin: bool) -> str:
-    return f"{basis}, too few to be sure" if thin and basis != _NONE else basis
 
 
 def _latest(shown: Probe, chosen: Range, state: str) -> list[Outcome]:

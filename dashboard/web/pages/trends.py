@@ -5,12 +5,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from django.urls import reverse
-from django.utils import timezone
 
 from dashboard.probes.kinds import PAID
 from dashboard.probes.models import Probe, ProbeKind
 from dashboard.rollups.numbers import Summary
-from dashboard.rollups.queries import Course, by_kind, by_team, course, grouped
+from dashboard.rollups.queries import Course, by_kind, by_team, grouped
 from dashboard.teams.credit_hours import Spending, spent_between
 from dashboard.teams.models import Team
 from dashboard.web import access, charts, ranges, words
@@ -18,7 +17,7 @@ from dashboard.web.drawing import ChartTable, Setting, results_url
 from dashboard.web.exports import Sheet, sheets
 from dashboard.web.pages.classes import ClassCount, class_counts
 from dashboard.web.pages.parts import Fact, Link
-from dashboard.web.pages.probe import range_facts
+from dashboard.web.pages.range_facts import course_of, range_facts
 from dashboard.web.pages.range_sheet import range_sheet
 from dashboard.web.prober import Prober, prober
 from dashboard.web.ranges import Range, RangeBar
@@ -67,7 +66,7 @@ class Trends:
 def trends(user: access.Visitor, chosen: Range, now: datetime) -> Trends:
     """Return the trends of everything that the user may see; twelve queries at most."""
     probes = list(access.probes(user))
-    seen = _course([probe.pk for probe in probes], chosen, now)
+    seen = course_of([probe.pk for probe in probes], chosen, now)
     teams = {probe.team.pk: probe for probe in probes if probe.team}
     found = _grouped(probes, chosen, now)
     spent = spent_between(teams, chosen.start, chosen.end)
@@ -99,14 +98,6 @@ def trends(user: access.Visitor, chosen: Range, now: datetime) -> Trends:
         sheets=[_sheet(team_rows), range_sheet(seen.whole, before), *sheets(drawn)],
         csv_url=chosen.url(format="csv"),
         json_url=chosen.url(format="json"),
-    )
-
-
-def _course(probe_ids: Sequence[int], chosen: Range, now: datetime) -> Course:
-    return course(
-        *(probe_ids, chosen.start, chosen.end, chosen.buckets, now),
-        zone=timezone.get_current_timezone(),
-        with_before=chosen.compares,
     )
 
 
