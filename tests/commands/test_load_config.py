@@ -16,6 +16,7 @@ from dashboard.alerts.models import Recipient, Rule
 from dashboard.alerts.rulebook import DEFAULTS, install_default_rules
 from dashboard.management.edge import UsageError
 from dashboard.probes.models import Probe
+from dashboard.probes.services import watch_team
 from dashboard.teams.keys import hint, set_key
 from dashboard.teams.models import AuditEntry, Gateway, Team
 from tests.factories import NOW, make_gateway, make_team
@@ -365,6 +366,10 @@ def test_whatever_a_page_takes_is_exported_and_loads(
         setattr(rule, name, value)
     rule.full_clean()
     rule.save()
+    watch_team(team, NOW)
+    team.probes.filter(kind="deep_job").update(
+        enabled=True, model="m", daily_credit_cap=0
+    )
     load(exported())
 
     assert load(exported()).startswith("No changes.")
