@@ -28,6 +28,7 @@ class Line:
     actor: str
     badge: Badge
     subject: str
+    whose: str
     detail: str
     address: str
 
@@ -78,8 +79,12 @@ def audit(wanted: Wanted, now: datetime) -> Audit:
         )
     start = (wanted.page - 1) * PAGE
     entries = list(found[start : start + PAGE + 1])
+    shown = entries[:PAGE]
+    # By the number: a manager may call his team like another one, and back again.
+    pks = {each.team_pk for each in shown if each.team_pk is not None}
+    teams = Team.objects.select_related("gateway").in_bulk(pks)
     return Audit(
-        lines=[line(each, now) for each in entries[:PAGE]],
+        lines=[line(each, now, _whose(each, teams)) for each in shown],
         page=wanted.page,
         newer=str(wanted.page - 1) if wanted.page > 1 else "",
         older=str(wanted.page + 1) if len(entries) > PAGE else "",
@@ -95,13 +100,24 @@ def _of_team(team: Team) -> QuerySet[AuditEntry]:
     return AuditEntry.objects.filter(team_pk=team.pk)
 
 
-def line(entry: AuditEntry, now: datetime) -> Line:
+def _whose(entry: AuditEntry, teams: Mapping[int, Team]) -> str:
+    """Return which team a line is about; "" where it is about none."""
+    if entry.team_pk is None:
+        return ""
+    team = teams.get(entry.team_pk)
+    if team is None:
+        return f"team {entry.team_pk}, which is gone"
+    return f"team {team.full_name} at {team.gateway}"
+
+
+def line(entry: AuditEntry, now: datetime, whose: str = "") -> Line:
     tone = _TONES.get(AuditAction(entry.action), Tone.OFF)
     return Line(
         at=words.clock(entry.at, now),
         actor=entry.actor or "nobody logged in",
         badge=Badge(tone, entry.get_action_display()),
         subject=entry.subject,
+        whose=whose,
         detail=entry.detail,
         address=entry.address or "",
     )
