@@ -50,10 +50,7 @@ def latency(
     return ChartTable(
         name=name,
         title="Latency of successes",
-        summary=f"p95 between {words.milliseconds(min(known))} and "
-        f"{words.milliseconds(max(known))}{note}"
-        if known
-        else f"no data{note}",
+        summary=f"{_between(known)}{note}",
         chart=drawing.chart(
             *("line", " ms", pieces, lines, setting),
             counts=[piece.good for piece in pieces],
@@ -70,6 +67,14 @@ def latency(
             lambda piece: [piece.p50_ms, piece.p95_ms, piece.p99_ms, piece.good],
         ),
     )
+
+
+def _between(known: Sequence[float]) -> str:
+    """Return "p95 between 64 ms and 1.20 s", and one number where both are the same."""
+    if not known:
+        return words.NO_DATA
+    least, most = words.milliseconds(min(known)), words.milliseconds(max(known))
+    return f"p95 {most}" if least == most else f"p95 between {least} and {most}"
 
 
 def errors(

@@ -103,6 +103,17 @@ class TestProbe:
         with django_assert_max_num_queries(14):
             page(admin_page, "probe", probe.pk, query=query)
 
+    def test_why_it_failed_comes_before_the_charts(self, admin_page: Client) -> None:
+        """And a breaker that is closed takes no room."""
+        probe = make_probe()
+        seen(probe, make_outcome(probe, -60, error_class="timeout"))
+
+        text = page(admin_page, "probe", probe.pk)
+
+        assert text.index("Why it failed") < text.index("Latency of successes")
+        assert "Breaker over time" in text
+        assert "Circuit breaker" not in text
+
     def test_it_says_when_slowness_can_be_judged(self, admin_page: Client) -> None:
         """A-20: twenty runs, which is twenty minutes by default."""
         install_default_rules()

@@ -33,11 +33,12 @@ from dashboard.web.states import Tone
 _MOST_LESSER = 50
 _MOST_DETAILS = 3
 _RATES = {RuleKind.ERROR_RATE, RuleKind.STREAM_FAILURES, RuleKind.GATEWAY_DOWN}
-DELIVERY_TONES = {
-    Delivery.QUEUED: Tone.UNKNOWN,
-    Delivery.SENT: Tone.OK,
-    Delivery.DEAD: Tone.BAD,
-    Delivery.DROPPED: Tone.OFF,
+# How a mail stands, in the words of the manual.
+DELIVERIES = {
+    Delivery.QUEUED: Badge(Tone.UNKNOWN, "waiting"),
+    Delivery.SENT: Badge(Tone.OK, "sent"),
+    Delivery.DEAD: Badge(Tone.BAD, "given up"),
+    Delivery.DROPPED: Badge(Tone.OFF, "not needed"),
 }
 
 
@@ -273,7 +274,7 @@ def _acknowledged(shown: Incident) -> str:
 
 def _told(each: Notification, now: datetime) -> Told:
     return Told(
-        badge=Badge(DELIVERY_TONES[Delivery(each.state)], each.state),
+        badge=DELIVERIES[Delivery(each.state)],
         change=Change(each.change).label.lower(),
         recipient=each.recipient,
         subject=each.subject,

@@ -11,7 +11,7 @@ from django.utils.safestring import SafeString
 from dashboard.alerts.models import Change, ChannelKind, Delivery, Notification
 from dashboard.alerts.queries import outbox_state
 from dashboard.web import words
-from dashboard.web.pages.incident import DELIVERY_TONES
+from dashboard.web.pages.incident import DELIVERIES
 from dashboard.web.pages.parts import Badge, Link
 from dashboard.web.ranges import Tab
 from dashboard.web.states import Tone
@@ -74,7 +74,10 @@ def mail(state: str, now: datetime, *, is_configured: bool, is_demo: bool) -> Ma
         oldest=words.time(outbox.oldest_at, now, ""),
         self_test=_self_test(now),
         tabs=[Tab("All", "?", not state)]
-        + [Tab(each.label, f"?state={each}", each == state) for each in Delivery],
+        + [
+            Tab(each.word.capitalize(), f"?state={key}", key == state)
+            for key, each in DELIVERIES.items()
+        ],
         rows=_rows(list(chosen.order_by("-pk")[:MOST]), now),
     )
 
@@ -111,7 +114,7 @@ def _row(together: Sequence[Notification], now: datetime) -> MailRow:
     is_dead = first.state == Delivery.DEAD
     return MailRow(
         key=first.pk,
-        badge=_badge(first),
+        badge=DELIVERIES[Delivery(first.state)],
         recipient=first.recipient,
         channel=""
         if first.channel == ChannelKind.EMAIL
@@ -134,8 +137,3 @@ def _planned(first: Notification) -> str:
     """Return what a mail will be about that was not written yet."""
     change = first.get_change_display()
     return f"{first.incident.summary} ({change})" if first.incident else change
-
-
-def _badge(first: Notification) -> Badge:
-    state = Delivery(first.state)
-    return Badge(DELIVERY_TONES.get(state, Tone.UNKNOWN), state.value)

@@ -11,6 +11,7 @@ from dashboard.lib.spans import duration
 from dashboard.probes.models import Outcome
 from dashboard.probes.taxonomy import meaning
 from dashboard.web.pages.classes import class_counts
+from dashboard.web.pages.incident import DELIVERIES
 
 _OPEN_QUESTIONS = (
     "What happened",
@@ -116,7 +117,7 @@ def _told(notifications: Sequence[Notification]) -> str:
             each.recipient,
             each.get_channel_display(),
             Change(each.change).label,
-            Delivery(each.state).label,
+            DELIVERIES[Delivery(each.state)].word.capitalize(),
             _utc(each.sent_at) if each.sent_at else "",
         )
         for each in notifications

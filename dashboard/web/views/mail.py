@@ -38,7 +38,7 @@ def retry(request: HttpRequest, pk: int) -> HttpResponse:
     dead = get_object_or_404(Notification, pk=pk)
     if retry_dead(dead, timezone.now()):
         noted(request, AuditAction.OTHER, dead.recipient, detail="mail queued again")
-        messages.success(request, "Queued again.")
+        messages.success(request, "It waits to be sent again.")
     return redirect("mail")
 
 
