@@ -86,12 +86,19 @@ _DEMO: Mapping[str, dict[str, object]] = {
 
 
 def install_default_rules() -> None:
-    """Create the default rules that are missing, by name; change none that exists."""
+    """Create the default rules that are missing; change none that exists.
+
+    One that has got another name is not missing: of two of its kind the first by name
+    would judge.
+    """
     own = _DEMO if settings.DEMO else {}
+    general = Rule.objects.filter(gateway=None, team=None, probe=None)
+    there = set(general.values_list("kind", flat=True))
     Rule.objects.bulk_create(
         (
             Rule(name=name, **{**fields, **own.get(name, {})})
             for name, fields in DEFAULTS.items()
+            if fields["kind"] not in there
         ),
         ignore_conflicts=True,
     )

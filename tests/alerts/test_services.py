@@ -62,6 +62,18 @@ def test_default_rules_are_installed_once_and_kept_as_changed() -> None:
     assert not Rule.objects.get(name="Gateway down").enabled
 
 
+def test_a_default_rule_that_got_another_name_does_not_come_back() -> None:
+    """Before the other one by its name, it would have judged in its place."""
+    rules = Rule.objects.filter(kind=RuleKind.ERROR_RATE)
+    rules.update(name="Errors", critical_at=0.05)
+    Rule.objects.filter(kind=RuleKind.CREDITS).delete()
+
+    install_default_rules()
+
+    assert rules.get().critical_at == 0.05
+    assert Rule.objects.get(kind=RuleKind.CREDITS).name == "Credits low"
+
+
 def test_evaluating_twice_opens_one_incident_and_writes_one_mail() -> None:
     make_recipient()
     probe = make_probe(make_team())
