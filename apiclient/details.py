@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from apiclient.redact import finder, redact, visible
+from apiclient.redact import redact
 from apiclient.report import FieldError
 
 PLAIN_LIMIT = 4096  # characters that the rules look at; people are shown fewer
@@ -98,20 +98,13 @@ def _is_html(headers: Mapping[str, str], body: bytes) -> bool:
 
 def _html_text(body: bytes, secrets: tuple[str, ...]) -> str:
     found = _TITLE.search(body[:16_384].decode("utf-8", "replace"))
-    title = " ".join(_untagged(found[1], secrets).split()) if found else ""
+    title = " ".join(_untagged(found[0], secrets).split()) if found else ""
     return f"HTML error page: {title}" if title else "HTML error page"
 
 
 def _untagged(text: str, secrets: tuple[str, ...]) -> str:
-    """Return the text without its tags, which part words, but never a secret in two.
-
-    One that reads as a tag itself is hidden before.
-    """
-    finds, text = finder(*secrets), visible(text)
-    if finds(text):
-        text = redact(text, *secrets, limit=len(text))
-    joined = _TAG.sub("", text)
-    return joined if finds(joined) else _TAG.sub(" ", text)
+    """Return the text without its tags, which part words; one may read as a secret."""
+    return _TAG.sub(" ", redact(text, *secrets, limit=len(text)))
 
 
 def _sentence(document: object) -> str:

@@ -1,6 +1,5 @@
 """What the failures of a transport mean: httpcore's as httpx's, and both as classes."""
 
-import re
 from collections.abc import Mapping
 from types import MappingProxyType
 
@@ -64,8 +63,6 @@ _MEANINGS: tuple[tuple[type[Exception], ErrorClass], ...] = (
 FAULTS = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, BodyTooLargeError,
           UnreadableBodyError, UnicodeError)  # fmt: skip
 _CUT_SHORT = ("peer closed connection", "Server disconnected")
-# How h11 quotes what is no printable ASCII; between two halves of a key it would hide it.
-_QUOTED_BYTE = re.compile(r"\\x[0-9a-f]{2}")
 _TLS_WORDS = ("SSL", "TLS", "CERTIFICATE")
 
 
@@ -78,7 +75,7 @@ def fault_of(error: Exception) -> Verdict:
     kind = next((kind for type_, kind in _MEANINGS if isinstance(error, type_)), None)
     if kind is None:
         raise error
-    text = _QUOTED_BYTE.sub("", str(error))
+    text = str(error)
     if kind is ErrorClass.PROTOCOL and text.startswith(_CUT_SHORT):
         kind = ErrorClass.CONNECTION_LOST
     elif kind is ErrorClass.CONNECT_FAILED and any(word in text for word in _TLS_WORDS):

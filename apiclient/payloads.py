@@ -163,8 +163,8 @@ def is_job_id(text: str) -> bool:
     return _UUID.fullmatch(text) is not None
 
 
-def read_created_job(body: bytes, *_secrets: str) -> Job:
-    """Read a new job; its id must be one that can be used in a URL.
+def read_created_job(body: bytes, *secrets: str) -> Job:
+    """Read a new job; its id must be one that can be used in a URL, and so be logged.
 
     The id is enough, whatever is wrong with the rest: a job that is open must be ended.
     """
@@ -173,9 +173,13 @@ def read_created_job(body: bytes, *_secrets: str) -> Job:
     except UnreadableError:
         named = _read_named_job(body)
         job = Job(named.job_id, JobStatus.UNKNOWN, team_id=named.team_id)
-    if not is_job_id(job.job_id):
+    if not is_job_id(job.job_id) or _dashless(job.job_id) in map(_dashless, secrets):
         raise UnreadableError("Expected a UUID - at `$.job_id`")
     return job
+
+
+def _dashless(text: str) -> str:
+    return text.replace("-", "").lower()
 
 
 def read_no_stream(body: bytes, *_secrets: str) -> Streamed:

@@ -4,10 +4,10 @@ import base64
 import html
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from math import inf
 from typing import NoReturn
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 DETAIL_LIMIT = 500  # characters of remote text that are worth a row in a table
 # No more of a text is looked at: a megabyte of it would take a quarter of a second in which
@@ -16,6 +16,7 @@ _MOST_CHARACTERS = 8192
 _HIDDEN = "[hidden]"
 _SHORTEST_KEY = 4  # hiding shorter "keys" would only blank out ordinary text
 _SHORTEST_PIECE = 6  # so much of a key at the end of a text that was cut is hidden
+_SHORTEST_TORN = 8  # a shorter one may stand between two words that are no key
 
 # Secrets that a server may repeat: the gateway's own texts have held provider keys in
 # URLs, and its team answers hold the virtual key.
@@ -40,7 +41,15 @@ _CONTROLS = re.compile(
     "\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff"
     "\uffa0\ufff9-\ufffb\U000e0000-\U000e007f\U000e0100-\U000e01ef]"
 )
-_ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?)")
+_ANSI = re.compile(
+    r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?|\x1b[ -/]+[0-~]"
+)
+# What stands in a text that escapes it, or lays it out: never a part of a key.
+_ESCAPED = re.compile(r"(?i)\\+(?:u([0-9a-f]{4})|x([0-9a-f]{2})|[bfnrt]|)")
+_NO_PART = re.compile(r"[^!-~]+|&#[0-9]{9,}")
+_TAG = re.compile(r"<[^<>]*>")
+ESCAPES = frozenset("\\%&")
+_LAYERS = 3  # JSON in JSON in an address
 
 
 def hides_text(text: str) -> bool:
@@ -95,13 +104,13 @@ def redact(text: str, *secrets: str, limit: int = DETAIL_LIMIT) -> str:
 
     The given secrets, as servers spell what they repeat, and everything that looks like
     one are hidden, control characters and terminal escapes are gone, white space is
-    single spaces, and at most `limit` characters remain, all of the first 8,192.
+    single spaces, and at most `limit` characters remain, all of the first 8,192. A text
+    in which a secret is torn or escaped loses its spaces with it.
     """
-    text = _CONTROLS.sub("", _ANSI.sub("", text[:_MOST_CHARACTERS]))
-    for secret in secrets:
-        if len(secret) >= _SHORTEST_KEY:
-            for spelling in _spellings(secret):
-                text = _hidden(text, spelling)
+    text = text[:_MOST_CHARACTERS]
+    if secrets:
+        text = _Search(secrets).hidden_in(text)
+    text = _shown(text)
     for pattern, hidden in _PATTERNS:
         text = pattern.sub(hidden, text)
     text = " ".join(text.split())
@@ -115,18 +124,86 @@ def repeats(text: str, secret: str) -> bool:
 
 def finder(*secrets: str) -> Callable[[str], bool]:
     """Return what tells of many texts whether one holds a secret, in any spelling."""
-    keys = [secret for secret in secrets if len(secret) >= _SHORTEST_KEY]
-    # No spelling is shorter, and hardly any text is as long as a key.
-    shortest = min(map(len, keys), default=inf)
-    sought = [spelling.lower() for each in keys for spelling in _spellings(each)]
+    return _Search(secrets).finds
 
-    def finds(text: str) -> bool:
-        if len(text) < shortest:
+
+class _Search:
+    """Looks for some secrets in texts: as they are spelled, and as they may be torn."""
+
+    def __init__(self, secrets: Iterable[str]) -> None:
+        keys = [secret for secret in secrets if len(secret) >= _SHORTEST_KEY]
+        # No spelling is shorter, and hardly any text is as long as a key.
+        self._shortest = min(map(len, keys), default=inf)
+        self._spelled = [each.lower() for key in keys for each in _spellings(key)]
+        torn = [each.lower() for key in keys for each in _torn(key)]
+        self._torn = [each for each in torn if len(each) >= _SHORTEST_TORN]
+
+    def finds(self, text: str) -> bool:
+        if len(text) < self._shortest:
             return False
-        lower = text.lower()
-        return any(spelling in lower for spelling in sought)
+        if not text.isprintable():
+            text = f"{text}\n{_shown(text)}"
+        return _holds(text, self._spelled) or any(
+            _holds(bare, self._torn) for bare in _laid_bare(text)
+        )
 
-    return finds
+    def hidden_in(self, text: str) -> str:
+        if "\x1b" in text or "\x9b" in text:  # an escape takes a letter along
+            text = _all_hidden(text, self._spelled)
+        text = _all_hidden(_shown(text), self._spelled)
+        if len(text) < self._shortest:
+            return text
+        for bare in _laid_bare(text):
+            if _holds(bare, self._torn):
+                return _all_hidden(bare, self._torn)
+        return text
+
+
+def _shown(text: str) -> str:
+    return _CONTROLS.sub("", _ANSI.sub("", text))
+
+
+def _laid_bare(text: str) -> Iterator[str]:
+    """Yield the text without what may stand in the middle of a key; the same untagged."""
+    bare = _bare(text)
+    if bare != text:
+        yield bare
+    if "<" in bare:
+        yield _TAG.sub("", bare)
+
+
+def _bare(text: str) -> str:
+    """Return the text unescaped, however often, and without spaces: keys are ASCII."""
+    text = _NO_PART.sub("", text)
+    for _ in range(_LAYERS):
+        if ESCAPES.isdisjoint(text):
+            break
+        # A number of thousands of digits would be refused.
+        text = html.unescape(_NO_PART.sub("", unquote(text)))
+        text = _NO_PART.sub("", _ESCAPED.sub(_unescaped, text))
+    return text
+
+
+def _unescaped(found: re.Match[str]) -> str:
+    return chr(int(found[1] or found[2] or "0", 16))
+
+
+def _holds(text: str, spellings: Iterable[str]) -> bool:
+    lower = text.lower()
+    return any(spelling in lower for spelling in spellings)
+
+
+def _all_hidden(text: str, spellings: Iterable[str]) -> str:
+    for spelling in spellings:
+        text = _hidden(text, spelling)
+    return text
+
+
+def _torn(secret: str) -> list[str]:
+    """Return what of a secret, spelled in whatever way, is left where it is laid bare."""
+    raw, bare = secret.encode(), _bare(secret)
+    found = {bare, _TAG.sub("", bare), raw.hex(), *_coded(raw)}
+    return sorted(found, key=len, reverse=True)
 
 
 def _spellings(secret: str) -> list[str]:
@@ -153,14 +230,12 @@ def _coded(raw: bytes) -> Iterator[str]:
             yield encode(bytes(lead) + raw)[first:last].decode()
 
 
-def _hidden(text: str, spelling: str) -> str:
-    """Hide a spelling of a secret, in upper or lower case, and its piece at the end.
+def _hidden(text: str, sought: str) -> str:
+    """Hide a spelling of a secret, given in lower case, and its piece at the end.
 
     Half of it may be all that is left of a long text that was cut before.
     """
-    sought, lower = spelling.lower(), text.lower()
-    if len(lower) != len(text):  # a few letters are two in lower case
-        sought, lower = spelling, text
+    lower = text.replace("\u0130", "i").lower()  # which would be two in lower case
     kept, start = [], 0
     while (place := lower.find(sought, start)) >= 0:
         kept.append(text[start:place])
