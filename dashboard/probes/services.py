@@ -7,7 +7,7 @@ from operator import attrgetter
 
 from django.contrib.auth.models import User
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from dashboard.probes.kinds import CHEAP, KINDS, NEED_KEY, TEAM_KINDS
 from dashboard.probes.models import Outcome, Probe, ProbeKind
@@ -48,9 +48,9 @@ def _watch(
         )
 
 
-def request_run(probe_ids: Collection[int], now: datetime) -> int:
+def request_run(probes: QuerySet[Probe], now: datetime) -> int:
     """Make these probes due at once; return how many are switched on."""
-    return Probe.objects.filter(pk__in=probe_ids, enabled=True).update(next_run=now)
+    return probes.filter(enabled=True).update(next_run=now)
 
 
 def accept_cost(

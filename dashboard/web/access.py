@@ -25,6 +25,8 @@ __all__ = ["Visitor", "is_site_admin", "teams"]  # pages ask here for these as w
 P = ParamSpec("P")
 M = TypeVar("M", bound=Model)
 _OPERATORS = {Role.OPERATOR, Role.MANAGER}
+# Of a number that every database takes.
+_MOST_DIGITS = 18
 
 
 class Denied(Http404):
@@ -99,6 +101,12 @@ def _visible(seen: QuerySet[M], pk: int) -> M:
     if seen.model._default_manager.filter(pk=pk).exists():  # noqa: SLF001 (Django's documented Model._default_manager)
         raise Denied(f"{seen.model._meta.verbose_name} {pk}")  # noqa: SLF001 (Django's documented Model._meta)
     raise Http404
+
+
+def row_number(text: str) -> int:
+    """Return the number by which an address or a form names a row; no row has 0."""
+    is_one = text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS
+    return int(text) if is_one else 0
 
 
 def may_operate(user: Visitor, team: Team | None) -> bool:

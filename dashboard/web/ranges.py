@@ -32,6 +32,8 @@ PRESETS: Mapping[str, Preset] = {
     "90d": Preset("last 90 days", timedelta(days=90), 90),
 }
 DEFAULT = "24h"
+# What an address says of its range.
+PARAMETERS = ("range", "from", "to")
 # A chart's points are a few pixels apart, and its table can still be read.
 _MOST_BUCKETS = 72
 _SHORTEST = timedelta(minutes=1)
@@ -79,8 +81,7 @@ class Range:
 
     def link(self) -> str:
         """Return the range's own parameters, to be put behind another page's address."""
-        names = ("range", "from", "to")
-        return urlencode({n: self.asked[n] for n in names if self.asked.get(n)})
+        return urlencode({n: self.asked[n] for n in PARAMETERS if self.asked.get(n)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +113,10 @@ class RangeBar:
     is_long: bool
 
 
-def chosen(query: MultiValueDict[str, str], now: datetime) -> Range:
-    """Return the range that the URL asks for, a day for anything unknown."""
+def chosen(
+    query: MultiValueDict[str, str], now: datetime, default: str = DEFAULT
+) -> Range:
+    """Return the range that the URL asks for, the default for anything unknown."""
     compares = query.get("compare") == "1"
     kept = {"compare": "1"} if compares else {}
     since, until = query.get("from") or "", query.get("to") or ""
@@ -123,7 +126,7 @@ def chosen(query: MultiValueDict[str, str], now: datetime) -> Range:
             named = {"from": stamp(free.start), "to": stamp(free.end)}
             return replace(free, compares=compares, asked={**named, **kept})
     key = query.get("range") or ""
-    key = key if key in PRESETS else DEFAULT
+    key = key if key in PRESETS else default
     preset = PRESETS[key]
     return Range(
         key=key,

@@ -9,7 +9,7 @@ from django.shortcuts import redirect
 
 from dashboard.web import exports
 from dashboard.web.live import is_renewal
-from dashboard.web.ranges import PRESETS
+from dashboard.web.ranges import PARAMETERS, PRESETS
 
 COOKIE = "range"
 P = ParamSpec("P")
@@ -48,5 +48,5 @@ def remembering_range(view: View[P]) -> View[P]:
 
 
 def _names_none(request: HttpRequest) -> bool:
-    named = any(request.GET.get(name) for name in ("range", "from", "to"))
+    named = any(request.GET.get(name) for name in PARAMETERS)
     return not (named or is_renewal(request) or exports.wanted(request))

@@ -9,6 +9,7 @@ from django.utils.safestring import SafeString
 from dashboard.lib import spans
 
 NO_DATA = "no data"
+_SIZES = ("B", "kB", "MB", "GB", "TB")
 duration, roughly = spans.duration, spans.roughly
 
 
@@ -102,3 +103,14 @@ def amount(value: float, one: str) -> str:
 def count(value: int, one: str, many: str = "") -> str:
     """Return "1 probe", "3 probes"; `many` where it is not `one` with an s."""
     return f"{value:,} {one if value == 1 else many or one + 's'}"
+
+
+def size(count: float) -> str:
+    """Return "840 B", "12 kB" or "1.4 GB": two digits at least, in powers of 1,000."""
+    for unit in _SIZES:
+        if count < 999.5 or unit == _SIZES[-1]:
+            break
+        count /= 1000
+    return (
+        f"{count:.1f} {unit}" if count < 9.95 and unit != "B" else f"{count:.0f} {unit}"
+    )

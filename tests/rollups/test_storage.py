@@ -8,7 +8,8 @@ from django.test.utils import CaptureQueriesContext
 
 from dashboard.rollups.services import fold
 from dashboard.rollups.storage import Use, rows_a_day, uses
-from dashboard.web.pages.storage import size, storage
+from dashboard.web.pages.storage import storage
+from dashboard.web.words import size
 from tests.factories import NOW, make_outcome, make_probe, make_reading, make_team
 
 

@@ -95,7 +95,7 @@ class GatewayAdmin(DeletesItsHistory):
     @admin.action(description="Check now")
     def check_now(self, request: HttpRequest, gateways: QuerySet[Gateway]) -> None:
         wanted = Probe.objects.filter(gateway__in=gateways, kind__in=CHEAP)
-        asked = request_run(list(wanted.values_list("pk", flat=True)), timezone.now())
+        asked = request_run(wanted, timezone.now())
         for gateway in gateways:
             noted(request, AuditAction.PROBE, gateway, detail="checks asked for")
         messages.success(request, f"{words.count(asked, 'probe')} due now.")

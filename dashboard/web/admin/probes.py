@@ -71,7 +71,7 @@ class ProbeAdmin(AuditedAdmin):
 
     @admin.action(description="Probe now")
     def probe_now(self, request: HttpRequest, probes: QuerySet[Probe]) -> None:
-        asked = request_run([probe.pk for probe in probes], timezone.now())
+        asked = request_run(probes.order_by(), timezone.now())
         for probe in probes:
             if probe.enabled:
                 noted(

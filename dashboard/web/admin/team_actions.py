@@ -35,7 +35,7 @@ def check_now(
 ) -> None:
     """Make the teams' free probes due; paid ones keep to their period."""
     wanted = Probe.objects.filter(team__in=teams, kind__in=CHEAP)
-    asked = request_run(list(wanted.values_list("pk", flat=True)), timezone.now())
+    asked = request_run(wanted, timezone.now())
     for team in teams:
         noted(request, AuditAction.PROBE, team, detail="checks asked for", team=team)
     messages.success(request, f"{words.count(asked, 'probe')} due now.")

@@ -6,7 +6,6 @@ import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from pathlib import Path
 
 import django
 from django.conf import settings
@@ -21,6 +20,7 @@ from dashboard import checks
 from dashboard.alerts.models import Delivery
 from dashboard.alerts.queries import OutboxState, outbox_state
 from dashboard.probes.models import Heartbeat
+from dashboard.rollups.storage import database_bytes
 from dashboard.schedules import QueueState, queue_state
 from dashboard.web import words
 from dashboard.web.exports import Sheet
@@ -124,16 +124,15 @@ class _Counts:
 
     queue: QueueState
     outbox: OutboxState
-    database: str
     database_bytes: int
     memory_bytes: int
 
 
 def _counts(now: datetime) -> _Counts:
-    kind, size = _database()
     # Linux tells it in kB.
     peak_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return _Counts(queue_state(), outbox_state(now), kind, size, peak_kb * 1024)
+    memory = peak_kb * 1024
+    return _Counts(queue_state(), outbox_state(now), database_bytes(), memory)
 
 
 def _waiting(counts: _Counts) -> list[Fact]:
@@ -161,8 +160,8 @@ def _running(counts: _Counts) -> list[Fact]:
     return [
         Fact(
             "Database",
-            counts.database,
-            f"{_size(counts.database_bytes)} on disk",
+            connection.display_name,
+            f"{words.size(counts.database_bytes)} on disk",
             url=reverse("storage"),
         ),
         Fact(
@@ -170,7 +169,7 @@ def _running(counts: _Counts) -> list[Fact]:
         ),
         Fact(
             "Memory of this process",
-            _size(counts.memory_bytes),
+            words.size(counts.memory_bytes),
             f"its most so far, process {os.getpid()}",
         ),
     ]
@@ -191,7 +190,7 @@ def _sheets(
         ("mails_waiting", outbox.depth),
         ("oldest_mail_waits_s", outbox.oldest_s),
         ("mails_given_up", outbox.dead),
-        ("database", counts.database),
+        ("database", connection.display_name),
         ("database_bytes", counts.database_bytes),
         ("memory_bytes", counts.memory_bytes),
         ("version", settings.VERSION),
@@ -202,25 +201,6 @@ def _sheets(
         Sheet("numbers", [("name", "value"), *numbers]),
         Sheet("settings to look at", [("level", "code", "text"), *found]),
     ]
-
-
-def _database() -> tuple[str, int]:
-    if connection.vendor == "postgresql":
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_database_size(current_database())")
-            return "PostgreSQL", int(cursor.fetchone()[0])
-    name = str(connection.settings_dict["NAME"])
-    # The write-ahead log counts, too: it is on the disk.
-    files = [Path(name + ending) for ending in ("", "-wal", "-shm")]
-    return "SQLite", sum(each.stat().st_size for each in files if each.is_file())
-
-
-def _size(number: float) -> str:
-    for unit in ("B", "kB", "MB"):
-        if number < 1000:
-            return f"{number:.0f} {unit}" if unit == "B" else f"{number:.1f} {unit}"
-        number /= 1000
-    return f"{number:.1f} GB"
 
 
 def _messages() -> list[CheckMessage]:

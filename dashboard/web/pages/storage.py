@@ -21,7 +21,6 @@ _TITLES = {
 }
 # What is kept by the setting of another, or by one of another name.
 _KEPT_AS = {"readings": "raw", "incidents": "incident", "mails": "incident"}
-_UNITS = ("B", "kB", "MB", "GB", "TB")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +52,11 @@ def storage(days: Mapping[str, int], now: datetime) -> Storage:
     found = (*uses(now), *retention.uses(now))
     kept = {use.name: days.get(_setting(use), use.kept_days) for use in found}
     return Storage(
-        whole=size(database_bytes()),
+        whole=words.size(database_bytes()),
         is_empty=not any(use.rows for use in found),
         rows=[_row(use, kept[use.name], now) for use in found],
-        at_settings=size(sum(use.bytes_after(use.kept_days) for use in found)),
-        wanted=size(sum(use.bytes_after(kept[use.name]) for use in found)),
+        at_settings=words.size(sum(use.bytes_after(use.kept_days) for use in found)),
+        wanted=words.size(sum(use.bytes_after(kept[use.name]) for use in found)),
     )
 
 
@@ -74,20 +73,9 @@ def _row(use: Use, wanted_days: int, now: datetime) -> Row:
         kept=words.count(use.kept_days, "day"),
         rows=f"{use.rows:,}",
         oldest=words.time(use.oldest, now, "none so far"),
-        size=size(use.bytes),
-        row_size=size(use.row_bytes),
-        a_day=size(use.bytes_a_day),
-        at_setting=size(use.bytes_after(use.kept_days)),
-        wanted=f"{size(use.bytes_after(wanted_days))} for {words.count(wanted_days, 'day')}",
-    )
-
-
-def size(count: float) -> str:
-    """Return "840 B", "12 kB" or "1.4 GB": two digits at least, in powers of 1,000."""
-    for unit in _UNITS:
-        if count < 999.5 or unit == _UNITS[-1]:
-            break
-        count /= 1000
-    return (
-        f"{count:.1f} {unit}" if count < 9.95 and unit != "B" else f"{count:.0f} {unit}"
+        size=words.size(use.bytes),
+        row_size=words.size(use.row_bytes),
+        a_day=words.size(use.bytes_a_day),
+        at_setting=words.size(use.bytes_after(use.kept_days)),
+        wanted=f"{words.size(use.bytes_after(wanted_days))} for {words.count(wanted_days, 'day')}",
     )

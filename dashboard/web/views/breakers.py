@@ -24,10 +24,8 @@ _SHOWN = "7d"
 @remembering_range
 def breakers(request: HttpRequest) -> HttpResponse:
     now = timezone.now()
-    asked = request.GET.copy()
-    if not any(asked.get(name) for name in ("range", "from", "to")):
-        asked["range"] = _SHOWN
-    shown = page.breakers(request.user, ranges.chosen(asked, now), now)
+    chosen = ranges.chosen(request.GET, now, default=_SHOWN)
+    shown = page.breakers(request.user, chosen, now)
     if kind := exports.wanted(request):
         return exports.answer(kind, "gatewatch breaker changes", [shown.sheet], now)
     return render(request, template_of(request, "breakers"), {"page": shown})
@@ -53,7 +51,6 @@ def force(request: HttpRequest, pk: int) -> HttpResponse:
         messages.success(request, "Done: it holds from the next call on.")
     else:
         messages.error(request, "It was in that state already.")
-    probe = request.POST.get("probe", "")
-    if probe.isascii() and probe.isdigit():
-        return redirect("probe", int(probe[:18]))
+    if probe := access.row_number(request.POST.get("probe", "")):
+        return redirect("probe", probe)
     return redirect("breakers")

@@ -45,14 +45,9 @@ def _asked(user: access.Visitor, query: QueryDict) -> page.Asked:
     kind = query.get("kind", "")
     state, error_class = query.get("state", ""), query.get("class", "")
     return page.Asked(
-        probe=access.probe_or_404(user, _number(probe)) if probe else None,
-        team=access.team_or_404(user, _number(team)) if team else None,
+        probe=access.probe_or_404(user, access.row_number(probe)) if probe else None,
+        team=access.team_or_404(user, access.row_number(team)) if team else None,
         kind=ProbeKind(kind) if kind in ProbeKind else None,
         state=state if state in page.STATES else "",
         error_class=error_class if error_class in _CLASSES else "",
     )
-
-
-def _number(text: str) -> int:
-    """Return the number, 0 for what is none; nothing has the number 0."""
-    return int(text[:18]) if text.isascii() and text.isdigit() else 0

@@ -60,7 +60,7 @@ def run(request: HttpRequest, pk: int) -> HttpResponse:
     found = _taken_or_404(request, pk)
     access.operate_or_404(request.user, found.team)
     now = timezone.now()
-    if request_run([found.pk], now):
+    if request_run(Probe.objects.filter(pk=found.pk), now):
         noted(
             request, AuditAction.PROBE, found, detail="run asked for", team=found.team
         )

@@ -177,7 +177,7 @@ def _may_name(request: HttpRequest) -> bool:
 
 def _check(request: HttpRequest, team: Team, shown: Forms) -> bool:
     free = Probe.objects.filter(team=team, kind__in=CHEAP)
-    asked = request_run(list(free.values_list("pk", flat=True)), timezone.now())
+    asked = request_run(free, timezone.now())
     noted(request, AuditAction.PROBE, team, detail="checks asked for", team=team)
     messages.success(request, f"{words.count(asked, 'probe')} due now.")
     return True
@@ -224,7 +224,9 @@ def _may_go(request: HttpRequest, held: Membership) -> bool:
 
 
 def _drop_member(request: HttpRequest, team: Team, shown: Forms) -> bool:
-    held = Membership.objects.filter(team=team, pk=_number(request)).first()
+    held = Membership.objects.filter(
+        team=team, pk=access.row_number(request.POST.get("pk", ""))
+    ).first()
     if held is None:
         raise Http404
     if not _may_go(request, held):
@@ -250,7 +252,9 @@ def _recipient(request: HttpRequest, team: Team, shown: Forms) -> bool:
 
 
 def _drop_recipient(request: HttpRequest, team: Team, shown: Forms) -> bool:
-    told = Recipient.objects.filter(team=team, pk=_number(request)).first()
+    told = Recipient.objects.filter(
+        team=team, pk=access.row_number(request.POST.get("pk", ""))
+    ).first()
     if told is None:
         raise Http404
     noted(request, AuditAction.RECIPIENT, told.email, detail="removed", team=team)
@@ -272,11 +276,6 @@ _PARTS: dict[str, Callable[[HttpRequest, Team, Forms], bool]] = {
     "recipient": _recipient,
     "drop_recipient": _drop_recipient,
 }
-
-
-def _number(request: HttpRequest) -> int:
-    told = request.POST.get("pk", "")
-    return int(told) if told.isascii() and told.isdigit() and len(told) < 19 else 0
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

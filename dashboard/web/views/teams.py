@@ -1,7 +1,5 @@
 """Teams: the list, one of them, and the credits of all."""
 
-from datetime import datetime
-
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
@@ -11,7 +9,6 @@ from dashboard.web import access, exports, ranges
 from dashboard.web.live import template_of
 from dashboard.web.pages import credits as credits_page
 from dashboard.web.pages import teams as page
-from dashboard.web.ranges import Range
 from dashboard.web.remembered import remembering_range
 
 # Credits last for days: a shorter time says little of their pace.
@@ -29,7 +26,8 @@ def teams(request: HttpRequest) -> HttpResponse:
 def team(request: HttpRequest, pk: int) -> HttpResponse:
     found = access.team_or_404(request.user, pk, "statement")
     now = timezone.now()
-    shown = page.team(request.user, found, _chosen(request, now), now)
+    chosen = ranges.chosen(request.GET, now, default=_SHOWN)
+    shown = page.team(request.user, found, chosen, now)
     if kind := exports.wanted(request):
         told = [*exports.sheets([shown.chart]), *shown.statement.sheets]
         return exports.answer(kind, f"gatewatch credits {found}", told, now)
@@ -42,15 +40,9 @@ def team(request: HttpRequest, pk: int) -> HttpResponse:
 def credits(request: HttpRequest) -> HttpResponse:  # noqa: A001 (the page's own name)
     """Show the credits of all teams, soonest to run out first."""
     now = timezone.now()
-    shown = credits_page.page(request.user, _chosen(request, now), now)
+    chosen = ranges.chosen(request.GET, now, default=_SHOWN)
+    shown = credits_page.page(request.user, chosen, now)
     if kind := exports.wanted(request):
         told = [exports.Sheet("credits", shown.sheet)]
         return exports.answer(kind, "gatewatch credits", told, now)
     return render(request, template_of(request, "credits"), {"page": shown})
-
-
-def _chosen(request: HttpRequest, now: datetime) -> Range:
-    asked = request.GET.copy()
-    if not any(asked.get(name) for name in ("range", "from", "to")):
-        asked["range"] = _SHOWN
-    return ranges.chosen(asked, now)
