@@ -7,7 +7,7 @@ from datetime import datetime
 from django.urls import reverse
 
 from dashboard.alerts.blame import Blame, of_alarm, of_class
-from dashboard.alerts.models import Incident, Rule, RuleKind, Severity
+from dashboard.alerts.models import Incident, Rule, RuleKind
 from dashboard.alerts.stories import next_step
 from dashboard.probes.models import Probe
 from dashboard.probes.queries import BreakerView
@@ -16,7 +16,7 @@ from dashboard.teams.models import CreditReading, Team, TeamStatus
 from dashboard.web import credit_levels, words
 from dashboard.web.credit_levels import USUAL, Marks
 from dashboard.web.prober import Prober
-from dashboard.web.states import ProbeState, State, Tone, state_of
+from dashboard.web.states import ProbeState, State, Tone, state_of, tone_of
 
 URGENCY = {Tone.BAD: 0, Tone.WARN: 1, Tone.UNKNOWN: 2}
 _WORRYING = {State.FAILING, State.OVERDUE, State.OWN_FAULT}
@@ -90,7 +90,7 @@ def items(facts: Facts) -> list[Item]:
 def _incidents(facts: Facts) -> list[Item]:
     return [
         Item(
-            tone=tone_of(incident),
+            tone=tone_of(incident.severity),
             kind=_kind(incident),
             title=incident.summary,
             why=standing(incident),
@@ -103,10 +103,6 @@ def _incidents(facts: Facts) -> list[Item]:
         for incident in facts.incidents
         if incident.inhibited_by_id is None
     ]
-
-
-def tone_of(incident: Incident) -> Tone:
-    return Tone.BAD if incident.severity == Severity.CRITICAL else Tone.WARN
 
 
 def standing(incident: Incident) -> str:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
+from dashboard.alerts.models import Severity
 from dashboard.probes.models import Probe
 from dashboard.probes.rhythm import period_now_s, waits_for_key
 from dashboard.probes.taxonomy import ErrorClass, counted, meaning
@@ -22,6 +23,11 @@ class Tone(StrEnum):
     UNKNOWN = "unknown"
     OFF = "off"
     OK = "ok"
+
+
+def tone_of(severity: str) -> Tone:
+    """Return how an alarm of this severity is shown."""
+    return Tone.BAD if severity == Severity.CRITICAL else Tone.WARN
 
 
 class State(StrEnum):

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db.models import Q, QuerySet
+from django.db.models import Q
 from django.utils.safestring import SafeString
 
 from dashboard.teams.models import AuditAction, AuditEntry, Team
@@ -93,11 +93,8 @@ def audit(wanted: Wanted, now: datetime) -> Audit:
 
 def team_history(team: Team, now: datetime, most: int = 20) -> list[Line]:
     """Return what people changed about a team last."""
-    return [line(entry, now) for entry in _of_team(team)[:most]]
-
-
-def _of_team(team: Team) -> QuerySet[AuditEntry]:
-    return AuditEntry.objects.filter(team_pk=team.pk)
+    found = AuditEntry.objects.filter(team_pk=team.pk)
+    return [line(entry, now) for entry in found[:most]]
 
 
 def _whose(entry: AuditEntry, teams: Mapping[int, Team]) -> str:

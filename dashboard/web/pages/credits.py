@@ -218,7 +218,7 @@ def page(user: access.Visitor, chosen: Range, now: datetime) -> CreditsPage:
     lately = hours_of(team_ids, buckets.floor(now - _LATELY, HOUR_S), now)
     past = _past(team_ids, chosen)
     told_by, marks = credit_probes(user), credit_levels.marks_of(teams)
-    rows, sheet = [], []
+    sheet = []
     for team in teams:
         own, reading = lately.get(team.pk, []), readings.get(team.pk)
         burn = pace_of(own, now)
@@ -238,10 +238,9 @@ def page(user: access.Visitor, chosen: Range, now: datetime) -> CreditsPage:
             refill=next_refill(team, reading, own, burn, now),
             hours_left=hours_left(reading, burn),
         )
-        rows.append(row)
         sheet.append((row, _record(team, reading, burn, past)))
-    rows.sort(key=_soonest_first)
-    sheet.sort(key=lambda pair: _soonest_first(pair[0]))
+    sheet.sort(key=lambda pair: _rank(pair[0]))
+    rows = [row for row, _ in sheet]
     return CreditsPage(
         title="Credits",
         sentence=_sentence(rows),
@@ -328,9 +327,13 @@ def hours_left(reading: CreditReading | None, burn: Burn | None) -> float:
     return burn.hours_range[0]
 
 
-def _soonest_first(row: CreditRow) -> tuple[float, float, str]:
-    bar = row.credits.bar
-    return row.hours_left, 101.0 if bar is None else bar, row.team.word
+def soonest_first(hours: float, shown: Credits, name: str) -> tuple[float, float, str]:
+    """Return the rank of a team: by the time left, then the share; unknown comes last."""
+    return hours, 101.0 if shown.bar is None else shown.bar, name
+
+
+def _rank(row: CreditRow) -> tuple[float, float, str]:
+    return soonest_first(row.hours_left, row.credits, row.team.word)
 
 
 def _spark_words(points: Sequence[Hour]) -> str:

@@ -9,10 +9,10 @@ from django.utils.safestring import SafeString
 
 from dashboard.alerts.models import Incident, RuleKind
 from dashboard.web import words
-from dashboard.web.attention import standing, tone_of
+from dashboard.web.attention import standing
 from dashboard.web.pages.parts import Badge
 from dashboard.web.ranges import Tab
-from dashboard.web.states import Tone
+from dashboard.web.states import Tone, tone_of
 
 PAGE_SIZE = 50
 FILTERS = {"": "All", "open": "Open", "resolved": "Resolved"}
@@ -94,4 +94,4 @@ def incident_badge(incident: Incident) -> Badge:
         if incident.ended_because:
             return Badge(Tone.OFF, "ended", incident.ended_because)
         return Badge(Tone.OK, "resolved")
-    return Badge(tone_of(incident), incident.severity, standing(incident))
+    return Badge(tone_of(incident.severity), incident.severity, standing(incident))

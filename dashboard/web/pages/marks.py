@@ -7,10 +7,9 @@ from dashboard.alerts.models import CREDIT_KINDS, Incident, RuleKind, Silence
 from dashboard.alerts.queries import touching
 from dashboard.probes.models import Probe
 from dashboard.web import access
-from dashboard.web.attention import tone_of
 from dashboard.web.drawing import Mark
 from dashboard.web.ranges import Range
-from dashboard.web.states import Tone
+from dashboard.web.states import Tone, tone_of
 
 # More would be one colour over the whole chart.
 _MOST = 30
@@ -41,7 +40,7 @@ def incident_mark(incident: Incident, url: str = "") -> Mark:
         label=incident.summary,
         start=incident.began_at,
         end=incident.resolved_at,
-        tone=tone_of(incident),
+        tone=tone_of(incident.severity),
         url=url,
     )
 

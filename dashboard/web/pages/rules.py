@@ -6,16 +6,17 @@ from datetime import datetime, timedelta
 
 from django.urls import reverse
 from django.utils.safestring import SafeString
+from django.utils.text import capfirst
 
 from dashboard.alerts.backtest import Alarm, backtest, can_replay, in_words, probes_of
-from dashboard.alerts.models import Rule, RuleKind, Severity
+from dashboard.alerts.models import Rule, RuleKind
 from dashboard.probes.kinds import runs_a_day
 from dashboard.probes.models import Probe
 from dashboard.rollups.queries import course
 from dashboard.web import charts, words
 from dashboard.web.drawing import ChartTable, Mark, Setting
 from dashboard.web.pages.parts import Badge
-from dashboard.web.states import Tone
+from dashboard.web.states import tone_of
 
 DAYS = 1
 # Some ten seconds' worth: a page must not hold up the others.
@@ -59,14 +60,13 @@ def past(rule: Rule, days: int, now: datetime) -> PastPage:
             "fewer days, try a rule for one team, or use manage.py backtest_rules."
         )
         return PastPage("", [], said)
-    found = backtest(rule, probes, now - timedelta(days=days), now)
-    told = in_words(found, days, now)
+    since = now - timedelta(days=days)
+    found = backtest(rule, probes, since, now)
+    told, latest = in_words(found, days, now), found[-_MOST_SHOWN:]
     return PastPage(
-        told[0].upper() + told[1:] + ".",
-        [_row(alarm, now) for alarm in reversed(found[-_MOST_SHOWN:])],
-        chart=_chart(
-            rule, probes, found[-_MOST_SHOWN:], now - timedelta(days=days), now
-        ),
+        f"{capfirst(told)}.",
+        [_row(alarm, now) for alarm in reversed(latest)],
+        chart=_chart(rule, probes, latest, since, now),
     )
 
 
@@ -92,19 +92,15 @@ def _mark(alarm: Alarm) -> Mark:
         label=f"{alarm.target}: {alarm.text}",
         start=alarm.opened_at,
         end=alarm.ended_at,
-        tone=_tone(alarm),
+        tone=tone_of(alarm.severity),
         url=_url(alarm),
     )
-
-
-def _tone(alarm: Alarm) -> Tone:
-    return Tone.BAD if alarm.severity == Severity.CRITICAL else Tone.WARN
 
 
 def _row(alarm: Alarm, now: datetime) -> PastAlarm:
     lasted = words.duration(alarm.lasted_s(now))
     return PastAlarm(
-        badge=Badge(_tone(alarm), alarm.severity),
+        badge=Badge(tone_of(alarm.severity), alarm.severity),
         title=alarm.target,
         url=_url(alarm),
         opened=words.time(alarm.opened_at, now),

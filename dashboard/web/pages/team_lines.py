@@ -16,6 +16,7 @@ from dashboard.web.pages.credits import (
     hours_left,
     runs_out,
     runway,
+    soonest_first,
 )
 from dashboard.web.pages.parts import Link
 
@@ -47,12 +48,11 @@ def _line(
 ) -> TeamLine:
     reading, burn = known.readings.get(team.pk), pace(hours, known.now)
     shown = credits_of(reading, probes, burn, known.marks_of(team), known.now)
-    share = 101.0 if shown.bar is None else shown.bar
     return TeamLine(
         team=Link(str(team), reverse("team", args=[team.pk])),
         gateway=str(team.gateway),
         credits=shown,
         runway=runway(burn, paced_from(hours, known.now)),
         runs_out=runs_out(burn, known.now),
-        rank=(hours_left(reading, burn), share, str(team)),
+        rank=soonest_first(hours_left(reading, burn), shown, str(team)),
     )

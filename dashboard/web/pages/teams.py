@@ -35,6 +35,7 @@ from dashboard.web.pages.credits import (
     pace,
     runs_out,
     runway,
+    soonest_first,
 )
 from dashboard.web.pages.incidents import IncidentRow, incident_row
 from dashboard.web.pages.parts import Badge, Link
@@ -143,12 +144,12 @@ def teams(user: access.Visitor, now: datetime) -> Teams:
         )
         for team in found
     ]
-    return Teams(sorted(rows, key=_soonest_first))
-
-
-def _soonest_first(row: TeamRow) -> tuple[float, float, str]:
-    share = 101.0 if row.credits.bar is None else row.credits.bar
-    return row.hours_left, share, row.link.word
+    return Teams(
+        sorted(
+            rows,
+            key=lambda row: soonest_first(row.hours_left, row.credits, row.link.word),
+        )
+    )
 
 
 def status_badge(team: Team) -> Badge:

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 from dashboard.probes.attempts import PastAttempt
 from dashboard.probes.kinds import Kind
-from dashboard.probes.taxonomy import meaning
+from dashboard.probes.taxonomy import in_a_sentence, meaning
 from dashboard.web import words
+from dashboard.web.pages.outcomes import outcome_badge
 from dashboard.web.pages.parts import Badge
-from dashboard.web.states import Tone
 
 WIDTH = 1000.0
 # A phase of microseconds is still a line that can be seen.
@@ -62,7 +62,7 @@ def waterfall(
         rows.append(
             AttemptRow(
                 number=first + place,
-                badge=_badge(each.error_class),
+                badge=outcome_badge(each.error_class),
                 status=str(each.status_code or ""),
                 wait=words.milliseconds(each.wait_s * 1000) if each.wait_s else "",
                 latency=words.milliseconds(each.latency_s * 1000),
@@ -100,11 +100,12 @@ def why(each: PastAttempt, after: PastAttempt | None, number: int, kind: Kind) -
     if not each.error_class:
         return "Succeeded." if number == 1 else f"Succeeded at attempt {number}."
     row = meaning(each.error_class)
+    title = in_a_sentence(row.title)
     if after is not None:
         waited = words.milliseconds(after.wait_s * 1000)
-        return f"Retried after {waited}: {row.title.lower()} may pass by itself."
+        return f"Retried after {waited}: {title} may pass by itself."
     if not row.retried:
-        return f"Not retried: {row.title.lower()} does not pass by itself."
+        return f"Not retried: {title} does not pass by itself."
     if number > kind.retries:
         most = words.count(kind.retries + 1, "attempt")
         return f"Not retried: this probe makes {most} at most, so as to hide nothing."
@@ -112,13 +113,6 @@ def why(each: PastAttempt, after: PastAttempt | None, number: int, kind: Kind) -
         "Not retried: no time was left for another attempt, or the breaker was open "
         "and this was its trial."
     )
-
-
-def _badge(error_class: str) -> Badge:
-    if not error_class:
-        return Badge(Tone.OK, "ok")
-    row = meaning(error_class)
-    return Badge(Tone.BAD if row.counts else Tone.UNKNOWN, row.title)
 
 
 def _pieces(each: PastAttempt, begun_s: float, total_s: float) -> list[Piece]:
