@@ -29,6 +29,8 @@ from dashboard.web.audited import address_of
 logger = logging.getLogger(__name__)
 
 _YEAR_S = 365 * 24 * 3600
+# PostgreSQL's name for two that wait for each other: it gives one of them up.
+_DEADLOCK = "40P01"
 
 
 def never_stored(
@@ -161,9 +163,14 @@ class ConflictsTold:
     def process_exception(
         self, request: HttpRequest, exception: Exception
     ) -> HttpResponse | None:
-        # Django's own error, of none of the kinds that a database has: the row is gone.
-        is_gone = type(exception) is DatabaseError
-        if not (is_gone or isinstance(exception, IntegrityError)):
+        if not _is_conflict(exception):
             return None
         logger.warning("web.conflict", exc_info=exception)
         return render(request, "409.html", status=HTTPStatus.CONFLICT)
+
+
+def _is_conflict(error: Exception) -> bool:
+    # Django's own error, of none of the kinds that a database has: the row is gone.
+    is_gone = type(error) is DatabaseError
+    waits_in_a_circle = getattr(error.__cause__, "sqlstate", "") == _DEADLOCK
+    return is_gone or waits_in_a_circle or isinstance(error, IntegrityError)

@@ -9,12 +9,15 @@ from django.db.models import Model
 from django.db.models.signals import pre_save
 from django.forms.models import model_to_dict
 from django.test import Client
+from django.urls import reverse
 
 from dashboard.alerts.models import Recipient, Rule, RuleKind, Silence
+from dashboard.probes.models import Breaker, BreakerEvent
+from dashboard.probes.queries import breaker_keys
 from dashboard.teams.models import AuditEntry, Gateway, Membership, Role, Team
 from dashboard.web.models import PublicPage
 from tests.factories import NOW, make_probe, make_team
-from tests.web.people import person
+from tests.web.people import behind, person
 
 pytestmark = pytest.mark.django_db
 
@@ -116,3 +119,24 @@ def test_a_silence_of_a_team_that_is_deleted(admin_page: Client) -> None:
 
     assert answer.status_code == 409
     assert not Silence.objects.exists()
+
+
+@pytest.mark.postgresql
+@pytest.mark.django_db(transaction=True)
+def test_a_breaker_of_a_gateway_that_is_deleted() -> None:
+    """Each has what the other waits for, and PostgreSQL gives the later one up."""
+    probe = make_probe(make_team())
+    operator = person("olga", probe.team, Role.OPERATOR).client
+    [key, *_] = breaker_keys(probe).values()
+    breaker = Breaker.objects.create(gateway=probe.gateway, key=key)
+
+    def force() -> int:
+        address = reverse("force", args=[breaker.pk])
+        return operator.post(address, {"to": "forced_open"}).status_code
+
+    def take() -> None:
+        list(Gateway.objects.select_for_update())
+
+    assert behind(take, force, Breaker.objects.all().delete) == 409
+    assert not Breaker.objects.exists()
+    assert not BreakerEvent.objects.exists()
