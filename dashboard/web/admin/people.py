@@ -1,5 +1,6 @@
 """Users with their teams, and groups."""
 
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from django import forms
@@ -7,7 +8,7 @@ from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin, UserAdmin
 from django.contrib.auth.forms import UserChangeForm, UserCreationForm
 from django.contrib.auth.models import Group, User
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 
 from dashboard.teams.models import AuditAction, Membership
@@ -25,6 +26,10 @@ else:
     MembershipInline, TeamFormSet = admin.TabularInline, forms.BaseInlineFormSet
 
 _RIGHTS = ("is_active", "is_staff", "is_superuser")
+_LAST = (
+    "Nobody else is active, staff and superuser: make somebody else a site "
+    "administrator first."
+)
 
 admin.site.unregister([User, Group])
 
@@ -44,12 +49,8 @@ class NobodyLocksAllOut(UserForm):
     def clean(self) -> dict[str, Any] | None:
         cleaned = super().clean()
         lost = [name for name in _RIGHTS if not self.cleaned_data.get(name)]
-        if lost and not _administrators().exclude(pk=self.instance.pk).exists():
-            self.add_error(
-                lost[0],
-                "Nobody else is active, staff and superuser: make somebody else a site "
-                "administrator first.",
-            )
+        if lost and _are_all_administrators([self.instance]):
+            self.add_error(lost[0], _LAST)
         return cleaned
 
 
@@ -63,8 +64,10 @@ class Teams(MembershipInline):
     verbose_name_plural = "teams"
 
 
-def _administrators() -> QuerySet[User]:
-    return User.objects.filter(**dict.fromkeys(_RIGHTS, True))
+def _are_all_administrators(users: Iterable[Model]) -> bool:
+    there = User.objects.filter(**dict.fromkeys(_RIGHTS, True))
+    others = there.exclude(pk__in=[user.pk for user in users])
+    return there.exists() and not others.exists()
 
 
 @admin.register(User)
@@ -120,6 +123,13 @@ class AuditedUserAdmin(AuditedAdmin, UserAdmin):  # type: ignore[type-arg]  # no
             detail = "not a member now"
             noted(request, AuditAction.MEMBER, user, detail=detail, team=held.team)
             stop_mails(request, user, held.team)
+
+    def get_deleted_objects(
+        self, objs: Sequence[Any] | QuerySet[Any], request: HttpRequest
+    ) -> tuple[list[Any], dict[Any, Any], set[Any], list[Any]]:
+        named, counts, lacking, kept = super().get_deleted_objects(objs, request)
+        kept += [_LAST] if _are_all_administrators(objs) else []
+        return named, counts, lacking, kept
 
     def delete_model(self, request: HttpRequest, obj: User) -> None:
         stop_all_mails(request, [obj])
