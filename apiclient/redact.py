@@ -5,6 +5,7 @@ import html
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator
+from functools import cached_property
 from math import inf
 from typing import NoReturn
 from urllib.parse import quote, unquote
@@ -131,12 +132,18 @@ class _Search:
     """Looks for some secrets in texts: as they are spelled, and as they may be torn."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
-        keys = [secret for secret in secrets if len(secret) >= _SHORTEST_KEY]
+        self._keys = [secret for secret in secrets if len(secret) >= _SHORTEST_KEY]
         # No spelling is shorter, and hardly any text is as long as a key.
-        self._shortest = min(map(len, keys), default=inf)
-        self._spelled = [each.lower() for key in keys for each in _spellings(key)]
-        torn = [each.lower() for key in keys for each in _torn(key)]
-        self._torn = [each for each in torn if len(each) >= _SHORTEST_TORN]
+        self._shortest = min(map(len, self._keys), default=inf)
+
+    @cached_property
+    def _spelled(self) -> list[str]:
+        return [each.lower() for key in self._keys for each in _spellings(key)]
+
+    @cached_property
+    def _torn(self) -> list[str]:
+        torn = [each.lower() for key in self._keys for each in _torn(key)]
+        return [each for each in torn if len(each) >= _SHORTEST_TORN]
 
     def finds(self, text: str) -> bool:
         if len(text) < self._shortest:
@@ -241,10 +248,12 @@ def _hidden(text: str, sought: str) -> str:
         kept.append(text[start:place])
         start = place + len(sought)
     rest, lower = text[start:], lower[start:]
-    for length in range(min(len(sought) - 1, len(lower)), _SHORTEST_PIECE - 1, -1):
-        if lower.endswith(sought[:length]):
-            rest = rest[:-length] + _HIDDEN
-            break
+    head = sought[:_SHORTEST_PIECE]
+    piece = lower.find(head, max(0, len(lower) - len(sought) + 1))
+    while piece >= 0 and not sought.startswith(lower[piece:]):
+        piece = lower.find(head, piece + 1)
+    if piece >= 0:
+        rest = rest[:piece] + _HIDDEN
     return _HIDDEN.join([*kept, rest])
 
 
