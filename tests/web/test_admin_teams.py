@@ -4,6 +4,8 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.apps import apps
+from django.contrib.admin import site
 from django.db import OperationalError
 from django.test import Client
 from django.urls import reverse
@@ -366,13 +368,26 @@ def test_an_id_stays_as_the_gateway_spells_it_and_is_no_other_teams(
     assert Team.objects.get(pk=team.pk).team_id == stored
 
 
-@pytest.mark.parametrize(
-    "place",
-    [
-        *("alerts/recipient", "alerts/rule", "alerts/silence"),
-        *("teams/membership", "web/publicpage"),
-    ],
-)
+def choosing_a_team() -> list[str]:
+    """Return where the admin has a form in which a team is chosen, inlines included."""
+    models = {
+        model._meta.label_lower.replace(".", "/"): [
+            model,
+            *(inline.model for inline in site.get_model_admin(model).inlines),
+        ]
+        for model in apps.get_models()
+        if site.is_registered(model)
+    }
+    return [
+        place
+        for place, forms in models.items()
+        if any(
+            field.related_model is Team for form in forms for field in form._meta.fields
+        )
+    ]
+
+
+@pytest.mark.parametrize("place", choosing_a_team())
 def test_teams_of_one_name_are_told_apart_where_one_is_chosen(
     admin_page: Client, place: str
 ) -> None:
@@ -380,8 +395,11 @@ def test_teams_of_one_name_are_told_apart_where_one_is_chosen(
     make_team(make_gateway(name="Production"), team_id="acme", name="Acme")
     make_team(make_gateway(name="Other"), team_id="evil", name="Acme")
 
-    text = admin_page.get(f"/admin/{place}/add/").content.decode()
+    response = admin_page.get(f"/admin/{place}/add/")
+    if response.status_code == 403 or place == "teams/team":
+        return  # nobody chooses one there
 
+    text = response.content.decode()
     assert ">Acme (acme) at Production</option>" in text
     assert ">Acme (evil) at Other</option>" in text
     listed = admin_page.get(LIST).content.decode()

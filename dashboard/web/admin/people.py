@@ -13,6 +13,7 @@ from django.http import HttpRequest
 
 from dashboard.teams.models import AuditAction, Membership
 from dashboard.web.admin.audited import AuditedAdmin
+from dashboard.web.admin.titled import TeamsByTheirIds
 from dashboard.web.audited import noted
 from dashboard.web.members import move_mails, stop_all_mails, stop_mails
 
@@ -54,12 +55,11 @@ class NobodyLocksAllOut(UserForm):
         return cleaned
 
 
-class Teams(MembershipInline):
+class Teams(TeamsByTheirIds, MembershipInline):
     """What somebody sees; a site administrator sees all of them."""
 
     model = Membership
     extra = 0
-    autocomplete_fields = ["team"]
     verbose_name = "team"
     verbose_name_plural = "teams"
 

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from django.contrib import admin
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.contrib.admin.options import BaseModelAdmin
 from django.core.exceptions import BadRequest
 from django.http import HttpRequest, HttpResponse
 
@@ -11,15 +12,28 @@ from dashboard.teams.models import Team
 from dashboard.web.forms import TeamField
 
 if TYPE_CHECKING:
+    AnyForms: TypeAlias = BaseModelAdmin[Any]
     AnyModelAdmin: TypeAlias = admin.ModelAdmin[Any]
 else:
-    AnyModelAdmin = admin.ModelAdmin
+    AnyForms, AnyModelAdmin = BaseModelAdmin, admin.ModelAdmin
 
 _NUMBERS = {"id__in", "pk__in"}
 _MOST_DIGITS = 18
 
 
-class TitledAdmin(AnyModelAdmin):
+class TeamsByTheirIds(AnyForms):
+    """Tell teams apart where one is chosen: a manager calls his as he likes."""
+
+    def formfield_for_foreignkey(
+        self, db_field: Any, request: HttpRequest, **kwargs: Any
+    ) -> Any:
+        if db_field.related_model is Team:
+            kwargs["form_class"] = TeamField
+            kwargs["queryset"] = Team.objects.select_related("gateway")
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)
+
+
+class TitledAdmin(TeamsByTheirIds, AnyModelAdmin):
     """Call a list by what it lists: "Teams", not "Select team to change".
 
     What names rows by no number, or by one that no row can have, is a bad request.
@@ -38,15 +52,6 @@ class TitledAdmin(AnyModelAdmin):
         return super().changelist_view(
             request, {"title": title, **(extra_context or {})}
         )
-
-    def formfield_for_foreignkey(
-        self, db_field: Any, request: HttpRequest, **kwargs: Any
-    ) -> Any:
-        """Tell teams apart where one is chosen: a manager calls his as he likes."""
-        if db_field.related_model is Team:
-            kwargs["form_class"] = TeamField
-            kwargs["queryset"] = Team.objects.select_related("gateway")
-        return super().formfield_for_foreignkey(db_field, request, **kwargs)
 
     @admin.display(description="holds for")
     def scope(self, row: Any) -> str:
