@@ -2,6 +2,7 @@
 
 import stat
 from collections.abc import Sequence
+from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
 
@@ -10,9 +11,11 @@ from django.apps import AppConfig
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register  # noqa: A004
 from django.db import DatabaseError
+from django.utils import timezone
 
 from dashboard.alerts.channels import is_readable
 from dashboard.alerts.models import Channel
+from dashboard.alerts.watchdog import memory_file
 from dashboard.probes.claims import LEASE_MARGIN
 from dashboard.teams.keys import UNREADABLE, hint
 from dashboard.teams.models import Team
@@ -20,6 +23,8 @@ from dashboard.teams.models import Team
 Apps = Sequence[AppConfig] | None
 Found = list[CheckMessage]
 
+# Whoever lets it look more seldom than this has switched it off.
+_WATCHDOG_RESTS = timedelta(hours=1)
 _KEY_COMMAND = (
     'python -c "from cryptography.fernet import Fernet; '
     'print(Fernet.generate_key().decode())"'
@@ -103,6 +108,31 @@ def mail_set_up(app_configs: Apps, **_: object) -> Found:
             id="dashboard.W001",
         )
     ]
+
+
+@register(Tags.security, deploy=True)
+def somebody_watches_it(app_configs: Apps, **_: object) -> Found:
+    """W005: somebody is told when Gatewatch itself stands still."""
+    if settings.DEMO or settings.PING_URL or _watchdog_looks():
+        return []
+    return [
+        Warning(
+            "Nobody watches Gatewatch itself: when the prober stops, these pages say so, "
+            "and nobody is mailed.",
+            hint="Let cron run manage.py watchdog each minute, or set GATEWATCH_PING_URL "
+            "to a dead man's switch outside.",
+            id="dashboard.W005",
+        )
+    ]
+
+
+def _watchdog_looks() -> bool:
+    """Say whether the watchdog has looked lately, on this machine."""
+    try:
+        looked_at = memory_file().stat().st_mtime
+    except OSError:
+        return False
+    return timezone.now().timestamp() - looked_at < _WATCHDOG_RESTS.total_seconds()
 
 
 @register(Tags.security)

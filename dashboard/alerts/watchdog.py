@@ -50,6 +50,11 @@ class Look:
     refused: tuple[str, ...]
 
 
+def memory_file() -> Path:
+    """Return where it keeps what it knows; each look writes it."""
+    return Path(settings.VAR_DIR) / "watchdog.json"
+
+
 def look(now: datetime, path: Path) -> Look:
     """Look once, and mail what is new: a trouble, or its end to those who know of it."""
     memory = _read(path)

@@ -1,12 +1,15 @@
 """The system checks, each by the installation that it is for."""
 
+import os
 from pathlib import Path
 
 import pytest
 from cryptography.fernet import Fernet
+from django.utils import timezone
 from pytest_django import Settings
 
 from dashboard import checks
+from dashboard.alerts import watchdog
 from dashboard.alerts.channels import seal_into
 from dashboard.alerts.models import Channel, ChannelKind
 from dashboard.teams.keys import set_key
@@ -64,6 +67,24 @@ def test_mail_that_is_not_set_up_is_told(settings: Settings) -> None:
     settings.EMAIL_CONFIGURED = False
 
     assert ids(checks.mail_set_up(None)) == ["dashboard.W001"]
+
+
+@pytest.mark.django_db
+def test_that_nobody_watches_the_watcher_is_told(
+    settings: Settings, tmp_path: Path
+) -> None:
+    """A-81: the watchdog has looked within the hour, or a switch outside is told."""
+    settings.VAR_DIR = tmp_path
+    assert ids(checks.somebody_watches_it(None)) == ["dashboard.W005"]
+
+    watchdog.look(timezone.now(), watchdog.memory_file())
+    assert checks.somebody_watches_it(None) == []
+    long_ago = timezone.now().timestamp() - 3700
+    os.utime(watchdog.memory_file(), (long_ago, long_ago))
+    assert ids(checks.somebody_watches_it(None)) == ["dashboard.W005"]
+
+    settings.PING_URL = "https://switch.example/1"
+    assert checks.somebody_watches_it(None) == []
 
 
 def test_a_database_that_others_may_read_is_told(

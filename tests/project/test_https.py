@@ -67,6 +67,7 @@ def test_check_deploy_has_nothing_to_say(tmp_path: Path) -> None:
         SECRET_KEY="kept-apart-" * 6 + "0123456789",
         FIELD_KEYS=Fernet.generate_key().decode(),
         EMAIL_URL="submission://me:x@mail.example:587",
+        GATEWATCH_PING_URL="https://switch.example/1",
     )
 
     assert told.returncode == 0, told.stderr

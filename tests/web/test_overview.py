@@ -191,9 +191,23 @@ def test_an_incident_that_ended_is_still_told_for_some_days(admin_page: Client) 
             evaluated_at=NOW,
         )
 
+    yesterday = Incident.objects.get(summary="It broke yesterday")
+    Incident.objects.create(
+        kind=RuleKind.BREAKER_OPEN,
+        identity="breaker_open:probe:1",
+        gateway=yesterday.gateway,
+        severity=Severity.WARNING,
+        summary="And a breaker opened",
+        opened_at=yesterday.opened_at,
+        resolved_at=NOW,
+        evaluated_at=NOW,
+        inhibited_by=yesterday,
+    )
+
     text = overview(admin_page)
 
     assert "It broke yesterday" in text
+    assert "And a breaker opened" not in text
     assert "lasted 2 h" in text
     assert "It broke last week" not in text
     assert "All clear" in text
@@ -239,7 +253,9 @@ def test_old_numbers_are_grey_and_tell_their_age(admin_page: Client) -> None:
     beat(seconds_ago=200)
     probe = make_probe(last_at=NOW - timedelta(seconds=200))
 
-    assert 'class="tiles is-stale"' in overview(admin_page)
+    shown = overview(admin_page)
+    assert 'class="tiles is-stale"' in shown
+    assert "<title>Prober stopped " in shown
     detail = admin_page.get(f"/probes/{probe.pk}/").content.decode()
     assert 'class="card is-stale"' in detail
     assert "3 min ago" in detail

@@ -27,7 +27,7 @@ class Command(BaseCommand):
             except BlockingIOError:
                 self.stdout.write("Another watchdog is still at it.")
                 return
-            found = watchdog.look(timezone.now(), settings.VAR_DIR / "watchdog.json")
+            found = watchdog.look(timezone.now(), watchdog.memory_file())
         if found.told:
             self.stdout.write(f"Mailed {found.told}.")
         for refusal in found.refused:

@@ -5,6 +5,7 @@ from datetime import datetime
 
 from django.urls import reverse
 
+from dashboard.alerts.models import Incident
 from dashboard.rollups.recent import recent
 from dashboard.web import access, attention, charts
 from dashboard.web.drawing import ChartTable, Setting
@@ -64,7 +65,7 @@ def overview(user: access.Visitor, now: datetime, *, whole: bool = False) -> Ove
     teams = team_lines(known, spent)
     setting = Setting(drill=reverse("outcomes"))
     return Overview(
-        title=f"{said.problems} failing" if said.problems else "Overview",
+        title=_title(known, said),
         verdict=said,
         prober=known.prober,
         is_stale=known.prober.state is ProberState.STOPPED,
@@ -75,7 +76,7 @@ def overview(user: access.Visitor, now: datetime, *, whole: bool = False) -> Ove
         quiet=[] if whole else quiet(known.probes, _WHOLE),
         teams=teams[:_MOST_TEAMS],
         more_teams=max(0, len(teams) - _MOST_TEAMS),
-        incidents=[incident_row(each, now) for each in known.ended[:_MOST_INCIDENTS]],
+        incidents=[incident_row(each, now) for each in _ended(known)],
         charts=[
             charts.errors(seen.every.day, setting=setting),
             charts.latency(
@@ -92,6 +93,21 @@ def overview(user: access.Visitor, now: datetime, *, whole: bool = False) -> Ove
         is_empty=not known.probes,
         renew_s=next(s for most, s in _RENEWALS if len(known.probes) <= most),
     )
+
+
+def _title(known: attention.Facts, said: Verdict) -> str:
+    """Return what a tab in the background says."""
+    if said.problems:
+        return f"{said.problems} failing"
+    silent = known.probes and known.prober.state is ProberState.STOPPED
+    return "Prober stopped" if silent else "Overview"
+
+
+def _ended(known: attention.Facts) -> list[Incident]:
+    """Return what ended lately: one outage once, without what it spoke for."""
+    told = {each.pk for each in (*known.incidents, *known.ended)}
+    own = [each for each in known.ended if each.inhibited_by_id not in told]
+    return own[:_MOST_INCIDENTS]
 
 
 def overview_sheets(shown: Overview) -> list[Sheet]:
