@@ -14,7 +14,7 @@ DETAIL_LIMIT = 500  # characters of remote text that are worth a row in a table
 # No more of a text is looked at: a megabyte of it would take a quarter of a second in which
 # no other thread runs, and nobody is shown what is behind these.
 _MOST_CHARACTERS = 8192
-_HIDDEN = "[hidden]"
+HIDDEN = "[hidden]"
 _SHORTEST_KEY = 4  # hiding shorter "keys" would only blank out ordinary text
 _SHORTEST_PIECE = 6  # so much of a key at the end of a text that was cut is hidden
 _SHORTEST_TORN = 8  # a shorter one may stand between two words that are no key
@@ -22,17 +22,17 @@ _SHORTEST_TORN = 8  # a shorter one may stand between two words that are no key
 # Secrets that a server may repeat: the gateway's own texts have held provider keys in
 # URLs, and its team answers hold the virtual key.
 _PATTERNS = (
-    (re.compile(r"\bsk-[A-Za-z0-9_\-]{2,}"), f"sk-{_HIDDEN}"),
-    (re.compile(r"(?i)\b(bearer)\s+[^\s'\",;]+"), rf"\1 {_HIDDEN}"),
+    (re.compile(r"\bsk-[A-Za-z0-9_\-]{2,}"), f"sk-{HIDDEN}"),
+    (re.compile(r"(?i)\b(bearer)\s+[^\s'\",;]+"), rf"\1 {HIDDEN}"),
     (
         re.compile(
             r"(?i)(virtual_key|api[_-]?key|x-admin-key|master_key|password|secret)"
             r"(\\?[\"']?\s*[:=]\s*\\?[\"']?)[^\s\"'&,;}\\]+"
         ),
-        rf"\1\2{_HIDDEN}",
+        rf"\1\2{HIDDEN}",
     ),
-    (re.compile(r"(?i)([?&](?:key|token|access_token)=)[^&\s\"'<>]+"), rf"\1{_HIDDEN}"),
-    (re.compile(r"(?<=://)[^/\s@]+@"), f"{_HIDDEN}@"),
+    (re.compile(r"(?i)([?&](?:key|token|access_token)=)[^&\s\"'<>]+"), rf"\1{HIDDEN}"),
+    (re.compile(r"(?<=://)[^/\s@]+@"), f"{HIDDEN}@"),
 )
 # What only hides or reorders text vanishes, so that a key split by it is whole again:
 # C0 without white space, DEL, C1, zero width, bidi marks, fillers, variation selectors,
@@ -74,13 +74,13 @@ class Secret:
         return self._text
 
     def __repr__(self) -> str:
-        return f"Secret({_HIDDEN!r})"
+        return f"Secret({HIDDEN!r})"
 
     def __str__(self) -> str:
-        return _HIDDEN
+        return HIDDEN
 
     def __format__(self, spec: str) -> str:
-        return format(_HIDDEN, spec)
+        return format(HIDDEN, spec)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Secret) and other._text == self._text
@@ -253,8 +253,8 @@ def _hidden(text: str, sought: str) -> str:
     while piece >= 0 and not sought.startswith(lower[piece:]):
         piece = lower.find(head, piece + 1)
     if piece >= 0:
-        rest = rest[:piece] + _HIDDEN
-    return _HIDDEN.join([*kept, rest])
+        rest = rest[:piece] + HIDDEN
+    return HIDDEN.join([*kept, rest])
 
 
 def check_virtual_key(text: str) -> str:

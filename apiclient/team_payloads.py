@@ -15,7 +15,7 @@ from itertools import islice
 import msgspec
 
 from apiclient.payloads import UnreadableError
-from apiclient.redact import ESCAPES, finder, redact
+from apiclient.redact import ESCAPES, HIDDEN, finder, redact
 
 _NUMBER = re.compile(
     r"[+-]?(\d{1,18}(\.\d{0,18})?|\.\d{1,18})(e[+-]?\d{1,3})?", re.IGNORECASE | re.ASCII
@@ -224,7 +224,7 @@ def _decoded(body: bytes, secrets: tuple[str, ...]) -> object:
 
 
 def _hider(secrets: tuple[str, ...]) -> Callable[[str], str]:
-    """Return what hides the secrets in a text; of more texts than it may, nothing is left.
+    """Return what hides the secrets in a text; more texts than it may are hidden whole.
 
     Each takes a tenth of a millisecond, and a body has room for tens of thousands. To look
     behind what escapes a text takes as long for two hundred characters.
@@ -236,12 +236,12 @@ def _hider(secrets: tuple[str, ...]) -> Callable[[str], str]:
         if not ESCAPES.isdisjoint(told):
             looked_at += len(told)
             if looked_at > _MOST_ESCAPED:
-                return ""
+                return HIDDEN
         if not finds(told):
             return told
         if told not in hidden and len(hidden) < _MOST_TEXTS:
             hidden[told] = redact(told, *secrets, limit=len(told))
-        return hidden.get(told, "")
+        return hidden.get(told, HIDDEN)
 
     return hide
 

@@ -113,7 +113,7 @@ def test_words_without_the_key_stay_as_they_are() -> None:
     assert redact(text, KEY) == text
 
 
-def test_of_more_escapes_than_are_looked_behind_nothing_is_left() -> None:
+def test_more_escapes_than_are_looked_behind_are_hidden() -> None:
     moved = [{"transaction_type": f"%41{'x' * 9_999}"}] * 20
 
     told = operations.team_transactions("acme").value_of(
@@ -121,7 +121,16 @@ def test_of_more_escapes_than_are_looked_behind_nothing_is_left() -> None:
     )
 
     assert told[0].transaction_type
-    assert told[-1].transaction_type == ""
+    assert told[-1].transaction_type == "[hidden]"
+
+
+def test_an_id_that_is_hidden_is_another_teams() -> None:
+    body = msgspec.json.encode(
+        {"x": "%" * 200_000, "team_id": "R&D", "status": "active"}
+    )
+
+    with pytest.raises(UnreadableError, match="another team"):
+        operations.get_team("acme").value_of(body, KEY)
 
 
 def test_a_key_is_no_jobs_id() -> None:
@@ -138,7 +147,7 @@ def test_an_answer_is_about_the_team_also_where_its_id_holds_the_key() -> None:
     )
 
 
-def test_of_more_texts_with_a_key_than_are_believed_nothing_is_left() -> None:
+def test_more_texts_with_a_key_than_are_believed_are_hidden() -> None:
     moved = [{"transaction_type": f"{n} {KEY}"} for n in range(500)]
 
     told = operations.team_transactions("acme").value_of(
@@ -146,7 +155,7 @@ def test_of_more_texts_with_a_key_than_are_believed_nothing_is_left() -> None:
     )
 
     assert told[0].transaction_type == "0 [hidden]"
-    assert told[-1].transaction_type == ""
+    assert told[-1].transaction_type == "[hidden]"
 
 
 HTML = b"HTTP/1.1 500 X\r\nContent-Type: text/html\r\n\r\n<html><title>no %s</title>"
