@@ -15,6 +15,7 @@ from dashboard.teams.keys import hint, set_key
 from dashboard.teams.models import Gateway, Membership, Role, Team
 from tests.factories import NOW, make_team
 from tests.web.people import Person, at_once, behind, person
+from tests.web.test_admin import NO_MEMBERS
 
 pytestmark = pytest.mark.django_db(transaction=True)
 CANARY = "sk-canary-0123456789-tail"
@@ -113,3 +114,23 @@ def test_of_two_managers_who_remove_each_other_one_stays() -> None:
         at_once(partial(drop, ann, ben, team), partial(drop, ben, ann, team))
 
         assert Membership.objects.filter(team=team).count() == 1
+
+
+def test_of_two_administrators_who_remove_each_other_one_stays() -> None:
+    """C-08: nor do two site administrators, of whom each sees the other's rights."""
+
+    def demote(who: Client, whom: User) -> int:
+        sent = {"username": whom.username, "is_active": "on", **NO_MEMBERS}
+        return who.post(f"/admin/auth/user/{whom.pk}/change/", sent).status_code
+
+    for turn in range(3):
+        User.objects.all().delete()
+        names = (f"ann-{turn}", f"ben-{turn}")
+        ann, ben = (User.objects.create_superuser(name) for name in names)
+        of_ann, of_ben = Client(), Client()
+        of_ann.force_login(ann)
+        of_ben.force_login(ben)
+
+        at_once(partial(demote, of_ann, ben), partial(demote, of_ben, ann))
+
+        assert User.objects.filter(is_superuser=True).count() == 1
