@@ -373,3 +373,5 @@ def test_whatever_a_page_takes_is_exported_and_loads(
     load(exported())
 
     assert load(exported()).startswith("No changes.")
+    team.probes.update(daily_credit_cap=None)
+    assert load(exported()).startswith("No changes.")

@@ -127,8 +127,8 @@ class _Loader:
         costs = KINDS[ProbeKind(probe.kind)].credits_per_run > 0
         model = told.get("model", probe.model)
         cap = told.get("daily_credit_cap", probe.daily_credit_cap)
-        # A cap of nothing is one: a page takes it, and the probe never runs.
-        if on and costs and not (model and cap is not None):
+        # Pages take a cap of nothing, and the admin none: such a probe never runs.
+        if on and costs and not (model and (was_on or cap is not None)):
             raise self._document.wrong(
                 place, "this probe costs credits; name its model and daily_credit_cap"
             )
