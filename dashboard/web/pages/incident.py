@@ -8,7 +8,7 @@ from django.db.models import QuerySet
 from django.urls import reverse
 from django.utils.safestring import SafeString
 
-from dashboard.alerts.blame import of_alarm
+from dashboard.alerts.blame import Blame, of_alarm
 from dashboard.alerts.models import (
     Change,
     ChannelKind,
@@ -80,7 +80,7 @@ class IncidentPage:
     limit: str
     samples: str
     advice: str
-    blame: str
+    blame: Blame
     classes: list[ClassCount]
     details: list[str]
     chart: ChartTable | None
@@ -141,7 +141,7 @@ def incident(
         limit=_value(shown, shown.limit),
         samples="" if shown.samples is None else f"{shown.samples:,}",
         advice=meaning(shown.error_class).advice if shown.error_class else "",
-        blame=str(of_alarm(shown.kind, shown.error_class)),
+        blame=of_alarm(shown.kind, shown.error_class),
         classes=class_counts(shown.evidence.get("classes", {})),
         details=_details(shown, failed),
         chart=evidence.chart(shown, visible.probes, now),
@@ -251,6 +251,8 @@ def _value(shown: Incident, value: float | None) -> str:
         return ""
     if shown.kind in _RATES:
         return words.percent(value)
+    if shown.kind == RuleKind.LATENCY:
+        return words.milliseconds(value)
     unit = {RuleKind.CREDITS: "credits", **LIMIT_UNITS}.get(RuleKind(shown.kind), "")
     return f"{words.number(value)} {unit}".rstrip()
 
