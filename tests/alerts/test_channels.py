@@ -144,22 +144,6 @@ def test_its_end_is_told_to_a_channel_that_knew(
     assert send(900) == 0
 
 
-def test_slack_gets_its_own_form_and_no_markup_of_ours(
-    server: Rogue, receiver: Receiver
-) -> None:
-    make_channel(server.url, ChannelKind.SLACK)
-    tell(make_incident(evidence={"text": "<!channel> & <http://x|y> failed"}))
-
-    assert send() == 1
-
-    (message,) = receiver.messages
-    assert "CRITICAL" in str(message["text"])
-    shown = json.dumps(message["blocks"])
-    assert "<!channel> & <http://x|y> failed" in shown
-    assert "<!channel>" not in str(message["text"])
-    assert "Open in Gatewatch" in shown
-
-
 @pytest.mark.parametrize(
     ("answer", "state", "error"),
     [
@@ -327,11 +311,16 @@ def test_slack_makes_nothing_of_what_somebody_wrote(
 ) -> None:
     """C-15: a link, a mention, bold letters or an image of a bare name."""
     make_channel(server.url, ChannelKind.SLACK)
-    tell(make_incident(make_gateway(name="@all *<!here>* :fire: [x](https://evil.io)")))
+    named = make_gateway(name="@all *<!here>* :fire: [x](https://evil.io)")
+    tell(make_incident(named, evidence={"text": "<!channel> & <http://x|y> failed"}))
 
-    send()
+    assert send() == 1
 
     (message,) = receiver.messages
+    assert "CRITICAL" in message["text"]
+    shown = json.dumps(message["blocks"])
+    assert "<!channel> & <http://x|y> failed" in shown
+    assert "Open in Gatewatch" in shown
     texts = [block["text"] for block in message["blocks"] if "text" in block]
     assert len(texts) == 2
     assert all(each["type"] == "plain_text" for each in texts)

@@ -67,6 +67,12 @@ class World:
             if deliveries:
                 deliver(now)
 
+    def flap(self, times: int) -> None:
+        """Come and go, each time for long enough that the recovery goes out."""
+        for _ in range(times):
+            self.live(60, 150)
+            self.live(120, 900)
+
     @property
     def subjects(self) -> list[str]:
         return [str(message.subject).split(" ", 2)[1] for message in mail.outbox]
@@ -162,9 +168,7 @@ class TestOnTheDatabase:
         self, slow_world: World
     ) -> None:
         """A-53: quiet until it has been calm for half an hour."""
-        for _ in range(6):
-            slow_world.live(60, 150)
-            slow_world.live(120, 900)  # long enough for the recovery to go out
+        slow_world.flap(6)
         noisy = ["WARNING", "RESOLVED", "WARNING", "RESOLVED", "WARNING"]
         assert slow_world.subjects == noisy
         assert "comes and goes" in mail.outbox[-1].body
@@ -181,9 +185,7 @@ class TestOnTheDatabase:
         self, slow_world: World
     ) -> None:
         """A-53: one final notice of its state."""
-        for _ in range(3):
-            slow_world.live(60, 150)
-            slow_world.live(120, 900)
+        slow_world.flap(3)
         before = len(mail.outbox)
         slow_world.live(int(CALM.total_seconds()) + 120, 150)
 
@@ -197,9 +199,7 @@ class TestOnTheDatabase:
         self, slow_world: World
     ) -> None:
         """A-58."""
-        for _ in range(3):
-            slow_world.live(60, 150)
-            slow_world.live(120, 900)
+        slow_world.flap(3)
         before = len(mail.outbox)
         user = User.objects.create(username="ann")
         incident = Incident.objects.get(resolved_at=None)
@@ -228,9 +228,7 @@ class TestOnTheDatabase:
         self, slow_world: World
     ) -> None:
         """A-53: at its limit."""
-        for _ in range(2):
-            slow_world.live(60, 150)
-            slow_world.live(120, 900)
+        slow_world.flap(2)
         slow_world.live(1800, 900)
         slow_world.live(60, 150)
 
@@ -238,9 +236,7 @@ class TestOnTheDatabase:
 
     def test_worse_is_told_at_once_though_it_flaps(self, slow_world: World) -> None:
         """A-55."""
-        for _ in range(3):
-            slow_world.live(60, 150)
-            slow_world.live(120, 900)
+        slow_world.flap(3)
         slow_world.live(60, 50)
 
         assert slow_world.subjects[-1] == "CRITICAL"

@@ -107,34 +107,6 @@ def test_a_breaker_at_the_new_address_is_an_alarm_of_its_own(probe: Probe) -> No
     assert Incident.objects.get(resolved_at=None, kind="breaker_open") != old
 
 
-def test_a_breaker_of_a_team_whose_id_was_changed(probe: Probe) -> None:
-    incident = breaker_incident(probe)
-    Team.objects.update(team_id="renamed")
-
-    evaluate_all(after(90))
-
-    assert_ended(incident, "the team's id was changed")
-
-
-def test_a_breaker_of_a_probe_that_is_switched_off(probe: Probe) -> None:
-    """It is never tried again: it stayed half open for ever."""
-    incident = breaker_incident(probe)
-    Probe.objects.filter(pk=probe.pk).update(enabled=False)
-
-    evaluate_all(after(90))
-
-    assert_ended(incident, "the probe is switched off")
-
-
-def test_a_breaker_of_a_probe_whose_team_lost_its_key(probe: Probe) -> None:
-    incident = breaker_incident(probe)
-    Team.objects.update(key_sealed="")
-
-    evaluate_all(after(90))
-
-    assert_ended(incident, "the team has no key")
-
-
 def test_a_breaker_that_is_watched_waits_for_its_trial(probe: Probe) -> None:
     """Half open decides nothing, for however long."""
     incident = breaker_incident(probe)
@@ -155,32 +127,47 @@ def errors(probe: Probe) -> Incident:
     return Incident.objects.get(kind="error_rate")
 
 
-def test_errors_of_a_probe_that_is_switched_off(probe: Probe) -> None:
-    incident = errors(probe)
-    Probe.objects.filter(pk=probe.pk).update(enabled=False)
+def rename_team() -> int:
+    return Team.objects.update(team_id="renamed")
+
+
+def take_key() -> int:
+    return Team.objects.update(key_sealed="")
+
+
+def switch_off() -> int:
+    return Probe.objects.filter(kind=ProbeKind.BALANCE).update(enabled=False)
+
+
+def switch_rule_off() -> int:
+    return Rule.objects.filter(kind="error_rate").update(enabled=False)
+
+
+@pytest.mark.parametrize(
+    ("begin", "change", "why"),
+    [
+        (breaker_incident, rename_team, "the team's id was changed"),
+        # It is never tried again: it stayed half open for ever.
+        (breaker_incident, switch_off, "the probe is switched off"),
+        (breaker_incident, take_key, "the team has no key"),
+        # No sample comes any more, and too few never clear an alarm.
+        (errors, switch_off, "the probe is switched off"),
+        (errors, take_key, "the team has no key"),
+        (errors, switch_rule_off, "its rule is switched off"),
+    ],
+)
+def test_what_nothing_judges_any_more_ends(
+    probe: Probe,
+    begin: Callable[[Probe], Incident],
+    change: Callable[[], int],
+    why: str,
+) -> None:
+    incident = begin(probe)
+    assert change() == 1
 
     evaluate_all(after(90))
 
-    assert_ended(incident, "the probe is switched off")
-
-
-def test_errors_of_a_probe_whose_team_lost_its_key(probe: Probe) -> None:
-    """No sample comes any more, and too few never clear an alarm."""
-    incident = errors(probe)
-    Team.objects.update(key_sealed="")
-
-    evaluate_all(after(90))
-
-    assert_ended(incident, "the team has no key")
-
-
-def test_errors_whose_rule_is_switched_off(probe: Probe) -> None:
-    incident = errors(probe)
-    Rule.objects.filter(kind="error_rate").update(enabled=False)
-
-    evaluate_all(after(90))
-
-    assert_ended(incident, "its rule is switched off")
+    assert_ended(incident, why)
 
 
 def test_a_certificate_of_a_gateway_that_no_longer_uses_tls(probe: Probe) -> None:
