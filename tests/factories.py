@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from itertools import count
 
+from dashboard.alerts.models import Incident, RuleKind, Severity
 from dashboard.probes.models import Heartbeat, Outcome, Probe, ProbeKind
 from dashboard.teams.models import CreditReading, Gateway, Team
 
@@ -40,6 +41,30 @@ def make_outcome(probe: Probe, seconds: float = 0, **fields: object) -> Outcome:
         "attempts": 1,
     }
     return Outcome.objects.create(probe=probe, **{**defaults, **fields})
+
+
+def make_incident(
+    gateway: Gateway | None = None,
+    team: Team | None = None,
+    probe: Probe | None = None,
+    **fields: object,
+) -> Incident:
+    """Store an open, critical incident of its team's or its probe's gateway, or another."""
+    of = probe or team
+    defaults: dict[str, object] = {
+        "kind": RuleKind.ERROR_RATE,
+        "identity": f"test:{Incident.objects.count()}",
+        "severity": Severity.CRITICAL,
+        "summary": "Half of everything fails",
+        "opened_at": NOW,
+        "evaluated_at": NOW,
+    }
+    return Incident.objects.create(
+        gateway=gateway or (of.gateway if of else make_gateway()),
+        team=team,
+        probe=probe,
+        **{**defaults, **fields},
+    )
 
 
 def make_reading(team: Team, seconds: float = 0, **fields: object) -> CreditReading:

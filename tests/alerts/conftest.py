@@ -9,13 +9,12 @@ from dashboard.alerts.models import (
     Incident,
     Notification,
     Recipient,
-    RuleKind,
-    Severity,
 )
 from dashboard.probes.models import Probe
 from dashboard.teams.models import Gateway, Team
+from tests import factories
 from tests.alerts.mailbox import Mailbox, open_mailbox
-from tests.factories import NOW, make_gateway
+from tests.factories import NOW
 
 
 @pytest.fixture
@@ -50,23 +49,12 @@ def make_incident(
     **fields: object,
 ) -> Incident:
     """Store an open incident: a spike of server errors, unless told otherwise."""
-    count = Incident.objects.count()
-    defaults: dict[str, object] = {
-        "kind": RuleKind.ERROR_RATE,
-        "identity": f"test:{count}",
-        "severity": Severity.CRITICAL,
+    spike: dict[str, object] = {
         "summary": "Health: 3 of 5 runs failed",
         "evidence": {"text": "3 of 5 runs failed", "classes": {"server_error": 3}},
         "error_class": "server_error",
-        "opened_at": NOW,
-        "evaluated_at": NOW,
     }
-    return Incident.objects.create(
-        gateway=gateway or make_gateway(),
-        team=team,
-        probe=probe,
-        **{**defaults, **fields},
-    )
+    return factories.make_incident(gateway, team, probe, **{**spike, **fields})
 
 
 def tell(incident: Incident, at: datetime = NOW) -> Incident:

@@ -23,7 +23,14 @@ from dashboard.teams.credit_hours import fold
 from dashboard.teams.keys import set_key
 from dashboard.teams.models import AuditEntry, CreditReading, Gateway, Team
 from dashboard.web.admin.teams import TeamAdmin
-from tests.factories import NOW, make_gateway, make_outcome, make_reading, make_team
+from tests.factories import (
+    NOW,
+    make_gateway,
+    make_incident,
+    make_outcome,
+    make_reading,
+    make_team,
+)
 from tests.web.people import behind
 
 pytestmark = pytest.mark.django_db
@@ -87,15 +94,11 @@ def test_many_teams_take_no_more_queries_than_few(
 
 def test_a_team_shows_its_latest_readings_and_incidents(admin_page: Client) -> None:
     team = watched()
-    incident = Incident.objects.create(
+    incident = make_incident(
         kind=RuleKind.TEAM_STATE,
-        identity="x",
         gateway=team.gateway,
         team=team,
-        severity=Severity.CRITICAL,
         summary="<b>suspended</b>",
-        opened_at=NOW,
-        evaluated_at=NOW,
     )
 
     text = admin_page.get(f"{LIST}{team.pk}/change/").content.decode()
@@ -264,15 +267,11 @@ def test_what_is_deleted_goes_with_its_key_and_its_history(
     for each in (team, other):
         probe = Probe.objects.filter(team=each)[0]
         make_outcome(probe)
-        Incident.objects.create(
-            kind=RuleKind.ERROR_RATE,
-            identity=f"of {each}",
+        make_incident(
             gateway=each.gateway,
             team=each,
             probe=probe,
             severity=Severity.WARNING,
-            opened_at=NOW,
-            evaluated_at=NOW,
         )
     gone: Team | Gateway = team if place == "team" else team.gateway
     where = f"/admin/teams/{place}/"

@@ -7,8 +7,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
-from dashboard.alerts.models import Incident, RuleKind, Severity
-from tests.factories import NOW, make_gateway, make_probe, make_team
+from tests.factories import NOW, make_gateway, make_incident, make_probe, make_team
 from tests.web.people import person
 
 pytestmark = pytest.mark.django_db
@@ -60,14 +59,10 @@ class TestSearch:
     def test_it_finds_teams_probes_and_incidents(self, admin_page: Client) -> None:
         team = make_team(make_gateway(name="Production"), team_id="acme", name="Acme")
         probe = make_probe(team=team)
-        incident = Incident.objects.create(
-            kind=RuleKind.ERROR_RATE,
-            identity="error_rate:probe:1",
+        incident = make_incident(
             gateway=team.gateway,
-            severity=Severity.CRITICAL,
             summary="Acme: half of everything fails",
             opened_at=NOW - timedelta(hours=1),
-            evaluated_at=NOW,
         )
 
         text = page(admin_page, "/search/?q=ACME")

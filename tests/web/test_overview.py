@@ -7,7 +7,7 @@ import pytest
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
-from dashboard.alerts.models import Incident, RuleKind, Severity
+from dashboard.alerts.models import Incident
 from dashboard.probes.models import ProbeKind
 from dashboard.probes.taxonomy import meaning
 from dashboard.rollups.services import fold
@@ -15,6 +15,7 @@ from tests.factories import (
     NOW,
     beat,
     make_gateway,
+    make_incident,
     make_outcome,
     make_probe,
     make_team,
@@ -180,27 +181,19 @@ def test_an_incident_that_ended_is_still_told_for_some_days(admin_page: Client) 
     beat()
     make_probe(last_at=NOW)
     for days, summary in ((1, "It broke yesterday"), (9, "It broke last week")):
-        Incident.objects.create(
-            kind=RuleKind.ERROR_RATE,
-            identity=f"error_rate:probe:{days}",
+        make_incident(
             gateway=make_gateway(),
-            severity=Severity.CRITICAL,
             summary=summary,
             opened_at=NOW - timedelta(days=days, hours=2),
             resolved_at=NOW - timedelta(days=days),
-            evaluated_at=NOW,
         )
 
     yesterday = Incident.objects.get(summary="It broke yesterday")
-    Incident.objects.create(
-        kind=RuleKind.BREAKER_OPEN,
-        identity="breaker_open:probe:1",
-        gateway=yesterday.gateway,
-        severity=Severity.WARNING,
+    make_incident(
+        yesterday.gateway,
         summary="And a breaker opened",
         opened_at=yesterday.opened_at,
         resolved_at=NOW,
-        evaluated_at=NOW,
         inhibited_by=yesterday,
     )
 

@@ -11,36 +11,20 @@ from pytest_django import DjangoAssertNumQueries
 from dashboard.alerts.models import (
     Change,
     Delivery,
-    Incident,
     Notification,
     RuleKind,
-    Severity,
 )
 from dashboard.teams.keys import set_key
-from dashboard.teams.models import Team
 from tests.factories import (
     NOW,
     make_gateway,
+    make_incident,
     make_reading,
     make_team,
 )
 from tests.web.looking import CANARY, HOSTILE, page
 
 pytestmark = pytest.mark.django_db
-
-
-def make_incident(team: Team | None = None, **fields: object) -> Incident:
-    defaults = {
-        "kind": RuleKind.ERROR_RATE,
-        "identity": f"error_rate:probe:{Incident.objects.count()}",
-        "gateway": team.gateway if team else make_gateway(),
-        "team": team,
-        "severity": Severity.CRITICAL,
-        "summary": "Half of everything fails",
-        "opened_at": NOW - timedelta(minutes=10),
-        "evaluated_at": NOW,
-    }
-    return Incident.objects.create(**{**defaults, **fields})
 
 
 class TestTeams:
@@ -196,7 +180,7 @@ class TestIncidents:
         django_assert_max_num_queries: DjangoAssertNumQueries,
     ) -> None:
         for _ in range(number):
-            make_incident(make_team())
+            make_incident(team=make_team())
 
         with django_assert_max_num_queries(6):
             page(admin_page, "incidents")

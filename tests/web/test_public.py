@@ -13,7 +13,7 @@ from django.db import IntegrityError, transaction
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
-from dashboard.alerts.models import Incident, RuleKind, Severity, Silence
+from dashboard.alerts.models import RuleKind, Silence
 from dashboard.probes.models import Heartbeat, Probe, ProbeKind
 from dashboard.rollups.services import fold
 from dashboard.teams.keys import set_key
@@ -24,6 +24,7 @@ from dashboard.web.states import Tone
 from tests.factories import (
     NOW,
     make_gateway,
+    make_incident,
     make_outcome,
     make_probe,
     make_reading,
@@ -166,15 +167,11 @@ def test_it_says_nothing_of_teams_credits_keys_or_errors() -> None:
     seen(probe, failed=True)
     Probe.objects.filter(pk=probe.pk).update(last_error="team_suspended")
     make_reading(team, remaining=77.0)
-    Incident.objects.create(
+    make_incident(
         kind=RuleKind.TEAM_STATE,
-        identity="x",
         gateway=team.gateway,
         team=team,
-        severity=Severity.CRITICAL,
         summary="secret-summary",
-        opened_at=NOW,
-        evaluated_at=NOW,
     )
 
     shown = text() + text(BADGE)

@@ -9,9 +9,9 @@ from django.urls import reverse
 from django_q.models import OrmQ
 from pytest_django import DjangoAssertNumQueries, Settings
 
-from dashboard.alerts.models import Change, Incident, Notification, RuleKind, Severity
+from dashboard.alerts.models import Change, Notification, RuleKind
 from dashboard.probes.models import Heartbeat
-from tests.factories import NOW, make_gateway
+from tests.factories import NOW, make_gateway, make_incident
 
 pytestmark = pytest.mark.django_db
 
@@ -49,14 +49,10 @@ def test_a_silent_job_is_named_and_a_busy_one_is_not(admin_page: Client) -> None
 def test_what_waits_is_counted_with_its_age(admin_page: Client) -> None:
     beat(tick_0=2, deliver=2, deep=2, statements=2)
     OrmQ.objects.create(key="gatewatch", payload="x")
-    incident = Incident.objects.create(
+    incident = make_incident(
         kind=RuleKind.GATEWAY_DOWN,
-        identity="gateway_down:gateway:1",
         gateway=make_gateway(),
-        severity=Severity.CRITICAL,
         summary="Down",
-        opened_at=NOW,
-        evaluated_at=NOW,
     )
     Notification.objects.create(
         incident=incident,

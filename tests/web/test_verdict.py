@@ -5,13 +5,14 @@ from datetime import timedelta
 import pytest
 from django.test import Client
 
-from dashboard.alerts.models import Incident, Rule, RuleKind, Severity
+from dashboard.alerts.models import Rule, RuleKind
 from dashboard.teams.credit_hours import fold as fold_credits
 from dashboard.teams.models import TeamStatus
 from tests.factories import (
     NOW,
     beat,
     make_gateway,
+    make_incident,
     make_probe,
     make_reading,
     make_team,
@@ -78,16 +79,7 @@ def test_a_silent_prober_makes_the_verdict_unknown(admin_page: Client) -> None:
 def test_an_incident_speaks_for_its_probe(admin_page: Client) -> None:
     beat()
     probe = make_probe(last_at=NOW, last_error="server_error", failing_since=NOW)
-    Incident.objects.create(
-        kind=RuleKind.ERROR_RATE,
-        identity=f"error_rate:probe:{probe.pk}",
-        gateway=probe.gateway,
-        probe=probe,
-        severity=Severity.CRITICAL,
-        summary="Half of everything fails",
-        opened_at=NOW,
-        evaluated_at=NOW,
-    )
+    make_incident(probe=probe)
 
     text = overview(admin_page)
 
@@ -109,16 +101,7 @@ def test_an_incident_is_called_what_it_is_by_now(
     admin_page: Client, kind: RuleKind, level: str, words: str
 ) -> None:
     beat()
-    Incident.objects.create(
-        kind=kind,
-        identity=f"{kind}:team:1",
-        gateway=make_gateway(),
-        severity=Severity.CRITICAL,
-        level=level,
-        summary="Something",
-        opened_at=NOW,
-        evaluated_at=NOW,
-    )
+    make_incident(kind=kind, level=level)
     make_probe(last_at=NOW)
 
     assert words in overview(admin_page)
@@ -169,25 +152,22 @@ def test_what_the_whole_gateway_has_comes_before_a_team_that_was_bad_earlier(
             last_error="unavailable",
             failing_since=NOW - timedelta(seconds=64),
         )
-    opened = {"gateway": gateway, "severity": Severity.CRITICAL, "evaluated_at": NOW}
-    Incident.objects.create(
-        identity="team_state/1",
+    make_incident(
+        gateway,
+        fir,
         kind=RuleKind.TEAM_STATE,
-        team=fir,
         level="suspended",
         summary="fir: the team is suspended",
         error_class="team_suspended",
         opened_at=NOW - timedelta(minutes=9),
-        **opened,
     )
     if told:
-        Incident.objects.create(
-            identity="gateway_down/1",
+        make_incident(
+            gateway,
             kind=RuleKind.GATEWAY_DOWN,
             summary="Production: 3 of 3 probes failing",
             error_class="unavailable",
             opened_at=NOW - timedelta(seconds=64),
-            **opened,
         )
 
     first, second = admin_page.get("/").context["page"].alarms
@@ -228,16 +208,11 @@ def test_an_alarm_without_an_error_says_what_to_do_next(admin_page: Client) -> N
     beat()
     team = make_team(name="cedar")
     make_probe(team=team, last_at=NOW)
-    Incident.objects.create(
-        identity="credits/1",
+    make_incident(
         kind=RuleKind.CREDITS,
-        gateway=team.gateway,
         team=team,
-        severity=Severity.CRITICAL,
         level="critical",
         summary="cedar: 3 % left (30 of 1,000 credits)",
-        opened_at=NOW,
-        evaluated_at=NOW,
     )
 
     assert "Add credits to the team, or slow down what uses them." in overview(
@@ -249,14 +224,11 @@ def test_an_incident_lasts_since_its_first_failure_not_since_it_opened(
     admin_page: Client,
 ) -> None:
     beat()
-    Incident.objects.create(
-        identity="gateway_down/1",
+    make_incident(
         gateway=make_probe(last_at=NOW).gateway,
         kind=RuleKind.GATEWAY_DOWN,
-        severity=Severity.CRITICAL,
         summary="Production is down",
         opened_at=NOW - timedelta(seconds=11),
-        evaluated_at=NOW,
         evidence={"since": (NOW - timedelta(seconds=64)).isoformat()},
     )
 
