@@ -1,12 +1,14 @@
 """Managers run their own team: key, probes, members, recipients, limits."""
 
 import threading
+from datetime import timedelta
 
 import pytest
 from django.contrib.auth.models import User
 from django.db import connection, transaction
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from dashboard.alerts.models import Recipient, Rule, Silence
 from dashboard.probes.models import Probe, ProbeKind
@@ -88,6 +90,19 @@ class TestKey:
         assert "has another address" in text
         assert not Team.objects.get().has_key
         assert "other.example" not in text
+
+    def test_it_is_tried_at_once(self, alice: Client, team: Team) -> None:
+        """And not when the balance is due next, with a mistake in it till then."""
+        later = NOW + timedelta(minutes=5)
+        watch_team(team, NOW)
+        Probe.objects.update(enabled=True, next_run=later)
+
+        assert "the balance is read with it now" in send(alice, team, "key", key=CANARY)
+
+        due = Probe.objects.filter(next_run__lte=timezone.now())
+        assert [probe.kind for probe in due] == [ProbeKind.BALANCE]
+        Probe.objects.update(enabled=False)
+        assert "the next probes send it" in send(alice, team, "key", key=CANARY)
 
     def test_it_is_set_and_only_its_end_is_shown(
         self, alice: Client, team: Team

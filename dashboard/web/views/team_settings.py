@@ -15,7 +15,7 @@ from dashboard.alerts.models import Recipient, Rule, RuleKind
 from dashboard.alerts.rulebook import enabled_rules, own_name, own_rules
 from dashboard.alerts.targets import of_team
 from dashboard.probes.kinds import CHEAP
-from dashboard.probes.models import Probe
+from dashboard.probes.models import Probe, ProbeKind
 from dashboard.probes.services import change, pause, request_run, resume
 from dashboard.teams.keys import clear_key, set_key
 from dashboard.teams.models import AuditAction, Gateway, Membership, Role, Team
@@ -138,9 +138,13 @@ def _key(request: HttpRequest, team: Team, shown: Forms) -> bool:
             "not kept. Type it again if it is for the new one.",
         )
         return True
-    set_key(team, shown.key.cleaned_data["key"], timezone.now())
+    now = timezone.now()
+    set_key(team, shown.key.cleaned_data["key"], now)
     noted(request, AuditAction.KEY_SET, team, team=team)
-    messages.success(request, "The key is set: the next probes send it.")
+    # Whether it is the right one is the first question, and not to wait for.
+    tried = request_run(Probe.objects.filter(team=team, kind=ProbeKind.BALANCE), now)
+    when = "the balance is read with it now" if tried else "the next probes send it"
+    messages.success(request, f"The key is set: {when}.")
     return True
 
 
