@@ -187,7 +187,7 @@ def _bare(text: str) -> str:
             break
         # A number of thousands of digits would be refused.
         text = html.unescape(_NO_PART.sub("", unquote(text)))
-        text = _NO_PART.sub("", _ESCAPED.sub(_unescaped, text))
+        text = _NO_PART.sub("", _ANSI.sub("", _ESCAPED.sub(_unescaped, text)))
     return text
 
 

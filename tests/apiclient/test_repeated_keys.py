@@ -46,6 +46,7 @@ ESCAPED = {
     "escaped for JSON": KEY.replace("+", "\\u002B").replace("/", "\\/"),
     "escaped for Python": "".join(f"\\x{ord(each):02x}" for each in KEY),
     "coloured": "\x1b(B\x9b31m".join(TORN),
+    "coloured in JSON in JSON": json.dumps(json.dumps("\x1b[31m".join(TORN))),
     "behind an escape": f"\x1b[{KEY}",
     "beside a letter that is two": f"\u0130 {KEY.upper()}",
     "in base64, wrapped": base64.encodebytes(b"Bearer " * 8 + KEY.encode()).decode(),
