@@ -6,6 +6,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -17,12 +18,12 @@ pytestmark = pytest.mark.processes
 
 
 class Demo:
-    def __init__(self, folder: Path, *options: str) -> None:
+    def __init__(self, folder: Path) -> None:
         self.log = folder / "demo.log"
         self.database = folder / "var" / "demo.sqlite3"
         with self.log.open("w") as file:
             self.process = subprocess.Popen(
-                [sys.executable, MANAGE, "demo", "--bind", "127.0.0.1:0", *options],
+                [sys.executable, MANAGE, "demo", "--bind", "127.0.0.1:0"],
                 env=plain(folder),
                 stdout=file,
                 stderr=file,
@@ -45,14 +46,29 @@ class Demo:
         assert not any(map(members, groups))
 
 
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[[], Demo]]:
+    """Return what starts a demo; one that a failed test has left ends with it."""
+    started: list[Demo] = []
+
+    def start() -> Demo:
+        started.append(Demo(tmp_path))
+        return started[-1]
+
+    yield start
+    for demo in started:
+        demo.process.kill()
+        demo.process.wait()
+
+
 def test_a_visitor_sees_live_data_within_a_minute_and_finds_it_again(
-    tmp_path: Path,
+    tmp_path: Path, start: Callable[[], Demo]
 ) -> None:
     began_s, began = time.monotonic(), time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime())
     live = f"SELECT count(*) FROM probes_outcome WHERE started_at > '{began}'"  # noqa: S608
     failed = f"{live} AND error_class <> ''"
 
-    first = Demo(tmp_path)
+    first = start()
     wait_for(first.runs, 50)
     wait_for(lambda: first.count(live) >= 7, 40)
     assert time.monotonic() - began_s < 60
@@ -72,7 +88,7 @@ def test_a_visitor_sees_live_data_within_a_minute_and_finds_it_again(
     assert re.match(r"Another demo runs on \S+; stop it first", told.stderr)
     first.stop()
 
-    second = Demo(tmp_path)
+    second = start()
     wait_for(second.runs, 40)
     assert second.count("SELECT count(*) FROM probes_outcome") >= history
     # The prober ends before its gateway: stopping is no outage.
