@@ -17,7 +17,7 @@ from dashboard.alerts.grouping import Kind
 from dashboard.alerts.letters import home, letter_of
 from dashboard.alerts.models import TOLD, Change, Notification, Subscription
 from dashboard.alerts.reports import report
-from dashboard.alerts.stories import SUBJECT_LENGTH
+from dashboard.alerts.stories import SUBJECT_LENGTH, cut
 from dashboard.lib.lines import one_line
 from dashboard.lib.spans import duration
 
@@ -127,10 +127,7 @@ def clean_subject(text: str) -> str:
     would show as whatever it says, line breaks included.
     """
     shown = one_line(text).replace("=?", "= ?")
-    line = " ".join(shown.split())
-    if len(line) <= SUBJECT_LENGTH:
-        return line
-    return line[: SUBJECT_LENGTH - 1].rstrip() + "…"
+    return cut(" ".join(shown.split()), SUBJECT_LENGTH)
 
 
 def message_id(batch: uuid.UUID) -> str:

@@ -222,11 +222,11 @@ def digest_headline(stories: Sequence[Story]) -> str:
 
 def _subject(word: str, where: str, what: str, end: str) -> str:
     """Return one line in which a long middle is cut: what is at its ends is the news."""
-    start = f"[Gatewatch] {word.upper()} {_cut(where, _LONGEST_PLACE)}: "
-    return f"{start}{_cut(what, SUBJECT_LENGTH - len(start) - len(end))}{end}"
+    start = f"[Gatewatch] {word.upper()} {cut(where, _LONGEST_PLACE)}: "
+    return f"{start}{cut(what, SUBJECT_LENGTH - len(start) - len(end))}{end}"
 
 
-def _cut(text: str, length: int) -> str:
+def cut(text: str, length: int) -> str:
     return text if len(text) <= length else text[: max(0, length - 1)].rstrip() + "…"
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 from email.utils import format_datetime
+from http.client import responses
 
 import h11
 
@@ -64,7 +65,7 @@ class Wire:
         head = h11.Response(
             status_code=answer.status,
             headers=headers,
-            reason=_REASONS.get(answer.status, ""),
+            reason=responses.get(answer.status, ""),
         )
         return self._conn.send(head) or b""
 
@@ -134,20 +135,3 @@ class Wire:
             linger = struct.pack("ii", 1, 0)
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
         self._writer.transport.abort()
-
-
-_REASONS = {
-    200: "OK",
-    307: "Temporary Redirect",
-    400: "Bad Request",
-    401: "Unauthorized",
-    403: "Forbidden",
-    404: "Not Found",
-    405: "Method Not Allowed",
-    413: "Content Too Large",
-    415: "Unsupported Media Type",
-    422: "Unprocessable Entity",
-    429: "Too Many Requests",
-    500: "Internal Server Error",
-    503: "Service Unavailable",
-}
