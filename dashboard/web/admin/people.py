@@ -20,11 +20,11 @@ from dashboard.web.members import move_mails, stop_all_mails, stop_mails
 if TYPE_CHECKING:
     UserModelForm: TypeAlias = forms.ModelForm[User]
     UserForm: TypeAlias = UserChangeForm[User]
-    MembershipInline: TypeAlias = admin.TabularInline[Membership, User]
+    MembershipInline: TypeAlias = admin.StackedInline[Membership, User]
     TeamFormSet: TypeAlias = forms.BaseInlineFormSet[Membership, User, Any]
 else:
     UserModelForm, UserForm = forms.ModelForm, UserChangeForm
-    MembershipInline, TeamFormSet = admin.TabularInline, forms.BaseInlineFormSet
+    MembershipInline, TeamFormSet = admin.StackedInline, forms.BaseInlineFormSet
 
 _RIGHTS = ("is_active", "is_staff", "is_superuser")
 _LAST = (
