@@ -14,7 +14,11 @@ from dashboard.teams.models import Membership, Role, Team
 UNTIL_ONE_WAITS = """
     DO $$ BEGIN
         FOR turn IN 1..500 LOOP
-            EXIT WHEN EXISTS (SELECT FROM pg_locks WHERE NOT granted);
+            EXIT WHEN EXISTS (
+                SELECT FROM pg_stat_activity
+                WHERE wait_event_type = 'Lock' AND datname = current_database()
+            );
+            PERFORM pg_stat_clear_snapshot();
             PERFORM pg_sleep(0.01);
         END LOOP;
     END $$
