@@ -75,7 +75,7 @@ def local_days(
     """Cut [start, end) into whole days of `zone`, `width` days each, in UTC.
 
     A day in which the clocks change has 23 or 25 hours. Edges are rounded down to whole
-    hours of UTC, which is where the rows are cut: see `has_whole_hours`.
+    hours of UTC, which is where the rows are cut: in India they come half an hour early.
     """
 
     def midnight(day: date) -> datetime:
@@ -85,12 +85,6 @@ def local_days(
     while midnight(day) < end:
         yield midnight(day), midnight(day + step)
         day += step
-
-
-def has_whole_hours(zone: tzinfo, moment: datetime) -> bool:
-    """Say whether local days begin at whole hours of UTC; in India they do not."""
-    offset = moment.astimezone(zone).utcoffset() or timedelta()
-    return offset % timedelta(hours=1) == timedelta()
 
 
 def width_s(start: datetime, end: datetime, pieces: int, level: int) -> int:
