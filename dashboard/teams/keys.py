@@ -164,6 +164,14 @@ def take_teams(gateway: Gateway) -> None:
     list(Team.objects.select_for_update().filter(gateway=gateway).order_by("pk"))
 
 
+def take_with_gateway(team: Team) -> None:
+    """Take a team and then its gateway, whose address of now is where its key is sent."""
+    list(Team.objects.select_for_update(no_key=True).filter(pk=team.pk))
+    gateways = Gateway.objects.select_for_update(no_key=True)
+    # Of one that is deleted at this moment nothing can be stored anyway.
+    team.gateway = gateways.filter(pk=team.gateway_id).first() or team.gateway
+
+
 def forget_keys(gateway: Gateway) -> int:
     """Forget the keys of the gateway's teams; return how many there were.
 

@@ -11,11 +11,17 @@ from dashboard.alerts.models import Rule, RuleKind
 from dashboard.alerts.rulebook import apply_rule_set
 from dashboard.probes.models import Probe
 from dashboard.rows import locked
-from dashboard.teams.keys import hint, set_key
+from dashboard.teams.keys import (
+    forget_keys,
+    hint,
+    resolve,
+    set_key,
+    take_with_gateway,
+)
 from dashboard.teams.models import Gateway, Membership, Role, Team
 from tests.factories import NOW, make_team
 from tests.web.people import Person, at_once, behind, person
-from tests.web.test_admin import NO_MEMBERS
+from tests.web.test_admin import NO_MEMBERS, team_form
 
 pytestmark = pytest.mark.django_db(transaction=True)
 CANARY = "sk-canary-0123456789-tail"
@@ -67,6 +73,33 @@ def test_a_manager_and_an_administrator_do_not_wait_for_each_other(
 
     assert behind(partial(locked, Team, ["status"], [team.pk]), move, give) == 302
     assert not Team.objects.get().has_key
+
+
+@pytest.mark.postgresql
+@pytest.mark.parametrize("is_new", [False, True])
+def test_an_administrator_gives_a_key_while_another_moves_the_gateway(
+    is_new: bool, admin_client: Client, team: Team
+) -> None:
+    """C-06: it is for the address that he has seen, or for none."""
+    elsewhere = "https://elsewhere.example"
+    address = f"/admin/teams/team/{'add' if is_new else f'{team.pk}/change'}/"
+    form = admin_client.get(address).context["adminform"].form
+    sent = team_form(team, key=CANARY, place=form["place"].value() or "")
+
+    def give() -> int:
+        told = {"team_id": "new"} if is_new else {}
+        return admin_client.post(address, {**sent, **told}).status_code
+
+    def move() -> None:
+        Gateway.objects.update(base_url=elsewhere)
+        forget_keys(team.gateway)
+
+    code = behind(partial(take_with_gateway, team), give, move)
+
+    keyed = [each for each in Team.objects.all() if each.has_key]
+    assert (code, len(keyed)) == ((302, 1) if is_new else (200, 0))
+    for each in keyed:
+        assert resolve(each, elsewhere)
 
 
 @pytest.mark.postgresql
@@ -134,3 +167,12 @@ def test_of_two_administrators_who_remove_each_other_one_stays() -> None:
         at_once(partial(demote, of_ann, ben), partial(demote, of_ben, ann))
 
         assert User.objects.filter(is_superuser=True).count() == 1
+
+
+def test_the_page_that_asks_before_a_user_is_deleted(
+    admin: User, admin_page: Client
+) -> None:
+    """It shows what the answer to it would be, without a transaction of its own."""
+    asked = admin_page.get(f"/admin/auth/user/{admin.pk}/delete/")
+
+    assert "make somebody else a site administrator first" in asked.content.decode()

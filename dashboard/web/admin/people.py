@@ -8,6 +8,7 @@ from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin, UserAdmin
 from django.contrib.auth.forms import UserChangeForm, UserCreationForm
 from django.contrib.auth.models import Group, User
+from django.db import transaction
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 
@@ -64,6 +65,7 @@ class Teams(TeamsByTheirIds, MembershipInline):
     verbose_name_plural = "teams"
 
 
+@transaction.atomic
 def _are_all_administrators(users: Iterable[Model]) -> bool:
     """Say so; until the commit nobody else takes one of them away."""
     found = User.objects.filter(**dict.fromkeys(_RIGHTS, True)).order_by("pk")

@@ -21,6 +21,7 @@ from dashboard.teams.keys import (
     clear_key,
     hint,
     set_key,
+    take_with_gateway,
 )
 from dashboard.teams.models import (
     AuditAction,
@@ -94,8 +95,11 @@ class TeamForm(TeamModelForm):
 
     def clean(self) -> dict[str, Any] | None:
         cleaned = super().clean()
-        told, now = self.cleaned_data.get("place"), self.fields["place"].initial
-        if self.cleaned_data.get("key") and told and told != now:
+        if not (self.instance.pk and self.cleaned_data.get("key")):
+            return cleaned
+        take_with_gateway(self.instance)
+        told, now = self.cleaned_data.get("place"), place_of(self.instance)
+        if told and told != now:
             self.add_error(
                 "key",
                 "The gateway has another address since you opened this page. Type the "
@@ -235,6 +239,7 @@ class TeamAdmin(DeletesItsHistory):
     ) -> None:
         super().save_model(request, obj, form, change)
         if form.cleaned_data["key"]:
+            take_with_gateway(obj)
             set_key(obj, form.cleaned_data["key"], timezone.now())
             noted(request, AuditAction.KEY_SET, obj, team=obj)
         elif form.cleaned_data["forget_key"]:
