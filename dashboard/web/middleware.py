@@ -5,8 +5,10 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from http import HTTPStatus
 from ipaddress import ip_address
+from typing import Any
 
 from django.conf import settings
+from django.contrib import messages
 from django.core.exceptions import BadRequest, SuspiciousOperation
 from django.db import DatabaseError, IntegrityError
 from django.http import (
@@ -166,7 +168,10 @@ class ConflictsTold:
         if not _is_conflict(exception):
             return None
         logger.warning("web.conflict", exc_info=exception)
-        return render(request, "409.html", status=HTTPStatus.CONFLICT)
+        # Read to its end, so that no page tells what was done before it was given up.
+        list(messages.get_messages(request))
+        untold: dict[str, Any] = {"messages": []}
+        return render(request, "409.html", untold, status=HTTPStatus.CONFLICT)
 
 
 def _is_conflict(error: Exception) -> bool:

@@ -5,7 +5,8 @@ from contextlib import contextmanager
 from functools import partial
 
 import pytest
-from django.db import OperationalError
+from django.contrib.admin.models import LogEntry
+from django.db import IntegrityError, OperationalError
 from django.db.models import Model
 from django.db.models.signals import pre_save
 from django.forms.models import model_to_dict
@@ -122,6 +123,23 @@ def test_a_silence_of_a_team_that_is_deleted(admin_page: Client) -> None:
 
     assert answer.status_code == 409
     assert not Silence.objects.exists()
+
+
+def test_what_was_said_before_it_was_given_up_is_told_by_no_page(
+    admin_page: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def give_up(*_: object, **__: object) -> None:
+        raise IntegrityError
+
+    gateway = make_team().gateway
+    monkeypatch.setattr(LogEntry.objects, "log_actions", give_up)
+    moved = {"name": gateway.name, "base_url": "https://elsewhere.example"}
+
+    answer = admin_page.post(f"/admin/teams/gateway/{gateway.pk}/change/", moved)
+
+    assert answer.status_code == 409
+    for page in (answer, admin_page.get("/")):
+        assert "is forgotten" not in page.content.decode()
 
 
 @pytest.mark.parametrize(

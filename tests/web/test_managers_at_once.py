@@ -78,7 +78,7 @@ def test_a_manager_and_an_administrator_do_not_wait_for_each_other(
 @pytest.mark.postgresql
 @pytest.mark.parametrize("is_new", [False, True])
 def test_an_administrator_gives_a_key_while_another_moves_the_gateway(
-    is_new: bool, admin_client: Client, team: Team
+    admin_client: Client, team: Team, *, is_new: bool
 ) -> None:
     """C-06: it is for the address that he has seen, or for none."""
     elsewhere = "https://elsewhere.example"
