@@ -1,5 +1,7 @@
 """The admin: keys are write-only, addresses checked, the machine's rows read-only."""
 
+import re
+
 import pytest
 from django.contrib.admin import site as admin_site
 from django.contrib.admin.models import LogEntry
@@ -367,6 +369,19 @@ LEAVING: dict[str, tuple[str, dict[str, object]]] = {
             "memberships-0-DELETE": "on",
         },
     ),
+    "a user who is given another team": (
+        "auth/user/{user}/change/",
+        {
+            "username": "bob",
+            "email": "bob@example.com",
+            "is_active": "on",
+            "memberships-TOTAL_FORMS": 1,
+            "memberships-INITIAL_FORMS": 1,
+            "memberships-0-id": "{held}",
+            "memberships-0-team": "{other}",
+            "memberships-0-role": "viewer",
+        },
+    ),
 }
 
 
@@ -374,13 +389,13 @@ LEAVING: dict[str, tuple[str, dict[str, object]]] = {
 def test_who_leaves_a_team_is_not_mailed_of_it_any_more(
     admin_page: Client, where: str
 ) -> None:
-    """C-17: wherever a site administrator removes him."""
+    """C-17, C-18: wherever a site administrator removes him."""
     team = make_team(team_id="acme")
     bob = User.objects.create_user("bob", "bob@example.com")
     held = Membership.objects.create(user=bob, team=team)
     for email in ("Bob@example.com", "ops@example.com"):
         Recipient.objects.create(email=email, gateway=team.gateway, team=team)
-    pks = {"team": team.pk, "user": bob.pk, "held": held.pk}
+    pks = {"team": team.pk, "user": bob.pk, "held": held.pk, "other": make_team().pk}
     place, sent = LEAVING[where]
     fields = {name: str(value).format(**pks) for name, value in sent.items()}
 
@@ -390,6 +405,9 @@ def test_who_leaves_a_team_is_not_mailed_of_it_any_more(
     assert Recipient.objects.get().email == "ops@example.com"
     line = AuditEntry.objects.get(action="recipient")
     assert (line.subject, line.detail) == ("Bob@example.com", "removed")
+    left = AuditEntry.objects.filter(detail="not a member now")
+    named = [("bob", team.pk)] if "memberships-0-id" in sent else []
+    assert list(left.values_list("subject", "team_pk")) == named
 
 
 def test_somebody_comes_with_his_teams_in_one_form(admin_page: Client) -> None:
@@ -418,6 +436,25 @@ def test_somebody_comes_with_his_teams_in_one_form(admin_page: Client) -> None:
         ("vera", second.pk, "now operator"),
     ]
     assert third not in teams(vera)
+
+
+def test_a_name_adds_nothing_to_what_was_done(admin_page: Client) -> None:
+    """C-15, C-18: Django tells of a member by his team's name, in quotation marks."""
+    team = make_team(name="A”. Changed Superuser status. Added membership “b")
+    vera = User.objects.create_user("vera")
+    sent = {
+        "team_id": team.team_id,
+        "name": team.name,
+        "memberships-TOTAL_FORMS": 1,
+        "memberships-INITIAL_FORMS": 0,
+        "memberships-0-user": vera.pk,
+        "memberships-0-role": "viewer",
+    }
+
+    admin_page.post(f"/admin/teams/team/{team.pk}/change/", sent)
+
+    line = AuditEntry.objects.get(action="team")
+    assert re.fullmatch("[^“”]*“vera: viewer of [^“”]*”[.]", line.detail)
 
 
 @pytest.mark.parametrize("lost", ["is_active", "is_staff", "is_superuser"])

@@ -12,7 +12,7 @@ from django.db import transaction
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 
-from dashboard.teams.models import AuditAction, Membership
+from dashboard.teams.models import AuditAction, Membership, Team
 from dashboard.web.admin.audited import AuditedAdmin
 from dashboard.web.admin.titled import TeamsByTheirIds
 from dashboard.web.audited import noted
@@ -114,6 +114,7 @@ class AuditedUserAdmin(AuditedAdmin, UserAdmin):  # type: ignore[type-arg]  # no
         change: bool,  # noqa: FBT001 (Django's signature)
     ) -> None:
         """Note each team's own line, as its settings page does."""
+        before = [each.initial["team"] for each in formset.initial_forms]
         super().save_formset(request, form, formset, change)
         user = form.instance
         for held in [
@@ -122,10 +123,12 @@ class AuditedUserAdmin(AuditedAdmin, UserAdmin):  # type: ignore[type-arg]  # no
         ]:
             detail = f"now {held.role}"
             noted(request, AuditAction.MEMBER, user, detail=detail, team=held.team)
-        for held in formset.deleted_objects:
+        # One that was taken, or has become another.
+        left = Team.objects.filter(pk__in=before)
+        for team in left.exclude(memberships__user=user):
             detail = "not a member now"
-            noted(request, AuditAction.MEMBER, user, detail=detail, team=held.team)
-            stop_mails(request, user, held.team)
+            noted(request, AuditAction.MEMBER, user, detail=detail, team=team)
+            stop_mails(request, user, team)
 
     def get_deleted_objects(
         self, objs: Sequence[Any] | QuerySet[Any], request: HttpRequest

@@ -201,7 +201,8 @@ def copy_rules(
         source = form.cleaned_data["source"]
         for team in teams:
             apply_rule_set(source, team)
-            detail = f"limits of {source.full_name if source else 'all teams'}"
+            whose = f"team {source.full_name}" if source else "all teams"
+            detail = f"limits of {whose}"
             noted(request, AuditAction.RULE, team, detail=detail, team=team)
         messages.success(request, "The limits hold from the next look on.")
         return None

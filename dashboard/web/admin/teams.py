@@ -257,8 +257,11 @@ class TeamAdmin(DeletesItsHistory):
         before = [each.initial["user"] for each in formset.initial_forms]
         super().save_formset(request, form, formset, change)
         left = User.objects.filter(pk__in=before)
-        for gone in left.exclude(memberships__team=form.instance):
-            stop_mails(request, gone, form.instance)
+        team = form.instance
+        for gone in left.exclude(memberships__team=team):
+            detail = "not a member now"
+            noted(request, AuditAction.MEMBER, gone, detail=detail, team=team)
+            stop_mails(request, gone, team)
 
 
 @admin.register(Membership)
