@@ -31,11 +31,18 @@ LEASE_CHECK_S = 4
 
 
 def check() -> None:
-    """Refuse to start an installation that the system checks call wrong."""
-    for message in checks.run_checks():
-        if message.level >= checks.ERROR and not message.is_silenced():
-            hint = f" {message.hint}" if message.hint else ""
-            raise UsageError(f"{message.msg}{hint} ({message.id})")
+    """Refuse to start an installation that the system checks call wrong; say all of it."""
+    wrong = [
+        _told(message)
+        for message in checks.run_checks()
+        if message.level >= checks.ERROR and not message.is_silenced()
+    ]
+    if wrong:
+        raise UsageError("\n".join(wrong))
+
+
+def _told(message: checks.CheckMessage) -> str:
+    return " ".join([message.msg, *filter(None, [message.hint]), f"({message.id})"])
 
 
 def prepare() -> None:
@@ -52,7 +59,7 @@ def prepare() -> None:
 def warnings() -> list[str]:
     """Return what an administrator should know of the database, a sentence each."""
     found = checks.run_checks(tags=[checks.Tags.database], databases=["default"])
-    return [f"{message.msg} {message.hint or ''} ({message.id})" for message in found]
+    return [_told(message) for message in found]
 
 
 def web(server: socket, bind: Bind, workers: int) -> Service:

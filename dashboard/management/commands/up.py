@@ -14,7 +14,7 @@ from dashboard.web.setup import setup_url
 
 class Command(BaseCommand):
     help = "Run Gatewatch: the web server and the jobs, restarted when they fail."
-    # stack.check() says the first error in one sentence.
+    # stack.check() says what is wrong, a line each.
     requires_system_checks = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
