@@ -54,9 +54,7 @@ def readers_in(rows: Iterable[tuple[str, str]]) -> list[Reader]:
     """Return the readers that these rows tell of, each once, the mailboxes first."""
     # A union comes in any order, so that all are put in order here.
     readers = sorted((Reader(*row) for row in rows), key=attrgetter("recipient"))
-    mailboxes = _distinct(
-        e.recipient for e in readers if e.channel == ChannelKind.EMAIL
-    )
+    mailboxes = distinct(e.recipient for e in readers if e.channel == ChannelKind.EMAIL)
     channels = [each for each in readers if each.channel != ChannelKind.EMAIL]
     if not mailboxes and not channels:
         mailboxes = first_administrator()
@@ -71,5 +69,6 @@ def first_administrator() -> list[str]:
     return [email] if email else []
 
 
-def _distinct(addresses: Iterable[str]) -> list[str]:
+def distinct(addresses: Iterable[str]) -> list[str]:
+    """Return each mailbox once: the case in which it is written says nothing."""
     return list({address.lower(): address for address in addresses}.values())

@@ -16,7 +16,7 @@ from django.db import DatabaseError, InterfaceError
 from dashboard.alerts.delivery import Fate, send
 from dashboard.alerts.mail import Note, compose_note
 from dashboard.alerts.models import Delivery, Notification, Recipient
-from dashboard.alerts.recipients import first_administrator
+from dashboard.alerts.recipients import distinct, first_administrator
 from dashboard.lib.spans import duration
 from dashboard.probes.models import Heartbeat
 from dashboard.probes.queries import SILENT_AFTER, last_tick
@@ -62,7 +62,8 @@ def look(now: datetime, path: Path) -> Look:
     memory.recipients = _recipients() or memory.recipients
     if found:
         memory.since = memory.since or now.isoformat()
-        untold = [each for each in memory.recipients if each not in memory.told]
+        told = {each.lower() for each in memory.told}
+        untold = [each for each in memory.recipients if each.lower() not in told]
         note = _trouble(found, datetime.fromisoformat(memory.since))
         reached, refused = _send(note, untold)
         memory.told += reached
@@ -115,12 +116,10 @@ def _stuck(now: datetime) -> str:
 def _recipients() -> list[str]:
     """Return who is told: WATCHDOG_TO, else those who are told of everything."""
     if settings.WATCHDOG_TO:
-        return list(settings.WATCHDOG_TO)
+        return distinct(settings.WATCHDOG_TO)
     try:
-        wide = Recipient.objects.filter(gateway=None, team=None)
-        return (
-            sorted(set(wide.values_list("email", flat=True))) or first_administrator()
-        )
+        wide = Recipient.objects.filter(gateway=None, team=None).order_by("email")
+        return distinct(wide.values_list("email", flat=True)) or first_administrator()
     except _AWAY:
         return []
 

@@ -32,12 +32,21 @@ def main(argv: Sequence[str]) -> None:
         if not sentence:
             raise
         _refuse(sentence)
+    except UnicodeEncodeError:
+        if all(map(_is_text, argv)):
+            raise
+        _refuse("An argument is not text in UTF-8, as all names are here.")
     except BrokenPipeError:
         # The reader of a pipe has seen enough; nothing more can be said to it.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def _is_text(argument: str) -> bool:
+    """Say whether the bytes of an argument are text: Python keeps those that are none."""
+    return not any("\udc80" <= c <= "\udcff" for c in argument)
 
 
 def _refuse(sentence: str) -> None:

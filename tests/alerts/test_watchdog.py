@@ -8,7 +8,7 @@ from django.core.management import call_command
 from django.db import connection
 from pytest_django import Settings
 
-from dashboard.alerts.models import Notification
+from dashboard.alerts.models import Notification, Recipient
 from dashboard.alerts.watchdog import look, troubles
 from dashboard.pipeline.dead_mans_ping import ping_when_due
 from dashboard.probes.models import Heartbeat
@@ -60,6 +60,20 @@ def test_a_second_outage_is_mailed_again(mailbox: Mailbox, memory: Path) -> None
         look(after(start + 720), memory)
 
     assert len(mailbox.messages) == 4
+
+
+def test_two_spellings_of_an_address_are_one_mailbox(
+    mailbox: Mailbox, memory: Path
+) -> None:
+    for email in ("ops@example.org", "Ops@example.org"):
+        make_recipient(email)
+    beat("tick-0", after(0))
+
+    assert (look(after(600), memory).told, look(after(660), memory).told) == (1, 0)
+
+    Recipient.objects.filter(email="ops@example.org").delete()
+    Recipient.objects.update(email="OPS@example.org")
+    assert look(after(720), memory).told == 0
 
 
 def test_who_could_not_be_reached_is_tried_at_the_next_look(

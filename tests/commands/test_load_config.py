@@ -289,6 +289,10 @@ def test_an_unresolved_reference_keeps_the_stored_key(load: Load) -> None:
             "line 4: rules[0].gateway: no gateway is called 'Nowhere'",
         ),
         (
+            GATEWAY.replace('name = "', 'name = "\\u0000'),
+            "line 2: gateways[0].name: a NUL is in this text.",
+        ),
+        (
             '[[recipients]]\nemail = "nobody"\n',
             "line 2: recipients[0].email: Enter a valid email address",
         ),

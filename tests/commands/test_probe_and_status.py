@@ -2,12 +2,13 @@
 
 import io
 import json
+import os
 from collections.abc import Iterator
 
 import pytest
 from django.core.management import call_command
 
-from dashboard.management.edge import UsageError
+from dashboard.management.edge import UsageError, main
 from dashboard.probes.models import Outcome
 from dashboard.probes.services import watch_gateway, watch_team
 from dashboard.simulator.faults import Fault, FaultKind
@@ -94,6 +95,19 @@ def test_an_unknown_team_is_told_which_there_are_and_how_many_more() -> None:
         UsageError, match=r"team-09 and 2 more, which manage\.py status"
     ):
         call_command("probe", team="nope")
+
+
+def test_a_name_that_is_no_text_is_refused_in_one_sentence(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    before = os.umask(0o077)
+    with pytest.raises(SystemExit) as end:
+        main(["manage.py", "probe", "--team", "\udcff"])
+    os.umask(before)
+
+    assert end.value.code == 2
+    told = capsys.readouterr().err
+    assert told == "An argument is not text in UTF-8, as all names are here.\n"
 
 
 def test_status_tells_the_verdict_and_each_probe(stand_in: RunningGateway) -> None:

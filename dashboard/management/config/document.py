@@ -15,6 +15,8 @@ from dashboard.management.config.lines import line_of
 from dashboard.management.edge import UsageError
 from dashboard.probes.models import LONGEST_PERIOD_S
 
+# No database keeps a NUL, nor is one searched for.
+Text = Annotated[str, Meta(pattern=r"^[^\0]*\Z")]
 Rate = Annotated[float, Meta(ge=0, le=1)]
 Limit = Annotated[float, Meta(ge=0)]
 # How much is too much the models say: what a page has taken is exported, and must load.
@@ -23,36 +25,36 @@ Period = Annotated[int, Meta(ge=5, le=LONGEST_PERIOD_S)]
 
 
 class ProbeEntry(Struct, frozen=True, forbid_unknown_fields=True):
-    kind: str
+    kind: Text
     period_s: Period | UnsetType = UNSET
     enabled: bool | UnsetType = UNSET
-    model: str | UnsetType = UNSET
+    model: Text | UnsetType = UNSET
     daily_credit_cap: Count | UnsetType = UNSET
 
 
 class TeamEntry(Struct, frozen=True, forbid_unknown_fields=True):
-    team_id: str
-    name: str | UnsetType = UNSET
+    team_id: Text
+    name: Text | UnsetType = UNSET
     daily_credit_cap: Count | UnsetType = UNSET
-    key: str | UnsetType = UNSET
+    key: Text | UnsetType = UNSET
     probes: list[ProbeEntry] = []
 
 
 class GatewayEntry(Struct, frozen=True, forbid_unknown_fields=True):
-    name: str
-    base_url: str
+    name: Text
+    base_url: Text
     allow_private: bool | UnsetType = UNSET
     probes: list[ProbeEntry] = []
     teams: list[TeamEntry] = []
 
 
 class RuleEntry(Struct, frozen=True, forbid_unknown_fields=True):
-    name: str
-    kind: str
+    name: Text
+    kind: Text
     enabled: bool | UnsetType = UNSET
-    gateway: str = ""
-    team: str = ""
-    probe: str = ""
+    gateway: Text = ""
+    team: Text = ""
+    probe: Text = ""
     # Rates for most kinds; hours, days, milliseconds or times for the others.
     warn_at: Limit | UnsetType = UNSET
     critical_at: Limit | UnsetType = UNSET
@@ -70,9 +72,9 @@ class RuleEntry(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class RecipientEntry(Struct, frozen=True, forbid_unknown_fields=True):
-    email: str
-    gateway: str = ""
-    team: str = ""
+    email: Text
+    gateway: Text = ""
+    team: Text = ""
 
 
 class Entries(Struct, frozen=True, forbid_unknown_fields=True):
@@ -123,6 +125,8 @@ class Document:
         missing = re.search(r"missing required field `(.*)`", why)
         if missing:
             return self.wrong(place, f"the key {missing[1]} is missing")
+        if "matching regex" in why:
+            return self.wrong(place, "a NUL is in this text")
         return self.wrong(
             place or "the file", why[0].lower() + why[1:].replace("`", "")
         )
