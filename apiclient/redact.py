@@ -6,7 +6,9 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
+from itertools import groupby
 from math import inf
+from operator import itemgetter
 from typing import NoReturn
 from urllib.parse import quote, unquote
 
@@ -18,6 +20,7 @@ HIDDEN = "[hidden]"
 _SHORTEST_KEY = 4  # hiding shorter "keys" would only blank out ordinary text
 _SHORTEST_PIECE = 6  # so much of a key at the end of a text that was cut is hidden
 _SHORTEST_TORN = 8  # a shorter one may stand between two words that are no key
+_SHORTEST_RUN = 8  # so much of a key is hidden wherever it stands
 
 # Secrets that a server may repeat: the gateway's own texts have held provider keys in
 # URLs, and its team answers hold the virtual key.
@@ -46,11 +49,17 @@ _ANSI = re.compile(
     r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?|\x1b[ -/]+[0-~]"
 )
 # What stands in a text that escapes it, or lays it out: never a part of a key.
-_ESCAPED = re.compile(r"(?i)\\+(?:u([0-9a-f]{4})|x([0-9a-f]{2})|[bfnrt]|)")
+_ESCAPED = re.compile(
+    r"(?i)%u([0-9a-f]{4})|\\+(?:(?-i:U)0000([0-9a-f]{4})|u([0-9a-f]{4})|x([0-9a-f]{2})"
+    r"|[ux]\{0*([0-9a-f]{1,4})\}|0?(?P<octal>[0-7]{3})|[bfnrt]|)"
+)
+_DEEPER = re.compile(r"(?i)(%)(?:25)+|(&)(?:amp;)+|(&#)0+(?=[0-9])")
 _NO_PART = re.compile(r"[^!-~]+|&#[0-9]{9,}")
 _TAG = re.compile(r"<[^<>]*>")
 ESCAPES = frozenset("\\%&")
 _LAYERS = 3  # JSON in JSON in an address
+# Words that a key is put together of; what is made at random is none.
+_WORD = re.compile(r"[A-Za-z][a-z]+[0-9]{0,2}|[0-9]{1,2}|20[0-9]{2}|[-_.]")
 
 
 def hides_text(text: str) -> bool:
@@ -103,10 +112,11 @@ def visible(text: str) -> str:
 def redact(text: str, *secrets: str, limit: int = DETAIL_LIMIT) -> str:
     """Return remote `text` fit to be stored and shown.
 
-    The given secrets, as servers spell what they repeat, and everything that looks like
-    one are hidden, control characters and terminal escapes are gone, white space is
-    single spaces, and at most `limit` characters remain, all of the first 8,192. A text
-    in which a secret is torn or escaped loses its spaces with it.
+    The given secrets, as servers spell what they repeat, what is left of one that was
+    cut, and everything that looks like one are hidden, control characters and terminal
+    escapes are gone, white space is single spaces, and at most `limit` characters remain,
+    all of the first 8,192. A text in which a secret is torn or escaped loses its spaces
+    with it.
     """
     text = text[:_MOST_CHARACTERS]
     if secrets:
@@ -145,25 +155,59 @@ class _Search:
         torn = [each.lower() for key in self._keys for each in _torn(key)]
         return [each for each in torn if len(each) >= _SHORTEST_TORN]
 
+    @cached_property
+    def _runs(self) -> list[str]:
+        return [run for key in self._keys for run in _runs(key)]
+
+    @cached_property
+    def _marks(self) -> list[str]:
+        """A run holds one of these few whole, and hardly any other text does."""
+        return [
+            key[at : at + _SHORTEST_RUN // 2].lower()
+            for key in self._keys
+            for at in range(0, len(key) - 3, _SHORTEST_RUN // 2)
+        ]
+
     def finds(self, text: str) -> bool:
-        if len(text) < self._shortest:
+        if len(text) < min(self._shortest, _SHORTEST_RUN):
             return False
         if not text.isprintable():
             text = f"{text}\n{_shown(text)}"
-        return _holds(text, self._spelled) or any(
-            _holds(bare, self._torn) for bare in _laid_bare(text)
+        if len(text) >= self._shortest and _holds(text, self._spelled):
+            return True
+        return any(
+            _holds(bare, self._torn) or self._has_run(bare) for bare in _laid_bare(text)
         )
 
     def hidden_in(self, text: str) -> str:
         if "\x1b" in text or "\x9b" in text:  # an escape takes a letter along
             text = _all_hidden(text, self._spelled)
         text = _all_hidden(_shown(text), self._spelled)
-        if len(text) < self._shortest:
-            return text
-        for bare in _laid_bare(text):
+        bares = list(_laid_bare(text))
+        for bare in bares:
             if _holds(bare, self._torn):
-                return _all_hidden(bare, self._torn)
-        return text
+                return self._without_runs(_all_hidden(bare, self._torn))
+        if not any(map(self._has_run, bares)):
+            return text
+        rest = self._without_runs(text)
+        return self._without_runs(bares[-1]) if self.finds(rest) else rest
+
+    def _has_run(self, text: str) -> bool:
+        return _holds(text, self._marks) and _holds(text, self._runs)
+
+    def _without_runs(self, text: str) -> str:
+        """Hide what is left of a key that was cut."""
+        lower, hidden = _lower(text), bytearray(len(text))
+        for run in self._runs:
+            place = lower.find(run)
+            while place >= 0:
+                hidden[place : place + len(run)] = b"\1" * len(run)
+                place = lower.find(run, place + 1)
+        parts = groupby(zip(hidden, text, strict=True), key=itemgetter(0))
+        return "".join(
+            HIDDEN if is_hidden else "".join(letter for _, letter in part)
+            for is_hidden, part in parts
+        )
 
 
 def _shown(text: str) -> str:
@@ -173,31 +217,43 @@ def _shown(text: str) -> str:
 def _laid_bare(text: str) -> Iterator[str]:
     """Yield the text without what may stand in the middle of a key; the same untagged."""
     bare = _bare(text)
-    if bare != text:
-        yield bare
+    yield bare
     if "<" in bare:
         yield _TAG.sub("", bare)
 
 
 def _bare(text: str) -> str:
     """Return the text unescaped, however often, and without spaces: keys are ASCII."""
-    text = _NO_PART.sub("", text)
+    text = _parts(text)
     for _ in range(_LAYERS):
         if ESCAPES.isdisjoint(text):
             break
         # A number of thousands of digits would be refused.
-        text = html.unescape(_NO_PART.sub("", unquote(text)))
-        text = _NO_PART.sub("", _ANSI.sub("", _ESCAPED.sub(_unescaped, text)))
+        text = html.unescape(_parts(unquote(text)))
+        text = _parts(_ANSI.sub("", _ESCAPED.sub(_unescaped, text)))
     return text
 
 
+def _parts(text: str) -> str:
+    return _NO_PART.sub("", _DEEPER.sub(_shallow, text))
+
+
+def _shallow(found: re.Match[str]) -> str:
+    return found[found.lastindex or 0]
+
+
 def _unescaped(found: re.Match[str]) -> str:
-    return chr(int(found[1] or found[2] or "0", 16))
+    digits = found[found.lastindex] if found.lastindex else "0"
+    return chr(int(digits, 8 if found["octal"] else 16))
 
 
 def _holds(text: str, spellings: Iterable[str]) -> bool:
-    lower = text.lower()
+    lower = _lower(text)
     return any(spelling in lower for spelling in spellings)
+
+
+def _lower(text: str) -> str:
+    return text.replace("\u0130", "i").lower()  # which would be two in lower case
 
 
 def _all_hidden(text: str, spellings: Iterable[str]) -> str:
@@ -211,6 +267,17 @@ def _torn(secret: str) -> list[str]:
     raw, bare = secret.encode(), _bare(secret)
     found = {bare, _TAG.sub("", bare), raw.hex(), *_coded(raw)}
     return sorted(found, key=len, reverse=True)
+
+
+def _runs(secret: str) -> set[str]:
+    """Return what tells of a secret that was cut; words in it, as a team's id, do not."""
+    words = "".join(
+        each if _WORD.fullmatch(each) else " " * len(each)
+        for each in re.split(r"([-_.])", secret)
+    )
+    starts = range(len(secret) - _SHORTEST_RUN + 1)
+    ends = ((at, at + _SHORTEST_RUN) for at in starts)
+    return {secret[at:end].lower() for at, end in ends if " " in words[at:end]}
 
 
 def _spellings(secret: str) -> list[str]:
@@ -242,7 +309,7 @@ def _hidden(text: str, sought: str) -> str:
 
     Half of it may be all that is left of a long text that was cut before.
     """
-    lower = text.replace("\u0130", "i").lower()  # which would be two in lower case
+    lower = _lower(text)
     kept, start = [], 0
     while (place := lower.find(sought, start)) >= 0:
         kept.append(text[start:place])

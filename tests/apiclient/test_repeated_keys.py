@@ -49,6 +49,12 @@ ESCAPED = {
     "coloured in JSON in JSON": json.dumps(json.dumps("\x1b[31m".join(TORN))),
     "behind an escape": f"\x1b[{KEY}",
     "beside a letter that is two": f"\u0130 {KEY.upper()}",
+    "escaped for C": KEY.replace("+", "\\053").replace("/", "\\U0000002f"),
+    "escaped for JavaScript": KEY.replace("+", "\\u{2b}").replace("/", "%u002F"),
+    "escaped with zeros": KEY.replace("+", "&#0000000043;").replace("/", "&#x0002F;"),
+    "escaped five times": quote(quote(quote(quote(quote(KEY, safe=""))))).replace(
+        "=", "&amp;amp;amp;amp;equals;"
+    ),
     "in base64, wrapped": base64.encodebytes(b"Bearer " * 8 + KEY.encode()).decode(),
 }
 TEXTS |= {name: (KEY, text) for name, text in ESCAPED.items()}
@@ -106,6 +112,64 @@ def test_no_part_of_a_key_is_left_in_what_is_told_of_an_error(text: str) -> None
 
     assert "hidden" in detail or "…" in detail
     assert key[-8:].lower() not in detail.lower()
+
+
+# What is left of a key that somebody cut, or put something else into.
+CUT = {
+    "its end": KEY[5:],
+    "its beginning": f"{KEY[:-5]}… is no key",
+    "its middle": f"no {KEY[5:-5]} here",
+    "masked": f"{KEY[:8]}*****{KEY[-8:]}",
+    "numbered lines": f"1: {KEY[:10]}\n2: {KEY[10:20]}\n3: {KEY[20:]}",
+    "two texts": json.dumps([KEY[:12], KEY[12:]]),
+    "two texts in JSON in JSON": json.dumps(json.dumps([KEY[:12], KEY[12:]])),
+    "an escape that is one for people": f"{KEY[:12]}^[[31m{KEY[12:]}",
+    "its end, escaped": KEY[3:].replace("/", "&#47;").replace("=", "\\x3d"),
+    "itself, in capitals": f"no {KEY[8:].upper()} here",
+}
+
+
+def _longest_run(text: str, key: str) -> int:
+    lower, runs = text.lower(), range(1, len(key) + 1)
+    return max(
+        n for n in runs if any(key[at : at + n] in lower for at in range(len(key)))
+    )
+
+
+@pytest.mark.parametrize("told", CUT.values(), ids=CUT)
+def test_no_eight_characters_of_a_key_are_left(told: str) -> None:
+    error = msgspec.json.encode({"detail": [{"loc": ["a", told], "msg": told}]})
+    team = msgspec.json.encode(
+        {"team_id": "acme", "status": told, "credits": {"budget_mode": told}}
+    )
+    page = f"<html><title>{told}</title>".encode()
+
+    shown = [
+        *(repr(read_detail({}, body, KEY)) for body in (error, page)),
+        repr(operations.get_team("acme").value_of(team, KEY)),
+    ]
+
+    assert all("hidden" in each for each in shown)
+    # `plain` is for the rules only.
+    texts = [each.partition("plain=")[0] for each in shown]
+    assert max(_longest_run(each, KEY) for each in texts) < 8
+
+
+def test_a_key_in_two_fields_is_left_in_none() -> None:
+    items = [{"loc": [], "msg": half} for half in (KEY[:14], KEY[14:])]
+
+    detail = read_detail({}, msgspec.json.encode({"detail": items}), KEY)
+
+    assert detail.text == ": [hidden]; : [hidden]"
+    assert "0123456" not in repr(detail.field_errors)
+
+
+@pytest.mark.parametrize("team_id", ["acme-research", "team-01", "acme-prod-2026"])
+def test_a_name_that_the_key_holds_is_no_secret(team_id: str) -> None:
+    text = f"the team {team_id} is suspended: {team_id}"
+
+    assert redact(text, f"sk-sim-{team_id}") == text
+    assert redact(text, f"vk-{team_id}-7fX3aQ9b2cLd") == text
 
 
 def test_words_without_the_key_stay_as_they_are() -> None:
