@@ -13,6 +13,9 @@ from dashboard.probes.taxonomy import meaning
 from dashboard.web.pages.classes import class_counts
 from dashboard.web.pages.incident import DELIVERIES
 
+# Many make links of bare addresses, too; and GitHub mentions @people, whom it tells so, and
+# issues like #1 also where they are escaped.
+_LINKS = re.compile(r"(?i)(?<=://)|(?<=www\.)|(?<=\\@)(?<!\w\\@)(?=\w)|(?<=\\#)(?=\d)")
 _OPEN_QUESTIONS = (
     "What happened",
     "Why",
@@ -139,9 +142,8 @@ def _inline(text: str) -> str:
     if line == "---":
         return line
     line = one_line(line)
-    line = re.sub(r"([\\`*_\[\]<>|#!~@])", r"\\\1", line).replace("&", "&amp;")
-    # Many make links of bare addresses, too.
-    return re.sub(r"(?i)(?<=://)|(?<=www\.)", "\u200b", line)
+    line = re.sub(r"([\\`*_\[\]<>|#!~@$])", r"\\\1", line).replace("&", "&amp;")
+    return _LINKS.sub("\u200b", line)
 
 
 def _utc(at: datetime) -> str:
