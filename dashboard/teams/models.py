@@ -18,6 +18,8 @@ def _believable(*names: str) -> Q:
 
 # More accents on one letter than any script has run over the lines around it.
 _MOST_MARKS = 5
+# They are drawn, as nothing.
+_BLANKS = " \N{BRAILLE PATTERN BLANK}\N{MUSICAL SYMBOL NULL NOTEHEAD}"
 _SELECTORS = "\N{VARIATION SELECTOR-15}\N{VARIATION SELECTOR-16}"
 
 
@@ -27,7 +29,7 @@ def is_printable(text: str) -> bool:
     return (
         text.isprintable()
         and not hides_text(_undrawn(text))
-        and bool(text.strip(" \N{BRAILLE PATTERN BLANK}"))
+        and bool(text.strip(_BLANKS))
         and "m" * (_MOST_MARKS + 1) not in marks
     )
 

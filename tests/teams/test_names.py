@@ -18,6 +18,7 @@ from dashboard.teams.models import Team, printable
         "acme\ufe0f",
         "⚙\ufe0f\ufe0f",
         "\N{BRAILLE PATTERN BLANK} \N{BRAILLE PATTERN BLANK}",
+        "\N{MUSICAL SYMBOL NULL NOTEHEAD}",
         "Z" + "\N{COMBINING ACUTE ACCENT}" * 6,
         "\ud800",
     ],

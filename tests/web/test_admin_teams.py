@@ -31,7 +31,7 @@ from tests.factories import (
     make_reading,
     make_team,
 )
-from tests.web.people import behind
+from tests.web.people import behind, person
 
 pytestmark = pytest.mark.django_db
 LIST = "/admin/teams/team/"
@@ -181,8 +181,9 @@ def test_a_team_without_a_key_gets_no_deep_probe(admin_page: Client) -> None:
 
 
 def test_limits_are_copied_and_taken_away(admin_page: Client) -> None:
+    """C-07: the log of the team that gets them names no other."""
     install_default_rules()
-    source, target = watched(), watched()
+    source, target = watched(team_id="the-others"), watched()
     Rule.objects.create(kind="credits", name="Own", team=source, warn_at=0.5)
     # Never asked: the first by name judges.
     Rule.objects.create(kind="credits", name="Own, too", team=source, warn_at=0.9)
@@ -197,6 +198,10 @@ def test_limits_are_copied_and_taken_away(admin_page: Client) -> None:
     own = Rule.objects.get(team=target)
     assert (own.kind, own.warn_at, own.gateway) == ("credits", 0.5, target.gateway)
     assert Rule.objects.filter(team=source).count() == 2
+    manager = person("mary", target).client
+    told = manager.get(reverse("team_settings", args=[target.pk])).content.decode()
+    assert f"limits of team {source.pk}<" in told
+    assert source.team_id not in told
     act(admin_page, "copy_rules", target, confirmed="1", source="")
     assert not Rule.objects.filter(team=target).exists()
 

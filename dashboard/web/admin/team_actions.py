@@ -201,8 +201,8 @@ def copy_rules(
         source = form.cleaned_data["source"]
         for team in teams:
             apply_rule_set(source, team)
-            whose = f"team {source.full_name}" if source else "all teams"
-            detail = f"limits of {whose}"
+            # By its number: the team's managers read this, and not who else is there.
+            detail = f"limits of {f'team {source.pk}' if source else 'all teams'}"
             noted(request, AuditAction.RULE, team, detail=detail, team=team)
         messages.success(request, "The limits hold from the next look on.")
         return None
