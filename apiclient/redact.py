@@ -51,7 +51,7 @@ _ANSI = re.compile(
 # What stands in a text that escapes it, or lays it out: never a part of a key.
 _ESCAPED = re.compile(
     r"(?i)%u([0-9a-f]{4})|\\+(?:(?-i:U)0000([0-9a-f]{4})|u([0-9a-f]{4})|x([0-9a-f]{2})"
-    r"|[ux]\{0*([0-9a-f]{1,4})\}|0?(?P<octal>[0-7]{3})|[bfnrt]|)"
+    r"|[ux]\{0*([0-9a-f]{1,4})\}|0?(?P<octal>0[4-7][0-7]|1[0-7]{2})|[0-7]{3}|[bfnrt]|)"
 )
 _DEEPER = re.compile(r"(?i)(%)(?:25)+|(&)(?:amp;)+|(&#)0+(?=[0-9])")
 _NO_PART = re.compile(r"[^!-~]+|&#[0-9]{9,}")

@@ -125,6 +125,9 @@ CUT = {
     "two texts in JSON in JSON": json.dumps(json.dumps([KEY[:12], KEY[12:]])),
     "an escape that is one for people": f"{KEY[:12]}^[[31m{KEY[12:]}",
     "its end, escaped": KEY[3:].replace("/", "&#47;").replace("=", "\\x3d"),
+    "its middle, escaped for C, beside a digit": "".join(
+        each if each.isdigit() else f"\\{ord(each):03o}" for each in KEY[3:15]
+    ),
     "itself, in capitals": f"no {KEY[8:].upper()} here",
 }
 
