@@ -12,6 +12,7 @@ _SAME_AGAIN = timedelta(hours=1)
 # What one visitor may add to the log by being refused, in that time.
 MOST_REFUSALS = 50
 _BATCH = 1000
+_LONGEST = 200
 
 
 def note(
@@ -30,7 +31,7 @@ def note(
         actor=actor[:150],
         address=address,
         action=action,
-        subject=one_line(str(subject))[:200],
+        subject=_as_kept(str(subject)),
         detail=one_line(detail)[:300],
         team_pk=team.pk if team else None,
     )
@@ -61,9 +62,18 @@ def note_refusal(
         lately = lately.filter(
             pk__in=[pk for pk, a in rows if visitor_of(a) == visitor]
         )
-    same = lately.filter(subject=one_line(subject)[:200])
+    same = lately.filter(subject=_as_kept(subject))
     if (every or not same.exists()) and lately.count() < MOST_REFUSALS:
         note(action, subject, now=now, actor=actor, address=address)
+
+
+def _as_kept(subject: str) -> str:
+    """Return one line with both ends of what is too long.
+
+    At its end stands which it is: a row's number, or a breaker's endpoint.
+    """
+    line = one_line(subject)
+    return line if len(line) <= _LONGEST else f"{line[:120]}…{line[121 - _LONGEST :]}"
 
 
 def visitor_of(address: str | None) -> str | None:

@@ -9,6 +9,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
+from apiclient.breaker import breaker_key
 from dashboard.alerts.models import Rule, Silence
 from dashboard.probes.models import ProbeKind
 from dashboard.teams import audit
@@ -50,6 +51,17 @@ def test_a_line_stays_one_line() -> None:
     entry = audit.note(AuditAction.TEAM, "a\r\nroot: key set\u202e", now=NOW)
 
     assert entry.subject == "a  root: key set "
+
+
+def test_a_line_says_which_of_two_whatever_their_team_is_called() -> None:
+    """C-18: of a long id the end was cut off, and with it what was forced."""
+    keys = [breaker_key("host", "团" * 255, "GET", route) for route in ("/a", "/b")]
+
+    kept = [audit.note(AuditAction.BREAKER, key, now=NOW).subject for key in keys]
+
+    assert [(text[:5], text[-7:], len(text)) for text in kept] == [
+        ("host|", f"|GET {route}", 200) for route in ("/a", "/b")
+    ]
 
 
 def test_who_is_refused_is_noted_once_an_hour() -> None:
