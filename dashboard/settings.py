@@ -77,6 +77,7 @@ MIDDLEWARE = [
     "dashboard.web.middleware.real_address",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "dashboard.web.middleware.head_alone",
     # Pages shrink to a fifth; a random length keeps secrets from being guessed by it.
     "django.middleware.gzip.GZipMiddleware",
     "csp.middleware.CSPMiddleware",

@@ -16,6 +16,7 @@ from django.http import (
     HttpResponse,
     HttpResponseBase,
     QueryDict,
+    StreamingHttpResponse,
     UnreadablePostError,
 )
 from django.shortcuts import render
@@ -33,6 +34,29 @@ logger = logging.getLogger(__name__)
 _YEAR_S = 365 * 24 * 3600
 # PostgreSQL's name for two that wait for each other: it gives one of them up.
 _DEADLOCK = "40P01"
+
+
+def head_alone(
+    get_response: Callable[[HttpRequest], HttpResponseBase],
+) -> Callable[[HttpRequest], HttpResponseBase]:
+    """Answer a HEAD with the head alone (RFC 9110, 9.3.2).
+
+    The web server would cut the body off too, and log a warning each time.
+    """
+
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        response = get_response(request)
+        if request.method == "HEAD":
+            if isinstance(response, StreamingHttpResponse):
+                response.streaming_content = []
+            elif isinstance(response, HttpResponse):
+                response.headers.setdefault(
+                    "Content-Length", str(len(response.content))
+                )
+                response.content = b""
+        return response
+
+    return middleware
 
 
 def never_stored(

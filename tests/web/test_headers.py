@@ -113,6 +113,29 @@ def test_a_text_in_another_encoding_is_a_bad_request(
     assert out.getvalue().split()[1].decode() == status
 
 
+@pytest.mark.parametrize("path", ["/log-in/", "/healthz"])
+def test_what_asks_for_the_head_gets_the_head_alone(
+    path: str, settings: Settings
+) -> None:
+    """RFC 9110, 9.3.2; the web server logs a warning where a body comes with it."""
+    settings.ALLOWED_HOSTS = ["127.0.0.1"]
+
+    def answer(method: str) -> tuple[bytes, bytes]:
+        environ: dict[str, str] = {"REQUEST_METHOD": method, "PATH_INFO": path}
+        setup_testing_defaults(environ)
+        out = BytesIO()
+        SimpleHandler(BytesIO(), out, StringIO(), environ).run(wsgi.application)
+        head, _, body = out.getvalue().partition(b"\r\n\r\n")
+        return head, body
+
+    head, body = answer("HEAD")
+    _, whole = answer("GET")
+
+    assert head.split()[1] in {b"200", b"503"}
+    assert body == b""
+    assert f"Content-Length: {len(whole)}".encode() in head
+
+
 @pytest.mark.parametrize(("over", "status"), [(0, "403"), (1, "413")])
 def test_a_stranger_cannot_fill_the_disk_with_files(
     over: int, status: str, settings: Settings

@@ -152,6 +152,9 @@ class Members(MembershipInline):
     extra = 0
     autocomplete_fields = ["user"]
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Membership]:
+        return super().get_queryset(request).select_related("user")
+
 
 @admin.register(Team)
 class TeamAdmin(DeletesItsHistory):
