@@ -17,9 +17,10 @@ from dashboard.web.drawing import ChartTable
 from dashboard.web.ranges import stamp
 
 FORMATS = ("csv", "json")
-# Where cells are divided by semicolons or tabs, the rest of a text is the next cell; and
-# some programs read the wide forms as the plain ones.
-_FORMULA = re.compile(r"(^|[;\t\r\n])(?=[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20])")
+# Where cells are divided by semicolons or tabs, the rest of a text is the next cell, with
+# or without the quotes that it begins with; and some programs read the wide forms as the
+# plain ones.
+_FORMULA = re.compile(r"(^|[;\t\r\n]\"*)(?=[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20])")
 
 
 @dataclass(frozen=True, slots=True)

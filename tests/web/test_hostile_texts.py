@@ -20,7 +20,7 @@ from tests.factories import NOW, make_gateway, make_outcome, make_probe, make_te
 pytestmark = pytest.mark.django_db
 
 SCRIPT = "<script>alert(1)</script><img src=x onerror=alert(2)>"
-FORMULAS = ("=1+1", "see;=1+1", "\uff1d1+1")
+FORMULAS = ("=1+1", "see;=1+1", 'see;"=1+1', "\uff1d1+1")
 HEADER = "\r\nBcc: victim@example.com\r\n\r\nBody"
 
 
@@ -44,7 +44,7 @@ def team() -> Team:
             probe,
             -second,
             error_class="server_error",
-            detail=f"{FORMULAS[second % 3]}{SCRIPT}{HEADER}",
+            detail=f"{FORMULAS[second % len(FORMULAS)]}{SCRIPT}{HEADER}",
         )
         for second in range(6)
     ]

@@ -221,15 +221,16 @@ def test_what_people_write_down_is_one_plain_line_everywhere(
 ) -> None:
     """C-15, C-18: neither a terminal nor Markdown obeys it."""
     wanted = {
-        "text": "\x1b[2J \u202eoops\r\n~~@all~~ http://x.example WWW.x.example #1"
+        "text": "\x1b[2J \u202eoops\r\n~~@all~~ é@all "
+        "http://x.example WWW.x.example #1 gh-1"
     }
     admin_page.post(f"/incidents/{incident.pk}/note/", wanted)
 
     assert incident.events.get(text__contains="oops").text.isprintable()
     told = text(admin_page, f"/incidents/{incident.pk}/export/")
     # GitHub mentions people and issues that are only escaped.
-    assert "\\~\\~\\@\u200ball\\~\\~" in told
-    assert not re.search(r"(?i)(http://|www\.|#)\w", told)
+    assert "\\~\\~\\@\u200ball\\~\\~ é\\@\u200ball" in told
+    assert not re.search(r"(?i)(http://|www\.|#|gh-)\w", told)
 
 
 def test_it_asks_a_constant_number_of_queries(
