@@ -2,19 +2,35 @@
 
 from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.contrib import messages
 from django.contrib.auth.models import User
 from django.http import HttpRequest
 
 from dashboard.alerts.models import Recipient
-from dashboard.teams.models import AuditAction, AuditEntry, Team
+from dashboard.teams.models import AuditAction, AuditEntry, Membership, Team
 from dashboard.web.audited import noted
 
 # A manager who names people learns who has an account here; this many an hour are
 # enough for a team that moves in, and too few to go through a list of names.
 MOST_NAMED = 20
 _COUNTED_FOR = timedelta(hours=1)
+
+
+def note_members(request: HttpRequest, saved: Any) -> None:
+    """Note each member of a saved formset, as a team's settings page does.
+
+    Django tells them all in one line, with the team's name each time: a long one leaves no
+    room for the third.
+    """
+    held: list[Membership] = [
+        *saved.new_objects,
+        *(m for m, _ in saved.changed_objects),
+    ]
+    for each in held:
+        detail = f"now {each.role}"
+        noted(request, AuditAction.MEMBER, each.user, detail=detail, team=each.team)
 
 
 def stop_mails(

@@ -457,6 +457,27 @@ def test_a_name_adds_nothing_to_what_was_done(admin_page: Client) -> None:
     assert re.fullmatch("[^“”]*“vera: viewer of [^“”]*”[.]", line.detail)
 
 
+def test_a_long_name_leaves_no_new_member_untold(admin_page: Client) -> None:
+    """C-18: Django's one line of all members has the team's name with each."""
+    team, told = make_team(name="A" * 120), ["ann", "bob", "vera"]
+    sent = {
+        "team_id": team.team_id,
+        "name": team.name,
+        "memberships-TOTAL_FORMS": len(told),
+        "memberships-INITIAL_FORMS": 0,
+    }
+    for place, name in enumerate(told):
+        sent[f"memberships-{place}-user"] = User.objects.create_user(name).pk
+        sent[f"memberships-{place}-role"] = "manager"
+
+    admin_page.post(f"/admin/teams/team/{team.pk}/change/", sent)
+
+    lines = AuditEntry.objects.filter(action="member", team_pk=team.pk)
+    assert sorted((line.subject, line.detail) for line in lines) == [
+        (name, "now manager") for name in told
+    ]
+
+
 @pytest.mark.parametrize("lost", ["is_active", "is_staff", "is_superuser"])
 def test_the_last_site_administrator_stays_one(
     admin_page: Client, admin: User, lost: str

@@ -16,7 +16,12 @@ from dashboard.teams.models import AuditAction, Membership, Team
 from dashboard.web.admin.audited import AuditedAdmin
 from dashboard.web.admin.titled import TeamsByTheirIds
 from dashboard.web.audited import noted
-from dashboard.web.members import move_mails, stop_all_mails, stop_mails
+from dashboard.web.members import (
+    move_mails,
+    note_members,
+    stop_all_mails,
+    stop_mails,
+)
 
 if TYPE_CHECKING:
     UserModelForm: TypeAlias = forms.ModelForm[User]
@@ -116,13 +121,8 @@ class AuditedUserAdmin(AuditedAdmin, UserAdmin):  # type: ignore[type-arg]  # no
         """Note each team's own line, as its settings page does."""
         before = [each.initial["team"] for each in formset.initial_forms]
         super().save_formset(request, form, formset, change)
+        note_members(request, formset)
         user = form.instance
-        for held in [
-            *formset.new_objects,
-            *(held for held, _ in formset.changed_objects),
-        ]:
-            detail = f"now {held.role}"
-            noted(request, AuditAction.MEMBER, user, detail=detail, team=held.team)
         # One that was taken, or has become another.
         left = Team.objects.filter(pk__in=before)
         for team in left.exclude(memberships__user=user):

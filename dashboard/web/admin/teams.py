@@ -36,7 +36,7 @@ from dashboard.web.admin.deleting import DeletesItsHistory
 from dashboard.web.admin.titled import Named
 from dashboard.web.audited import noted
 from dashboard.web.forms import sentence
-from dashboard.web.members import stop_mails
+from dashboard.web.members import note_members, stop_mails
 from dashboard.web.team_forms import place_of
 
 if TYPE_CHECKING:
@@ -259,6 +259,7 @@ class TeamAdmin(DeletesItsHistory):
     ) -> None:
         before = [each.initial["user"] for each in formset.initial_forms]
         super().save_formset(request, form, formset, change)
+        note_members(request, formset)
         left = User.objects.filter(pk__in=before)
         team = form.instance
         for gone in left.exclude(memberships__team=team):
