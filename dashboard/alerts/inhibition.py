@@ -27,7 +27,8 @@ def inhibitor(one: Open, incidents: Iterable[Open]) -> Open | None:
     """Return the incident that speaks for `one`, the greatest of them; None for none.
 
     Between a breaker and the errors of its endpoint the one that people were told of
-    first speaks for the other, the breaker if none was.
+    first speaks for the other, the breaker if none was. A team's errors speak for no
+    breaker of a whole host, which other teams see, too.
     """
     found = [other for other in incidents if _speaks_for(other, one)]
     return max(found, key=lambda other: (RANKS[other.kind], -other.pk), default=None)
@@ -35,6 +36,9 @@ def inhibitor(one: Open, incidents: Iterable[Open]) -> Open | None:
 
 def _speaks_for(greater: Open, one: Open) -> bool:
     if greater.pk == one.pk or greater.gateway_id != one.gateway_id:
+        return False
+    # Whoever sees the one sees the other: of a whole gateway no team's alarm speaks.
+    if greater.team_id not in {None, one.team_id}:
         return False
     if (greater.kind, one.kind) == _ERRORS_AND_BREAKER:
         return _same_endpoint(one, greater) and _told_first(greater, one)

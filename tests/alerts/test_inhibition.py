@@ -85,6 +85,19 @@ def test_circles_are_refused() -> None:
     assert all(RANKS[greater] > RANKS[lesser] for greater, lesser in RELATIONS)
 
 
+def test_no_alarm_of_a_team_speaks_for_one_that_others_see() -> None:
+    """C-07, A-57: they would read of its team, and see nothing of their own outage."""
+    host = one(1, "breaker_open", team_id=None, probe_id=None, endpoints=frozenset())
+    errors, others = one(2, "error_rate", told=True), one(3, "error_rate", team_id=2)
+    every = [host, errors, others]
+
+    assert [inhibitor(each, every) for each in every] == [None, None, host]
+    for kind, level in product(RuleKind.values, EVERY_LEVEL):
+        of_team = one(4, kind, level=level, team_id=1, told=True)
+        lesser = (one(5, each, team_id=None) for each in RuleKind.values)
+        assert not any(inhibitor(each, [of_team]) for each in lesser)
+
+
 TOLD = list(product([True, False], repeat=2))
 
 
