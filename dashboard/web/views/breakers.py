@@ -38,7 +38,7 @@ def force(request: HttpRequest, pk: int) -> HttpResponse:
     access.operate_or_404(request.user, team)
     wanted = request.POST.get("to", "unknown")
     if wanted not in page.forced_states():
-        return HttpResponseBadRequest(f"to={wanted[:20]!r} is not a state to force.")
+        return HttpResponseBadRequest("This is not a state to force.")
     assert isinstance(request.user, User)
     if force_now(breaker, state_named(wanted), request.user, timezone.now()):
         noted(
