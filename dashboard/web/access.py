@@ -124,12 +124,17 @@ def may_manage(user: Visitor, team: Team | None) -> bool:
 
 def operate_or_404(user: Visitor, team: Team | None) -> None:
     if not may_operate(user, team):
-        raise Denied(f"operating {team or 'a gateway'}")
+        raise Denied(f"operating {_numbered(team)}")
 
 
 def manage_or_404(user: Visitor, team: Team | None) -> None:
     if not may_manage(user, team):
-        raise Denied(f"managing {team or 'a gateway'}")
+        raise Denied(f"managing {_numbered(team)}")
+
+
+def _numbered(team: Team | None) -> str:
+    """Return which team it is: a manager may call his like another one."""
+    return f"team {team} ({team.pk})" if team else "a gateway"
 
 
 def site_admin_only(

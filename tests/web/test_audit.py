@@ -13,7 +13,7 @@ from apiclient.breaker import breaker_key
 from dashboard.alerts.models import Rule, Silence
 from dashboard.probes.models import ProbeKind
 from dashboard.teams import audit
-from dashboard.teams.models import AuditAction, AuditEntry, Role, Team
+from dashboard.teams.models import AuditAction, AuditEntry, Membership, Role, Team
 from tests.factories import NOW, make_gateway, make_probe, make_team
 from tests.web.people import person
 
@@ -77,6 +77,21 @@ def test_who_is_refused_is_noted_once_an_hour() -> None:
     assert [(entry.actor, entry.subject) for entry in denied] == [
         ("charlie", f"team {team.pk}"),
         ("charlie", "a page for site administrators"),
+    ]
+
+
+def test_two_teams_of_one_name_are_refused_each() -> None:
+    """C-18: once an hour for each, also where a manager calls his like the other."""
+    teams, vera = [make_team(name="Acme"), make_team(name="Acme")], person("vera")
+    user = User.objects.get(username=vera.name)
+    for team in teams:
+        Membership.objects.create(user=user, team=team, role=Role.VIEWER)
+        page = reverse("team_settings", args=[team.pk])
+        assert vera.client.get(page).status_code == 404
+
+    denied = AuditEntry.objects.filter(action=AuditAction.DENIED).order_by("pk")
+    assert [entry.subject for entry in denied] == [
+        f"managing team Acme ({team.pk})" for team in teams
     ]
 
 
