@@ -54,7 +54,9 @@ _ESCAPED = re.compile(
     r"|[ux]\{0*([0-9a-f]{1,4})\}|0?(?P<octal>0[4-7][0-7]|1[0-7]{2})|[0-7]{3}|[bfnrt]|)"
 )
 _DEEPER = re.compile(r"(?i)(%)(?:25)+|(&)(?:amp;)+|(&#)0+(?=[0-9])")
-_NO_PART = re.compile(r"[^!-~]+|&#[0-9]{9,}")
+_NO_PART = re.compile(r"[^!-~]+")
+# No character has such a number, and one of thousands of digits would be refused.
+_NO_CHARACTER = re.compile(r"&#[0-9]{9,}")
 _TAG = re.compile(r"<[^<>]*>")
 ESCAPES = frozenset("\\%&")
 _LAYERS = 3  # JSON in JSON in an address
@@ -228,8 +230,7 @@ def _bare(text: str) -> str:
     for _ in range(_LAYERS):
         if ESCAPES.isdisjoint(text):
             break
-        # A number of thousands of digits would be refused.
-        text = html.unescape(_parts(unquote(text)))
+        text = html.unescape(_NO_CHARACTER.sub("\ufffd", _parts(unquote(text))))
         text = _parts(_ANSI.sub("", _ESCAPED.sub(_unescaped, text)))
     return text
 

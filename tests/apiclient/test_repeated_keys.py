@@ -42,6 +42,8 @@ ESCAPED = {
     "escaped for HTML, wholly": "".join(f"&#{ord(each)};" for each in KEY),
     "escaped for HTML, without end": f"&#{'9' * 5000};{KEY[:9]}\n{KEY[9:]}",
     "escaped for both, without end": f"&#{'%39' * 2700}{KEY}",
+    "escaped for both, in two, without end": f"&%20#{'9' * 5000};{KEY[:9]}\n{KEY[9:]}",
+    "behind what is no number": f"&%26#{'9' * 9}#{'9' * 5000};{KEY[:9]}\n{KEY[9:]}",
     "escaped for an address twice": quote(quote(KEY, safe=""), safe=""),
     "escaped for JSON": KEY.replace("+", "\\u002B").replace("/", "\\/"),
     "escaped for Python": "".join(f"\\x{ord(each):02x}" for each in KEY),
