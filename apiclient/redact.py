@@ -178,21 +178,26 @@ class _Search:
         if len(text) >= self._shortest and _holds(text, self._spelled):
             return True
         return any(
-            _holds(bare, self._torn) or self._has_run(bare) for bare in _laid_bare(text)
+            _holds(each, self._torn) or self._has_run(each)
+            for each, _ in groupby(_readings(text))
         )
 
     def hidden_in(self, text: str) -> str:
         if "\x1b" in text or "\x9b" in text:  # an escape takes a letter along
             text = _all_hidden(text, self._spelled)
         text = _all_hidden(_shown(text), self._spelled)
-        bares = list(_laid_bare(text))
-        for bare in bares:
-            if _holds(bare, self._torn):
-                return self._without_runs(_all_hidden(bare, self._torn))
-        if not any(map(self._has_run, bares)):
-            return text
-        rest = self._without_runs(text)
-        return self._without_runs(bares[-1]) if self.finds(rest) else rest
+        for _ in range(_LAYERS):  # one way to spell a key may hide another
+            told = self._telling(text)
+            if told is None:
+                return text
+            text = self._without_runs(_all_hidden(told, self._torn))
+        return HIDDEN
+
+    def _telling(self, text: str) -> str | None:
+        """Return the reading of a text that tells a key, or what is left of one."""
+        readings = list(dict.fromkeys(_readings(text)))
+        whole = (each for each in readings if _holds(each, self._torn))
+        return next(whole, None) or next(filter(self._has_run, readings), None)
 
     def _has_run(self, text: str) -> bool:
         return _holds(text, self._marks) and _holds(text, self._runs)
@@ -216,23 +221,27 @@ def _shown(text: str) -> str:
     return _CONTROLS.sub("", _ANSI.sub("", text))
 
 
-def _laid_bare(text: str) -> Iterator[str]:
-    """Yield the text without what may stand in the middle of a key; the same untagged."""
-    bare = _bare(text)
-    yield bare
-    if "<" in bare:
-        yield _TAG.sub("", bare)
+def _readings(text: str) -> Iterator[str]:
+    """Yield a text as it is, without spaces, and unescaped step by step; all that untagged.
 
-
-def _bare(text: str) -> str:
-    """Return the text unescaped, however often, and without spaces: keys are ASCII."""
-    text = _parts(text)
+    Keys are ASCII. What is no escape may take letters of one along, so each step counts.
+    """
+    yield text
+    yield (text := _parts(text))
     for _ in range(_LAYERS):
         if ESCAPES.isdisjoint(text):
             break
-        text = html.unescape(_NO_CHARACTER.sub("\ufffd", _parts(unquote(text))))
-        text = _parts(_ANSI.sub("", _ESCAPED.sub(_unescaped, text)))
-    return text
+        escaped = text
+        yield (text := _parts(unquote(text)))
+        text = html.unescape(_NO_CHARACTER.sub("\ufffd", text))
+        yield _parts(text)
+        text = _ESCAPED.sub(_unescaped, text)
+        yield _parts(text)
+        yield (text := _parts(_ANSI.sub("", text)))
+        if text == escaped:
+            break
+    if "<" in text:
+        yield _TAG.sub("", text)
 
 
 def _parts(text: str) -> str:
@@ -265,8 +274,8 @@ def _all_hidden(text: str, spellings: Iterable[str]) -> str:
 
 def _torn(secret: str) -> list[str]:
     """Return what of a secret, spelled in whatever way, is left where it is laid bare."""
-    raw, bare = secret.encode(), _bare(secret)
-    found = {bare, _TAG.sub("", bare), raw.hex(), *_coded(raw)}
+    raw = secret.encode()
+    found = {*_readings(secret), raw.hex(), *_coded(raw)}
     return sorted(found, key=len, reverse=True)
 
 

@@ -15,7 +15,7 @@ from apiclient import Client, operations
 from apiclient.details import read_detail
 from apiclient.operations import Operation
 from apiclient.payloads import UnreadableError
-from apiclient.redact import redact
+from apiclient.redact import redact, repeats
 from tests.apiclient.rogue import rogue, sends
 
 KEY = "vk+of/acme=0123456789abcdefghij"
@@ -50,6 +50,8 @@ ESCAPED = {
     "coloured": "\x1b(B\x9b31m".join(TORN),
     "coloured in JSON in JSON": json.dumps(json.dumps("\x1b[31m".join(TORN))),
     "behind an escape": f"\x1b[{KEY}",
+    "escaped behind an escape": "\\u001b]" + "".join(f"\\u{ord(x):04x}" for x in KEY),
+    "twice, torn in two ways": f"{' '.join(KEY)} <b>{'<b>'.join(KEY)}",
     "beside a letter that is two": f"\u0130 {KEY.upper()}",
     "escaped for C": KEY.replace("+", "\\053").replace("/", "\\U0000002f"),
     "escaped for JavaScript": KEY.replace("+", "\\u{2b}").replace("/", "%u002F"),
@@ -130,6 +132,10 @@ CUT = {
     "its middle, escaped for C, beside a digit": "".join(
         each if each.isdigit() else f"\\{ord(each):03o}" for each in KEY[3:15]
     ),
+    "behind what is no escape": f"100%{KEY[21:29]}",
+    "behind what is no escape of C": f"a\\{KEY[13:21]}",
+    "behind what is no number": f"&#{KEY[14:25]}",
+    "behind what is no escape, escaped": f"%\\u0061\\u0062{KEY[23:29]}",
     "itself, in capitals": f"no {KEY[8:].upper()} here",
 }
 
@@ -158,6 +164,14 @@ def test_no_eight_characters_of_a_key_are_left(told: str) -> None:
     # `plain` is for the rules only.
     texts = [each.partition("plain=")[0] for each in shown]
     assert max(_longest_run(each, KEY) for each in texts) < 8
+
+
+@pytest.mark.parametrize("told", (ESCAPED | CUT).values(), ids=ESCAPED | CUT)
+def test_what_is_left_of_a_text_tells_no_key(told: str) -> None:
+    left = redact(told, KEY, limit=len(told))
+
+    assert repeats(told, KEY)
+    assert not repeats(left, KEY)
 
 
 def test_a_key_in_two_fields_is_left_in_none() -> None:
