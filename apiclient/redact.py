@@ -60,8 +60,8 @@ _NO_CHARACTER = re.compile(r"&#[0-9]{9,}")
 _TAG = re.compile(r"<[^<>]*>")
 ESCAPES = frozenset("\\%&")
 _LAYERS = 3  # JSON in JSON in an address
-# Words that a key is put together of; what is made at random is none.
-_WORD = re.compile(r"[A-Za-z][a-z]+[0-9]{0,2}|[0-9]{1,2}|20[0-9]{2}|[-_.]")
+# Words that a key is put together of; what is made at random is none, nor so long.
+_WORD = re.compile(r"[A-Za-z][a-z]{1,14}[0-9]{0,2}|[0-9]{1,2}|20[0-9]{2}|[-_.]")
 
 
 def hides_text(text: str) -> bool:

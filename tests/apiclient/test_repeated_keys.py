@@ -191,6 +191,12 @@ def test_a_name_that_the_key_holds_is_no_secret(team_id: str) -> None:
     assert redact(text, f"vk-{team_id}-7fX3aQ9b2cLd") == text
 
 
+def test_a_key_of_nothing_but_letters_is_no_word() -> None:
+    letters = "qzxkvjwmbtplrgfhdcns"
+
+    assert redact(f"no {letters[4:16]} here", f"vk-{letters}") == "no [hidden] here"
+
+
 def test_words_without_the_key_stay_as_they_are() -> None:
     text = "50% of a&b\\c, see <br> &amp; C:\\new \\u0041 %41"
 
