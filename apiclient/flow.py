@@ -179,6 +179,8 @@ class _Course(Generic[T]):
         timeout_s = max(min(grown_s, self._left()), 0.0)
         sent = _sent((yield Send(number, timeout_s, admission, self.base)))
         self.certificate = sent.certificate_expires_at or self.certificate
+        if sent.secrets and sent.secrets != self.call.secrets:
+            self.call = replace(self.call, secrets=sent.secrets)
         return sent
 
     def _left(self) -> float:

@@ -83,7 +83,8 @@ class Sent:
     """What became of a request: an answer, or the fault that came instead.
 
     A stream has both an answer, its head, and `streamed`, what came after it; its fault
-    may have come later. `begun` says that part of it was handed to the caller.
+    may have come later. `begun` says that part of it was handed to the caller. `secrets`
+    are all keys that the client had until then: another call may have brought a new one.
     """
 
     started_at: datetime
@@ -94,6 +95,7 @@ class Sent:
     streamed: Streamed | None = None
     begun: bool = False
     certificate_expires_at: datetime | None = None
+    secrets: tuple[str, ...] = ()
 
 
 Step = Ask | Send | Look | Wait | Settle | Refresh

@@ -1,6 +1,6 @@
 """Requests as they go out: to any of the base URLs, with the key of the moment."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -28,6 +28,7 @@ class Prepared:
     request: httpx.Request
     exchange: Exchange
     started_at: datetime
+    secrets: Callable[[], tuple[str, ...]] = tuple
 
     def sent(
         self,
@@ -54,6 +55,7 @@ class Prepared:
                 if expires is None
                 else datetime.fromtimestamp(min(expires, _LATEST), UTC)
             ),
+            secrets=self.secrets(),
         )
 
 
@@ -110,7 +112,7 @@ class Wire:
                 "timeout": timeouts(exchange, self._connect_timeout_s, step.timeout_s)
             },
         )
-        return Prepared(request, exchange, self._sources.now())
+        return Prepared(request, exchange, self._sources.now(), lambda: self.secrets)
 
     def _headers(
         self, step: Send | Look, operation: Operation[object], request_id: str

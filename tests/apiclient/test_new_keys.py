@@ -2,10 +2,12 @@
 
 from collections.abc import Callable, Iterator
 
+import httpx
 import pytest
 
 from apiclient import (
     AuthenticationError,
+    Client,
     ErrorClass,
     Operation,
     operations,
@@ -127,6 +129,30 @@ def test_old_and_new_key_are_both_hidden(kind: type[Rig]) -> None:
 
     assert "plainkey-2" not in repr(report)
     assert KEY not in repr(report)
+
+
+def test_a_key_that_another_call_brought_is_hidden_too() -> None:
+    """B-80: a call under way is sent again with it, and may hear of it."""
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        key = request.headers["authorization"].removeprefix("Bearer ")
+        refused = key == "plainkey-1" and "teams/other" in request.url.path
+        return httpx.Response(401 if refused else 500, json={"detail": f"no {key}"})
+
+    def call_another(_: float) -> None:
+        client.report(operations.balance("other"), max_retries=0)
+
+    client = Client(
+        base_url="https://gateway.example",
+        virtual_key="plainkey-1",
+        key_provider=lambda: "plainkey-2",
+        transport=httpx.MockTransport(answer),
+        sleep=call_another,
+    )
+
+    report = client.report(BALANCE, max_retries=1)
+
+    assert [each.detail for each in report.attempts] == ["no [hidden]"] * 2
 
 
 @pytest.mark.parametrize("kind", [SyncRig, AsyncRig])
