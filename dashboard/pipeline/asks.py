@@ -168,22 +168,30 @@ def _job(ask: Ask, client: Client) -> Answer:
     if created.value is None:
         return answer(ask, created)
     job_id = created.value.job_id
+
+    def complete(*, succeeded: bool) -> CallReport[CompletedJob]:
+        return client.report(
+            operations.complete_job(
+                job_id,
+                "completed" if succeeded else "failed",
+                error_message=None if succeeded else "Gatewatch probe",
+            ),
+            max_retries=1,
+            deadline_s=left_s(),
+            # Also where a breaker has opened since: nobody would end the job later.
+            admit=Admit.ALWAYS_TRIAL,
+        )
+
     main: CallReport[object] = created
     if KINDS[ask.kind].credits_per_run:
-        # Enough is left for the completion, which always has to be tried.
-        main = _called(ask, client, job_id, left_s(spare_s=10.0))
+        try:
+            # Enough is left for the completion, which always has to be tried.
+            main = _called(ask, client, job_id, left_s(spare_s=10.0))
+        except BaseException:
+            complete(succeeded=False)
+            raise
     succeeded = main is not created and main.ok
-    completed = client.report(
-        operations.complete_job(
-            job_id,
-            "completed" if succeeded else "failed",
-            error_message=None if succeeded else "Gatewatch probe",
-        ),
-        max_retries=1,
-        deadline_s=left_s(),
-        # Also where a breaker has opened since: nobody would end the job later.
-        admit=Admit.ALWAYS_TRIAL,
-    )
+    completed = complete(succeeded=succeeded)
     if main.ok and not completed.ok:
         main = completed
     return answer(ask, main, credits=_charged(ask, completed, succeeded=succeeded))

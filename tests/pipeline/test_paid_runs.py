@@ -7,6 +7,7 @@ from uuid import UUID
 import pytest
 from django.utils import timezone
 
+from apiclient import operations
 from dashboard import pipeline
 from dashboard.alerts.models import Incident
 from dashboard.alerts.services import evaluate_all, install_default_rules
@@ -183,6 +184,19 @@ class TestDeepProbe:
         jobs = simulator.gateway.world.jobs.values()
         assert [job.state.value.lower() for job in jobs] == ["failed"]
         assert Outcome.objects.get().credits is None
+
+    def test_a_fault_of_our_own_leaves_no_job_open_either(
+        self, simulator: RunningGateway, probe: Probe, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def broken(*_: object, **__: object) -> None:
+            raise ArithmeticError("a bug of ours")
+
+        monkeypatch.setattr(operations, "llm_call", broken)
+
+        assert self.again(probe).error_class == "internal_error"
+
+        jobs = simulator.gateway.world.jobs.values()
+        assert [job.state.value.lower() for job in jobs] == ["failed"]
 
     def test_a_completion_that_charged_nothing_is_a_success(self, probe: Probe) -> None:
         """A-45: and no alarm."""
