@@ -195,6 +195,22 @@ def test_it_may_be_cached_and_is_not_sent_twice() -> None:
         assert again["ETag"] == first["ETag"]
 
 
+def test_no_shared_cache_keeps_what_may_come_with_a_session(admin: User) -> None:
+    """C-14: the session is written, and its cookie sent anew, every few minutes."""
+    opened(gateway=make_gateway(), has_badge=True)
+    client = Client()
+    client.force_login(admin)
+    for minutes, address in ((6, PAGE), (12, BADGE)):
+        with time_machine.travel(NOW + timedelta(minutes=minutes), tick=False):
+            first = client.get(address)
+            again = client.get(address, headers={"If-None-Match": first["ETag"]})
+
+        assert "sessionid" in first.cookies
+        assert again.status_code == 304
+        for answer in (first, again):
+            assert answer["Cache-Control"] == "private, max-age=60"
+
+
 def test_it_is_drawn_once_a_minute_whoever_asks(
     django_assert_num_queries: DjangoAssertNumQueries,
 ) -> None:

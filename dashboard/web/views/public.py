@@ -7,9 +7,10 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from zlib import crc32
 
+from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
 from django.core.cache import cache
-from django.http import HttpRequest, HttpResponse, HttpResponseNotModified
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.template.loader import render_to_string
 from django.utils import timezone
@@ -72,8 +73,9 @@ def _answer(
     response: HttpResponse = HttpResponse(text, content_type=f"{kind}; charset=utf-8")
     etag = quote_etag(key)
     response["ETag"] = etag
-    patch_cache_control(response, public=True, max_age=_FRESH_S)
+    # With a session comes now and then its cookie anew, which no shared cache may keep.
+    is_known = settings.SESSION_COOKIE_NAME in request.COOKIES
+    kept_by = {"private" if is_known else "public": True}
+    patch_cache_control(response, **kept_by, max_age=_FRESH_S)
     conditional = get_conditional_response(request, etag=etag, response=response)
-    if isinstance(conditional, HttpResponseNotModified):
-        patch_cache_control(conditional, public=True, max_age=_FRESH_S)
     return conditional if isinstance(conditional, HttpResponse) else response
