@@ -77,11 +77,15 @@ def probe_or_404(user: Visitor, pk: int) -> Probe:
 
 def outcome_or_404(user: Visitor, pk: int) -> Outcome:
     seen = Outcome.objects.select_related("probe__gateway", "probe__team")
-    return get_object_or_404(seen, pk=pk, probe__in=probes(user))
+    return _visible(seen.filter(probe__in=probes(user)), pk)
 
 
 def incident_or_404(user: Visitor, pk: int) -> Incident:
     return _visible(incidents(user).select_related("acknowledged_by"), pk)
+
+
+def silence_or_404(user: Visitor, pk: int) -> Silence:
+    return _visible(silences(user), pk)
 
 
 def breaker_or_404(user: Visitor, pk: int) -> tuple[Breaker, Team | None]:
@@ -91,7 +95,7 @@ def breaker_or_404(user: Visitor, pk: int) -> tuple[Breaker, Team | None]:
     for seen in breakers_of(near, timezone.now()):
         if seen.pk == pk:
             return breaker, seen.probe.team if seen.probe else None
-    raise Http404
+    raise Denied(f"breaker {pk}")
 
 
 def _visible(seen: QuerySet[M], pk: int) -> M:

@@ -11,10 +11,11 @@ from django.urls import reverse
 
 from apiclient.breaker import breaker_key
 from dashboard.alerts.models import Rule, Silence
-from dashboard.probes.models import ProbeKind
+from dashboard.probes.models import Breaker, ProbeKind
+from dashboard.probes.queries import breaker_keys
 from dashboard.teams import audit
 from dashboard.teams.models import AuditAction, AuditEntry, Membership, Role, Team
-from tests.factories import NOW, make_gateway, make_probe, make_team
+from tests.factories import NOW, make_gateway, make_outcome, make_probe, make_team
 from tests.web.people import person
 
 pytestmark = pytest.mark.django_db
@@ -92,6 +93,32 @@ def test_two_teams_of_one_name_are_refused_each() -> None:
     denied = AuditEntry.objects.filter(action=AuditAction.DENIED).order_by("pk")
     assert [entry.subject for entry in denied] == [
         f"managing team Acme ({team.pk})" for team in teams
+    ]
+
+
+def test_who_reaches_for_what_is_another_teams_is_noted() -> None:
+    """C-18: also where only a number of it is sent."""
+    probe = make_probe(make_team(), kind=ProbeKind.DEEP_JOB)
+    key = next(iter(breaker_keys(probe).values()))
+    breaker = Breaker.objects.create(gateway=probe.gateway, key=key)
+    silence = Silence.objects.create(
+        team=probe.team, starts_at=NOW, ends_at=NOW + timedelta(hours=1), reason="x"
+    )
+    result = make_outcome(probe)
+    dora = person("dora", make_team(), Role.MANAGER).client
+
+    for answer in (
+        dora.get(reverse("outcome", args=[result.pk])),
+        dora.post(reverse("force", args=[breaker.pk]), {"to": "forced_open"}),
+        dora.post(reverse("end_silence", args=[silence.pk])),
+    ):
+        assert answer.status_code == 404
+
+    denied = AuditEntry.objects.filter(action=AuditAction.DENIED).order_by("pk")
+    assert [entry.subject for entry in denied] == [
+        f"outcome {result.pk}",
+        f"breaker {breaker.pk}",
+        f"silence {silence.pk}",
     ]
 
 

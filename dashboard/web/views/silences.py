@@ -6,7 +6,7 @@ from django.contrib import messages
 from django.contrib.auth.models import User
 from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST
 
@@ -93,15 +93,18 @@ def _keep(request: HttpRequest, form: QuietForm, silence: Silence) -> None:
     silence.reason = form.cleaned_data["reason"]
     silence.author = request.user
     silence.save()
-    place = silence.probe or silence.team or silence.gateway or "all teams"
     noted(
         request,
         AuditAction.SILENCE,
-        place,
+        _place(silence),
         detail=f"{_what(silence)} for {hours} h",
         team=silence.team,
     )
     messages.success(request, "Silenced: incidents still open, and nobody is mailed.")
+
+
+def _place(silence: Silence) -> object:
+    return silence.probe or silence.team or silence.gateway or "all teams"
 
 
 def _what(silence: Silence) -> str:
@@ -110,13 +113,13 @@ def _what(silence: Silence) -> str:
 
 @require_POST
 def end(request: HttpRequest, pk: int) -> HttpResponse:
-    silence = get_object_or_404(access.silences(request.user), pk=pk)
+    silence = access.silence_or_404(request.user, pk)
     access.operate_or_404(request.user, silence.team)
     if end_now(silence, timezone.now()):
         noted(
             request,
             AuditAction.SILENCE,
-            silence.team or "all teams",
+            _place(silence),
             detail="ended",
             team=silence.team,
         )
