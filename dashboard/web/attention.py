@@ -1,7 +1,7 @@
 """What needs somebody's attention, worst first."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from django.urls import reverse
@@ -68,6 +68,8 @@ class Item:
 
 def items(facts: Facts) -> list[Item]:
     """Return what needs attention; a fact that an incident tells is told once."""
+    telling = [each for each in facts.incidents if not _is_left_over(each)]
+    facts = replace(facts, incidents=telling)
     found = [
         *_incidents(facts),
         *_broken_rules(facts),
@@ -85,6 +87,12 @@ def items(facts: Facts) -> list[Item]:
             item.title,
         ),
     )
+
+
+def _is_left_over(incident: Incident) -> bool:
+    """Say whether what spoke for it is over: what still fails tells of itself."""
+    greater = incident.inhibited_by
+    return greater is not None and not greater.is_open
 
 
 def _incidents(facts: Facts) -> list[Item]:

@@ -206,6 +206,20 @@ def test_an_incident_that_ended_is_still_told_for_some_days(admin_page: Client) 
     assert "All clear" in text
 
 
+def test_what_still_fails_after_its_outage_is_not_all_clear(admin_page: Client) -> None:
+    """Its incident is told of by no other any more, and by itself with the next failure."""
+    beat()
+    make_probe(last_at=NOW)
+    probe = make_probe(last_at=NOW, last_error="server_error", failing_since=NOW)
+    outage = make_incident(probe.gateway, resolved_at=NOW)
+    make_incident(probe.gateway, probe.team, probe, inhibited_by=outage)
+
+    text = overview(admin_page)
+
+    assert "1 thing needs attention" in text
+    assert "from its latest result" in text
+
+
 def test_the_number_of_problems_is_there_for_the_icon(admin_page: Client) -> None:
     beat()
     make_probe(last_at=NOW, last_error="server_error", failing_since=NOW)
