@@ -292,18 +292,29 @@ def _speak(known: Situation, firing: Mapping[str, Verdict]) -> None:
         verdict = firing.get(incident.identity)
         silence = silences.covering(silenced, incident)
         _note_silence(incident, silence, known.now)
+        # A silenced one, too: nobody is mailed of it, but pages count it.
+        is_on_its_own = greater is None and _is_released(incident, verdict, known.now)
         if greater is not None:
             spoken_for.append((incident, greater.pk))
         elif silence is not None:
             silent.append(incident)
-        elif _has_failed_since(incident, verdict):
-            _release(incident, known.now)
+        elif is_on_its_own:
             if incident.pk not in told | waiting:
                 outbox.queue_opening(incident, known.now)
             elif is_worse(incident.level, than=incident.told_level):
                 outbox.queue_escalation(incident, known.now)
     _mute(spoken_for, {incident.pk: incident for incident in incidents}, known.now)
     outbox.drop_unsent([*silent, *(lesser for lesser, _ in spoken_for)])
+
+
+def _is_released(incident: Incident, verdict: Verdict | None, now: datetime) -> bool:
+    """Say whether nothing speaks for it any more, and note it where that is new."""
+    if not _has_failed_since(incident, verdict):
+        return False
+    if incident.inhibited_by_id is not None:
+        lifecycle.note(incident, EventKind.RELEASED, now)
+        Incident.objects.filter(pk=incident.pk).update(inhibited_by=None)
+    return True
 
 
 def _has_failed_since(incident: Incident, verdict: Verdict | None) -> bool:
@@ -344,12 +355,6 @@ def _mute(
         lifecycle.note_all(incidents, EventKind.SPOKEN_FOR, now, text)
         muted = Incident.objects.filter(pk__in=[each.pk for each in incidents])
         muted.update(inhibited_by=greater)
-
-
-def _release(incident: Incident, now: datetime) -> None:
-    if incident.inhibited_by_id is not None:
-        lifecycle.note(incident, EventKind.RELEASED, now)
-        Incident.objects.filter(pk=incident.pk).update(inhibited_by=None)
 
 
 def _open(incident: Incident, *, told: bool) -> Open:

@@ -86,6 +86,20 @@ def test_reminders_are_silent_too(world: World) -> None:
     assert len(world.subjects) == 1
 
 
+def test_what_fails_on_after_its_greater_one_is_counted_by_itself(world: World) -> None:
+    """Nobody is mailed of it, and the pages leave out only what another speaks for."""
+    silence()
+    world.at(1, 150)
+    greater = make_incident(world.team.gateway, resolved_at=after(1.5 * HOUR))
+    held = Incident.objects.filter(kind=RuleKind.CREDITS)
+    held.update(inhibited_by=greater)
+    world.at(1.6, 150)
+
+    assert held.get().inhibited_by is None
+    assert held.get().silence is not None
+    assert world.subjects == []
+
+
 def test_ended_early_it_ends_now(world: World) -> None:
     made = silence()
     world.at(1, 150)
