@@ -33,6 +33,12 @@ def note_members(request: HttpRequest, saved: Any) -> None:
         noted(request, AuditAction.MEMBER, each.user, detail=detail, team=each.team)
 
 
+def note_gone(request: HttpRequest, gone: User, team: Team) -> None:
+    """Note that somebody is no member now, and mail him no more of the team."""
+    noted(request, AuditAction.MEMBER, gone, detail="not a member now", team=team)
+    stop_mails(request, gone, team)
+
+
 def stop_mails(
     request: HttpRequest, gone: User, team: Team, leaving: Collection[User] = ()
 ) -> None:

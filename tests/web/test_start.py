@@ -16,7 +16,7 @@ from dashboard.simulator.faults import Fault, FaultKind
 from dashboard.simulator.running import RunningGateway, running_gateway
 from dashboard.teams.keys import hint, unseal_key
 from dashboard.teams.models import AuditEntry, CreditReading, Gateway, Team
-from dashboard.web.forms import carried
+from dashboard.web.gateway_forms import carried
 from tests.apiclient.rogue import rogue, sends
 from tests.factories import make_gateway
 from tests.web.test_admin import NO_MEMBERS

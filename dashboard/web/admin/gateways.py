@@ -22,7 +22,8 @@ from dashboard.web import words
 from dashboard.web.admin import team_lists
 from dashboard.web.admin.deleting import DeletesItsHistory
 from dashboard.web.audited import noted
-from dashboard.web.forms import refuse_address, sentence
+from dashboard.web.forms import sentence
+from dashboard.web.gateway_forms import refuse_address
 from dashboard.web.pages.parts import Badge
 from dashboard.web.states import Tone
 

@@ -15,12 +15,11 @@ from django.http import HttpRequest
 from dashboard.teams.models import AuditAction, Membership, Team
 from dashboard.web.admin.audited import AuditedAdmin
 from dashboard.web.admin.titled import TeamsByTheirIds
-from dashboard.web.audited import noted
 from dashboard.web.members import (
     move_mails,
+    note_gone,
     note_members,
     stop_all_mails,
-    stop_mails,
 )
 
 if TYPE_CHECKING:
@@ -126,9 +125,7 @@ class AuditedUserAdmin(AuditedAdmin, UserAdmin):  # type: ignore[type-arg]  # no
         # One that was taken, or has become another.
         left = Team.objects.filter(pk__in=before)
         for team in left.exclude(memberships__user=user):
-            detail = "not a member now"
-            noted(request, AuditAction.MEMBER, user, detail=detail, team=team)
-            stop_mails(request, user, team)
+            note_gone(request, user, team)
 
     def get_deleted_objects(
         self, objs: Sequence[Any] | QuerySet[Any], request: HttpRequest

@@ -36,7 +36,7 @@ from dashboard.web.admin.deleting import DeletesItsHistory
 from dashboard.web.admin.titled import Named
 from dashboard.web.audited import noted
 from dashboard.web.forms import sentence
-from dashboard.web.members import note_members, stop_mails
+from dashboard.web.members import note_gone, note_members, stop_mails
 from dashboard.web.team_forms import place_of
 
 if TYPE_CHECKING:
@@ -263,9 +263,7 @@ class TeamAdmin(DeletesItsHistory):
         left = User.objects.filter(pk__in=before)
         team = form.instance
         for gone in left.exclude(memberships__team=team):
-            detail = "not a member now"
-            noted(request, AuditAction.MEMBER, gone, detail=detail, team=team)
-            stop_mails(request, gone, team)
+            note_gone(request, gone, team)
 
 
 @admin.register(Membership)

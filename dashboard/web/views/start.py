@@ -19,7 +19,7 @@ from dashboard.teams.keys import seal_key
 from dashboard.teams.models import AuditAction, Gateway, Team
 from dashboard.web import access, words
 from dashboard.web.audited import noted
-from dashboard.web.forms import StartForm, WatchForm, carry
+from dashboard.web.gateway_forms import StartForm, WatchForm, carry
 from dashboard.web.pages import start as page
 from dashboard.web.watching import Wanted, start_watching
 

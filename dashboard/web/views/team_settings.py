@@ -21,7 +21,7 @@ from dashboard.teams.keys import clear_key, set_key
 from dashboard.teams.models import AuditAction, Gateway, Membership, Role, Team
 from dashboard.web import access, words
 from dashboard.web.audited import noted
-from dashboard.web.members import may_name_more, stop_mails
+from dashboard.web.members import may_name_more, note_gone
 from dashboard.web.pages import team_settings as page
 from dashboard.web.team_forms import (
     NOBODY,
@@ -236,9 +236,8 @@ def _drop_member(request: HttpRequest, team: Team, shown: Forms) -> bool:
     if not _may_go(request, held):
         messages.error(request, "A team keeps one manager at least.")
         return True
-    noted(request, AuditAction.MEMBER, held.user, detail="not a member now", team=team)
     held.delete()
-    stop_mails(request, held.user, team)
+    note_gone(request, held.user, team)
     messages.success(
         request, f"{held.user} does not see {team}, nor is mailed of it, any more."
     )
