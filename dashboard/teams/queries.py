@@ -94,8 +94,13 @@ class Burn:
 
 
 def _lasts(remaining: float, per_hour: float) -> float | None:
-    """Return for how many hours, a hundred years at most; None when nothing is used."""
-    return min(remaining / per_hour, _MOST_HOURS) if per_hour > 0 else None
+    """Return for how many hours, a hundred years at most; None when nothing is used.
+
+    What is overdrawn lasts for none: slowly, it went beyond all dates long ago.
+    """
+    if per_hour <= 0:
+        return None
+    return max(0.0, min(remaining / per_hour, _MOST_HOURS))
 
 
 def burn(team: Team, now: datetime) -> Burn | None:

@@ -152,6 +152,19 @@ def test_a_refill_that_is_due_in_time_is_said_to_be(admin_page: Client) -> None:
     assert "Refills of the last 30 days" in page(admin_page, "team", team.pk)
 
 
+def test_credits_that_are_slowly_overdrawn_are_told_as_others(
+    admin_page: Client,
+) -> None:
+    """C-15: at that pace they would have ended before all dates."""
+    team = make_team(refill_amount=900.0, refill_period="weekly")
+    for hour, left in ((40, -2e9), (39, -1e9), (20, -1e9), (12, -1e9 - 1), (1, -1e9)):
+        make_reading(team, -hour * HOUR_S, remaining=left, auto_refill=True)
+    fold_between([team.pk], NOW - 2 * DAY, NOW + timedelta(hours=1))
+
+    assert "after they run out" in page(admin_page)
+    assert "after they run out" in page(admin_page, "team", team.pk)
+
+
 def test_the_forecast_is_a_band_that_ends_at_zero() -> None:
     team = burning("Fast", 10.0, left=200.0, gateway=make_gateway())
     shown = burn_down(hours(team), burn(10.0, 5.0, left=200.0), NOW, span())
