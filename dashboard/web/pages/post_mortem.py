@@ -13,11 +13,12 @@ from dashboard.probes.taxonomy import meaning
 from dashboard.web.pages.classes import class_counts
 from dashboard.web.pages.incident import DELIVERIES
 
-# Many make links of bare addresses, too; and GitHub mentions @people, whom it tells so, and
-# issues like #1 and GH-1 also where they are escaped. No letter but those of ASCII is one
-# of a word to it, so that é@somebody is told, too.
+# Many make links of bare addresses, too: what begins a host's name does not keep them from
+# it. And GitHub mentions @people, whom it tells so, and issues like #1 and GH-1 also where
+# they are escaped. No letter but those of ASCII is one of a word to it, so that
+# é@somebody is told, too.
 _LINKS = re.compile(
-    r"(?i)(?<=://)|(?<=www\.)|(?<=\\@)(?<!(?a:\w)\\@)(?=\w)|(?<=\\#)(?=\d)"
+    r"(?i)(?<=:)(?=//)|(?<=www)(?=\.)|(?<=\\@)(?<!(?a:\w)\\@)(?=\w)|(?<=\\#)(?=\d)"
     r"|(?<=(?a:\b)gh-)(?=\d)"
 )
 _OPEN_QUESTIONS = (
