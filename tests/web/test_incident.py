@@ -2,6 +2,7 @@
 
 import re
 from datetime import timedelta
+from uuid import uuid4
 
 import pytest
 from django.contrib.auth.models import User
@@ -66,6 +67,7 @@ def incident(probe: Probe, admin: User) -> Incident:
         recipient="oncall@example.org",
         state=Delivery.SENT,
         subject="[Gatewatch] CRITICAL it fails",
+        batch=uuid4(),
         created_at=NOW,
         due_at=NOW,
         sent_at=NOW,

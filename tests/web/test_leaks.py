@@ -7,7 +7,9 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import NoReverseMatch, reverse
+from pytest_django import Settings
 
+from dashboard.alerts.delivery import deliver
 from dashboard.alerts.models import (
     Change,
     Delivery,
@@ -18,6 +20,7 @@ from dashboard.alerts.models import (
     Severity,
     Silence,
 )
+from dashboard.alerts.outbox import queue_opening
 from dashboard.probes.models import Breaker, Heartbeat, Outcome, Probe
 from dashboard.probes.queries import breaker_keys
 from dashboard.probes.services import watch_gateway, watch_team
@@ -34,7 +37,7 @@ MARK = "zebra"
 
 
 @pytest.fixture
-def alice() -> Client:
+def alice(settings: Settings) -> Client:
     """Return a manager of one team; the other team at the gateway is marked all over."""
     Heartbeat.objects.create(name="tick-0", beat_at=NOW)
     gateway = make_gateway()
@@ -55,6 +58,9 @@ def alice() -> Client:
     lesser = incident(other, f"{MARK} suspended", RuleKind.TEAM_STATE)
     Incident.objects.filter(pk=lesser.pk).update(inhibited_by=great)
     told_together(lesser, incident(own, "Own is suspended", RuleKind.TEAM_STATE))
+    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+    settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", 9
+    tried_together(lesser, incident(own, "Own is paused", RuleKind.TEAM_STATE))
     Silence.objects.create(
         team=other, starts_at=NOW, ends_at=NOW + timedelta(hours=1), reason=MARK
     )
@@ -105,6 +111,16 @@ def told_together(*incidents: Incident) -> None:
             due_at=NOW,
             sent_at=NOW,
         )
+
+
+def tried_together(*incidents: Incident) -> None:
+    """Mail several incidents while the server is away: the next try may tell of others."""
+    Recipient.objects.create(email="away@example.com")
+    for each in incidents:
+        queue_opening(each, NOW)
+    assert not deliver(NOW + timedelta(minutes=10))
+    waiting = Notification.objects.filter(state=Delivery.QUEUED, attempts=1)
+    assert {each.subject.count(f"2 alarms, first {MARK}") for each in waiting} == {1}
 
 
 def incident(of: Team, summary: str, kind: RuleKind, **fields: object) -> Incident:

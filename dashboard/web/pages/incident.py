@@ -185,12 +185,17 @@ def _details(shown: Incident, failed: Sequence[Outcome]) -> list[str]:
 def _for_this(
     shown: Incident, notifications: Sequence[Notification]
 ) -> Sequence[Notification]:
-    """Leave out the subject of a mail that told of others, too: it may name any team."""
+    """Leave out the subject of a mail that told of others, too: it may name any team.
+
+    So may what was written for a mail that no server took: of which ones is not kept.
+    """
     batches = {each.batch for each in notifications if each.batch}
     others = Notification.objects.filter(batch__in=batches).exclude(incident=shown)
     shared = set(others.values_list("batch", flat=True)) if batches else set()
     for each in notifications:
-        if each.batch in shared:
+        if each.batch is None:
+            each.subject = ""
+        elif each.batch in shared:
             each.subject = "with other alarms in one mail"
     return notifications
 
