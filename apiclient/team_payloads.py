@@ -118,13 +118,14 @@ class TeamUsage(msgspec.Struct, frozen=True):
 
 
 def read_team(body: bytes, *secrets: str) -> Team:
-    return _team(_decoded(body, secrets), "$")
+    return _team(_decoded(body, secrets), "$", _text)
 
 
 def read_teams(body: bytes, *secrets: str) -> tuple[Team, ...]:
     """Read a list of teams; an item that cannot be read is one without an id.
 
-    The others are as good as without it. Where there is no other, the first is raised.
+    So is one whose id cannot be told as it is. The others are as good as without it. Where
+    there is no other, the first is raised.
     """
     document = _decoded(body, secrets)
     if isinstance(document, dict):
@@ -133,7 +134,7 @@ def read_teams(body: bytes, *secrets: str) -> tuple[Team, ...]:
     fault: UnreadableError | None = None
     for path, item in _items(document, "$"):
         try:
-            teams.append(_team(item, path))
+            teams.append(_team(item, path, _exact))
         except UnreadableError as error:
             fault = fault or error
             teams.append(_NO_TEAM)
@@ -275,7 +276,7 @@ def _object(
     return document
 
 
-def _team(document: object, path: str) -> Team:
+def _team(document: object, path: str, read_id: Callable[[object], str]) -> Team:
     top = _object(document, path, _TEAM_MARKS)
     nested = top.get("credits")
     inner: dict[object, object] = nested if isinstance(nested, dict) else {}
@@ -284,7 +285,7 @@ def _team(document: object, path: str) -> Team:
         bool(inner) or "credits_remaining" in top or "credits_allocated" in top
     )
     return Team(
-        team_id=_text(top.get("team_id")) or _text(inner.get("team_id")),
+        team_id=read_id(top.get("team_id")) or read_id(inner.get("team_id")),
         status=status,
         status_text=status_text,
         credits=_credits(top, inner) if has_credits else None,
@@ -374,6 +375,12 @@ def _text(value: object) -> str:
     # A team's names are the same in each answer, and redacting one is not cheap.
     known = len(value) <= _TEXT_LIMIT
     return _redacted(value) if known else redact(value, limit=_TEXT_LIMIT)
+
+
+def _exact(value: object) -> str:
+    """Return an id that can be told as it is; without its odd signs it may be another's."""
+    text = _text(value)
+    return text if text == value else ""
 
 
 @lru_cache(maxsize=1000)

@@ -107,23 +107,28 @@ def test_importing_twice_changes_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    "team_id", ["", ".", "..", "a\x00b", "a\nb", "\u202eevil", "x" * 300, CANARY, 7]
+    "team_id",
+    [
+        *("", ".", "..", "a\x00b", "a\nb", "\u202eevil", "x" * 300, CANARY, 7),
+        # These would pass for another team's.
+        *("<b>good</b> ", " <b>good</b>", "<b>good\u200b</b>", "\x1b[0m<b>good</b>"),
+    ],
 )
 def test_an_id_that_nobody_can_use_is_left_out_and_counted(team_id: object) -> None:
+    """C-15: nor does it tell another team's status and credits."""
     gateway = make_gateway(allow_private=True)
     answer = listing(
+        {"team_id": "<b>good</b>", "status": "paused"},
+        {"team_id": "<b>good</b>", "status": "suspended"},
         {"team_id": team_id, "status": "active"},
-        {"team_id": "<b>good</b>", "status": "active"},
-        {"team_id": "<b>good</b>", "status": "active"},
     )
     with rogue(sends(answer)) as server:
         gateway.base_url = server.url
         roster = ask_roster(gateway)
 
-    usable = {each.team_id for each in roster.teams}
-    # What only hides or reorders text is gone before anybody could be misled by it.
-    assert usable - {"ab", "a b", "evil"} == {"<b>good</b>"}
-    assert roster.unusable + len(usable) == 3
+    told = [(each.team_id, each.status) for each in roster.teams]
+    assert told == [("<b>good</b>", "suspended")]
+    assert roster.unusable == 2
 
 
 @pytest.mark.parametrize("odd", [None, 7, "x", [], {}, {"detail": "x"}])
