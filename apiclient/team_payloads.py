@@ -124,8 +124,8 @@ def read_team(body: bytes, *secrets: str) -> Team:
 def read_teams(body: bytes, *secrets: str) -> tuple[Team, ...]:
     """Read a list of teams; an item that cannot be read is one without an id.
 
-    So is one whose id cannot be told as it is. The others are as good as without it. Where
-    there is no other, the first is raised.
+    The others are as good as without it. Where there is no other, the first is raised. An
+    id that cannot be told as it is, is hidden.
     """
     document = _decoded(body, secrets)
     if isinstance(document, dict):
@@ -378,9 +378,9 @@ def _text(value: object) -> str:
 
 
 def _exact(value: object) -> str:
-    """Return an id that can be told as it is; without its odd signs it may be another's."""
+    """Hide an id that cannot be told as it is: without its odd signs it may be another's."""
     text = _text(value)
-    return text if text == value else ""
+    return text if text in ("", value) else HIDDEN
 
 
 @lru_cache(maxsize=1000)
