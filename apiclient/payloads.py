@@ -12,7 +12,7 @@ from typing import TypeVar
 
 import msgspec
 
-from apiclient.redact import finder
+from apiclient.repeated import finder
 from apiclient.report import Streamed
 
 S = TypeVar("S", bound=msgspec.Struct)

@@ -15,7 +15,8 @@ from itertools import islice
 import msgspec
 
 from apiclient.payloads import UnreadableError
-from apiclient.redact import ESCAPES, HIDDEN, finder, redact
+from apiclient.redact import HIDDEN, redact, visible
+from apiclient.repeated import MARKS, finder
 
 _NUMBER = re.compile(
     r"[+-]?(\d{1,18}(\.\d{0,18})?|\.\d{1,18})(e[+-]?\d{1,3})?", re.IGNORECASE | re.ASCII
@@ -30,7 +31,7 @@ _TEXT_LIMIT = 255
 # What a gateway tells of so many teams takes eight megabytes. In so many bytes there is room
 # for millions of nothings, which take a minute and gigabytes to be told apart.
 _MOST_ITEMS = 20_000
-_MOST_ESCAPED = 100_000  # characters of texts with what escapes others
+_MOST_ESCAPED = 50_000  # characters of texts with what escapes others
 _MOST_TEXTS = 200  # a team with more models than this is not believed
 _BALANCE_MARKS = ("credits_remaining", "credits_allocated", "credits_used")
 _TEAM_MARKS = ("team_id", "status", "credits", *_BALANCE_MARKS)
@@ -234,7 +235,9 @@ def _hider(secrets: tuple[str, ...]) -> Callable[[str], str]:
 
     def hide(told: str) -> str:
         nonlocal looked_at
-        if not ESCAPES.isdisjoint(told):
+        if not told.isprintable():
+            told = visible(told)
+        if not MARKS.isdisjoint(told):
             looked_at += len(told)
             if looked_at > _MOST_ESCAPED:
                 return HIDDEN

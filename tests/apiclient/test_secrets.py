@@ -217,7 +217,7 @@ def test_the_limit_is_kept_after_hiding() -> None:
     assert redact("x" * 20, limit=10) == "x" * 9 + "…"
 
 
-@pytest.mark.parametrize("shown_of_key", [6, 10, len(ODDER_KEY)])
+@pytest.mark.parametrize("shown_of_key", [12, len(ODDER_KEY)])
 def test_no_more_than_the_beginning_is_looked_at(shown_of_key: int) -> None:
     """A megabyte would keep all other threads waiting; half a key is hidden, too."""
     told = " " * (8192 - shown_of_key) + ODDER_KEY + " and more" * 1000
