@@ -254,11 +254,12 @@ class TestPage:
         assert "line 69." in admin_page.get("/audit/?page=2").content.decode()
 
     def test_a_team_is_told_by_what_it_cannot_choose(self, admin_page: Client) -> None:
-        """C-18: its manager may call it like another one, for a while."""
+        """C-18: its manager may call it like another one, for a while, and so may its id."""
         gateway = make_gateway(name="Production")
-        evil = make_team(gateway, team_id="evil", name="Acme")
+        acme = make_team(gateway, team_id="acme", name="Acme")
+        evil = make_team(gateway, team_id="Acme (acme)", name="Acme")
         gone = make_team(gateway, team_id="gone", name="Acme")
-        for team in (evil, gone):
+        for team in (acme, evil, gone):
             audit.note(AuditAction.TEAM, team, now=NOW, team=team)
         pk = gone.pk
         gone.delete()
@@ -266,7 +267,8 @@ class TestPage:
 
         text = admin_page.get(reverse("audit")).content.decode()
 
-        assert "team evil at Production" in text
+        assert f"team {acme.pk}, Acme (acme) at Production" in text
+        assert f"team {evil.pk}, Acme (acme) at Production" in text
         assert f"team {pk}, which is gone" in text
 
     def test_what_people_wrote_is_text(self, admin_page: Client) -> None:

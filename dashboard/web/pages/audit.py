@@ -98,13 +98,16 @@ def team_history(team: Team, now: datetime, most: int = 20) -> list[Line]:
 
 
 def _whose(entry: AuditEntry, teams: Mapping[int, Team]) -> str:
-    """Return which team a line is about; "" where it is about none."""
+    """Return which team a line is about; "" where it is about none.
+
+    By its number, too: an id may look like another team's name and id.
+    """
     if entry.team_pk is None:
         return ""
     team = teams.get(entry.team_pk)
     if team is None:
         return f"team {entry.team_pk}, which is gone"
-    return f"team {team.full_name} at {team.gateway}"
+    return f"team {entry.team_pk}, {team.full_name} at {team.gateway}"
 
 
 def line(entry: AuditEntry, now: datetime, whose: str = "") -> Line:
