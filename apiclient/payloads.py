@@ -174,7 +174,7 @@ def read_created_job(body: bytes, *secrets: str) -> Job:
     except UnreadableError:
         named = _read_named_job(body)
         job = Job(named.job_id, JobStatus.UNKNOWN, team_id=named.team_id)
-    finds = finder(*map(_dashless, secrets))
+    finds = finder(*secrets, *map(_dashless, secrets))
     if not is_job_id(job.job_id) or finds(_dashless(job.job_id)):
         raise UnreadableError("Expected a UUID - at `$.job_id`")
     return job

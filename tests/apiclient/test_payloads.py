@@ -1,6 +1,7 @@
 """Every example body of the guide and every sample of the real gateway is read."""
 
 from datetime import UTC, datetime
+from uuid import UUID
 
 import msgspec
 import pytest
@@ -155,6 +156,16 @@ def test_a_new_job_has_an_id_that_can_be_used(job_id: str) -> None:
         payloads.read_created_job(
             msgspec.json.encode({"job_id": job_id, "status": "PENDING"})
         )
+
+
+def test_a_new_job_is_not_called_by_the_key_in_hex() -> None:
+    """C-05: its id stands in logs as it is; a key of 16 letters is as long as one."""
+    key = "Ab3dEf6hIj9kLm2n"
+    for job_id in (key.encode().hex(), str(UUID(bytes=key.encode()))):
+        told = msgspec.json.encode({"job_id": job_id, "status": "PENDING"})
+        assert payloads.read_created_job(told).job_id == job_id
+        with pytest.raises(UnreadableError, match="job_id"):
+            payloads.read_created_job(told, key)
 
 
 @pytest.mark.parametrize(
