@@ -101,7 +101,11 @@ class ResolverBusyError(Exception):
 
 
 class Resolver:
-    """Looks names up in threads of its own, since a look-up cannot be interrupted."""
+    """Looks names up in threads of its own, since a look-up cannot be interrupted.
+
+    A name that is being looked up is waited for, not asked for again: one whose server
+    hangs would soon hold all the threads, and no other name be found.
+    """
 
     def __init__(self, most: int = _MOST_LOOKUPS) -> None:
         self._most = most
@@ -110,6 +114,7 @@ class Resolver:
     def free_all(self) -> None:
         """Give all permits back: after a fork their threads are in the parent."""
         self._free = threading.BoundedSemaphore(self._most)
+        self._latest: dict[tuple[str, int], Future[list[str]]] = {}
 
     def look_up(self, host: str, port: int, timeout_s: float) -> list[str]:
         """Return the numeric addresses of `host`, in the resolver's order.
@@ -118,49 +123,52 @@ class Resolver:
         """
         if literal := _literal(host):
             return [literal]
-        began = time.monotonic()
-        if not self._free.acquire(timeout=max(timeout_s, 0.0)):
-            raise ResolverBusyError
-        left_s = max(timeout_s - (time.monotonic() - began), 0.0)
-        return self._begin(host, port).result(timeout=left_s)
+        until = time.monotonic() + timeout_s
+        future = self._under_way(host, port)
+        if future is None:
+            if not self._free.acquire(timeout=max(timeout_s, 0.0)):
+                raise ResolverBusyError
+            future = self._begin(host, port)
+        return future.result(timeout=max(until - time.monotonic(), 0.0))
 
     async def look_up_async(self, host: str, port: int, timeout_s: float) -> list[str]:
         """Do the same without holding up the event loop."""
         if literal := _literal(host):
             return [literal]
         until = time.monotonic() + timeout_s
-        while not self._free.acquire(blocking=False):
+        while (future := self._under_way(host, port)) is None:
+            if self._free.acquire(blocking=False):
+                future = self._begin(host, port)
+                break
             if time.monotonic() >= until:
                 raise ResolverBusyError
             await asyncio.sleep(_POLL_S)
         async with asyncio.timeout(max(until - time.monotonic(), 0.0)):
-            return await asyncio.wrap_future(self._begin(host, port))
+            return await asyncio.wrap_future(future)
+
+    def _under_way(self, host: str, port: int) -> "Future[list[str]] | None":
+        future = self._latest.get((host, port))
+        return None if future is None or future.done() else future
 
     def _begin(self, host: str, port: int) -> "Future[list[str]]":
         future: Future[list[str]] = Future()
+        # Running it cannot be cancelled by one of those who wait for it.
+        future.set_running_or_notify_cancel()
         threading.Thread(
             target=self._run, args=(future, host, port), daemon=True, name="resolver"
         ).start()
+        self._latest[host, port] = future
         return future
 
     def _run(self, future: "Future[list[str]]", host: str, port: int) -> None:
         try:
             found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         except (OSError, UnicodeError) as error:
-            _settle(future, error)
+            future.set_exception(error)
         else:
-            _settle(future, list(dict.fromkeys(str(entry[4][0]) for entry in found)))
+            future.set_result(list(dict.fromkeys(str(entry[4][0]) for entry in found)))
         finally:
             self._free.release()
-
-
-def _settle(future: "Future[list[str]]", outcome: list[str] | Exception) -> None:
-    if not future.set_running_or_notify_cancel():
-        return  # nobody waits any more
-    if isinstance(outcome, Exception):
-        future.set_exception(outcome)
-    else:
-        future.set_result(outcome)
 
 
 @lru_cache(maxsize=1000)

@@ -1,3 +1,4 @@
+import asyncio
 import socket
 import threading
 import time
@@ -99,7 +100,34 @@ def test_a_look_up_that_hangs_ends_at_its_time_and_only_so_many_may(
     with pytest.raises(TimeoutError):
         resolver.look_up("slow.example", 80, 0.05)
     with pytest.raises(ResolverBusyError):
-        resolver.look_up("slow.example", 80, 0.05)
+        resolver.look_up("other.example", 80, 0.05)
     release.set()
 
     assert time.monotonic() - began < 1
+
+
+def test_a_name_whose_server_hangs_keeps_no_other_from_being_found(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """B-13: whoever asks for it again waits for the look-up that is under way."""
+    release = threading.Event()
+
+    def found(host: str, *_: object, **__: object) -> list[object]:
+        if host == "slow.example":
+            release.wait(5)
+        return [(0, 0, 0, "", ("203.0.113.7", 80))]
+
+    monkeypatch.setattr(socket, "getaddrinfo", found)
+    resolver = Resolver(most=2)
+    for _ in range(2):
+        with pytest.raises(TimeoutError):
+            resolver.look_up("slow.example", 80, 0.02)
+        with pytest.raises(TimeoutError):
+            asyncio.run(resolver.look_up_async("slow.example", 80, 0.02))
+
+    assert resolver.look_up("good.example", 80, 1.0) == ["203.0.113.7"]
+    assert asyncio.run(resolver.look_up_async("good.example", 80, 1.0)) == [
+        "203.0.113.7"
+    ]
+    release.set()
+    assert resolver.look_up("slow.example", 80, 1.0) == ["203.0.113.7"]
