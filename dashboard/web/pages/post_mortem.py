@@ -1,4 +1,7 @@
-"""An incident as Markdown, to begin a post-mortem with; all times are UTC."""
+"""An incident as Markdown, to begin a post-mortem with; all times are UTC.
+
+Names and remote texts stand in it as code, where nothing is markup, a link or a mention.
+"""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -13,14 +16,6 @@ from dashboard.probes.taxonomy import meaning
 from dashboard.web.pages.classes import class_counts
 from dashboard.web.pages.incident import DELIVERIES
 
-# Many make links of bare addresses, too: what begins a host's name does not keep them from
-# it. And GitHub mentions @people, whom it tells so, and issues like #1 and GH-1 also where
-# they are escaped. No letter but those of ASCII is one of a word to it, so that
-# é@somebody is told, too.
-_LINKS = re.compile(
-    r"(?i)(?<=:)(?=//)|(?<=www)(?=\.)|(?<=\\@)(?<!(?a:\w)\\@)(?=\w)|(?<=\\#)(?=\d)"
-    r"|(?<=(?a:\b)gh-)(?=\d)"
-)
 _OPEN_QUESTIONS = (
     "What happened",
     "Why",
@@ -37,7 +32,7 @@ def markdown(
 ) -> str:
     """Return the whole story: facts, timeline, evidence, who was told, what to answer."""
     parts = [
-        f"# {_inline(incident.summary)}",
+        f"# Incident {incident.pk}: {RuleKind(incident.kind).label}",
         _facts(incident, now),
         "## Timeline",
         _timeline(incident, notifications),
@@ -54,11 +49,11 @@ def markdown(
 def _facts(incident: Incident, now: datetime) -> str:
     until = incident.resolved_at
     facts = {
-        "Kind": RuleKind(incident.kind).label,
+        "What": _code(incident.summary),
         "Severity": incident.severity,
-        "Gateway": str(incident.gateway),
-        "Team": str(incident.team or "all"),
-        "Probe": str(incident.probe or "all"),
+        "Gateway": _code(incident.gateway),
+        "Team": _code(incident.team) if incident.team else "all",
+        "Probe": _code(incident.probe) if incident.probe else "all",
         "Since": _utc(incident.began_at),
         "Opened": _utc(incident.opened_at),
         "Over": _utc(until) if until else f"not yet, at {_utc(now)}",
@@ -72,16 +67,17 @@ def _facts(incident: Incident, now: datetime) -> str:
 def _acknowledged(incident: Incident) -> str:
     if incident.acknowledged_at is None:
         return "no"
-    return f"{incident.acknowledged_by or 'somebody'}, {_utc(incident.acknowledged_at)}"
+    by = incident.acknowledged_by
+    return f"{_code(by) if by else 'somebody'}, {_utc(incident.acknowledged_at)}"
 
 
 def _timeline(incident: Incident, notifications: Sequence[Notification]) -> str:
     lines = [
-        (event.at, event.words, str(event.actor or ""), event.text)
+        (event.at, event.words, _code(event.actor or ""), _code(event.text))
         for event in incident.events.select_related("actor")
     ]
     lines += [
-        (each.sent_at, "Told", each.recipient, Change(each.change).label)
+        (each.sent_at, "Told", _code(each.recipient), Change(each.change).label)
         for each in notifications
         if each.sent_at is not None
     ]
@@ -107,11 +103,11 @@ def _samples(samples: Iterable[Outcome]) -> str:
     rows = [
         (
             _utc(each.started_at),
-            str(each.probe),
+            _code(each.probe),
             meaning(each.error_class).title,
             str(each.status_code or "none"),
-            str(each.request_id or ""),
-            each.detail,
+            _code(each.request_id or ""),
+            _code(each.detail),
         )
         for each in samples
     ]
@@ -122,7 +118,7 @@ def _samples(samples: Iterable[Outcome]) -> str:
 def _told(notifications: Sequence[Notification]) -> str:
     rows = [
         (
-            each.recipient,
+            _code(each.recipient),
             each.get_channel_display(),
             Change(each.change).label,
             DELIVERIES[Delivery(each.state)].word.capitalize(),
@@ -136,19 +132,18 @@ def _told(notifications: Sequence[Notification]) -> str:
 
 def _table(names: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     lines = [names, ["---"] * len(names), *rows]
-    return "\n".join(
-        f"| {' | '.join(_inline(str(cell)) for cell in line)} |" for line in lines
-    )
+    return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
 
 
-def _inline(text: str) -> str:
-    """Return one line in which remote text is neither markup, link nor HTML."""
-    line = re.sub(r"\s+", " ", text).strip()
-    if line == "---":
-        return line
-    line = one_line(line)
-    line = re.sub(r"([\\`*_\[\]<>|#!~@$])", r"\\\1", line).replace("&", "&amp;")
-    return _LINKS.sub("\u200b", line)
+def _code(told: object) -> str:
+    """Return a code span for a cell: in one line, between more backticks than are in it.
+
+    A bar would end the cell, and behind a backslash not everybody takes it as escaped.
+    """
+    line = " ".join(one_line(str(told)).split()).replace("|", "¦")
+    fence = "`" * (1 + max(map(len, re.findall("`+", line)), default=0))
+    padding = " " if "`" in line else ""
+    return f"{fence}{padding}{line}{padding}{fence}" if line else ""
 
 
 def _utc(at: datetime) -> str:
