@@ -227,7 +227,7 @@ def test_what_people_write_down_is_one_plain_line_everywhere(
 
     assert incident.events.get(text__contains="oops").text.isprintable()
     told = text(admin_page, f"/incidents/{incident.pk}/export/")
-    assert "oops ~~@all~~ ``a`b ¦ http://x.example gh-1 ``` |" in told
+    assert "| `[2J oops ~~@all~~ ''a'b ¦ http://x.example gh-1` |" in told
 
 
 def test_it_asks_a_constant_number_of_queries(
