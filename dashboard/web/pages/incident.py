@@ -44,12 +44,14 @@ DELIVERIES = {
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """One person who was told, or is to be."""
+    """One person who was told, or is to be.
+
+    Not in which words: the mail may have told of other teams, too.
+    """
 
     badge: Badge
     change: str
     recipient: str
-    subject: str
     at: SafeString
     note: str
 
@@ -119,7 +121,6 @@ def incident(
 
     A gateway's incident is seen by the members of all its teams.
     """
-    notifications = _for_this(shown, notifications)
     notifications = readable(notifications, may_operate=may_operate)
     failed = evidence.samples(shown, visible.probes, now)
     ended = shown.resolved_at
@@ -182,24 +183,6 @@ def _details(shown: Incident, failed: Sequence[Outcome]) -> list[str]:
     return list(said)[:_MOST_DETAILS]
 
 
-def _for_this(
-    shown: Incident, notifications: Sequence[Notification]
-) -> Sequence[Notification]:
-    """Leave out the subject of a mail that told of others, too: it may name any team.
-
-    So may what was written for a mail that no server took: of which ones is not kept.
-    """
-    batches = {each.batch for each in notifications if each.batch}
-    others = Notification.objects.filter(batch__in=batches).exclude(incident=shown)
-    shared = set(others.values_list("batch", flat=True)) if batches else set()
-    for each in notifications:
-        if each.batch is None:
-            each.subject = ""
-        elif each.batch in shared:
-            each.subject = "with other alarms in one mail"
-    return notifications
-
-
 def readable(
     notifications: Sequence[Notification], *, may_operate: bool
 ) -> Sequence[Notification]:
@@ -222,7 +205,6 @@ def _masked(each: Notification) -> Notification:
         recipient=f"{name[:1]}…{at}{host}"
         if each.channel == ChannelKind.EMAIL
         else each.get_channel_display(),
-        subject=each.subject,
         created_at=each.created_at,
         sent_at=each.sent_at,
     )
@@ -284,7 +266,6 @@ def _told(each: Notification, now: datetime) -> Told:
         badge=DELIVERIES[Delivery(each.state)],
         change=Change(each.change).label.lower(),
         recipient=each.recipient,
-        subject=each.subject,
         at=words.clock(each.sent_at or each.created_at, now),
         note=each.trouble,
     )
