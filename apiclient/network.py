@@ -5,12 +5,20 @@ import select
 import socket
 import ssl
 from collections.abc import Callable, Iterable
-from typing import Any
+from contextlib import suppress
+from functools import partial
+from typing import Any, TypeVar
 
 import httpcore
 
 from apiclient.addresses import AddressCheck, Resolver, ResolverBusyError
-from apiclient.exchange import clamp
+from apiclient.exchange import Exchange, clamp
+
+T = TypeVar("T")
+_Left = Callable[[], float]
+"""Returns the seconds that are left, and raises when there are none."""
+
+_PIECE_BYTES = 65_536
 
 
 class AddressRefusedError(httpcore.ConnectError):
@@ -44,15 +52,13 @@ def certificate_expiry(secured: ssl.SSLSocket | ssl.SSLObject) -> float | None:
 class SocketStream(httpcore.NetworkStream):
     """A socket whose every wait is clamped."""
 
-    def __init__(self, sock: socket.socket, expires: float | None = None) -> None:
+    def __init__(self, sock: socket.socket) -> None:
         self._socket = sock
-        self._expires = expires
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        left_s, exchange = clamp(timeout, httpcore.ReadTimeout)
+        exchange = clamp(timeout, httpcore.ReadTimeout)[1]
         try:
-            self._socket.settimeout(left_s)
-            chunk = self._socket.recv(max_bytes)
+            chunk = self._received(max_bytes, _left(timeout, httpcore.ReadTimeout))
         except TimeoutError:
             raise httpcore.ReadTimeout("no answer in time") from None
         except OSError as error:
@@ -62,20 +68,32 @@ class SocketStream(httpcore.NetworkStream):
         return chunk
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        while buffer:
-            left_s, exchange = clamp(timeout, httpcore.WriteTimeout)
-            if exchange.began is None:
-                exchange.began = exchange.clock()
-            exchange.sent = exchange.clock()
-            exchange.certificate_expires = self._expires
-            try:
-                self._socket.settimeout(left_s)
-                buffer = buffer[self._socket.send(buffer) :]
-            except TimeoutError:
-                raise httpcore.WriteTimeout("the request was not taken") from None
-            except OSError as error:
-                raise httpcore.WriteError(short(error)) from error
-            exchange.sent = exchange.clock()
+        if not buffer:
+            return
+        exchange = clamp(timeout, httpcore.WriteTimeout)[1]
+        if exchange.began is None:
+            exchange.began = exchange.clock()
+        exchange.sent = exchange.clock()
+        self._note(exchange)
+        try:
+            self._send(buffer, _left(timeout, httpcore.WriteTimeout))
+        except TimeoutError:
+            raise httpcore.WriteTimeout("the request was not taken") from None
+        except OSError as error:
+            raise httpcore.WriteError(short(error)) from error
+        exchange.sent = exchange.clock()
+
+    def _received(self, max_bytes: int, left: _Left) -> bytes:
+        self._socket.settimeout(left())
+        return self._socket.recv(max_bytes)
+
+    def _send(self, data: bytes, left: _Left) -> None:
+        while data:
+            self._socket.settimeout(left())
+            data = data[self._socket.send(data) :]
+
+    def _note(self, exchange: Exchange) -> None:
+        """Note what is known of the connection."""
 
     def close(self) -> None:
         self._socket.close()
@@ -86,14 +104,11 @@ class SocketStream(httpcore.NetworkStream):
         server_hostname: str | None = None,
         timeout: float | None = None,
     ) -> httpcore.NetworkStream:
-        left_s, exchange = clamp(timeout, httpcore.ConnectTimeout)
+        exchange = clamp(timeout, httpcore.ConnectTimeout)[1]
         try:
-            # Python holds the whole handshake to the socket's timeout.
-            self._socket.settimeout(left_s)
-            secured = ssl_context.wrap_socket(
-                self._socket, server_hostname=server_hostname
-            )
-        except TimeoutError:
+            secured = TLSStream(self._socket, ssl_context, server_hostname)
+            secured.shake_hands(_left(timeout, httpcore.ConnectTimeout))
+        except (TimeoutError, httpcore.ConnectTimeout):
             self.close()
             raise httpcore.ConnectTimeout("the TLS handshake took too long") from None
         except ssl.SSLError as error:
@@ -103,18 +118,85 @@ class SocketStream(httpcore.NetworkStream):
             self.close()
             raise httpcore.ConnectError(f"TLS handshake: {short(error)}") from error
         exchange.secured = exchange.clock()
-        return SocketStream(secured, certificate_expiry(secured))
+        return secured
 
     def get_extra_info(self, info: str) -> Any:
         match info:
-            case "ssl_object":
-                return self._socket if isinstance(self._socket, ssl.SSLSocket) else None
             case "is_readable":
                 return _is_readable(self._socket)
             case "socket":
                 return self._socket
             case _:
                 return None
+
+
+class TLSStream(SocketStream):
+    """TLS over a socket, whose every wait is clamped.
+
+    OpenSSL is handed what comes piece by piece. Left alone with the socket it reads on for
+    as long as a server sends what is no data, whatever the deadline.
+    """
+
+    def __init__(
+        self, sock: socket.socket, context: ssl.SSLContext, host: str | None
+    ) -> None:
+        super().__init__(sock)
+        self._heard, self._said = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._tls = context.wrap_bio(self._heard, self._said, server_hostname=host)
+        self._expires: float | None = None
+
+    def shake_hands(self, left: _Left) -> None:
+        self._driven(self._tls.do_handshake, left)
+        self._expires = certificate_expiry(self._tls)
+
+    def _received(self, max_bytes: int, left: _Left) -> bytes:
+        try:
+            return self._driven(partial(self._tls.read, max_bytes), left)
+        except ssl.SSLEOFError:
+            return b""
+
+    def _send(self, data: bytes, left: _Left) -> None:
+        while data:
+            data = data[self._driven(partial(self._tls.write, data), left) :]
+
+    def _driven(self, act: Callable[[], T], left: _Left) -> T:
+        """Do what takes several turns: say what OpenSSL has to say, hear the next piece."""
+        while True:
+            try:
+                done = act()
+            except ssl.SSLWantReadError:
+                self._say(left)
+            except ssl.SSLError:
+                with suppress(OSError):  # why, to a peer that may have left
+                    self._say(left)
+                raise
+            else:
+                self._say(left)
+                return done
+            if piece := super()._received(_PIECE_BYTES, left):
+                self._heard.write(piece)
+            else:
+                self._heard.write_eof()
+
+    def _say(self, left: _Left) -> None:
+        super()._send(self._said.read(), left)
+
+    def _note(self, exchange: Exchange) -> None:
+        exchange.certificate_expires = self._expires
+
+    def get_extra_info(self, info: str) -> Any:
+        match info:
+            case "ssl_object":
+                return self._tls
+            case "is_readable" if self._heard.pending or self._tls.pending():
+                return True
+            case _:
+                return super().get_extra_info(info)
+
+
+def _left(timeout: float | None, expired: type[httpcore.TimeoutException]) -> _Left:
+    """Return what tells the seconds that are left, and raises `expired` at zero."""
+    return lambda: clamp(timeout, expired)[0]
 
 
 def _is_readable(sock: socket.socket) -> bool:

@@ -3,6 +3,7 @@
 import ipaddress
 import socket
 import ssl
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,6 +19,8 @@ from tests.apiclient.asking import ask_async, ask_sync
 from tests.apiclient.rogue import OK, Script, over_tls, request_of, rogue, sends
 
 pytestmark = pytest.mark.hostile
+
+_HELLO_REQUEST = bytes.fromhex("160303000400000000")
 
 
 @pytest.fixture(scope="module")
@@ -99,6 +102,24 @@ class TestTLS:
 
         assert report.error is ErrorClass.CONNECTION_LOST
         assert "bad record mac" in report.detail
+
+    def test_a_handshake_without_end_ends_at_its_deadline(
+        self, ask: Callable[..., CallReport[object]]
+    ) -> None:
+        """B-12: OpenSSL passes over such requests, and never returns to be asked."""
+
+        def script(connection: socket.socket) -> None:
+            connection.settimeout(5)
+            connection.recv(4096)
+            for _ in range(1000):
+                connection.sendall(_HELLO_REQUEST * 10_000)
+
+        began = time.monotonic()
+        with rogue(script) as server:
+            report = ask(server.url.replace("http:", "https:"))
+
+        assert report.error is ErrorClass.CONNECT_TIMEOUT
+        assert time.monotonic() - began < 2
 
     def test_a_trusted_certificate_is_measured(
         self,
