@@ -163,7 +163,7 @@ class Resolver:
     def _run(self, future: "Future[list[str]]", host: str, port: int) -> None:
         try:
             found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        except (OSError, UnicodeError) as error:
+        except Exception as error:  # noqa: BLE001  # or all would wait for it for ever
             future.set_exception(error)
         else:
             future.set_result(list(dict.fromkeys(str(entry[4][0]) for entry in found)))
