@@ -104,11 +104,13 @@ class SocketStream(httpcore.NetworkStream):
         server_hostname: str | None = None,
         timeout: float | None = None,
     ) -> httpcore.NetworkStream:
-        exchange = clamp(timeout, httpcore.ConnectTimeout)[1]
+        left_s, exchange = clamp(timeout, httpcore.ConnectTimeout)
+        until = exchange.clock() + left_s
         try:
             secured = TLSStream(self._socket, ssl_context, server_hostname)
-            secured.shake_hands(_left(timeout, httpcore.ConnectTimeout))
-        except (TimeoutError, httpcore.ConnectTimeout):
+            # All its turns together have the time of one wait.
+            secured.shake_hands(lambda: _left_until(until, exchange.clock))
+        except TimeoutError:
             self.close()
             raise httpcore.ConnectTimeout("the TLS handshake took too long") from None
         except ssl.SSLError as error:
@@ -197,6 +199,13 @@ class TLSStream(SocketStream):
 def _left(timeout: float | None, expired: type[httpcore.TimeoutException]) -> _Left:
     """Return what tells the seconds that are left, and raises `expired` at zero."""
     return lambda: clamp(timeout, expired)[0]
+
+
+def _left_until(until: float, clock: Callable[[], float]) -> float:
+    left_s = until - clock()
+    if left_s <= 0:
+        raise TimeoutError
+    return left_s
 
 
 def _is_readable(sock: socket.socket) -> bool:
