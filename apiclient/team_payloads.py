@@ -15,8 +15,9 @@ from itertools import islice
 import msgspec
 
 from apiclient.payloads import UnreadableError
+from apiclient.readings import is_ambiguous
 from apiclient.redact import HIDDEN, redact, visible
-from apiclient.repeated import MARKS, finder
+from apiclient.repeated import finder
 
 _NUMBER = re.compile(
     r"[+-]?(\d{1,18}(\.\d{0,18})?|\.\d{1,18})(e[+-]?\d{1,3})?", re.IGNORECASE | re.ASCII
@@ -237,7 +238,7 @@ def _hider(secrets: tuple[str, ...]) -> Callable[[str], str]:
         nonlocal looked_at
         if not told.isprintable():
             told = visible(told)
-        if not MARKS.isdisjoint(told):
+        if is_ambiguous(told):
             looked_at += len(told)
             if looked_at > _MOST_ESCAPED:
                 return HIDDEN

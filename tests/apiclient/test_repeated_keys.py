@@ -141,6 +141,51 @@ CUT = {
 }
 
 
+WIDE = "".join(chr(ord(each) - 0x21 + 0xFF01) for each in KEY[11:21])
+MATHEMATICAL = "".join(chr(0x1D7CE + number) for number in range(10))
+# Eight signs of it or ten, as readers of whole standards read them.
+ODD = {
+    "names longer than most": f"{KEY[11:15]}&ZeroWidthSpace;{KEY[15:19]}",
+    "more zeros than digits": "".join(f"&#{ord(x):020};" for x in KEY[11:19]),
+    "more zeros, for JavaScript": "".join(f"\\u{{{ord(x):020x}}}" for x in KEY[11:19]),
+    "more zeros, for C": "".join(f"\\x{ord(x):08x}" for x in KEY[11:19]),
+    "parted by no number": f"{KEY[11:15]}&#{'9' * 50};{KEY[15:19]}",
+    "two signs in one": "\u246b\u325e5678",
+    "two signs in one, escaped": "&#9323;&#x325E;5678",
+    "parted by letters that are none": "\u00aa".join(KEY[11:21]),
+    "parted by one that lower case makes one": "\u212a".join(KEY[11:21]),
+    "parted by them, escaped": "&ordf;".join(KEY[11:21]),
+    "wide, parted by small ones": "\u00b2".join(WIDE),
+    "accented": "\u0301".join(KEY[21:]),
+    "wide, in an address": quote(WIDE),
+    "wide, in bytes": repr(WIDE.encode()),
+    "mathematical, in JSON": json.dumps(MATHEMATICAL),
+    "mathematical, in Python": ascii(MATHEMATICAL),
+    "a tag with its sign in it": f"{KEY[11:15]}<a title='>x'>{KEY[15:19]}",
+    "a comment with a tag in it": f"{KEY[11:15]}<!-- <b>x -->{KEY[15:19]}",
+    "a colour of millions": f"{KEY[11:15]}\\u001b[38;2;255;100;100m{KEY[15:19]}",
+    "the cursor": f"{KEY[11:15]}\\u001b[?25h{KEY[15:19]}",
+    "a title of a terminal": f"{KEY[11:15]}\\u001b]0;x\\u0007{KEY[15:19]}",
+}
+
+
+@pytest.mark.parametrize("told", ODD.values(), ids=ODD)
+def test_no_odd_spelling_hides_a_key(told: str) -> None:
+    assert redact(told, KEY) == "[hidden]"
+
+
+def test_a_text_that_was_escaped_a_thousand_times_is_looked_through() -> None:
+    told = "&" + "amp;" * 1000
+
+    assert redact(told, KEY, limit=len(told)) == told
+    assert redact(f"{told}#48;{KEY[12:19]}", KEY) == "[hidden]"
+
+
+@pytest.mark.parametrize("told", ["&#48" * 2000, "&#7468" * 1000, "&half25" * 1000])
+def test_a_text_that_can_be_read_in_too_many_ways_is_hidden(told: str) -> None:
+    assert redact(told, KEY) == "[hidden]"
+
+
 def _longest_run(text: str, key: str) -> int:
     lower, runs = text.lower(), range(1, len(key) + 1)
     return max(
@@ -244,6 +289,7 @@ def test_a_name_that_the_key_holds_is_no_secret(team_id: str) -> None:
 
     assert redact(text, f"sk-sim-{team_id}") == text
     assert redact(text, f"vk-{team_id}-7fX3aQ9b2cLd") == text
+    assert redact(text, f"vk-{team_id}-iX3aQ9b2cLd") == text  # "is" follows it
 
 
 def test_a_key_of_nothing_but_letters_is_no_word() -> None:
@@ -258,8 +304,9 @@ def test_words_without_the_key_stay_as_they_are() -> None:
     assert redact(text, KEY) == text
 
 
-def test_more_escapes_than_are_looked_behind_are_hidden() -> None:
-    moved = [{"transaction_type": f"%41{'x' * 9_999}"}] * 20
+@pytest.mark.parametrize("sign", ["%", "\uff05", "\u00bd"])
+def test_more_escapes_than_are_looked_behind_are_hidden(sign: str) -> None:
+    moved = [{"transaction_type": f"{sign}41{'x' * 9_999}"}] * 20
 
     told = operations.team_transactions("acme").value_of(
         msgspec.json.encode(moved), KEY
