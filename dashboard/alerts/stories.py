@@ -5,6 +5,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from django.db import models
+
 from dashboard.alerts.blame import of_alarm
 from dashboard.alerts.models import Incident, RuleKind, Severity
 from dashboard.alerts.rules.error_rate import minutes
@@ -264,8 +266,12 @@ def _runs(incident: Incident, since: datetime) -> tuple[int | None, int | None]:
         outcomes = outcomes.filter(probe=incident.probe_id)
     else:
         return None, None
-    classes = [c for c in outcomes.values_list("error_class", flat=True) if counted(c)]
-    return sum(1 for c in classes if c), len(classes)
+    numbers = (
+        outcomes.order_by().values_list("error_class").annotate(models.Count("pk"))
+    )
+    told = {name: number for name, number in numbers if counted(name)}
+    total = sum(told.values())
+    return total - told.get("", 0), total
 
 
 def _covered(incident: Incident) -> tuple[str, ...]:
