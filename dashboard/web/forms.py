@@ -1,6 +1,6 @@
 """What people may fill in."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from math import ceil
 from typing import Any, Self
 
@@ -153,7 +153,8 @@ class SilenceForm(QuietForm):
             raise ValidationError("This is past: leave it empty to begin now.")
         if wanted and wanted > self.now + FARTHEST_SILENCE:
             raise ValidationError("It begins within a year from today.")
-        return wanted or self.now
+        # PostgreSQL knows no offset of 16 hours.
+        return (wanted or self.now).astimezone(UTC)
 
 
 class RuleTrialForm(forms.ModelForm):  # type: ignore[type-arg]  # not at run time

@@ -1,6 +1,6 @@
 """The page of silences: who may silence what."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from django.test import Client
@@ -150,6 +150,19 @@ def test_a_maintenance_is_announced_before_it_begins(admin_page: Client) -> None
     assert f"{silence.starts_at:%Y-%m-%dT%H:%M}" == wanted
     assert silence.ends_at - silence.starts_at == timedelta(hours=4)
     assert "coming" in admin_page.get(ADDRESS).content.decode()
+
+
+@pytest.mark.parametrize("offset", ["+20:00", "+15:59:59.5"])
+def test_a_silence_begins_at_a_moment_that_any_database_takes(
+    admin_page: Client, offset: str
+) -> None:
+    """C-20: PostgreSQL knows fewer offsets than Python, and that was an error page."""
+    soon = timezone.now().replace(microsecond=0) + timedelta(days=2)
+
+    assert ask(admin_page, starts_at=f"{soon:%Y-%m-%dT%H:%M:%S}{offset}") == 302
+
+    told = datetime.fromisoformat(f"{soon:%Y-%m-%dT%H:%M:%S}{offset}")
+    assert Silence.objects.get().starts_at == told
 
 
 def test_strangers_see_nothing_of_a_teams_silence() -> None:

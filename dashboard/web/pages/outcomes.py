@@ -315,12 +315,13 @@ def _mark(last: Outcome) -> str:
 def _read_mark(after: str) -> tuple[datetime, int] | None:
     moment, _, pk = after.partition("~")
     try:
-        at = datetime.fromisoformat(moment)
-        at.astimezone(UTC)
+        told = datetime.fromisoformat(moment)
+        # PostgreSQL knows no offset of 16 hours.
+        at = told.astimezone(UTC)
     except (ValueError, OverflowError):
         # At the ends of the calendar other zones have no such day.
         return None
-    if at.tzinfo is None or not (pk.isascii() and pk.isdigit()) or len(pk) > 18:
+    if told.tzinfo is None or not (pk.isascii() and pk.isdigit()) or len(pk) > 18:
         return None
     return at, int(pk)
 
