@@ -306,6 +306,19 @@ class TestPeople:
         send(admin_page, team, "member", user="carol", role=Role.VIEWER)
         assert Membership.objects.filter(user__username="carol").exists()
 
+    def test_a_name_with_a_role_that_there_is_not_is_counted_too(
+        self, alice: Client, team: Team
+    ) -> None:
+        """C-20: its answer says who is here, and else would be asked without end."""
+        User.objects.create_user("bob")
+        for _ in range(MOST_NAMED):
+            assert "No one user" not in send(alice, team, "member", user="bob")
+
+        assert "named many people" in send(alice, team, "member", user="bob")
+        noted = AuditEntry.objects.filter(subject="bob", detail="not added")
+        assert set(noted.values_list("team_pk", flat=True)) == {team.pk}
+        assert noted.count() == MOST_NAMED
+
     def test_the_last_manager_stays(self, alice: Client, team: Team) -> None:
         own = Membership.objects.get()
 

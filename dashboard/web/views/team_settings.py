@@ -203,10 +203,12 @@ def _resume(request: HttpRequest, team: Team, shown: Forms) -> bool:
 
 def _member(request: HttpRequest, team: Team, shown: Forms) -> bool:
     if not shown.member.is_valid():
-        if shown.member.has_error("user", NOBODY):
-            # Without what was typed, which may be a password.
-            why = "somebody whom nobody found"
-            noted(request, AuditAction.MEMBER, why, detail="not added", team=team)
+        # Not what was typed where nobody was found: it may be a password.
+        unknown = shown.member.has_error("user", NOBODY)
+        nobody = "somebody whom nobody found" if unknown else ""
+        # With a role that there is not the answer tells who is here, too.
+        if named := shown.member.cleaned_data.get("user") or nobody:
+            noted(request, AuditAction.MEMBER, named, detail="not added", team=team)
         return False
     user, role = shown.member.cleaned_data["user"], shown.member.cleaned_data["role"]
     held = Membership.objects.filter(team=team, user=user).first()
