@@ -144,10 +144,11 @@ def breaker_key(host: str, team_id: str, method: str, route: str) -> str:
     """Return the stored key, `host|team|METHOD /route/{template}`; the team is quoted.
 
     A long one ends in its hash instead: stores have columns, and quoted an id of 255
-    characters may have 3,060.
+    characters may have 3,060. Only those are of the longest length, so that no other id
+    spells the key of one.
     """
     team = quote(team_id, safe="")
-    if len(team) > _LONGEST_TEAM:
+    if len(team) >= _LONGEST_TEAM:
         digest = sha256(team.encode()).hexdigest()
         team = f"{team[: _LONGEST_TEAM - len(digest) - 1]}~{digest}"
     return f"{host}|{team}|{method} {route}"

@@ -1,6 +1,7 @@
 """The breaker as a tape: feed, assert; feed, assert. Pure, with time as a number."""
 
 from dataclasses import replace
+from urllib.parse import unquote
 
 import pytest
 
@@ -212,6 +213,14 @@ def test_a_key_is_short_whatever_a_team_is_called_and_still_its_own() -> None:
 
     assert len(keys) == len(long)
     assert max(map(len, keys)) < 330
+
+
+def test_no_id_spells_the_key_of_a_long_one() -> None:
+    long = "a" + "\N{CYRILLIC SMALL LETTER DE}" * 60
+    key = breaker_key("gw", long, "GET", "/health")
+    twin = unquote(key.split("|")[1])
+
+    assert breaker_key("gw", twin, "GET", "/health") != key
 
 
 @pytest.mark.parametrize(
