@@ -31,18 +31,21 @@ _BEGUN = re.compile(
     r"|[\xc2-\xf4][\x80-\xbf]{0,3}|[\ud800-\udbff][\udc00-\udfff]?"
     r"|(?:\x1b\[|\x9b)[@-~]?|\x1b[0-~]?"
 )
-# What says nothing: a number's first zeros, its digits beyond the largest, and which colour.
+# What says nothing: a number's first zeros, its digits beyond the largest, which colour, and
+# what JSON in JSON puts between the parts of a letter.
 _IDLE = re.compile(
     r"(?<=[#x{])0+|(?<=[0-9a-f]{8})[0-9a-f]+"
     r"|(?:(?<=\x1b\[)|(?<=\x9b))[ -?]+|(?<=\x1b)[ -/]+"
+    r"|(?<=[\x80-\x9a\x9c-\uffff])\\"
 )
+_TAG = "<>"  # is read as nothing, also in an escape
 _BASES = {"hex": 16, "decimal": 10, "octal": 8}
 # Of those that differ in nothing but their case, the one for a sign of ASCII.
 _NAMES = {
     name.rstrip(";").lower(): meant
     for name, meant in sorted(html5.items(), key=lambda item: item[1].isascii())
 }
-_MOST_STEPS = 6  # for each character; honest texts take up to three
+_MOST_STEPS = 6  # for each character; honest texts take up to four
 
 # What may be read at each place of a text, and where that ends.
 _Way = tuple[str, int]
@@ -71,7 +74,7 @@ def signs(text: str) -> bytes:
 
 
 def ways_of(text: str) -> Ways | None:
-    """Return what may be read at each place: itself, and each escape as it is meant.
+    """Return what may be read at each place: itself, an escape as it is meant, no tag.
 
     There may be too many ways to look for all of them.
     """
@@ -80,14 +83,20 @@ def ways_of(text: str) -> Ways | None:
         {(meant, end) for meant in _meanings(sign)} for end, sign in enumerate(text, 1)
     ]
     ways.append(set())
+    known: dict[_Way, set[_Way]] = {}
+    tag_end = len(text)
     for here in reversed(ways):
         new = list(here)
-        while new:
-            for escape, end in _begun(new.pop(), ways, steps):
-                ends = _ends(escape, end, ways)
-                read = set(product(_meant(escape), ends)) - here
-                here.update(read)
-                new += read
+        for way, _ in zip(new, steps, strict=False):  # which grows
+            if way[0] == ">":
+                tag_end = way[1]
+            if way not in known:
+                known[way] = {(_TAG, tag_end)} if way[0] == "<" else set()
+                for escape, end in _begun(way, ways, steps):
+                    known[way].update(product(_meant(escape), _ends(escape, end, ways)))
+            unknown = known[way] - here
+            here.update(unknown)
+            new += unknown
     return ways if any(steps) else None
 
 
@@ -98,8 +107,8 @@ def _begun(way: _Way, ways: Ways, steps: Iterator[int]) -> set[_Way]:
     while longer:
         escape, end = longer.pop()
         for (sign, after), _ in zip(ways[end], steps, strict=False):
-            way = _longer(escape, sign), after
-            if sign and way[0] and way not in begun:
+            way = (escape if sign == _TAG else _longer(escape, sign)), after
+            if way[0] and way not in begun:
                 begun.add(way)
                 longer.append(way)
     return begun
@@ -109,7 +118,7 @@ def _begun(way: _Way, ways: Ways, steps: Iterator[int]) -> set[_Way]:
 def _longer(escape: str, sign: str) -> str:
     """Return a longer beginning of an escape, "" where a sign makes it none."""
     longer = _IDLE.sub("", escape + sign)
-    return longer if _BEGUN.fullmatch(longer) else ""
+    return longer if sign and _BEGUN.fullmatch(longer) else ""
 
 
 def _ends(escape: str, end: int, ways: Ways) -> list[int]:

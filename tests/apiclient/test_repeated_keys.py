@@ -161,6 +161,8 @@ ODD = {
     "wide, in bytes": repr(WIDE.encode()),
     "mathematical, in JSON": json.dumps(MATHEMATICAL),
     "mathematical, in Python": ascii(MATHEMATICAL),
+    "mathematical, in JSON in JSON": json.dumps(json.dumps(MATHEMATICAL)),
+    "tags in what escapes it": "".join(f"&#<b>{ord(x)}" for x in KEY[11:21]),
     "a tag with its sign in it": f"{KEY[11:15]}<a title='>x'>{KEY[15:19]}",
     "a comment with a tag in it": f"{KEY[11:15]}<!-- <b>x -->{KEY[15:19]}",
     "a colour of millions": f"{KEY[11:15]}\\u001b[38;2;255;100;100m{KEY[15:19]}",
