@@ -96,6 +96,25 @@ def test_who_leaves_a_team_is_not_mailed_of_it_any_more(
     assert list(left.values_list("subject", "team_pk")) == named
 
 
+@pytest.mark.parametrize("where", ["the team", "a user whose team is taken"])
+def test_who_was_removed_since_the_page_was_opened_is_gone_already(
+    admin_page: Client, where: str
+) -> None:
+    """C-19: a manager was quicker than the administrator, whose page said nothing of it."""
+    team = make_team(team_id="acme")
+    bob = User.objects.create_user("bob", "bob@example.com")
+    held = Membership.objects.create(user=bob, team=team)
+    pks = {"team": team.pk, "user": bob.pk, "held": held.pk}
+    held.delete()
+    place, sent = LEAVING[where]
+    fields = {name: str(value).format(**pks) for name, value in sent.items()}
+
+    answer = admin_page.post(f"/admin/{place.format(**pks)}", fields)
+
+    assert answer.status_code == 302
+    assert not AuditEntry.objects.filter(action="member").exists()
+
+
 def test_somebody_comes_with_his_teams_in_one_form(admin_page: Client) -> None:
     """C-17: he sees those two only, and each has its line in the log."""
     first, second, third = (make_team(team_id=f"team-{place}") for place in "abc")

@@ -118,7 +118,8 @@ class AuditedUserAdmin(AuditedAdmin, UserAdmin):  # type: ignore[type-arg]  # no
         change: bool,  # noqa: FBT001 (Django's signature)
     ) -> None:
         """Note each team's own line, as its settings page does."""
-        before = [each.initial["team"] for each in formset.initial_forms]
+        # None of a row that is gone since the page was opened.
+        before = [each.initial.get("team") for each in formset.initial_forms]
         super().save_formset(request, form, formset, change)
         note_members(request, formset)
         user = form.instance

@@ -257,7 +257,8 @@ class TeamAdmin(DeletesItsHistory):
         formset: MemberFormSet,
         change: bool,  # noqa: FBT001 (Django's signature)
     ) -> None:
-        before = [each.initial["user"] for each in formset.initial_forms]
+        # None of a row that is gone since the page was opened.
+        before = [each.initial.get("user") for each in formset.initial_forms]
         super().save_formset(request, form, formset, change)
         note_members(request, formset)
         left = User.objects.filter(pk__in=before)
