@@ -134,6 +134,23 @@ def test_a_team_with_a_long_foreign_name_blinds_no_neighbour() -> None:
     assert Breaker.objects.count() >= 2
 
 
+def test_an_answer_of_countless_short_texts_is_not_looked_through() -> None:
+    """A megabyte of them took a second in which no other gateway's probe ran."""
+    honest = {"team_id": "a", "status": "active", "credits_remaining": 3}
+    honest["allowed_model_aliases"] = ["m" * 200] * 200
+    hostile = {**honest, "texts": ["short text"] * 5000}
+    teams = []
+    with ExitStack() as servers:
+        for document in (honest, hostile):
+            body = json.dumps(document).encode()
+            server = servers.enter_context(rogue(sends(answer(200, body))))
+            gateway = make_gateway(base_url=server.url, allow_private=True)
+            teams.append(make_team(gateway, team_id="a"))
+        seen = [pipeline.probe_now([make_probe(t)], timezone.now()) for t in teams]
+
+    assert [each[0].outcome.error_class for each in seen] == ["", "too_large"]
+
+
 def test_what_the_database_refuses_keeps_out_no_other_outcome() -> None:
     with running_gateway(["good"]) as gateway:
         watch(gateway.base_url, "good")
