@@ -285,6 +285,15 @@ def test_a_key_in_two_fields_is_left_in_none() -> None:
     assert "0123456" not in repr(detail.field_errors)
 
 
+def test_a_field_is_looked_at_as_far_as_it_may_be_shown() -> None:
+    told = f"{' ' * 590}{KEY[11:]}{' ' * 100}too late"
+    items = [{"loc": [told], "msg": told, "type": told}]
+
+    [field] = read_detail({}, msgspec.json.encode({"detail": items}), KEY).field_errors
+
+    assert (field.path, field.message, field.type) == ("", "[hidden]", "")
+
+
 @pytest.mark.parametrize("team_id", ["acme-research", "team-01", "acme-prod-2026"])
 def test_a_name_that_the_key_holds_is_no_secret(team_id: str) -> None:
     text = f"the team {team_id} is suspended: {team_id}"
