@@ -3,7 +3,7 @@
 Trials that failed are left out: while a gateway is down each breaker makes one a minute.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 from datetime import datetime
 
@@ -13,7 +13,8 @@ from django.db import transaction
 from apiclient import Transition
 from apiclient.breaker import BreakerState, forced, state
 from dashboard.probes.breaker_store import DatabaseBreakers, as_row
-from dashboard.probes.models import Breaker, BreakerEvent
+from dashboard.probes.models import Breaker, BreakerEvent, Probe
+from dashboard.probes.queries import breaker_keys
 
 # Of two rows the later version wins, and a worker may be some versions ahead with what
 # it has not written yet: a person's decision is put further ahead than that.
@@ -80,6 +81,19 @@ def force(
 def forget_events(before: datetime) -> int:
     """Delete what is older than `before`; return how many rows."""
     return BreakerEvent.objects.filter(at__lt=before).delete()[0]
+
+
+def forget_breakers(probes: Iterable[Probe]) -> None:
+    """Delete the breakers of probes that go, and what is known of their changes.
+
+    Both are kept by the id that the gateway calls the team, which others may have next.
+    """
+    for probe in probes:
+        own = {"gateway": probe.gateway_id, "key__in": breaker_keys(probe).values()}
+        # In the order in which the recorder writes them.
+        list(Breaker.objects.filter(**own).select_for_update().order_by("key"))
+        Breaker.objects.filter(**own).delete()
+        BreakerEvent.objects.filter(**own).delete()
 
 
 def state_named(word: str) -> BreakerState | None:

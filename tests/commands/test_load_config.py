@@ -15,7 +15,8 @@ from django.test.utils import CaptureQueriesContext
 from dashboard.alerts.models import Recipient, Rule
 from dashboard.alerts.rulebook import DEFAULTS, install_default_rules
 from dashboard.management.edge import UsageError
-from dashboard.probes.models import Probe
+from dashboard.probes.models import Breaker, Probe
+from dashboard.probes.queries import breaker_keys
 from dashboard.probes.services import watch_team
 from dashboard.teams.keys import hint, set_key
 from dashboard.teams.models import AuditEntry, Gateway, Team
@@ -200,6 +201,20 @@ def test_only_prune_deletes(load: Load) -> None:
     assert "- gateway Old\n" in told
     assert "- team Old/former\n" in told
     assert not Gateway.objects.filter(name="Old").exists()
+
+
+def test_a_team_that_was_pruned_leaves_no_breaker_to_the_next_of_its_id(
+    load: Load,
+) -> None:
+    load(GATEWAY + TEAM)
+    probe = Probe.objects.filter(team__team_id="acme")[0]
+    key = next(iter(breaker_keys(probe).values()))
+    Breaker.objects.create(gateway=probe.gateway, key=key, forced="forced_open")
+
+    load(GATEWAY, "--prune")
+    load(GATEWAY + TEAM)
+
+    assert not Breaker.objects.exists()
 
 
 def test_prune_keeps_the_default_rules(load: Load) -> None:

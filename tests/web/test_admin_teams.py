@@ -14,7 +14,13 @@ from pytest_django import DjangoAssertNumQueries
 from dashboard.alerts.models import Incident, Rule, RuleKind, Severity
 from dashboard.alerts.services import install_default_rules
 from dashboard.probes.kinds import PAID
-from dashboard.probes.models import Breaker, Outcome, Probe, ProbeKind
+from dashboard.probes.models import (
+    Breaker,
+    BreakerEvent,
+    Outcome,
+    Probe,
+    ProbeKind,
+)
 from dashboard.probes.queries import breaker_keys
 from dashboard.probes.services import watch_team
 from dashboard.rows import locked
@@ -267,11 +273,19 @@ class TestImport:
 def test_what_is_deleted_goes_with_its_key_and_its_history(
     admin_page: Client, place: str, *, many: bool
 ) -> None:
-    """C-22."""
+    """C-22: also its breakers, which are kept by an id that others may have next."""
     team, other = watched(), watched()
     for each in (team, other):
         probe = Probe.objects.filter(team=each)[0]
         make_outcome(probe)
+        guard = {
+            "gateway": each.gateway,
+            "key": next(iter(breaker_keys(probe).values())),
+        }
+        Breaker.objects.create(**guard, forced="forced_open")
+        BreakerEvent.objects.create(
+            **guard, at=NOW, before="closed", after="forced_open"
+        )
         make_incident(
             gateway=each.gateway,
             team=each,
@@ -292,6 +306,8 @@ def test_what_is_deleted_goes_with_its_key_and_its_history(
     for left in (Outcome, Incident, CreditReading):
         assert left.objects.exists()
     assert not Outcome.objects.filter(probe__team=team).exists()
+    for guards in (Breaker, BreakerEvent):
+        assert [each.gateway for each in guards.objects.all()] == [other.gateway]
     [line] = AuditEntry.objects.filter(detail="Deleted.")
     assert str(gone) in line.subject
 

@@ -22,6 +22,7 @@ from dashboard.management.config.document import (
 )
 from dashboard.management.config.keys import load_key
 from dashboard.probes.addresses import why_refused
+from dashboard.probes.breaker_events import forget_breakers
 from dashboard.probes.kinds import KINDS
 from dashboard.probes.models import Probe, ProbeKind
 from dashboard.probes.services import watch_gateway, watch_team
@@ -231,6 +232,8 @@ class _Loader:
             for row in rows.exclude(pk__in=named):
                 if prune:
                     self.changes.deleted(f"{noun} {_path(row)}")
+                    if isinstance(row, Team):
+                        forget_breakers(row.probes.select_related("gateway", "team"))
                     row.delete()
                 else:
                     self.changes.note(f"{noun} {_path(row)} is not in the file; kept")

@@ -7,6 +7,7 @@ from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 
 from dashboard.alerts.models import Incident
+from dashboard.probes.breaker_events import forget_breakers
 from dashboard.probes.models import Outcome, Probe
 from dashboard.teams.models import Gateway, Team
 from dashboard.web.admin.audited import AuditedAdmin
@@ -50,11 +51,15 @@ class DeletesItsHistory(AuditedAdmin):
         ours = {f"{self.place}__in": list(pks)}
         teams = ours if self.place == "gateway" else {"pk__in": ours["team__in"]}
         gateways = {"pk__in": ours.get("gateway__in", [])}
-        for rows in (
-            Probe.objects.filter(**ours),
-            Team.objects.filter(**teams),
-            Gateway.objects.filter(**gateways),
-            Incident.objects.filter(**ours),
-        ):
-            taken = rows.select_for_update().order_by("pk")
-            list(taken.values_list("pk", flat=True))
+        probes = Probe.objects.filter(**ours)
+        _lock(probes)
+        if self.place == "team":  # a gateway's go with it
+            forget_breakers(probes.select_related("gateway", "team"))
+        _lock(Team.objects.filter(**teams))
+        _lock(Gateway.objects.filter(**gateways))
+        _lock(Incident.objects.filter(**ours))
+
+
+def _lock(rows: QuerySet[Any]) -> None:
+    taken = rows.select_for_update().order_by("pk")
+    list(taken.values_list("pk", flat=True))
