@@ -39,7 +39,11 @@ class FirstAdminForm(BaseUserCreationForm):  # type: ignore[type-arg]  # not at 
 class CostForm(forms.Form):
     """The consent to a paid probe: which model it calls, and its most credits a day."""
 
-    model = forms.ChoiceField(help_text="One of the team's models.")
+    model = forms.ChoiceField(
+        help_text="One of the team's models.",
+        # Not with the word that was sent: until they are shown, messages are kept.
+        error_messages={"invalid_choice": "Choose one of the team's models."},
+    )
     daily_credit_cap = forms.IntegerField(
         label="Credits a day at most",
         min_value=0,

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 from django.contrib.auth.models import User
+from django.contrib.sessions.models import Session
 from django.test import Client
 from django.urls import reverse
 from pytest_django import DjangoAssertNumQueries
@@ -309,6 +310,16 @@ class TestDeepProbe:
         said = [str(message) for message in response.context["messages"]]
         assert said
         assert all(text.startswith(("Model: ", "Credits a day")) for text in said)
+
+    def test_what_is_no_model_is_kept_in_no_message(self, admin_page: Client) -> None:
+        """C-20: a megabyte each time, in the session until somebody looks at a page."""
+        address = reverse("accept", args=[self.deep().pk])
+
+        for number in range(3):
+            admin_page.post(address, {"model": f"{number}no-model" * 5000})
+
+        assert "no-model" not in str(admin_page.get("/").content)
+        assert all(len(each.session_data) < 2000 for each in Session.objects.all())
 
     def test_without_a_key_or_models_it_says_what_is_lacking(
         self, admin_page: Client
