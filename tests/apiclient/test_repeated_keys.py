@@ -317,13 +317,13 @@ def test_words_without_the_key_stay_as_they_are() -> None:
 
 @pytest.mark.parametrize("sign", ["%", "\uff05", "\u00bd"])
 def test_more_escapes_than_are_looked_behind_are_hidden(sign: str) -> None:
-    moved = [{"transaction_type": f"{sign}41{'x' * 9_999}"}] * 20
+    moved = [{"transaction_type": f"{sign}41 {'x' * 999}"}] * 20
 
     told = operations.team_transactions("acme").value_of(
         msgspec.json.encode(moved), KEY
     )
 
-    assert told[0].transaction_type
+    assert told[0].transaction_type == f"{sign}41…"
     assert told[-1].transaction_type == "[hidden]"
 
 
