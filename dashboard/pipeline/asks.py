@@ -39,7 +39,7 @@ _JOB_TYPE = "gatewatch-probe"
 _ANSWER_TOKENS = 16
 # A team with as many models as are believed takes less. A megabyte of short texts took a
 # second of the one interpreter that the probes of all gateways share.
-_MOST_BYTES = 64 * 1024
+_MOST_BYTES = 256 * 1024
 _QUESTION = [{"role": "user", "content": "Reply with the word OK."}]
 
 

@@ -95,7 +95,7 @@ ANSWERS: dict[str, list[tuple[int, object]]] = {
     ],
     "/llm-call": [
         (200, {"call_id": VIRTUAL_KEY, "response": {"content": PROMPT}}),
-        (500, {"detail": f"LLM call failed: {PROMPT} Bearer {VIRTUAL_KEY}"}),
+        (500, {"detail": f"LLM call failed: Bearer {VIRTUAL_KEY}"}),
     ],
     "/complete": [
         (200, {**JOB, "status": "COMPLETED", "error_message": VIRTUAL_KEY}),

@@ -138,7 +138,7 @@ def test_an_answer_of_countless_short_texts_is_not_looked_through() -> None:
     """A megabyte of them took a second in which no other gateway's probe ran."""
     honest = {"team_id": "a", "status": "active", "credits_remaining": 3}
     honest["allowed_model_aliases"] = ["m" * 200] * 200
-    hostile = {**honest, "texts": ["short text"] * 5000}
+    hostile = {**honest, "texts": ["short text"] * 20_000}
     teams = []
     with ExitStack() as servers:
         for document in (honest, hostile):
