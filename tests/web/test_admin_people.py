@@ -6,10 +6,10 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
-from dashboard.alerts.models import Recipient
+from dashboard.alerts.models import Change, Notification, Recipient
 from dashboard.teams.models import AuditEntry, Membership
 from dashboard.teams.reach import teams
-from tests.factories import make_team
+from tests.factories import NOW, make_team
 
 pytestmark = pytest.mark.django_db
 
@@ -221,6 +221,23 @@ def test_two_who_share_an_address_are_not_mailed_when_both_are_deleted(
 
     assert not User.objects.filter(email="x@x.org").exists()
     assert not Recipient.objects.exists()
+
+
+def test_somebody_who_was_mailed_a_report_can_be_deleted(admin_page: Client) -> None:
+    """C-17."""
+    bob = User.objects.create_user("bob", "bob@example.com")
+    Notification.objects.create(
+        user=bob,
+        change=Change.DAILY,
+        recipient=bob.email,
+        created_at=NOW,
+        due_at=NOW,
+    )
+
+    admin_page.post(f"/admin/auth/user/{bob.pk}/delete/", {"post": "yes"})
+
+    assert not User.objects.filter(username="bob").exists()
+    assert not Notification.objects.exists()
 
 
 @pytest.mark.parametrize("email", ["new@example.com", ""])
