@@ -26,12 +26,14 @@ from apiclient.async_network import AsyncSocketBackend
 from apiclient.exchange import Budget, Exchange
 from apiclient.faults import CAUGHT, translated
 from apiclient.fresh import FreshTransport
+from apiclient.h11_lines import hurry_h11
 from apiclient.network import SocketBackend
 
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 WRITE_TIMEOUT_S = 10.0
 POOL_TIMEOUT_S = 2.0
 _EARLY = "the answer was there before its question"
+hurry_h11()
 _RESOLVER = Resolver()
 if hasattr(os, "register_at_fork"):  # not on Windows
     os.register_at_fork(after_in_child=_RESOLVER.free_all)

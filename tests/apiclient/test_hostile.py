@@ -75,6 +75,27 @@ def test_no_drip_outlasts_the_deadline(ask: Ask, script: Script) -> None:
     assert took_s < DEADLINE_S + 0.3
 
 
+CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
+BLANKS = b" " * 50_000
+LINES = {
+    "header": HEAD + b"X:" + BLANKS + b"\0\r\n\r\n",
+    "chunk's size": CHUNKED + b"1;" + BLANKS + b"\n.\r\n",
+    "trailer": CHUNKED + b"0\r\nX:" + BLANKS + b"\0\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("answer", LINES.values(), ids=LINES.keys())
+def test_no_line_of_blanks_outlasts_the_deadline(ask: Ask, answer: bytes) -> None:
+    """B-12: h11's own patterns took 10 s, and no other thread ran meanwhile."""
+    with rogue(sends(answer)) as server:
+        began = time.monotonic()
+        report = ask(server.url)
+        took_s = time.monotonic() - began
+
+    assert report.error is E.PROTOCOL
+    assert took_s < DEADLINE_S + 0.3
+
+
 def test_an_attempt_is_bounded_without_a_deadline_of_the_call() -> None:
     """X-18: the timeout is the whole attempt's, not that of one read."""
     brief = HEALTH.with_timeout(0.3)
