@@ -74,7 +74,11 @@ def force(
                 actor=actor,
             )
             return True
-        row = store.load(breaker.key)
+        stored = Breaker.objects.filter(pk=breaker.pk).first()
+        if stored is None:
+            # Its team was deleted meanwhile: it is not made again for the next of that id.
+            return False
+        row = as_row(stored)
     return False
 
 

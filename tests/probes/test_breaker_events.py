@@ -79,6 +79,17 @@ def test_a_reset_closes_it_and_a_second_one_is_nothing_new() -> None:
     assert BreakerEvent.objects.count() == 1
 
 
+def test_a_breaker_that_was_deleted_meanwhile_is_not_made_again() -> None:
+    """C-22: it would be forced for the team that gets its id next."""
+    breaker, root = stored_open(), User.objects.create_user("root")
+    Breaker.objects.all().delete()
+
+    assert not force(breaker, BreakerState.FORCED_OPEN, root, NOW)
+
+    assert not Breaker.objects.exists()
+    assert not BreakerEvent.objects.exists()
+
+
 @pytest.mark.django_db(transaction=True)
 def test_a_force_wins_over_what_a_worker_has_not_written_yet() -> None:
     breaker, root = stored_open(), User.objects.create_user("root")
