@@ -21,6 +21,7 @@ from dashboard.alerts.stories import story
 from dashboard.probes.models import Outcome, Probe
 from dashboard.rollups.services import fold
 from dashboard.teams.models import Role
+from dashboard.web.views.incidents import MOST_NOTES
 from tests.alerts.conftest import after, make_incident
 from tests.factories import NOW, make_outcome, make_probe, make_reading, make_team
 from tests.web.people import person
@@ -229,6 +230,20 @@ def test_what_people_write_down_is_one_plain_line_everywhere(
     assert incident.events.get(text__contains="oops").text.isprintable()
     told = text(admin_page, f"/incidents/{incident.pk}/export/")
     assert "| `[2J oops ~~@all~~ ''a'b ¦ http://x.example gh-1` |" in told
+
+
+def test_an_incident_has_so_many_notes_and_no_more(
+    admin_page: Client, incident: Incident
+) -> None:
+    """C-20: each is on its page, and in its file."""
+    for place in range(MOST_NOTES):
+        note(incident, EventKind.NOTE, NOW, f"note {place}")
+
+    wanted = {"text": "one more"}
+    answer = admin_page.post(f"/incidents/{incident.pk}/note/", wanted, follow=True)
+
+    assert "Not kept: this has 200 notes already." in answer.content.decode()
+    assert not incident.events.filter(text="one more").exists()
 
 
 def test_it_asks_a_constant_number_of_queries(

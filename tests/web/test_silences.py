@@ -8,8 +8,9 @@ from django.urls import reverse
 from django.utils import timezone
 
 from dashboard.alerts.models import RuleKind, Silence
-from dashboard.alerts.silences import covering
+from dashboard.alerts.silences import covering, end
 from dashboard.teams.models import Role
+from dashboard.web.views.silences import MOST_SILENCES
 from tests.alerts.conftest import make_incident
 from tests.factories import make_probe, make_team
 from tests.web.people import person
@@ -38,6 +39,27 @@ def test_an_operator_silences_his_team(client: Client) -> None:
     )
     assert silence.ends_at - silence.starts_at == timedelta(hours=4)
     assert "moving" in olga.get(ADDRESS).content.decode()
+
+
+def test_a_team_has_so_many_silences_and_no_more() -> None:
+    """C-20: each alarm is held against all of them."""
+    team, now = make_team(), timezone.now()
+    olga = person("olga", team, Role.OPERATOR).client
+    held = [
+        Silence(team=team, starts_at=now, ends_at=now + timedelta(hours=1))
+        for _ in range(MOST_SILENCES)
+    ]
+    Silence.objects.bulk_create(held)
+
+    answer = olga.post(
+        ADDRESS, {"team": team.pk, "hours": 4, "reason": "x"}, follow=True
+    )
+
+    assert "has 50. End one first." in answer.content.decode()
+    assert Silence.objects.count() == MOST_SILENCES
+    assert end(Silence.objects.earliest("pk"), timezone.now())
+    ask(olga, team=team.pk)
+    assert Silence.objects.count() == MOST_SILENCES + 1
 
 
 def test_an_operator_announces_a_maintenance_of_his_team() -> None:

@@ -20,6 +20,7 @@ from dashboard.web.pages import incidents as many
 from dashboard.web.pages.post_mortem import markdown
 
 _LAST_PAGE = 1000
+MOST_NOTES = 200
 
 
 @require_safe
@@ -89,7 +90,9 @@ def note(request: HttpRequest, pk: int) -> HttpResponse:
     access.operate_or_404(request.user, found.team)
     assert isinstance(request.user, User)
     text = request.POST.get("text", "").strip()
-    if text:
+    if found.events.filter(kind=EventKind.NOTE).count() >= MOST_NOTES:
+        messages.error(request, f"Not kept: this has {MOST_NOTES} notes already.")
+    elif text:
         lifecycle.note(found, EventKind.NOTE, timezone.now(), text, request.user)
         _noted(request, found, "note added")
     else:

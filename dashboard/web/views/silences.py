@@ -18,6 +18,9 @@ from dashboard.web.audited import noted
 from dashboard.web.forms import QuietForm, SilenceForm
 from dashboard.web.pages import silences as page
 
+# Of a team, and not over: each of its alarms is held against all of them.
+MOST_SILENCES = 50
+
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def silences(request: HttpRequest) -> HttpResponse:
@@ -88,6 +91,11 @@ def _keep(request: HttpRequest, form: QuietForm, silence: Silence) -> None:
         # Who was removed while he waited for the team is a stranger.
         list(Team.objects.select_for_update(no_key=True).filter(pk=silence.team.pk))
         access.operate_or_404(request.user, silence.team)
+        held = Silence.objects.filter(team=silence.team, ends_at__gt=timezone.now())
+        if held.count() >= MOST_SILENCES:
+            text = f"Not silenced: {silence.team} has {MOST_SILENCES}. End one first."
+            messages.error(request, text)
+            return
     hours = form.cleaned_data["hours"]
     silence.ends_at = silence.starts_at + timedelta(hours=hours)
     silence.reason = form.cleaned_data["reason"]
