@@ -32,12 +32,16 @@ _BEGUN = re.compile(
     r"|(?:\x1b\[|\x9b)[@-~]?|\x1b[0-~]?"
 )
 # What says nothing: a number's first zeros, its digits beyond the largest, which colour, and
-# what JSON in JSON puts between the parts of a letter.
+# a backslash that JSON in JSON puts between the parts of a letter, or JavaScript leaves out
+# before what it does not know ("\#", "\8", "\a").
 _IDLE = re.compile(
     r"(?<=[#x{])0+|(?<=[0-9a-f]{8})[0-9a-f]+"
     r"|(?:(?<=\x1b\[)|(?<=\x9b))[ -?]+|(?<=\x1b)[ -/]+"
-    r"|(?<=[\x80-\x9a\x9c-\uffff])\\"
+    r"|(?<=[%&#\x80-\x9a\x9c-\uffff])\\|(?<=[%#x{][0-9a-f])\\|(?<=(?:u00|&#1)[0-9a-f])\\"
 )
+# Of these numbers every reader takes the next digit, too. "\x" has two, or as many as there are.
+_NUMBER = re.compile(r"(?i)&#[0-9]+|&#x[0-9a-f]+|\\[ux]\{[0-9a-f]+|\\[0-7]{2,3}")
+_HALF = re.compile(r"(?i)\\x[0-9a-f]{2}|.?\\x[0-9a-f]")
 _TAG = "<>"  # is read as nothing, also in an escape
 _BASES = {"hex": 16, "decimal": 10, "octal": 8}
 # Of those that differ in nothing but their case, the one for a sign of ASCII.
@@ -45,7 +49,7 @@ _NAMES = {
     name.rstrip(";").lower(): meant
     for name, meant in sorted(html5.items(), key=lambda item: item[1].isascii())
 }
-_MOST_STEPS = 6  # for each character; honest texts take up to four
+_MOST_STEPS = 8  # for each character; honest texts take up to six
 
 # What may be read at each place of a text, and where that ends.
 _Way = tuple[str, int]
@@ -93,7 +97,11 @@ def ways_of(text: str) -> Ways | None:
             if way not in known:
                 known[way] = {(_TAG, tag_end)} if way[0] == "<" else set()
                 for escape, end in _begun(way, ways, steps):
-                    known[way].update(product(_meant(escape), _ends(escape, end, ways)))
+                    meant = _meant(escape)
+                    if _goes_on(escape, end, text):
+                        # Only where what is shown ends here is it read, and seen.
+                        meant = frozenset(filter(_is_seen, meant))
+                    known[way].update(product(meant, _ends(escape, end, ways)))
             unknown = known[way] - here
             here.update(unknown)
             new += unknown
@@ -119,6 +127,17 @@ def _longer(escape: str, sign: str) -> str:
     """Return a longer beginning of an escape, "" where a sign makes it none."""
     longer = _IDLE.sub("", escape + sign)
     return longer if sign and _BEGUN.fullmatch(longer) else ""
+
+
+def _goes_on(escape: str, end: int, text: str) -> bool:
+    """Return whether the next digit is part of a number, for whoever reads it."""
+    if escape.startswith("\\x") and "{" not in escape:
+        return _HALF.fullmatch(text, max(end - 3, 0), end + 1) is not None
+    return _NUMBER.fullmatch(escape + text[end : end + 1]) is not None
+
+
+def _is_seen(sign: str) -> bool:
+    return sign != "" and sign.isascii() and sign.isprintable()
 
 
 def _ends(escape: str, end: int, ways: Ways) -> list[int]:
@@ -152,4 +171,4 @@ def _meanings(text: str) -> frozenset[str]:
     """Return what a text is for a reader: itself, and what its letters look like."""
     if text.isascii():
         return frozenset({text.lower()})
-    return frozenset({text, plain(text).encode("ascii", "ignore").decode()})
+    return frozenset({text, plain(text).encode("ascii", "ignore").decode()} - {""})

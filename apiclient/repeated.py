@@ -17,6 +17,7 @@ from apiclient.readings import SIGNS, is_ambiguous, plain, signs, ways_of
 MOST_CHARACTERS = 8192
 SHORTEST_SECRET = 4  # hiding shorter "secrets" would only blank out ordinary text
 _RUN = 8  # so many signs of a secret in a row tell it
+_RUN_IN_HEX, _RUN_IN_BASE64 = 16, 10  # these hold as many
 _TELLING = 2  # of them are in no word: one may stand behind a team's id by chance
 # Words that a secret is put together of, as a team's id; what is made at random is none,
 # nor so long.
@@ -42,7 +43,9 @@ class _Search:
         whole = [plain(each) for each in secrets if len(each) >= SHORTEST_SECRET]
         self._whole = whole
         self._shortest = min(_RUN, *map(len, whole)) if whole else MOST_CHARACTERS + 1
-        self._runs = {run for each in secrets for run in _runs(each)}
+        self._own = {run for each in secrets for run in _runs(each)}
+        self._runs = self._own.union(*(_coded(each, _RUN, _RUN) for each in secrets))
+        self._secrets = secrets
         # Of nothing but words no run is sought, but all together.
         self._words = [each for each in map(signs, whole) if len(each) >= _RUN]
 
@@ -64,15 +67,15 @@ class _Search:
 
     @cached_property
     def _escaped(self) -> "_Automaton":
-        return _Automaton([*self._runs, *self._words])
+        # Of a text with many ways to be read some tell any four characters in hex.
+        coded = set[bytes]().union(
+            *(_coded(each, _RUN_IN_HEX, _RUN_IN_BASE64) for each in self._secrets)
+        )
+        return _Automaton([*self._own, *coded, *self._words])
 
 
 def _runs(secret: str) -> Iterator[bytes]:
-    """Yield what tells a secret, also in hex and base64; words in it do not.
-
-    In base64 eight signs are six characters, and in hex four. Six bits are a letter of
-    base64: one that is shared with what stands around the secret is left out.
-    """
+    """Yield what tells a secret; words in it do not."""
     words = "".join(
         each if _WORD.fullmatch(each) else " " * len(each)
         for each in re.split(r"([-_.])", secret)
@@ -81,17 +84,24 @@ def _runs(secret: str) -> Iterator[bytes]:
     for first, last in zip(places, places[_RUN - 1 :], strict=False):
         if words[first : last + 1].count(" ") >= _TELLING:
             yield signs(secret[first : last + 1])
+
+
+def _coded(secret: str, in_hex: int, in_base64: int) -> Iterator[bytes]:
+    """Yield what tells a secret in hex and base64, in runs of so many signs.
+
+    Eight of them are four characters in hex, and six in base64. Six bits are a letter of
+    base64: one that is shared with what stands around the secret is left out.
+    """
     raw = secret.encode(errors="ignore")
-    coded = [raw.hex()]
+    yield from _parts(signs(raw.hex()), in_hex)
     for lead in range(3):
         first, last = -(-lead * 8 // 6), (lead + len(raw)) * 8 // 6
-        coded.append(base64.b64encode(bytes(lead) + raw)[first:last].decode())
-    for each in map(signs, coded):
-        yield from _parts(each)
+        coded = base64.b64encode(bytes(lead) + raw)[first:last].decode()
+        yield from _parts(signs(coded), in_base64)
 
 
-def _parts(told: bytes) -> list[bytes]:
-    return [told[at : at + _RUN] for at in range(len(told) - _RUN + 1)]
+def _parts(told: bytes, length: int = _RUN) -> list[bytes]:
+    return [told[at : at + length] for at in range(len(told) - length + 1)]
 
 
 class _Automaton:

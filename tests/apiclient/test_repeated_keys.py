@@ -167,6 +167,9 @@ ODD = {
     "a comment with a tag in it": f"{KEY[11:15]}<!-- <b>x -->{KEY[15:19]}",
     "a colour of millions": f"{KEY[11:15]}\\u001b[38;2;255;100;100m{KEY[15:19]}",
     "the cursor": f"{KEY[11:15]}\\u001b[?25h{KEY[15:19]}",
+    "for JavaScript and HTML": "".join(f"&\\#{ord(x)};" for x in KEY[11:19]),
+    "for JavaScript, and its end": f"{KEY[12:19]}&#5\\6; &#11\\8; %7\\8 {KEY[:2]}",
+    "for JavaScript twice": f"{KEY[21:28]}\\\\u006\\8",
     "a title of a terminal": f"{KEY[11:15]}\\u001b]0;x\\u0007{KEY[15:19]}",
 }
 
@@ -181,6 +184,21 @@ def test_a_text_that_was_escaped_a_thousand_times_is_looked_through() -> None:
 
     assert redact(told, KEY, limit=len(told)) == told
     assert redact(f"{told}#48;{KEY[12:19]}", KEY) == "[hidden]"
+
+
+CHINESE = "".join(map(chr, range(0x6B8B, 0x6C8B)))
+
+
+@pytest.mark.parametrize("key", ["sk-qZxW7Rt3Lk9PvB2nXh5Gd8", "vk-team_ZyXwVuTsRqPo4l"])
+@pytest.mark.parametrize(
+    "escape",
+    [str, ascii, quote, json.dumps, lambda told: repr(repr(told.encode()))],
+    ids=["not", "for Python", "for an address", "for JSON", "in bytes"],
+)
+def test_a_long_honest_text_of_any_script_is_shown(
+    escape: Callable[[str], str], key: str
+) -> None:
+    assert redact(escape(CHINESE), key) != "[hidden]"
 
 
 @pytest.mark.parametrize("told", ["&#48" * 2000, "&#7468" * 1000, "&half25" * 1000])
@@ -274,6 +292,14 @@ def test_no_mixture_of_escapes_hides_a_key(seed: int) -> None:
 
     assert repeats(told, KEY)
     assert redact(told, KEY) == "[hidden]"
+
+
+@pytest.mark.parametrize("between", ["\0", "\n", "\x1b", "\x7f", "\xa0", "\xe9"])
+@pytest.mark.parametrize("encode", ENCODERS[:-1])
+def test_no_escape_before_a_digit_parts_a_key(
+    encode: Callable[[int], str], between: str
+) -> None:
+    assert repeats(f"{KEY[11:15]}{encode(ord(between))}{KEY[15:19]}", KEY)
 
 
 def test_a_key_in_two_fields_is_left_in_none() -> None:
