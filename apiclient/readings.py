@@ -99,7 +99,7 @@ def ways_of(text: str) -> Ways | None:
                 for escape, end in _begun(way, ways, steps):
                     meant = _meant(escape)
                     if _goes_on(escape, end, text):
-                        # Only where what is shown ends here is it read, and seen.
+                        # Only a text that is cut here is read so: what is seen counts.
                         meant = frozenset(filter(_is_seen, meant))
                     known[way].update(product(meant, _ends(escape, end, ways)))
             unknown = known[way] - here

@@ -110,10 +110,11 @@ def _shown(text: str) -> str:
 
 
 def _hidden(text: str, secrets: tuple[str, ...]) -> str:
+    left = text
     for secret in secrets:
         if len(secret) >= SHORTEST_SECRET:
-            text = re.sub(re.escape(secret), HIDDEN, text, flags=re.IGNORECASE)
-    return HIDDEN if finder(*secrets)(text) else text
+            left = re.sub(re.escape(secret), HIDDEN, left, flags=re.IGNORECASE)
+    return HIDDEN if left == text or finder(*secrets)(left) else left
 
 
 def check_virtual_key(text: str) -> str:
