@@ -44,7 +44,10 @@ def short(error: BaseException) -> str:
 
 def certificate_expiry(secured: ssl.SSLSocket | ssl.SSLObject) -> float | None:
     """Return when the server's certificate ends, in seconds since the epoch."""
-    certificate = secured.getpeercert()  # empty when it was not verified
+    try:
+        certificate = secured.getpeercert()  # empty when it was not verified
+    except (ssl.SSLError, UnicodeError):  # a name in it that Python cannot read
+        return None
     until = certificate.get("notAfter") if certificate else None
     return float(ssl.cert_time_to_seconds(until)) if isinstance(until, str) else None
 

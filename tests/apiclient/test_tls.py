@@ -19,11 +19,22 @@ from tests.apiclient.rogue import OK, Script, over_tls, request_of, rogue, sends
 
 pytestmark = pytest.mark.hostile
 
+_ADDRESS = x509.SubjectAlternativeName(
+    [x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
+)
+# The same address, and a URI whose bytes are no UTF-8.
+_ODD_NAMES = x509.UnrecognizedExtension(
+    x509.SubjectAlternativeName.oid, bytes.fromhex("300a 87047f000001 8602fffe")
+)
 _HELLO_REQUEST = bytes.fromhex("160303000400000000")
 
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return made(tmp_path_factory.mktemp("tls"), _ADDRESS)
+
+
+def made(folder: Path, names: x509.ExtensionType) -> Path:
     """Return a self-signed certificate for 127.0.0.1, with its key, in one file."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "gateway")])
@@ -36,16 +47,11 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
         .serial_number(1)
         .not_valid_before(now - timedelta(days=1))
         .not_valid_after(now + timedelta(days=1))
-        .add_extension(
-            x509.SubjectAlternativeName(
-                [x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
-            ),
-            critical=False,
-        )
+        .add_extension(names, critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .sign(key, hashes.SHA256())
     )
-    path = tmp_path_factory.mktemp("tls") / "server.pem"
+    path = folder / "server.pem"
     path.write_bytes(
         key.private_bytes(
             serialization.Encoding.PEM,
@@ -59,6 +65,10 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def serving(certificate: Path) -> ssl.SSLContext:
+    return serving_with(certificate)
+
+
+def serving_with(certificate: Path) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
     return context
@@ -78,6 +88,13 @@ def breaks_off(serving: ssl.SSLContext, *rest: bytes) -> Script:
             stream.recv(1)
 
     return script
+
+
+def test_no_server_chooses_with_which_prime_we_reckon() -> None:
+    """B-12: with one of ten thousand bits OpenSSL took a second, in one call."""
+    ciphers = default_ssl_context().get_ciphers()
+
+    assert {each["kea"] for each in ciphers} == {"kx-ecdhe", "kx-any"}
 
 
 @pytest.mark.parametrize("ask", [ask_sync, ask_async], ids=["sync", "async"])
@@ -136,6 +153,17 @@ class TestTLS:
         assert report.certificate_expires_at is not None
         left = report.certificate_expires_at - report.started_at
         assert timedelta(hours=23) < left < timedelta(hours=25)
+
+    def test_a_name_that_cannot_be_read_is_no_fault_of_ours(
+        self, ask: Callable[..., CallReport[object]], tmp_path: Path
+    ) -> None:
+        certificate = made(tmp_path, _ODD_NAMES)
+        trusting = ssl.create_default_context(cafile=str(certificate))
+        with rogue(over_tls(serving_with(certificate), sends(OK))) as server:
+            report = ask(server.url.replace("http:", "https:"), ssl_context=trusting)
+
+        assert report.ok, report.detail
+        assert report.certificate_expires_at is None
 
     def test_the_environments_certificates_are_not_trusted(
         self,
