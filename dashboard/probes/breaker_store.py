@@ -119,7 +119,8 @@ class TickBreakers:
     def _note_stored(self, key: str, stored: BreakerRow) -> None:
         with self._lock:
             self._stored[key] = stored.version
-            if self._rows[key].version <= stored.version:
+            # Version 0 is no row: it was deleted with its team, and is not made again.
+            if self._rows[key].version <= stored.version or not stored.version:
                 self._rows[key] = stored
 
     def _dirty(self) -> set[str]:

@@ -131,6 +131,21 @@ class TestTickBreakers(BreakerStoreSuite):
 
         assert breakers.load(KEY) == failed(2, 2)
 
+    def test_what_was_deleted_with_its_team_is_not_made_again(
+        self, breakers: TickBreakers
+    ) -> None:
+        """C-22: by a run that was under way; the next team of the id would have it."""
+        breakers.swap(KEY, CLOSED, failed(4, 1))
+        breakers.flush()
+        Breaker.objects.all().delete()
+        breakers.swap(KEY, failed(4, 1), failed(5, 2))
+
+        breakers.flush()
+        breakers.flush()
+
+        assert not Breaker.objects.exists()
+        assert breakers.load(KEY) == CLOSED
+
     def test_a_half_open_trial_is_leased_in_the_database_at_once(
         self, breakers: TickBreakers
     ) -> None:

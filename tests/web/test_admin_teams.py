@@ -388,6 +388,22 @@ def test_an_id_stays_as_the_gateway_spells_it_and_is_no_other_teams(
     assert Team.objects.get(pk=team.pk).team_id == stored
 
 
+def test_a_team_that_gets_another_id_leaves_no_breaker_to_the_next_of_the_old_one(
+    admin_page: Client,
+) -> None:
+    """C-22: it would be told who had forced it, and be watched no more."""
+    team, other = watched(), watched()
+    for each in (team, other):
+        key = next(iter(breaker_keys(Probe.objects.filter(team=each)[0]).values()))
+        Breaker.objects.create(gateway=each.gateway, key=key, forced="forced_open")
+    members = {"memberships-TOTAL_FORMS": 0, "memberships-INITIAL_FORMS": 0}
+
+    admin_page.post(f"{LIST}{team.pk}/change/", {"team_id": "moved", **members})
+
+    assert Team.objects.get(pk=team.pk).team_id == "moved"
+    assert [each.gateway for each in Breaker.objects.all()] == [other.gateway]
+
+
 def choosing_a_team() -> list[str]:
     """Return where the admin has a form in which a team is chosen, inlines included."""
     models = {

@@ -15,6 +15,8 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from dashboard.alerts.models import Incident
+from dashboard.probes.breaker_events import forget_breakers
+from dashboard.probes.models import Probe
 from dashboard.probes.services import watch_team
 from dashboard.teams.keys import (
     check_key,
@@ -240,6 +242,11 @@ class TeamAdmin(DeletesItsHistory):
         form: TeamForm,
         change: bool,  # noqa: FBT001 (Django's signature)
     ) -> None:
+        if change and "team_id" in form.changed_data:
+            # Kept by the id of before, which others may have next. Probes come first, as
+            # for the recorder.
+            probes = Probe.objects.select_related("gateway", "team").filter(team=obj)
+            forget_breakers(probes.select_for_update(of=("self",)).order_by("pk"))
         super().save_model(request, obj, form, change)
         if form.cleaned_data["key"]:
             take_with_gateway(obj)
