@@ -15,7 +15,7 @@ from itertools import islice
 import msgspec
 
 from apiclient.payloads import UnreadableError
-from apiclient.readings import is_ambiguous
+from apiclient.readings import MARKS
 from apiclient.redact import HIDDEN, redact, visible
 from apiclient.repeated import finder
 
@@ -32,7 +32,7 @@ _TEXT_LIMIT = 255
 # What a gateway tells of so many teams takes eight megabytes. In so many bytes there is room
 # for millions of nothings, which take a minute and gigabytes to be told apart.
 _MOST_ITEMS = 20_000
-_MOST_ESCAPED = 5_000  # characters of texts with what escapes others
+_MOST_ESCAPED = 50_000  # characters of texts with what escapes others
 _MOST_TEXTS = 200  # a team with more models than this is not believed
 _BALANCE_MARKS = ("credits_remaining", "credits_allocated", "credits_used")
 _TEAM_MARKS = ("team_id", "status", "credits", *_BALANCE_MARKS)
@@ -230,7 +230,7 @@ def _hider(secrets: tuple[str, ...]) -> Callable[[str], str]:
     """Return what hides the secrets in a text; more texts than it may are hidden whole.
 
     Each takes a hundredth of a millisecond, and a body has room for tens of thousands. To
-    look behind what escapes a text takes several times as long for each character.
+    read the escapes of a text takes a third of one for a hundred characters at worst.
     """
     finds, hidden, looked_at = finder(*secrets), dict[str, str](), 0
 
@@ -238,7 +238,7 @@ def _hider(secrets: tuple[str, ...]) -> Callable[[str], str]:
         nonlocal looked_at
         if not told.isprintable():
             told = visible(told)
-        if is_ambiguous(told):
+        if not MARKS.isdisjoint(told):
             looked_at += len(told)
             if looked_at > _MOST_ESCAPED:
                 return HIDDEN
