@@ -134,9 +134,10 @@ class TickBreakers:
         """Take the lease of a half-open trial in the database; from a probe's thread."""
         try:
             stored = self._database.load(key)
-            if stored.version > seen.version or not self._database.swap(
-                key, stored, new
-            ):
+            # Less than what was stored before: it was deleted with its team.
+            if not self._stored.get(key, 0) <= stored.version <= seen.version:
+                return False
+            if not self._database.swap(key, stored, new):
                 return False
             with self._lock:
                 self._stored[key] = new.version

@@ -1,6 +1,7 @@
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import pytest
 from django.db import connection, transaction
@@ -145,6 +146,20 @@ class TestTickBreakers(BreakerStoreSuite):
 
         assert not Breaker.objects.exists()
         assert breakers.load(KEY) == CLOSED
+
+    def test_no_trial_makes_again_what_was_deleted_with_its_team(
+        self, breakers: TickBreakers
+    ) -> None:
+        """C-22."""
+        half_open = BreakerRow(failures=5, open_until=1.0, generation=1, version=5)
+        breakers.swap(KEY, CLOSED, half_open)
+        breakers.flush()
+        Breaker.objects.all().delete()
+
+        assert not breakers.swap(
+            KEY, half_open, replace(half_open, trial_until=99.0, version=6)
+        )
+        assert not Breaker.objects.exists()
 
     def test_a_half_open_trial_is_leased_in_the_database_at_once(
         self, breakers: TickBreakers
