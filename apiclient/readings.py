@@ -52,7 +52,7 @@ def _of_address(text: str) -> str:
 
 
 def _of_page(text: str) -> str:
-    return html.unescape(_NO_CHARACTER.sub("", text)) if "&" in text else text
+    return html.unescape(_NO_CHARACTER.sub("\ufffd", text)) if "&" in text else text
 
 
 def _of_string(text: str) -> str:

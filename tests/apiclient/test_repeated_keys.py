@@ -174,6 +174,12 @@ def test_no_odd_spelling_hides_a_key(told: str) -> None:
     assert redact(told, KEY) == "[hidden]"
 
 
+def test_no_number_is_too_long_to_be_looked_through() -> None:
+    """Python refuses one of 5,000 digits; what is taken out must not put one together."""
+    for text in (f"&#{'1' * 5000}", f"&&#{'9' * 9}#{'1' * 5000}"):
+        assert redact(text, KEY, limit=9999) == text
+
+
 def test_a_text_that_was_escaped_a_thousand_times_is_looked_through() -> None:
     told = "&" + "amp;" * 1000
 
