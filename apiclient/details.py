@@ -11,8 +11,9 @@ from apiclient.report import FieldError
 
 PLAIN_LIMIT = 4096  # characters that the rules look at; people are shown fewer
 _SHOWN_FIELDS = 20
-_TITLE = re.compile(r"(?is)<(?:title|h1)[^>]*>(.{0,300}?)</(?:title|h1)>")
-_TAG = re.compile(r"<[^>]*>")
+# Bounded, so that no page makes the search slower than its length.
+_TITLE = re.compile(r"(?is)<(?:title|h1)[^>]{0,300}>(.{0,300}?)</(?:title|h1)>")
+_TAG = re.compile(r"<[^>]{0,300}>")
 _ESCAPED_CONTROL = re.compile(r"\\u(00[01][0-9a-f])")
 # A 422's item repeats what was sent in these, prompts and keys included.
 _ECHOES = frozenset({"input", "ctx"})

@@ -228,6 +228,8 @@ def test_the_server_may_say_whether_to_retry(
             "HTML error page: 503 Service Unavailable",
         ),
         ({}, b"<!DOCTYPE html><p>down</p>", "HTML error page"),
+        # Ends of tags are looked for nearby: each of 16,000 beginnings took its time.
+        ({}, b"<html><h1" + b"<" * 400 + b">x</h1>", "HTML error page"),
         ({"content-type": "text/html; charset=x"}, b"<p>x", "HTML error page"),
         ({}, b'{"detail": "cut', '{"detail": "cut'),
         ({}, b"\xff\xfe\x00", "\ufffd\ufffd"),
