@@ -7,24 +7,24 @@ them leaves may be read by the next: JSON in an address in a page.
 import html
 import re
 from collections.abc import Callable, Iterator
+from functools import partial
 from urllib.parse import unquote
 
 # What begins an escape, a tag or a colour of a terminal.
 MARKS = frozenset("%&\\<\x1b\x9b")
 _LAYERS = 3  # so many decoders may read one after the other
 
-# An escape of an escape, as often as anybody likes, and the zeros before a number.
-_DEEPER = re.compile(r"(?i)(%)(?:25)+|(&)(?:amp;)+|(&#x?)0+(?=[0-9a-f])|(\\)\\+")
+# An escape of an escape, as often as anybody likes.
+_DEEPER = re.compile(r"(?i)(%)(?:25)+|(&)(?:amp;)+|(\\)\\+")
+_ZEROS = re.compile(r"(?i)(&#x?)0+(?=[0-9a-f])")
 # No character has such a number, and one of thousands of digits would be refused.
-_NO_CHARACTER = re.compile(r"&#[0-9]{9,}")
-# What JSON, JavaScript, C and Python make of a backslash; "%u" is JavaScript's, too.
-_ESCAPE = re.compile(
-    r"(?:\\u|%u)(?P<unit>[0-9A-Fa-f]{4})|\\U(?P<long>[0-9A-Fa-f]{8})"
-    r"|\\[ux]\{0*(?P<braced>[0-9A-Fa-f]{1,6})\}|\\x(?P<byte>[0-9A-Fa-f]{2})"
-    r"|\\(?P<octal>[0-7]{1,3})|\\[abefnrtv]|\\(?P<itself>.)",
-    re.DOTALL,
-)
-_TAG = re.compile(r"<[^<>]*>")
+_NO_CHARACTER = re.compile(r"&#[0-9]{9,};?")
+_NONE = "\ufffd"
+_OLD_ADDRESS = re.compile(r"%(?:u([0-9A-Fa-f]{4})|([0-9A-Fa-f]{2}))")
+_CONTROLS = dict(zip("abefnrtv", "\a\b\x1b\f\n\r\t\v", strict=True))
+_TAG = re.compile("<[^>]*>")
+_SMALL_TAG = re.compile("<[^<>]*>")
+_COLOUR = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
 _TERMINAL = re.compile(
     r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?|\x1b[ -/]*[0-~]"
 )
@@ -32,15 +32,16 @@ _TERMINAL = re.compile(
 
 def readings(text: str) -> Iterator[str]:
     """Yield a text as it is, and whatever up to three decoders read in it one after another."""
-    found = layer = {text}
     yield text
+    if MARKS.isdisjoint(text):
+        return
+    layer = {text, _DEEPER.sub(_shallow, text)}
+    found = {text}
     for _ in range(_LAYERS):
-        if all(MARKS.isdisjoint(each) for each in layer):
-            break
-        shallow = {_DEEPER.sub(_shallow, each) for each in layer}
-        layer = {decode(each) for each in shallow for decode in _DECODERS} - found
+        yield from layer - found
         found |= layer
-        yield from layer
+        layer = {decode(each) for each in layer for decode in _DECODERS} - found
+    yield from layer
 
 
 def _shallow(found: re.Match[str]) -> str:
@@ -48,38 +49,67 @@ def _shallow(found: re.Match[str]) -> str:
 
 
 def _of_address(text: str) -> str:
-    return unquote(text, errors="ignore") if "%" in text else text
+    return unquote(text) if "%" in text else text
+
+
+def _of_old_address(text: str) -> str:
+    """Read as JavaScript's `unescape`."""
+    if "%u" not in text:
+        return text
+    return _OLD_ADDRESS.sub(lambda found: chr(int(found[1] or found[2], 16)), text)
 
 
 def _of_page(text: str) -> str:
-    return html.unescape(_NO_CHARACTER.sub("\ufffd", text)) if "&" in text else text
-
-
-def _of_string(text: str) -> str:
-    if "\\" not in text and "%u" not in text:
+    if "&" not in text:
         return text
-    text = _ESCAPE.sub(_meant, text)
-    # Two halves of UTF-16 are one letter.
-    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "ignore")
+    return html.unescape(_NO_CHARACTER.sub(_NONE, _ZEROS.sub(r"\1", text)))
+
+
+def _strings(wide: str, octal: str, controls: str, itself: str) -> Callable[[str], str]:
+    """Return what reads the strings of a language by what its backslashes may stand before."""
+    escape = re.compile(
+        r"\\(?:u(?P<unit>[0-9A-Fa-f]{4})|x(?P<byte>[0-9A-Fa-f]{2})"
+        rf"|{wide}|(?P<octal>{octal})|(?P<control>[{controls}])|(?P<itself>{itself}))",
+        re.DOTALL,
+    )
+
+    def read(text: str) -> str:
+        if "\\" not in text:
+            return text
+        told = escape.sub(_meant, text).encode("utf-16-le", "surrogatepass")
+        # Two halves of UTF-16 are one letter.
+        return told.decode("utf-16-le", "surrogatepass")
+
+    return read
 
 
 def _meant(found: re.Match[str]) -> str:
-    kind = found.lastgroup
-    if kind is None:
-        return ""
+    kind = found.lastgroup or ""
+    told = found[kind]
     if kind == "itself":
-        return found[kind]
-    number = int(found[kind], 8 if kind == "octal" else 16)
-    return chr(number) if number <= 0x10FFFF else ""
+        return told
+    if kind == "control":
+        return _CONTROLS[told]
+    number = int(told, 8 if kind == "octal" else 16)
+    return chr(number) if number <= 0x10FFFF else _NONE
 
 
-def _bare(text: str) -> str:
-    return _TERMINAL.sub("", _TAG.sub("", text))
+def _untagged(text: str) -> str:
+    """Leave out tags as browsers do: one may hold what begins another."""
+    tagged, end, rest = text.rpartition(">")  # behind it no tag ends
+    return _TAG.sub("", tagged + end) + rest
 
 
 _DECODERS: tuple[Callable[[str], str], ...] = (
     _of_address,
+    _of_old_address,
     _of_page,
-    _of_string,
-    _bare,
+    # JavaScript, and JSON; Python; C and shells
+    _strings(r"u\{0*(?P<wide>[0-9A-Fa-f]{1,6})\}", "[0-3]?[0-7]{1,2}", "bfnrtv", "."),
+    _strings("U(?P<wide>[0-9A-Fa-f]{8})", "[0-7]{1,3}", "abfnrtv", r"[\\'\"]"),
+    _strings("U(?P<wide>[0-9A-Fa-f]{8})", "[0-7]{1,3}", "abefnrtv", "."),
+    _untagged,
+    partial(_SMALL_TAG.sub, ""),
+    partial(_COLOUR.sub, ""),
+    partial(_TERMINAL.sub, ""),
 )

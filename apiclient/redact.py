@@ -91,13 +91,17 @@ def redact(text: str, *secrets: str, limit: int = DETAIL_LIMIT) -> str:
     characters and terminal escapes are gone, white space is single spaces, and at most
     `limit` characters remain, all of the first 8,192.
     """
-    text = _shown(text[:MOST_CHARACTERS])
-    if secrets and finder(*secrets)(text):
-        text = _hidden(text, secrets)
+    searched = _shown(text[:MOST_CHARACTERS])
+    if secrets and finder(*secrets)(searched):
+        searched = _hidden(searched, secrets)
+    text = searched
     for pattern, hidden in _PATTERNS:
         text = pattern.sub(hidden, text)
     text = " ".join(text.split())
-    return text if len(text) <= limit else text[: limit - 1] + "…"
+    if len(text) > limit:
+        text = text[: limit - 1] + "…"
+    # What was cut or hidden may have kept a tag or an escape from being one.
+    return HIDDEN if secrets and text != searched and finder(*secrets)(text) else text
 
 
 def repeats(text: str, secret: str) -> bool:

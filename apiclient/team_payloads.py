@@ -29,6 +29,7 @@ _PLACES = 9
 # Within these no time zone moves a moment out of the years 1 to 9999.
 _MOMENTS = (datetime(2, 1, 1, tzinfo=UTC), datetime(9998, 12, 31, tzinfo=UTC))
 _TEXT_LIMIT = 255
+_STATUS_LIMIT = 100
 # What a gateway tells of so many teams takes eight megabytes. In so many bytes there is room
 # for millions of nothings, which take a minute and gigabytes to be told apart.
 _MOST_ITEMS = 20_000
@@ -230,7 +231,7 @@ def _hider(secrets: tuple[str, ...]) -> Callable[[str], str]:
     """Return what hides the secrets in a text; more texts than it may are hidden whole.
 
     Each takes a hundredth of a millisecond, and a body has room for tens of thousands. To
-    read the escapes of a text takes a third of one for a hundred characters at worst.
+    read the escapes of a text takes one for a hundred characters at worst.
     """
     finds, hidden, looked_at = finder(*secrets), dict[str, str](), 0
 
@@ -238,17 +239,23 @@ def _hider(secrets: tuple[str, ...]) -> Callable[[str], str]:
         nonlocal looked_at
         if not told.isprintable():
             told = visible(told)
-        if not MARKS.isdisjoint(told):
+        marked = not MARKS.isdisjoint(told)
+        if marked:
             looked_at += len(told)
             if looked_at > _MOST_ESCAPED:
                 return HIDDEN
-        if not finds(told):
-            return told
-        if told not in hidden and len(hidden) < _MOST_TEXTS:
-            hidden[told] = redact(told, *secrets, limit=len(told))
-        return hidden.get(told, HIDDEN)
+        if finds(told):
+            if told not in hidden and len(hidden) < _MOST_TEXTS:
+                hidden[told] = redact(told, *secrets, limit=len(told))
+            told = hidden.get(told, HIDDEN)
+        return HIDDEN if marked and any(map(finds, _cut(told))) else told
 
     return hide
+
+
+def _cut(told: str) -> set[str]:
+    """Return what may be shown of a text: what is cut off may have ended a tag in it."""
+    return {_text(told), _sentence(told), redact(told, limit=_STATUS_LIMIT)} - {told}
 
 
 def _without(document: object, hide: Callable[[str], str]) -> object:
@@ -339,7 +346,8 @@ def _status(
         return TeamStatus.UNKNOWN, ""
     word = value.strip().lower()
     known = word in TeamStatus._value2member_map_
-    return TeamStatus(word) if known else TeamStatus.UNKNOWN, redact(value, limit=100)
+    status = TeamStatus(word) if known else TeamStatus.UNKNOWN
+    return status, redact(value, limit=_STATUS_LIMIT)
 
 
 def _number(value: object) -> float | None:
