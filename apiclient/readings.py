@@ -56,7 +56,9 @@ def _of_old_address(text: str) -> str:
     """Read as JavaScript's `unescape`."""
     if "%u" not in text:
         return text
-    return _OLD_ADDRESS.sub(lambda found: chr(int(found[1] or found[2], 16)), text)
+    return _joined(
+        _OLD_ADDRESS.sub(lambda found: chr(int(found[1] or found[2], 16)), text)
+    )
 
 
 def _of_page(text: str) -> str:
@@ -74,13 +76,15 @@ def _strings(wide: str, octal: str, controls: str, itself: str) -> Callable[[str
     )
 
     def read(text: str) -> str:
-        if "\\" not in text:
-            return text
-        told = escape.sub(_meant, text).encode("utf-16-le", "surrogatepass")
-        # Two halves of UTF-16 are one letter.
-        return told.decode("utf-16-le", "surrogatepass")
+        return _joined(escape.sub(_meant, text)) if "\\" in text else text
 
     return read
+
+
+def _joined(text: str) -> str:
+    """Put two halves of UTF-16 together: they are one letter."""
+    halves = text.encode("utf-16-le", "surrogatepass")
+    return halves.decode("utf-16-le", "surrogatepass")
 
 
 def _meant(found: re.Match[str]) -> str:

@@ -157,6 +157,7 @@ ODD = {
     "accented": "\u0301".join(KEY[21:]),
     "wide, in an address": quote(WIDE),
     "mathematical, in JSON": json.dumps(MATHEMATICAL),
+    "mathematical, in an old address": json.dumps(MATHEMATICAL).replace("\\", "%"),
     "mathematical, in Python": ascii(MATHEMATICAL),
     "mathematical, in JSON in JSON": json.dumps(json.dumps(MATHEMATICAL)),
     "tags in what escapes it": "".join(f"&#<b>{ord(x)}" for x in KEY[11:21]),
