@@ -99,6 +99,10 @@ class TeamForm(TeamModelForm):
         cleaned = super().clean()
         if not (self.instance.pk and self.cleaned_data.get("key")):
             return cleaned
+        if "team_id" in self.changed_data:
+            # Before the team, as for the recorder: what is kept by the old id goes.
+            own = Probe.objects.filter(team=self.instance.pk)
+            list(own.select_for_update().order_by("pk"))
         take_with_gateway(self.instance)
         told, now = self.cleaned_data.get("place"), place_of(self.instance)
         if told and told != now:
