@@ -154,10 +154,17 @@ class Resolver:
         future: Future[list[str]] = Future()
         # Running it cannot be cancelled by one of those who wait for it.
         future.set_running_or_notify_cancel()
-        threading.Thread(
-            target=self._run, args=(future, host, port), daemon=True, name="resolver"
-        ).start()
         self._latest[host, port] = future
+        try:
+            threading.Thread(
+                target=self._run,
+                args=(future, host, port),
+                daemon=True,
+                name="resolver",
+            ).start()
+        except RuntimeError:  # the machine has no thread left
+            self._forget(future, host, port)
+            raise
         return future
 
     def _run(self, future: "Future[list[str]]", host: str, port: int) -> None:
@@ -168,7 +175,13 @@ class Resolver:
         else:
             future.set_result(list(dict.fromkeys(str(entry[4][0]) for entry in found)))
         finally:
-            self._free.release()
+            self._forget(future, host, port)
+
+    def _forget(self, future: "Future[list[str]]", host: str, port: int) -> None:
+        """Keep nothing of a look-up: what it raised holds those who waited, and their keys."""
+        if self._latest.get((host, port)) is future:
+            self._latest.pop((host, port), None)
+        self._free.release()
 
 
 @lru_cache(maxsize=1000)

@@ -1,7 +1,9 @@
 import asyncio
+import gc
 import socket
 import threading
 import time
+import weakref
 
 import pytest
 
@@ -131,3 +133,47 @@ def test_a_name_whose_server_hangs_keeps_no_other_from_being_found(
     ]
     release.set()
     assert resolver.look_up("slow.example", 80, 1.0) == ["203.0.113.7"]
+
+
+def test_of_a_look_up_that_failed_nothing_is_kept(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """B-13: what it raised would hold those who waited for it, with their keys."""
+
+    def fails(*_: object, **__: object) -> None:
+        raise socket.gaierror("no such name")
+
+    class Held:
+        """Something that a caller has at hand."""
+
+    monkeypatch.setattr(socket, "getaddrinfo", fails)
+    resolver = Resolver(most=1)
+
+    def ask() -> weakref.ref[Held]:
+        held = Held()
+        with pytest.raises(socket.gaierror):
+            resolver.look_up("bad.example", 80, 1.0)
+        return weakref.ref(held)
+
+    held = ask()
+    for thread in threading.enumerate():
+        if thread.name == "resolver":
+            thread.join()
+    gc.collect()
+    assert held() is None
+
+
+def test_a_thread_that_cannot_begin_takes_no_place(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def no_thread(_self: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    resolver = Resolver(most=1)
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", no_thread)
+        for _ in range(2):
+            with pytest.raises(RuntimeError, match="new thread"):
+                resolver.look_up("localhost", 80, 0.05)
+
+    assert resolver.look_up("localhost", 80, 5.0)
