@@ -18,6 +18,7 @@ from apiclient.readings import readings
 # nobody is shown what is behind these characters.
 MOST_CHARACTERS = 8192
 SHORTEST_SECRET = 4  # hiding shorter "secrets" would only blank out ordinary text
+_MOST_READINGS = 64  # honest texts have a dozen; one of more is not looked through
 _RUN = 8  # so many signs, letters and digits, of a secret in a row tell it
 _TELLING = 2  # of them are in no word: one may stand behind a team's id by chance
 # Words that a secret is put together of, as a team's id; what is made at random is none,
@@ -44,7 +45,9 @@ def finder(*secrets: str) -> Callable[[str], bool]:
         )
 
     def finds(text: str) -> bool:
-        for told in readings(text[:MOST_CHARACTERS]):
+        for number, told in enumerate(readings(text[:MOST_CHARACTERS])):
+            if number == _MOST_READINGS:
+                return True
             seen = _plain(told)
             if any(each in seen for each in whole):
                 return True
