@@ -233,11 +233,11 @@ def _hider(secrets: tuple[str, ...]) -> Callable[[str], str]:
     Each takes a hundredth of a millisecond, and a body has room for tens of thousands. To
     read the escapes of a text takes up to three for each character.
     """
-    finds, hidden, looked_at = finder(*secrets), dict[str, str](), 0
+    finds, found, looked_at = finder(*secrets), 0, 0
 
-    @lru_cache(maxsize=256)  # an id in each item counts once
+    @lru_cache(maxsize=256)  # what is in each item, as an id, counts once
     def hide(sent: str) -> str:
-        nonlocal looked_at
+        nonlocal found, looked_at
         told = sent if sent.isprintable() else visible(sent)
         marked = not MARKS.isdisjoint(told)
         if marked:
@@ -245,9 +245,10 @@ def _hider(secrets: tuple[str, ...]) -> Callable[[str], str]:
             if looked_at > _MOST_ESCAPED:
                 return HIDDEN
         if finds(told):
-            if told not in hidden and len(hidden) < _MOST_TEXTS:
-                hidden[told] = redact(told, *secrets, limit=len(told))
-            sent = told = hidden.get(told, HIDDEN)
+            found += 1
+            if found > _MOST_TEXTS:
+                return HIDDEN
+            sent = told = redact(told, *secrets, limit=len(told))
         if (marked or sent != told) and any(map(finds, _cut(sent) | _cut(told))):
             return HIDDEN
         return sent  # with its odd signs: an id without them may be another's

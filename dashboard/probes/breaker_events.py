@@ -3,12 +3,13 @@
 Trials that failed are left out: while a gateway is down each breaker makes one a minute.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import datetime
 
 from django.contrib.auth.models import User
 from django.db import transaction
+from django.db.models import QuerySet
 
 from apiclient import Transition
 from apiclient.breaker import BreakerState, forced, state
@@ -87,15 +88,19 @@ def forget_events(before: datetime) -> int:
     return BreakerEvent.objects.filter(at__lt=before).delete()[0]
 
 
-def forget_breakers(probes: Iterable[Probe]) -> None:
+def forget_breakers(probes: QuerySet[Probe]) -> None:
     """Delete the breakers of probes that go, and what is known of their changes.
 
     Both are kept by the id that the gateway calls the team, which others may have next.
+    The probes are locked first and the breakers by their keys, as by the recorder.
     """
+    taken = probes.select_related("gateway", "team").select_for_update(of=("self",))
     keys = {
-        (each.gateway_id, key) for each in probes for key in breaker_keys(each).values()
+        (each.gateway_id, key)
+        for each in taken.order_by("pk")
+        for key in breaker_keys(each).values()
     }
-    # In the order in which the recorder writes them, whatever a database sorts by.
+    # Not as a database would sort them.
     for gateway_id, key in sorted(keys):
         Breaker.objects.filter(gateway=gateway_id, key=key).delete()
         BreakerEvent.objects.filter(gateway=gateway_id, key=key).delete()

@@ -233,11 +233,7 @@ class _Loader:
                 if prune:
                     self.changes.deleted(f"{noun} {_path(row)}")
                     if isinstance(row, Team):
-                        # Probes come first, as for the recorder.
-                        own = row.probes.select_related("gateway", "team")
-                        forget_breakers(
-                            own.select_for_update(of=("self",)).order_by("pk")
-                        )
+                        forget_breakers(row.probes.all())
                     row.delete()
                 else:
                     self.changes.note(f"{noun} {_path(row)} is not in the file; kept")

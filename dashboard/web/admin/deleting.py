@@ -54,7 +54,7 @@ class DeletesItsHistory(AuditedAdmin):
         probes = Probe.objects.filter(**ours)
         _lock(probes)
         if self.place == "team":  # a gateway's go with it
-            forget_breakers(probes.select_related("gateway", "team"))
+            forget_breakers(probes)
         _lock(Team.objects.filter(**teams))
         _lock(Gateway.objects.filter(**gateways))
         _lock(Incident.objects.filter(**ours))

@@ -247,10 +247,8 @@ class TeamAdmin(DeletesItsHistory):
         change: bool,  # noqa: FBT001 (Django's signature)
     ) -> None:
         if change and "team_id" in form.changed_data:
-            # Kept by the id of before, which others may have next. Probes come first, as
-            # for the recorder.
-            probes = Probe.objects.select_related("gateway", "team").filter(team=obj)
-            forget_breakers(probes.select_for_update(of=("self",)).order_by("pk"))
+            # Kept by the id of before, which others may have next.
+            forget_breakers(Probe.objects.filter(team=obj))
         super().save_model(request, obj, form, change)
         if form.cleaned_data["key"]:
             take_with_gateway(obj)
