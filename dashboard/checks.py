@@ -81,7 +81,7 @@ def budgets_nest(app_configs: Apps, **_: object) -> Found:
     """
     longest_s = max(
         settings.TICK_S + settings.PROBE_DEADLINE_S,
-        settings.DEEP_DEADLINE_S + LEASE_MARGIN.total_seconds(),
+        settings.DEEP_S + settings.DEEP_DEADLINE_S + LEASE_MARGIN.total_seconds(),
     )
     budgets = {
         "PROBE_DEADLINE_S": settings.PROBE_DEADLINE_S,

@@ -235,6 +235,8 @@ SERVER_EMAIL = DEFAULT_FROM_EMAIL
 TICK_S = 55
 PROBE_DEADLINE_S = 30
 DEEP_DEADLINE_S = 130
+# For so long one round of the paid probes begins runs.
+DEEP_S = 25
 # How many ticks may run at once over all machines; more than one only pays beyond
 # some hundred probes a second.
 TICK_SLOTS = env.number("GATEWATCH_TICK_SLOTS", 1)

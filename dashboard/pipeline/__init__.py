@@ -8,7 +8,8 @@
 Each is a shift: a job that holds a lease, so that only one works. The tick and the
 deliveries last a minute and queue their successor as they end; the schedule
 (dashboard.schedules) only starts a chain that broke, as they do for each other within
-seconds. The deep lane is one round, started by the schedule each minute.
+seconds. A round of the deep lane is started by the schedule each minute, or by the round
+before, where it left something to do.
 """
 
 import gc
@@ -122,15 +123,30 @@ def _look_slowly(now: datetime) -> None:
 
 
 def deep() -> int:
-    """Run the paid probes that are due, one at a time for each gateway."""
+    """Run the paid probes that are due, one at a time for each gateway.
+
+    A gateway that hangs must not keep the others' waiting: for a while the next of each
+    is begun as one ends. What that cost is stored before, as the caps count it.
+    """
     longest_s = settings.DEEP_DEADLINE_S + LEASE_MARGIN.total_seconds()
     with Shift("deep", "dashboard.pipeline.deep", lease_s=longest_s) as shift:
         if not shift.begun:
             return 0
         recorder = Recorder()
         with Prober(recorder, PAID, most_per_gateway=1, most_ahead=0) as prober:
-            prober.start_due(timezone.now())
-            prober.drain()
+            ends_at = shift.monotonic() + settings.DEEP_S
+            try:
+                prober.start_due(timezone.now())
+                while prober.is_busy and shift.monotonic() < ends_at and shift.renew():
+                    prober.wait(prober.seconds_to_next())
+                    recorder.flush(timezone.now())
+                    prober.start_due(timezone.now())
+                is_over = not prober.is_busy
+            finally:
+                # What a run has cost is stored, whatever else failed.
+                prober.drain()
+            if not is_over:
+                shift.hand_over()
         return recorder.stored
 
 

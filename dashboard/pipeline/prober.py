@@ -27,7 +27,8 @@ from dashboard.probes.services import Spent
 # One look claims what falls due until the next, so that many probes share one
 # transaction; new and changed probes are seen this soon.
 _LOOK_EVERY_S = 1.0
-# While some were left out, for want of threads, the next look is this soon.
+# While some were left out, for want of threads, the next look is this soon; at once
+# where nothing is claimed ahead.
 _LOOK_AGAIN_S = 0.1
 # How many runs may be claimed beyond those that can have a thread.
 _MOST_AHEAD = 240
@@ -73,22 +74,26 @@ class Prober:
             for number in range(settings.PROBE_THREADS)
         ]
         self._most = most_per_gateway or len(self._threads) // 2
+        self._claims_ahead = most_ahead > 0
         self._most_claimed = len(self._threads) + most_ahead
         self._most_claimed_of_one = self._most + most_ahead
+        # By gateway, from the claim until its answer was taken; only the owner counts.
+        self._running: Counter[int] = Counter()
         # Guards what the threads change: everything down to `_over`.
         self._lock = threading.Lock()
         # What starts first comes first.
         self._claimed: list[_Claim] = []
-        # By gateway: from the claim to the answer; those of them that have a thread; and
-        # those that do not sleep any more.
-        self._running: Counter[int] = Counter()
+        # By gateway: those that have a thread, and those of them that do not sleep any more.
         self._held: Counter[int] = Counter()
         self._busy: Counter[int] = Counter()
         # Until when threads sleep, each until its run is due; and the bells of those idle.
         self._watched: list[float] = []
         self._idle: list[threading.Event] = []
         self._over = False
-        self._answers: queue.SimpleQueue[Answer] = queue.SimpleQueue()
+        # With its gateway's id; None from a run that was too late to begin.
+        self._answers: queue.SimpleQueue[tuple[int, Answer | None]] = (
+            queue.SimpleQueue()
+        )
         # Set when the owner should not sleep on.
         self._news = threading.Event()
         self._look_at = 0.0
@@ -138,7 +143,11 @@ class Prober:
             if not claimed or (len(claimed) < room and not self._is_full(claimed)):
                 break
         with self._lock:
-            self._crowded = not room or any(map(self._has_no_thread, self._busy))
+            self._crowded = (
+                not room
+                or not self._claims_ahead
+                or any(map(self._has_no_thread, self._busy))
+            )
 
     def _taken(self) -> dict[int, int]:
         """Return what each gateway has claimed: all that it may where it is slow."""
@@ -178,6 +187,11 @@ class Prober:
             self._claimed.sort(key=attrgetter("start_s"))
             self._call()
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether any run is claimed whose answer has not been taken."""
+        return self._running.total() > 0
+
     def seconds_to_next(self) -> float:
         """Return how long the owner has nothing to do unless there are news."""
         return max(0.0, self._look_at - time.monotonic())
@@ -188,21 +202,23 @@ class Prober:
         self._news.clear()
         try:
             while True:
-                self._recorder.add(self._answers.get_nowait())
+                gateway_id, answer = self._answers.get_nowait()
+                self._running[gateway_id] -= 1
+                if answer is not None:
+                    self._recorder.add(answer)
                 if self._crowded:
-                    soon = time.monotonic() + _LOOK_AGAIN_S
-                    self._look_at = min(self._look_at, soon)
+                    soon_s = _LOOK_AGAIN_S if self._claims_ahead else 0.0
+                    self._look_at = min(self._look_at, time.monotonic() + soon_s)
         except queue.Empty:
             return
 
     def drain(self) -> None:
         """Wait for every run in flight and store what they saw."""
         self._draining = True
-        while self._running.total():
+        self._recorder.flush_at_last(timezone.now())
+        while self.is_busy:
             self.wait(_LOOK_EVERY_S)
             self._recorder.flush_at_last(timezone.now())
-        self.wait(0.0)
-        self._recorder.flush_at_last(timezone.now())
 
     # The probes' threads.
 
@@ -210,8 +226,9 @@ class Prober:
         bell = threading.Event()
         while (claim := self._next(bell)) is not None:
             # Too late its lease may be over, and another worker may have it.
-            if time.monotonic() - claim.start_s <= _PATIENCE_S:
-                self._answers.put(put(claim.ask, claim.breakers))
+            in_time = time.monotonic() - claim.start_s <= _PATIENCE_S
+            answer = put(claim.ask, claim.breakers) if in_time else None
+            self._answers.put((claim.ask.gateway_id, answer))
             self._end(claim.ask.gateway_id)
 
     def _next(self, bell: threading.Event) -> _Claim | None:
@@ -259,7 +276,6 @@ class Prober:
         with self._lock:
             self._busy[gateway_id] -= 1
             self._held[gateway_id] -= 1
-            self._running[gateway_id] -= 1
-            ended = self._draining and not self._running.total()
+            ended = self._draining and not self._claimed and not self._held.total()
         if ended or self._crowded or self._answers.qsize() >= FLUSH_AT:
             self._news.set()

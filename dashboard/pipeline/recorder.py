@@ -80,11 +80,12 @@ class Recorder:
         return {pk: self._breakers[pk] for pk in gateway_ids}
 
     def _refresh(self) -> None:
+        before = {pk: breakers.versions() for pk, breakers in self._breakers.items()}
         rows: dict[int, list[Breaker]] = {}
         for row in Breaker.objects.filter(gateway__in=self._breakers):
             rows.setdefault(row.gateway_id, []).append(row)
         for gateway_id, breakers in self._breakers.items():
-            breakers.refresh(rows.get(gateway_id, []))
+            breakers.refresh(rows.get(gateway_id, []), before[gateway_id])
 
     def all_judged(self) -> None:
         """Be told that everything stored so far has just been judged."""

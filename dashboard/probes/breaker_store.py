@@ -7,7 +7,7 @@ workers must not both win.
 """
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import partial
 
 from django.db import IntegrityError, connection, transaction
@@ -81,13 +81,27 @@ class TickBreakers:
         self._stored: dict[str, int] = {}
         self._lock = threading.Lock()
 
-    def refresh(self, stored: Iterable[Breaker]) -> None:
-        """Take over what other workers wrote; our own unwritten changes stay."""
+    def versions(self) -> dict[str, int]:
+        """Return the version that each row had in the database, as far as known."""
         with self._lock:
-            for breaker in stored:
-                if breaker.key not in self._dirty():
-                    self._rows[breaker.key] = as_row(breaker)
-                    self._stored[breaker.key] = breaker.version
+            return dict(self._stored)
+
+    def refresh(self, stored: Iterable[Breaker], before: Mapping[str, int]) -> None:
+        """Take over what others wrote and deleted; our own unwritten changes stay.
+
+        `before` are the `versions` from before `stored` was read: what a trial has made
+        since is not deleted.
+        """
+        rows = {breaker.key: breaker for breaker in stored}
+        with self._lock:
+            dirty = self._dirty()
+            for key in rows.keys() - dirty:
+                self._rows[key] = as_row(rows[key])
+                self._stored[key] = rows[key].version
+            for key in before.keys() - rows.keys() - dirty:
+                if self._stored[key] == before[key]:
+                    self._rows.pop(key, None)
+                    self._stored.pop(key)
 
     def load(self, key: str) -> BreakerRow:
         with self._lock:

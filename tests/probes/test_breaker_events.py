@@ -94,7 +94,7 @@ def test_a_breaker_that_was_deleted_meanwhile_is_not_made_again() -> None:
 def test_a_force_wins_over_what_a_worker_has_not_written_yet() -> None:
     breaker, root = stored_open(), User.objects.create_user("root")
     worker = TickBreakers(breaker.gateway_id)
-    worker.refresh([breaker])
+    worker.refresh([breaker], {})
     ahead = BreakerRow(failures=9, generation=2, version=9)
     assert worker.swap(KEY, OPEN, ahead)
 

@@ -111,7 +111,7 @@ class TestTickBreakers(BreakerStoreSuite):
         breakers.swap(KEY, CLOSED, failed(1, 1))
         breakers.flush()
         other = TickBreakers(Breaker.objects.get().gateway_id)
-        other.refresh(Breaker.objects.all())
+        other.refresh(Breaker.objects.all(), {})
         other.swap(KEY, failed(1, 1), failed(5, 2))
         other.flush()
         breakers.swap(KEY, failed(1, 1), failed(2, 2))
@@ -128,9 +128,30 @@ class TestTickBreakers(BreakerStoreSuite):
         breakers.flush()
         breakers.swap(KEY, failed(1, 1), failed(2, 2))
 
-        breakers.refresh(Breaker.objects.all())
+        breakers.refresh(Breaker.objects.all(), {})
 
         assert breakers.load(KEY) == failed(2, 2)
+
+    def test_a_refresh_forgets_what_was_deleted(self, breakers: TickBreakers) -> None:
+        """C-22: a forced one would stop the next team of its id."""
+        breakers.swap(KEY, CLOSED, failed(1, 1))
+        breakers.flush()
+        Breaker.objects.all().delete()
+
+        breakers.refresh(Breaker.objects.all(), breakers.versions())
+
+        assert breakers.load(KEY) == CLOSED
+
+    def test_a_refresh_forgets_no_trial_that_began_since_it_was_read(
+        self, breakers: TickBreakers
+    ) -> None:
+        before, read = breakers.versions(), list(Breaker.objects.all())
+        trial = BreakerRow(trial_until=99.0, version=1)
+        assert breakers.swap(KEY, CLOSED, trial)
+
+        breakers.refresh(read, before)
+
+        assert breakers.load(KEY) == trial
 
     def test_what_was_deleted_with_its_team_is_not_made_again(
         self, breakers: TickBreakers
@@ -168,7 +189,7 @@ class TestTickBreakers(BreakerStoreSuite):
         breakers.swap(KEY, CLOSED, half_open)
         breakers.flush()
         rival = TickBreakers(Breaker.objects.get().gateway_id)
-        rival.refresh(Breaker.objects.all())
+        rival.refresh(Breaker.objects.all(), {})
         leased = BreakerRow(
             failures=5, open_until=1.0, trial_until=99.0, generation=1, version=6
         )
