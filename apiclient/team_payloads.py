@@ -9,15 +9,21 @@ import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from enum import StrEnum
-from functools import lru_cache
 from itertools import islice
 
 import msgspec
 
 from apiclient.payloads import UnreadableError
-from apiclient.readings import MARKS
-from apiclient.redact import HIDDEN, redact, visible
-from apiclient.repeated import finder
+from apiclient.redact import redact
+from apiclient.texts import (
+    MOST_TEXTS,
+    STATUS_LIMIT,
+    decoded,
+    exact,
+    sentence,
+    text,
+    texts,
+)
 
 _NUMBER = re.compile(
     r"[+-]?(\d{1,18}(\.\d{0,18})?|\.\d{1,18})(e[+-]?\d{1,3})?", re.IGNORECASE | re.ASCII
@@ -28,13 +34,9 @@ _MOST = 1e15
 _PLACES = 9
 # Within these no time zone moves a moment out of the years 1 to 9999.
 _MOMENTS = (datetime(2, 1, 1, tzinfo=UTC), datetime(9998, 12, 31, tzinfo=UTC))
-_TEXT_LIMIT = 255
-_STATUS_LIMIT = 100
 # What a gateway tells of so many teams takes eight megabytes. In so many bytes there is room
 # for millions of nothings, which take a minute and gigabytes to be told apart.
 _MOST_ITEMS = 20_000
-_MOST_ESCAPED = 20_000  # characters of texts with what escapes others
-_MOST_TEXTS = 200  # a team with more models than this is not believed
 _BALANCE_MARKS = ("credits_remaining", "credits_allocated", "credits_used")
 _TEAM_MARKS = ("team_id", "status", "credits", *_BALANCE_MARKS)
 _TRANSACTION_MARKS = ("transaction_id", "transaction_type", "credits_amount")
@@ -121,7 +123,7 @@ class TeamUsage(msgspec.Struct, frozen=True):
 
 
 def read_team(body: bytes, *secrets: str) -> Team:
-    return _team(_decoded(body, secrets), "$", _text)
+    return _team(decoded(body, secrets), "$", text)
 
 
 def read_teams(body: bytes, *secrets: str) -> tuple[Team, ...]:
@@ -130,14 +132,14 @@ def read_teams(body: bytes, *secrets: str) -> tuple[Team, ...]:
     The others are as good as without it. Where there is no other, the first is raised. An
     id that cannot be told as it is, is hidden.
     """
-    document = _decoded(body, secrets)
+    document = decoded(body, secrets)
     if isinstance(document, dict):
         document = document.get("teams", document)
     teams: list[Team] = []
     fault: UnreadableError | None = None
     for path, item in _items(document, "$"):
         try:
-            teams.append(_team(item, path, _exact))
+            teams.append(_team(item, path, exact))
         except UnreadableError as error:
             fault = fault or error
             teams.append(_NO_TEAM)
@@ -160,12 +162,12 @@ def _items(document: object, path: str) -> Iterator[tuple[str, object]]:
 
 
 def read_balance(body: bytes, *secrets: str) -> Credits:
-    return _credits(_object(_decoded(body, secrets), "$", _BALANCE_MARKS), {})
+    return _credits(_object(decoded(body, secrets), "$", _BALANCE_MARKS), {})
 
 
 def read_transactions(body: bytes, *secrets: str) -> tuple[Transaction, ...]:
     """Read a team's transactions, in the gateway's order: the newest first."""
-    document = _decoded(body, secrets)
+    document = decoded(body, secrets)
     if isinstance(document, dict):
         document = document.get("transactions")
     return tuple(
@@ -174,13 +176,13 @@ def read_transactions(body: bytes, *secrets: str) -> tuple[Transaction, ...]:
 
 
 def read_usage(body: bytes, *secrets: str) -> TeamUsage:
-    top = _object(_decoded(body, secrets), "$", _USAGE_MARKS)
+    top = _object(decoded(body, secrets), "$", _USAGE_MARKS)
     nested = top.get("summary")
     summary: dict[object, object] = nested if isinstance(nested, dict) else top
     types = top.get("job_types")
     return TeamUsage(
-        team_id=_text(top.get("team_id")),
-        period=_text(top.get("period")),
+        team_id=text(top.get("team_id")),
+        period=text(top.get("period")),
         total_jobs=_number(summary.get("total_jobs")),
         successful_jobs=_number(summary.get("successful_jobs")),
         failed_jobs=_number(summary.get("failed_jobs")),
@@ -188,11 +190,11 @@ def read_usage(body: bytes, *secrets: str) -> TeamUsage:
         total_tokens=_number(summary.get("total_tokens")),
         avg_cost_per_job=_number(summary.get("avg_cost_per_job")),
         job_types={
-            _text(name): JobTypeUsage(
+            text(name): JobTypeUsage(
                 _number(each.get("count")), _number(each.get("cost_usd"))
             )
             for name, each in islice(
-                types.items() if isinstance(types, dict) else (), _MOST_TEXTS
+                types.items() if isinstance(types, dict) else (), MOST_TEXTS
             )
             if isinstance(each, dict)
         },
@@ -202,78 +204,16 @@ def read_usage(body: bytes, *secrets: str) -> TeamUsage:
 def _transaction(document: object, path: str) -> Transaction:
     told = _object(document, path, _TRANSACTION_MARKS)
     return Transaction(
-        transaction_id=_text(told.get("transaction_id")),
-        transaction_type=_sentence(told.get("transaction_type")),
+        transaction_id=text(told.get("transaction_id")),
+        transaction_type=sentence(told.get("transaction_type")),
         amount=_number(told.get("credits_amount")),
         before=_number(told.get("credits_before")),
         after=_number(told.get("credits_after")),
-        reason=_sentence(told.get("reason")),
-        job_id=_text(told.get("job_id")),
+        reason=sentence(told.get("reason")),
+        job_id=text(told.get("job_id")),
         created_at=_moment(told.get("created_at")),
-        team_id=_text(told.get("team_id")),
+        team_id=text(told.get("team_id")),
     )
-
-
-def _decoded(body: bytes, secrets: tuple[str, ...]) -> object:
-    """Return the document of a body, the secrets that its texts repeat hidden.
-
-    They are looked for before anything is cut or hidden that only looks like a secret:
-    nobody would know what is left of one.
-    """
-    try:
-        document: object = msgspec.json.decode(body)
-        return _without(document, _hider(secrets)) if secrets else document
-    except (ValueError, RecursionError):
-        raise UnreadableError("the answer is not valid JSON") from None
-
-
-def _hider(secrets: tuple[str, ...]) -> Callable[[str], str]:
-    """Return what hides the secrets in a text; more texts than it may are hidden whole.
-
-    Each takes a hundredth of a millisecond, and a body has room for tens of thousands. To
-    read the escapes of a text takes up to three for each character.
-    """
-    finds, found, looked_at = finder(*secrets), 0, 0
-
-    @lru_cache(maxsize=256)  # what is in each item, as an id, counts once
-    def hide(sent: str) -> str:
-        nonlocal found, looked_at
-        told = sent if sent.isprintable() else visible(sent)
-        marked = not MARKS.isdisjoint(told)
-        if marked:
-            looked_at += len(told)
-            if looked_at > _MOST_ESCAPED:
-                return HIDDEN
-        if finds(told):
-            found += 1
-            if found > _MOST_TEXTS:
-                return HIDDEN
-            sent = told = redact(told, *secrets, limit=len(told))
-        if (marked or sent != told) and any(map(finds, _cut(sent) | _cut(told))):
-            return HIDDEN
-        return sent  # with its odd signs: an id without them may be another's
-
-    return hide
-
-
-def _cut(told: str) -> set[str]:
-    """Return what may be shown of a text: what is cut off may have ended a tag in it."""
-    return {_text(told), _sentence(told), redact(told, limit=_STATUS_LIMIT)} - {told}
-
-
-def _without(document: object, hide: Callable[[str], str]) -> object:
-    match document:
-        case str():
-            return hide(document)
-        case list():
-            return [_without(each, hide) for each in document]
-        case dict():
-            return {
-                _without(name, hide): _without(value, hide)
-                for name, value in document.items()
-            }
-        case _:
-            return document
 
 
 def _object(
@@ -303,9 +243,9 @@ def _team(document: object, path: str, read_id: Callable[[object], str]) -> Team
         status=status,
         status_text=status_text,
         credits=_credits(top, inner) if has_credits else None,
-        organization_id=_text(top.get("organization_id")),
-        access_groups=_texts(top.get("access_groups")),
-        allowed_model_aliases=_texts(top.get("allowed_model_aliases")),
+        organization_id=text(top.get("organization_id")),
+        access_groups=texts(top.get("access_groups")),
+        allowed_model_aliases=texts(top.get("allowed_model_aliases")),
         created_at=_moment(top.get("created_at") or inner.get("created_at")),
     )
 
@@ -328,14 +268,14 @@ def _credits(top: dict[object, object], inner: dict[object, object]) -> Credits:
         credit_limit=number("credit_limit"),
         auto_refill=auto_refill if isinstance(auto_refill, bool) else None,
         refill_amount=number("refill_amount"),
-        refill_period=_text(either("refill_period")),
+        refill_period=text(either("refill_period")),
         last_refill_at=_moment(either("last_refill_at")),
-        budget_mode=_text(either("budget_mode")),
+        budget_mode=text(either("budget_mode")),
         credits_per_dollar=number("credits_per_dollar"),
         tokens_per_credit=number("tokens_per_credit"),
         status=status,
         status_text=status_text,
-        team_id=_text(either("team_id")),
+        team_id=text(either("team_id")),
     )
 
 
@@ -350,7 +290,7 @@ def _status(
     word = value.strip().lower()
     known = word in TeamStatus._value2member_map_
     status = TeamStatus(word) if known else TeamStatus.UNKNOWN
-    return status, redact(value, limit=_STATUS_LIMIT)
+    return status, redact(value, limit=STATUS_LIMIT)
 
 
 def _number(value: object) -> float | None:
@@ -382,40 +322,3 @@ def _moment(value: object) -> datetime | None:
         return None
     earliest, latest = _MOMENTS
     return moment if earliest <= moment <= latest else None
-
-
-def _text(value: object) -> str:
-    if not isinstance(value, str):
-        return ""
-    # A team's names are the same in each answer, and redacting one is not cheap.
-    known = len(value) <= _TEXT_LIMIT
-    return _redacted(value) if known else redact(value, limit=_TEXT_LIMIT)
-
-
-def _exact(value: object) -> str:
-    """Hide an id that cannot be told as it is: without its odd signs it may be another's."""
-    text = _text(value)
-    return text if text in ("", value) else HIDDEN
-
-
-@lru_cache(maxsize=1000)
-def _redacted(value: str) -> str:
-    return redact(value, limit=_TEXT_LIMIT)
-
-
-def _sentence(value: object) -> str:
-    """Return a text that people typed, cut between two words.
-
-    Half of a key at its end would be no key that anybody who knows it could still hide.
-    """
-    text = redact(value, limit=len(value)) if isinstance(value, str) else ""
-    if len(text) <= _TEXT_LIMIT:
-        return text
-    return f"{text[:_TEXT_LIMIT].rpartition(' ')[0]}…"
-
-
-def _texts(value: object) -> tuple[str, ...]:
-    if not isinstance(value, list):
-        return ()
-    texts = (_text(item) for item in value[:_MOST_TEXTS])
-    return tuple(text for text in texts if text)
