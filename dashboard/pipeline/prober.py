@@ -97,8 +97,8 @@ class Prober:
         # Set when the owner should not sleep on.
         self._news = threading.Event()
         self._look_at = 0.0
-        # Whether the last look left out probes that had no free thread.
-        self._crowded = False
+        # Whether the last look may have left out probes that had no free thread.
+        self._crowded = not self._claims_ahead
         self._draining = False
 
     def __enter__(self) -> Self:
@@ -143,11 +143,8 @@ class Prober:
             if not claimed or (len(claimed) < room and not self._is_full(claimed)):
                 break
         with self._lock:
-            self._crowded = (
-                not room
-                or not self._claims_ahead
-                or any(map(self._has_no_thread, self._busy))
-            )
+            has_room = self._claims_ahead and room
+            self._crowded = not has_room or any(map(self._has_no_thread, self._busy))
 
     def _taken(self) -> dict[int, int]:
         """Return what each gateway has claimed: all that it may where it is slow."""
