@@ -81,6 +81,7 @@ def claim(
     rows = (
         queued.select_for_update(skip_locked=True, of=("self",))
         .select_related("incident")
+        .defer("body")
         .order_by("due_at", "pk")
     )
     groups = grouped(rows)
@@ -153,6 +154,7 @@ def _lease(group: Group, rows: Sequence[Notification], now: datetime) -> Batch |
         .select_related(
             "incident__gateway", "incident__team", "incident__probe", "user"
         )
+        .defer("body")
         .order_by("incident__opened_at", "pk")
     )
     rows = tuple(taken)

@@ -18,6 +18,7 @@ from enum import StrEnum
 
 from django.conf import settings
 from django.core.mail import EmailMultiAlternatives, get_connection
+from django.db.models import Case, Value, When
 
 from dashboard.alerts import channels
 from dashboard.alerts.batches import Batch, claim
@@ -209,7 +210,10 @@ def record(batch: Batch, sent: _Sent, now: datetime, draw: float) -> None:
         "last_error": attempt.error[:300],
     }
     if sent.subject:
-        changes |= {"subject": sent.subject, "body": sent.body}
+        # Of a mail that tells of hundreds, each row would keep all: one does.
+        kept_by = max(row.pk for row in batch.rows)
+        body = Case(When(pk=kept_by, then=Value(sent.body)), default=Value(""))
+        changes |= {"subject": sent.subject, "body": body}
     if attempt.fate is Fate.SENT:
         changes |= {"state": Delivery.SENT, "sent_at": now}
     elif attempt.fate is Fate.REFUSED or batch.attempt >= _MOST_ATTEMPTS:

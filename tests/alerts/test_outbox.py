@@ -18,8 +18,10 @@ from dashboard.alerts.models import (
     Severity,
 )
 from dashboard.alerts.queries import outbox_state
+from dashboard.web.pages.mail import mail
 from tests.alerts.conftest import after, make_incident, make_recipient, states, tell
 from tests.alerts.mailbox import Mailbox
+from tests.factories import make_gateway
 
 pytestmark = pytest.mark.django_db
 
@@ -194,6 +196,25 @@ def test_nothing_goes_to_an_address_that_programs_read_differently(
     assert deliver(after(30)) == 0
     assert states() == ["dead"]
     assert mailbox.messages == []
+
+
+def test_what_a_mail_of_many_said_is_kept_once(mailbox: Mailbox) -> None:
+    """Of five hundred keys refused at once, each row kept all: a quarter of a gigabyte."""
+    make_recipient()
+    gateway = make_gateway()
+    for _ in range(3):
+        tell(make_incident(gateway))
+    mailbox.data = "451 later"
+    deliver(after(30), draw=lambda: 0.5)
+    tell(make_incident(gateway), after(40))
+    mailbox.data = "250 OK"
+    deliver(after(120))
+
+    rows = Notification.objects.order_by("-pk")
+    assert len(set(rows.values_list("batch", flat=True))) == 1
+    assert [row.body.count("3 of 5 runs failed") for row in rows] == [4, 0, 0, 0]
+    shown = mail("", after(130), is_configured=True, is_demo=False).rows
+    assert [row.body for row in shown] == [rows[0].body]
 
 
 def test_a_server_that_is_away_costs_one_attempt_a_round(

@@ -172,6 +172,7 @@ class Notification(models.Model):
     batch = models.UUIDField(null=True)
     sent_at = models.DateTimeField(null=True)
     subject = models.CharField(max_length=200, blank=True)
+    # The latest of the rows that went in one mail keeps what it said.
     body = models.TextField(blank=True)
     last_error = models.CharField(max_length=300, blank=True)
 

@@ -120,7 +120,7 @@ def _row(together: Sequence[Notification], now: datetime) -> MailRow:
         if first.channel == ChannelKind.EMAIL
         else first.get_channel_display(),
         subject=first.subject or _planned(first),
-        body=first.body,
+        body=next((each.body for each in together if each.body), ""),
         at=words.clock(first.sent_at or first.created_at, now),
         attempts=words.count(first.attempts, "attempt") if first.attempts else "",
         error=first.trouble,
