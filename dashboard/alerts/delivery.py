@@ -24,7 +24,7 @@ from dashboard.alerts import channels
 from dashboard.alerts.batches import Batch, claim
 from dashboard.alerts.channels import Answer, Post, unable_to_post
 from dashboard.alerts.letters import letter_of
-from dashboard.alerts.mail import compose, compose_test
+from dashboard.alerts.mail import compose, compose_bare, compose_test
 from dashboard.alerts.models import Channel, ChannelKind, Delivery, Notification
 from dashboard.lib.mail_addresses import is_plain_address
 
@@ -35,6 +35,7 @@ _ROUND_S = 60.0
 # 1, 2, 4 … 32 minutes and then every hour: about a day.
 _MOST_ATTEMPTS = 29
 _LONGEST_WAIT_MIN = 60
+_TOO_LONG = 552  # RFC 1870
 _RANDOM = secrets.SystemRandom()
 
 
@@ -45,8 +46,13 @@ class Fate(StrEnum):
     # The server has surely not taken it, now; the address or the mail is refused for good.
     REFUSED_NOW = "refused_now"
     REFUSED = "refused"
+    # So is what the mail says, or how long it is.
+    UNWANTED = "unwanted"
     # The connection broke when the mail may have been taken.
     UNKNOWN = "unknown"
+
+
+_FOR_GOOD = (Fate.REFUSED, Fate.UNWANTED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +116,11 @@ def _deliver(batch: Batch, post: Post, now: datetime, draw: float) -> Fate:
 def _sent(batch: Batch, post: Post, now: datetime) -> _Sent:
     if batch.channel == ChannelKind.EMAIL:
         message = compose(batch, now)
-        return _Sent(send(message), str(message.subject), str(message.body))
+        attempt = send(message)
+        if attempt.fate is Fate.UNWANTED and batch.incidents:
+            message = compose_bare(batch)
+            attempt = send(message)
+        return _Sent(attempt, str(message.subject), str(message.body))
     channel = channels.find(batch.channel, batch.recipient)
     if channel is None:
         gone = "the channel was deleted or switched off"
@@ -154,10 +164,11 @@ def _handed_over(message: EmailMultiAlternatives) -> Attempt:
     except (smtplib.SMTPSenderRefused, ValueError) as error:
         # Our own address is refused, or no mail can be written with our settings: for
         # the administrator to mend, so try again.
-        return Attempt(Fate.REFUSED_NOW, _said(error))
+        is_long = getattr(error, "smtp_code", 0) == _TOO_LONG
+        return Attempt(Fate.UNWANTED if is_long else Fate.REFUSED_NOW, _said(error))
     except smtplib.SMTPResponseException as error:
         gone = error.smtp_code >= 500
-        return Attempt(Fate.REFUSED if gone else Fate.REFUSED_NOW, _said(error))
+        return Attempt(Fate.UNWANTED if gone else Fate.REFUSED_NOW, _said(error))
     except (smtplib.SMTPException, OSError) as error:
         return Attempt(Fate.UNKNOWN, _said(error))
     finally:
@@ -216,7 +227,7 @@ def record(batch: Batch, sent: _Sent, now: datetime, draw: float) -> None:
         changes |= {"subject": sent.subject, "body": body}
     if attempt.fate is Fate.SENT:
         changes |= {"state": Delivery.SENT, "sent_at": now}
-    elif attempt.fate is Fate.REFUSED or batch.attempt >= _MOST_ATTEMPTS:
+    elif attempt.fate in _FOR_GOOD or batch.attempt >= _MOST_ATTEMPTS:
         changes |= {"state": Delivery.DEAD}
     else:
         changes |= {"due_at": now + backoff(batch.attempt, draw)}

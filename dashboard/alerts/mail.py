@@ -1,6 +1,7 @@
 """Write the mails: subject, text and HTML of a batch, and its place in the thread."""
 
 import uuid
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -15,11 +16,19 @@ from dashboard.alerts import regular
 from dashboard.alerts.batches import Batch
 from dashboard.alerts.grouping import Kind
 from dashboard.alerts.letters import home, letter_of
-from dashboard.alerts.models import TOLD, Change, Notification, Subscription
+from dashboard.alerts.models import (
+    TOLD,
+    Change,
+    Notification,
+    Severity,
+    Subscription,
+)
 from dashboard.alerts.reports import report
 from dashboard.alerts.stories import SUBJECT_LENGTH, cut
 from dashboard.lib.lines import one_line
 from dashboard.lib.spans import duration
+
+_WORST_FIRST = (Severity.CRITICAL, Severity.WARNING, "ended", "resolved")
 
 
 def compose(batch: Batch, now: datetime) -> EmailMultiAlternatives:
@@ -80,6 +89,32 @@ class Note:
     next_step: str = ""
     is_bad: bool = False
     home: str = field(default_factory=home)
+
+
+def compose_bare(batch: Batch) -> EmailMultiAlternatives:
+    """Write what stands for a batch's mail that a server refused for what it says.
+
+    It holds no word of a gateway's, nor of whoever chose a name there: with those one
+    would keep everybody's news that go in the same mail from being read.
+    """
+    states = Counter(incident.state for incident in batch.incidents)
+    worst = next(each for each in _WORST_FIRST if states[each])
+    counts = ", ".join(f"{number} {state}" for state, number in states.items())
+    names = sorted({incident.gateway.name for incident in batch.incidents})
+    note = Note(
+        subject=f"[Gatewatch] {worst.upper()} {cut(', '.join(names), 60)}: "
+        f"a mail was refused that tells of {counts}",
+        title="A mail that tells of alarms was refused",
+        texts=(
+            f"Alarms: {counts}.",
+            f"Gateways: {', '.join(names)}.",
+            "The mail server would not take what they say, or so much of it.",
+        ),
+        next_step=f"Read them: {home()}/incidents/",
+        why="You get this mail in place of the one that was refused.",
+        is_bad=worst in Severity.values,
+    )
+    return compose_note(note, batch.recipient, {"Message-ID": message_id(batch.id)})
 
 
 def compose_note(

@@ -14,13 +14,16 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 class Mailbox:
     """What arrived, and how the server shall answer.
 
-    `rcpt` and `data` are its answers to RCPT and DATA. At the step named by `stop_at`
+    `rcpt` and `data` are its answers to RCPT and DATA. It takes no mail that holds what is
+    `unwanted`, nor one of more than `most` bytes. At the step named by `stop_at`
     ("EHLO", "RCPT", "DATA" or "QUIT") it calls `stop`, before it answers.
     """
 
     def __init__(self) -> None:
         self.messages: list[EmailMessage] = []
         self.rcpt = self.data = "250 OK"
+        self.unwanted = b""
+        self.most = 1_000_000
         self.drop_after_data = False
         self.stop_at = ""
         self.stop: Callable[[], object] = bool
@@ -52,6 +55,18 @@ class Mailbox:
         session.host_name = hostname
         return responses
 
+    async def handle_MAIL(  # noqa: N802
+        self,
+        server: SMTP,
+        session: Session,
+        envelope: Envelope,
+        address: str,
+        options: list[str],
+    ) -> str:
+        envelope.mail_from = address
+        size = int(options[0].partition("=")[2])
+        return "250 OK" if size <= self.most else "552 5.3.4 Too big"
+
     async def handle_RCPT(  # noqa: N802
         self,
         server: SMTP,
@@ -68,8 +83,10 @@ class Mailbox:
         self, server: SMTP, session: Session, envelope: Envelope
     ) -> str:
         self._reach("DATA")
+        content = envelope.original_content or b""
+        if self.unwanted and self.unwanted in content:
+            return "550 5.7.1 Unwanted"
         if self.data.startswith("250"):
-            content = envelope.original_content or b""
             self.messages.append(message_from_bytes(content, policy=policy.default))
         if self.drop_after_data:
             assert isinstance(server.transport, asyncio.Transport)

@@ -198,6 +198,35 @@ def test_nothing_goes_to_an_address_that_programs_read_differently(
     assert mailbox.messages == []
 
 
+@pytest.mark.parametrize(
+    ("unwanted", "most"), [(b"buy now", 1_000_000), (b"", 5000)], ids=["spam", "long"]
+)
+def test_what_the_server_will_not_take_hides_nobody_elses_news(
+    settings: Settings, mailbox: Mailbox, unwanted: bytes, most: int
+) -> None:
+    """A-73: what a gateway wrote let a filter refuse the digest that told of another."""
+    make_recipient()
+    settings.MAIL_CAP = 5
+    tell(make_incident())
+    deliver(after(30))
+    mailbox.unwanted, mailbox.most = unwanted, most
+    hostile = make_gateway(name="Staging")
+    for _ in range(4):
+        tell(make_incident(hostile, evidence={"text": "buy now"}))
+    outage = tell(make_incident(make_gateway(name="Production")))
+
+    assert deliver(after(60)) == 1
+    told = mailbox.messages[-1]
+    assert told["Subject"] == (
+        "[Gatewatch] CRITICAL Production, Staging: a mail was refused that tells of 5 "
+        "critical"
+    )
+    assert b"buy now" not in told.as_bytes()
+    assert set(states()) == {"sent"}
+    lifecycle.resolve(outage, after(90))
+    assert deliver(after(1000)) == 1
+
+
 def test_what_a_mail_of_many_said_is_kept_once(mailbox: Mailbox) -> None:
     """Of five hundred keys refused at once, each row kept all: a quarter of a gigabyte."""
     make_recipient()
