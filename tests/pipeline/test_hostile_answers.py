@@ -50,6 +50,7 @@ ANSWERS: dict[str, object] = {
         "allowed_model_aliases": ["z" * 1000] * 10_000,
         "credits_remaining": 1,
     },
+    "many models": {"status": "active", "allowed_model_aliases": ["m" * 255] * 200},
     "nested": json.loads("[" * 300 + "]" * 300),
     "an unhealthy word": {"status": f"{KEY} {NUL} ?key=CANARY {BIDI} {ANSI}"},
     "a number": 3,
@@ -118,7 +119,7 @@ def _is_harmless(team: Team) -> bool:
     marks = ("CANARY", "\\u0000", "\\u001b", "\u202e", "\u2066", "\u061c")
     return (
         not any(mark in said for mark in marks)
-        and len(said) < 40_000
+        and len(said) < 20_000
         and all(reading.remaining in {None, 1.0} for reading in team.readings.all())
     )
 
