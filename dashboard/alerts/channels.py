@@ -37,13 +37,15 @@ class Parcel:
 class Answer:
     """What became of a parcel.
 
-    `gone`: there will never be a receiver; `unsure`: it may have been taken after all.
-    `error` is one sentence without address and secret.
+    `gone`: there will never be a receiver; `unsure`: it may have been taken after all;
+    `unwanted`: it may be refused for what it says. `error` is one sentence without address
+    and secret.
     """
 
     taken: bool = False
     gone: bool = False
     unsure: bool = False
+    unwanted: bool = False
     error: str = ""
 
 

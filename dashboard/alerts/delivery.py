@@ -10,7 +10,8 @@ import re
 import secrets
 import smtplib
 import time
-from collections.abc import Callable
+import uuid
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from email.utils import parseaddr
@@ -48,6 +49,8 @@ class Fate(StrEnum):
     REFUSED = "refused"
     # So is what the mail says, or how long it is.
     UNWANTED = "unwanted"
+    # A channel does not take it now: perhaps for what it says of one of several teams.
+    APART = "apart"
     # The connection broke when the mail may have been taken.
     UNKNOWN = "unknown"
 
@@ -140,6 +143,8 @@ def _posted(answer: Answer) -> Attempt:
         return Attempt(Fate.SENT)
     if answer.gone:
         return Attempt(Fate.REFUSED, answer.error)
+    if answer.unwanted:
+        return Attempt(Fate.APART, answer.error)
     return Attempt(Fate.UNKNOWN if answer.unsure else Fate.REFUSED_NOW, answer.error)
 
 
@@ -234,7 +239,12 @@ def record(batch: Batch, sent: _Sent, now: datetime, draw: float) -> None:
         if attempt.fate is Fate.REFUSED_NOW:
             # Surely not taken: it may join what has come up by the next attempt.
             changes |= {"batch": None, "held_at": now}
-    Notification.objects.filter(batch=batch.id, state=Delivery.QUEUED).update(**changes)
+    own = Notification.objects.filter(batch=batch.id, state=Delivery.QUEUED)
+    if attempt.fate is Fate.APART:
+        for pks in _by_team(batch):
+            own.filter(pk__in=pks).update(**{**changes, "batch": uuid.uuid4()})
+    else:
+        own.update(**changes)
     if attempt.fate is not Fate.SENT:
         logger.warning(
             "mail.not_sent",
@@ -245,6 +255,15 @@ def record(batch: Batch, sent: _Sent, now: datetime, draw: float) -> None:
                 "error": attempt.error[:300],
             },
         )
+
+
+def _by_team(batch: Batch) -> Collection[Sequence[int]]:
+    """Return the rows of each team; those of a name that is refused go alone then."""
+    parts: dict[int | None, list[int]] = {}
+    for row in batch.rows:
+        team_id = row.incident.team_id if row.incident else None
+        parts.setdefault(team_id, []).append(row.pk)
+    return parts.values()
 
 
 def backoff(attempt: int, draw: float) -> timedelta:

@@ -27,6 +27,8 @@ logger = logging.getLogger(__name__)
 TIMEOUT_S = 10.0
 _CONNECT_S = 5.0
 _GONE = 410
+# So services, and filters before them, refuse a message for what is in it.
+_UNWANTED = frozenset({400, 403, 406, 413, 415, 422})
 _MOST_READ = 64 * 1024
 # With these the message has surely not been taken.
 _NEVER_SENT = frozenset(
@@ -96,7 +98,12 @@ def _answer(response: httpx.Response) -> Answer:
         return Answer(taken=True)
     if response.is_redirect or 300 <= status < 400:
         return Answer(error=f"HTTP {status}: redirects are not followed")
-    return Answer(gone=status == _GONE, unsure=status >= 500, error=f"HTTP {status}")
+    return Answer(
+        gone=status == _GONE,
+        unsure=status >= 500,
+        unwanted=status in _UNWANTED,
+        error=f"HTTP {status}",
+    )
 
 
 def _read_some(response: httpx.Response) -> None:

@@ -31,15 +31,20 @@ from tests.factories import make_gateway, make_team
 pytestmark = pytest.mark.django_db
 
 SECRET = "a secret of some length"
+FORBIDDEN = b"HTTP/1.1 403 X\r\nContent-Length: 0\r\n\r\n"
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 
 class Receiver:
-    """Keeps what was posted, and answers each request with `answer`."""
+    """Keeps what was posted, and answers each request with `answer`.
+
+    One that holds `refuses` is refused, as by a filter.
+    """
 
     def __init__(self) -> None:
         self.requests: list[tuple[dict[str, str], bytes]] = []
         self.answer = OK
+        self.refuses = b""
 
     def __call__(self, connection: socket.socket) -> None:
         with connection.makefile("rb") as stream:
@@ -49,7 +54,8 @@ class Receiver:
             }
             body = stream.read(int(headers["content-length"]))
         self.requests.append((headers, body))
-        connection.sendall(self.answer)
+        is_refused = self.refuses and self.refuses in body
+        connection.sendall(FORBIDDEN if is_refused else self.answer)
 
     @property
     def messages(self) -> list[dict[str, Any]]:
@@ -182,6 +188,28 @@ def test_what_a_receiver_answers(
     assert row().state == state
     assert row().last_error.startswith(error)
     assert server.connections == 1
+
+
+def test_no_name_that_a_receiver_refuses_holds_up_other_teams_news(
+    server: Rogue, receiver: Receiver
+) -> None:
+    """A-73, C-15: once refused together, each team's goes by itself, and stays so."""
+    make_channel(server.url)
+    ours = make_team()
+    theirs = make_team(ours.gateway)
+    receiver.refuses = b"<script>"
+    tell(make_incident(ours.gateway, ours, summary="<script> fails"))
+    tell(make_incident(ours.gateway, theirs, summary="Theirs fails"))
+    assert send() == 0
+
+    assert send(100) == 1
+    tell(make_incident(ours.gateway, theirs, summary="Theirs fails more"), after(120))
+    assert send(1000) == 1
+
+    told = [[each["summary"] for each in m["incidents"]] for m in receiver.messages]
+    assert told[0] == ["<script> fails", "Theirs fails"]
+    assert ["Theirs fails"] in told
+    assert ["Theirs fails more"] in told
 
 
 def test_a_message_that_may_have_arrived_goes_again_as_the_same(
