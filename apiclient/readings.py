@@ -21,12 +21,22 @@ _ZEROS = re.compile(r"(?i)(&#x?)0+(?=[0-9a-f])")
 _NO_CHARACTER = re.compile(r"&#[0-9]{9,};?")
 _NONE = "\ufffd"
 _OLD_ADDRESS = re.compile(r"%(?:u([0-9A-Fa-f]{4})|([0-9A-Fa-f]{2}))")
+_BYTE = "(?P<byte>[0-9A-Fa-f]{2})"
+_BYTE_OF_C = "0*(?P<byte>[0-9A-Fa-f]{1,2})"  # it takes as many digits as there are
+_WIDE = "U(?P<wide>[0-9A-Fa-f]{8})"
+_WIDE_OF_SCRIPT = r"u\{0*(?P<wide>[0-9A-Fa-f]{1,6})\}"
 _CONTROLS = dict(zip("abefnrtv", "\a\b\x1b\f\n\r\t\v", strict=True))
 _TAG = re.compile("<[^>]*>")
+_BROWSERS_TAG = re.compile("<[A-Za-z/!?][^>]*>")
 _SMALL_TAG = re.compile("<[^<>]*>")
 _COLOUR = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
-_TERMINAL = re.compile(
-    r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?|\x1b[ -/]*[0-~]"
+_SHORT_CODE = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b[ -/]*[0-~]")
+# With titles and other strings, which are not shown. Two signs break any of them off.
+_CODE = re.compile(
+    r"(?:\x1b\[|\x9b)[\x00-\x17\x19\x1c-?]*[@-~\x18\x1a]"
+    r"|(?:\x1b\]|\x9d)[^\x07\x18\x1a\x1b\x9c]*(?:[\x07\x18\x1a\x9c]|\x1b\\)?"
+    r"|(?:\x1b[PX^_]|[\x90\x98\x9e\x9f])[^\x18\x1a\x1b\x9c]*(?:[\x18\x1a\x9c]|\x1b\\)?"
+    r"|\x1b[ -/]*[0-~]"
 )
 
 
@@ -67,11 +77,13 @@ def _of_page(text: str) -> str:
     return html.unescape(_NO_CHARACTER.sub(_NONE, _ZEROS.sub(r"\1", text)))
 
 
-def _strings(wide: str, octal: str, controls: str, itself: str) -> Callable[[str], str]:
+def _strings(
+    byte: str, wide: str, octal: str, controls: str, itself: str
+) -> Callable[[str], str]:
     """Return what reads the strings of a language by what its backslashes may stand before."""
     escape = re.compile(
-        r"\\(?:u(?P<unit>[0-9A-Fa-f]{4})|x(?P<byte>[0-9A-Fa-f]{2})"
-        rf"|{wide}|(?P<octal>{octal})|(?P<control>[{controls}])|(?P<itself>{itself}))",
+        rf"\\(?:u(?P<unit>[0-9A-Fa-f]{{4}})|x{byte}|{wide}|(?P<octal>{octal})"
+        rf"|(?P<control>[{controls}])|(?P<itself>{itself}))",
         re.DOTALL,
     )
 
@@ -98,10 +110,10 @@ def _meant(found: re.Match[str]) -> str:
     return chr(number) if number <= 0x10FFFF else _NONE
 
 
-def _untagged(text: str) -> str:
-    """Leave out tags as browsers do: one may hold what begins another."""
+def _untagged(tag: re.Pattern[str], text: str) -> str:
+    """Leave out tags that may hold what begins another."""
     tagged, end, rest = text.rpartition(">")  # behind it no tag ends
-    return _TAG.sub("", tagged + end) + rest
+    return tag.sub("", tagged + end) + rest
 
 
 _DECODERS: tuple[Callable[[str], str], ...] = (
@@ -109,11 +121,13 @@ _DECODERS: tuple[Callable[[str], str], ...] = (
     _of_old_address,
     _of_page,
     # JavaScript, and JSON; Python; C and shells
-    _strings(r"u\{0*(?P<wide>[0-9A-Fa-f]{1,6})\}", "[0-3]?[0-7]{1,2}", "bfnrtv", "."),
-    _strings("U(?P<wide>[0-9A-Fa-f]{8})", "[0-7]{1,3}", "abfnrtv", r"[\\'\"]"),
-    _strings("U(?P<wide>[0-9A-Fa-f]{8})", "[0-7]{1,3}", "abefnrtv", "."),
-    _untagged,
+    _strings(_BYTE, _WIDE_OF_SCRIPT, "[0-3]?[0-7]{1,2}", "bfnrtv", "."),
+    _strings(_BYTE, _WIDE, "[0-7]{1,3}", "abfnrtv", r"[\\'\"]"),
+    _strings(_BYTE_OF_C, _WIDE, "[0-7]{1,3}", "abefnrtv", "."),
+    partial(_untagged, _TAG),
+    partial(_untagged, _BROWSERS_TAG),
     partial(_SMALL_TAG.sub, ""),
     partial(_COLOUR.sub, ""),
-    partial(_TERMINAL.sub, ""),
+    partial(_SHORT_CODE.sub, ""),
+    partial(_CODE.sub, ""),
 )

@@ -19,6 +19,8 @@ ODD = {
     "names longer than most": f"{KEY[11:15]}&ZeroWidthSpace;{KEY[15:19]}",
     "more zeros than digits": "".join(f"&#{ord(x):020};" for x in KEY[11:19]),
     "more zeros, for JavaScript": "".join(f"\\u{{{ord(x):020x}}}" for x in KEY[11:19]),
+    "more zeros, for C": "".join(f"\\x{ord(x):06x}" for x in KEY[11:19]),
+    "parted by a digit of C": f"{KEY[23:27]}\\x9{KEY[27:]}",
     "parted by no number": f"{KEY[11:15]}&#{'9' * 50};{KEY[15:19]}",
     "two signs in one": "\u246b\u325e5678",
     "two signs in one, escaped": "&#9323;&#x325E;5678",
@@ -53,6 +55,11 @@ ODD = {
     "a colour, and one of few terminals": r"01\u001b[35m23\x9b4567",
     "a field that hides the end of a tag": "0123<api_key=a>x y>4567",
     "a tag that is cut": f"01<b>23<4567{' y' * 400}>",
+    "a tag, and what is none": "01<b>2< 3 >45<b>67",
+    "a string of a terminal": r"0123\u001bPx\u001b\\4567",
+    "a title with another end": r"0123\u009dx\u009c4567",
+    "strings, for who knows none": r"01\u001bP23\u001bP4567",
+    "a colour that was broken off": r"0123\u001b[3\u00184567",
     "a title of a terminal": f"{KEY[11:15]}\\u001b]0;x\\u0007{KEY[15:19]}",
 }
 
