@@ -3,13 +3,14 @@
 from datetime import datetime, timedelta
 
 import pytest
+from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
 from dashboard.alerts.models import RuleKind, Silence
 from dashboard.alerts.silences import covering, end
-from dashboard.teams.models import Role
+from dashboard.teams.models import Membership, Role
 from dashboard.web.views.silences import MOST_SILENCES
 from tests.alerts.conftest import make_incident
 from tests.factories import make_probe, make_team
@@ -60,6 +61,30 @@ def test_a_team_has_so_many_silences_and_no_more() -> None:
     assert end(Silence.objects.earliest("pk"), timezone.now())
     ask(olga, team=team.pk)
     assert Silence.objects.count() == MOST_SILENCES + 1
+
+
+def test_no_team_fills_the_page_so_that_others_cannot_end_theirs(
+    admin_page: Client,
+) -> None:
+    """C-20: its manager makes anybody a member, who then saw those of this team only."""
+    own, theirs, now = make_team(), make_team(), timezone.now()
+    olga = person("olga", own, Role.OPERATOR).client
+    assert ask(olga, team=own.pk, reason="forgotten") == 302
+    many = [
+        Silence(team=theirs, starts_at=now, ends_at=now + timedelta(days=30))
+        for _ in range(MOST_SILENCES)
+    ]
+    Silence.objects.bulk_create(many)
+    Membership.objects.create(user=User.objects.get(username="olga"), team=theirs)
+    end_it = reverse("end_silence", args=[Silence.objects.get(team=own).pk])
+
+    for client in (olga, admin_page):
+        first = client.get(ADDRESS)
+        assert end_it not in first.content.decode()
+        second = client.get(f"{ADDRESS}{first.context['page'].shorter_url}")
+        assert "forgotten" in second.content.decode()
+        assert end_it in second.content.decode()
+        assert client.get(f"{ADDRESS}?page=99999").status_code == 200
 
 
 def test_an_operator_announces_a_maintenance_of_his_team() -> None:

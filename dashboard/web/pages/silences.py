@@ -13,7 +13,8 @@ from dashboard.web import words
 from dashboard.web.pages.parts import Badge
 from dashboard.web.states import Tone
 
-_MOST = 50
+PAGE_SIZE = 50
+_LAST_PAGE = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,18 +30,37 @@ class SilenceRow:
     end_url: str
 
 
-def rows(
+@dataclass(frozen=True, slots=True)
+class Silences:
+    rows: list[SilenceRow]
+    longer_url: str
+    shorter_url: str
+
+
+def silences(
     seen: QuerySet[Silence],
     operable_team_ids: Collection[int],
+    place: int,
     now: datetime,
     *,
     for_all: bool,
-) -> list[SilenceRow]:
-    """Return the latest silences, those that last longest first."""
-    return [
-        _row(each, now, may_end=for_all or each.team_id in operable_team_ids)
-        for each in seen[:_MOST]
-    ]
+) -> Silences:
+    """Return page number `place` (from 1) of the silences, those that last longest first.
+
+    Of one team alone there may be a whole page of them.
+    """
+    place = min(max(place, 1), _LAST_PAGE)
+    first = (place - 1) * PAGE_SIZE
+    ordered = seen.order_by("-ends_at", "-pk")
+    found = list(ordered[first : first + PAGE_SIZE + 1])
+    return Silences(
+        rows=[
+            _row(each, now, may_end=for_all or each.team_id in operable_team_ids)
+            for each in found[:PAGE_SIZE]
+        ],
+        longer_url=f"?page={place - 1}" if place > 1 else "",
+        shorter_url=f"?page={place + 1}" if len(found) > PAGE_SIZE else "",
+    )
 
 
 def _row(silence: Silence, now: datetime, *, may_end: bool) -> SilenceRow:

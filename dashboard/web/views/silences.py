@@ -39,13 +39,14 @@ def silences(request: HttpRequest) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         _add(request, form)
         return redirect("silences")
-    shown = page.rows(
+    shown = page.silences(
         access.silences(request.user),
         set(operable.values_list("pk", flat=True)),
+        access.row_number(request.GET.get("page", "")),
         now,
         for_all=for_all,
     )
-    context = {"rows": shown, "form": form if may_add else None}
+    context = {"page": shown, "form": form if may_add else None}
     return render(request, "web/silences.html", context)
 
 
