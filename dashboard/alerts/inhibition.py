@@ -1,5 +1,6 @@
 """Which incident speaks for which: one outage, one alarm."""
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
@@ -21,6 +22,24 @@ class Open:
 
 
 Relation = Callable[[Open, Open], bool]
+
+
+def inhibitors(incidents: Iterable[Open]) -> dict[int, Open]:
+    """Return which incident speaks for which, by the lesser one's number.
+
+    Each is held against those of its gateway and its team only: a gateway may have
+    thousands, and each against each would hold up the tick for seconds.
+    """
+    near: dict[tuple[int, int | None], list[Open]] = defaultdict(list)
+    for each in incidents:
+        near[each.gateway_id, each.team_id].append(each)
+    found = {}
+    for (gateway_id, team_id), own in near.items():
+        wider = near.get((gateway_id, None), []) if team_id is not None else []
+        for one in own:
+            if (greater := inhibitor(one, [*own, *wider])) is not None:
+                found[one.pk] = greater
+    return found
 
 
 def inhibitor(one: Open, incidents: Iterable[Open]) -> Open | None:

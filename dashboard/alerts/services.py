@@ -9,7 +9,7 @@ from django.db import InterfaceError, OperationalError, transaction
 
 from dashboard.alerts import lifecycle, outbox, silences, unwatched
 from dashboard.alerts.hindsight import slow_facts
-from dashboard.alerts.inhibition import Open, inhibitor
+from dashboard.alerts.inhibition import Open, inhibitors
 from dashboard.alerts.judges import Case, cases, slow_cases
 from dashboard.alerts.models import (
     EventKind,
@@ -283,12 +283,12 @@ def _speak(known: Situation, firing: Mapping[str, Verdict]) -> None:
     )
     silenced = silences.active(known.now)
     told = outbox.told(incidents)
-    waiting = outbox.queued_or_dead(incidents)
-    views = [_open(incident, told=incident.pk in told) for incident in incidents]
+    told_of = told | outbox.queued_or_dead(incidents)
+    greater_of = inhibitors(_open(each, told=each.pk in told) for each in incidents)
     spoken_for: list[tuple[Incident, int]] = []
     silent: list[Incident] = []
-    for incident, view in zip(incidents, views, strict=True):
-        greater = inhibitor(view, views)
+    for incident in incidents:
+        greater = greater_of.get(incident.pk)
         verdict = firing.get(incident.identity)
         silence = silences.covering(silenced, incident)
         _note_silence(incident, silence, known.now)
@@ -299,7 +299,7 @@ def _speak(known: Situation, firing: Mapping[str, Verdict]) -> None:
         elif silence is not None:
             silent.append(incident)
         elif is_on_its_own:
-            if incident.pk not in told | waiting:
+            if incident.pk not in told_of:
                 outbox.queue_opening(incident, known.now)
             elif is_worse(incident.level, than=incident.told_level):
                 outbox.queue_escalation(incident, known.now)

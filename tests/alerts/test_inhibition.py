@@ -4,7 +4,15 @@ from itertools import product
 
 import pytest
 
-from dashboard.alerts.inhibition import RANKS, RELATIONS, Open, inhibitor, ranks
+from dashboard.alerts import inhibition
+from dashboard.alerts.inhibition import (
+    RANKS,
+    RELATIONS,
+    Open,
+    inhibitor,
+    inhibitors,
+    ranks,
+)
 from dashboard.alerts.models import RuleKind
 
 ENDPOINT = frozenset({"GET /x"})
@@ -96,6 +104,31 @@ def test_no_alarm_of_a_team_speaks_for_one_that_others_see() -> None:
         of_team = one(4, kind, level=level, team_id=1, told=True)
         lesser = (one(5, each, team_id=None) for each in RuleKind.values)
         assert not any(inhibitor(each, [of_team]) for each in lesser)
+
+
+def test_alarms_are_held_against_those_near_them_only(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Of a gateway with 500 teams each against each held up the tick for seconds."""
+    teams, kinds = [None, *range(20)], RuleKind.values
+    levels = {"team_state": "paused"}
+    every = [
+        one(pk, kind, gateway_id=gateway, team_id=team, level=levels.get(kind, ""))
+        for pk, (gateway, team, kind) in enumerate(product((1, 2), teams, kinds))
+        if (kind == "gateway_down") <= (team is None and gateway == 1)
+    ]
+    plain = {each.pk: greater for each in every if (greater := inhibitor(each, every))}
+    asked, speaks = [], inhibition._speaks_for
+
+    def counted(greater: Open, lesser: Open) -> bool:
+        asked.append(lesser.pk)
+        return speaks(greater, lesser)
+
+    monkeypatch.setattr(inhibition, "_speaks_for", counted)
+
+    assert inhibitors(every) == plain
+    assert {each.gateway_id for each in plain.values()} == {1, 2}
+    assert len(asked) < len(every) * 2 * len(kinds)
 
 
 TOLD = list(product([True, False], repeat=2))
