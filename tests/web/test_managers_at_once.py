@@ -1,15 +1,19 @@
 """Managers, administrators and the recorder at the same team in the same moment."""
 
 from functools import partial
+from io import StringIO
+from pathlib import Path
 
 import pytest
 from django.contrib.auth.models import User
+from django.core.management import call_command
 from django.test import Client
 from django.urls import reverse
 
 from dashboard.alerts.models import Rule, RuleKind
 from dashboard.alerts.rulebook import apply_rule_set
 from dashboard.probes.models import Probe
+from dashboard.probes.services import watch_team
 from dashboard.rows import locked
 from dashboard.teams.keys import (
     forget_keys,
@@ -45,6 +49,27 @@ def test_a_manager_and_the_recorder_do_not_wait_for_each_other(
 
     assert behind(take_probes, partial(settings_of, alice, team, "pause"), then) == 302
     assert not Probe.objects.filter(team=team, enabled=True).exists()
+
+
+@pytest.mark.postgresql
+def test_a_file_and_the_recorder_do_not_wait_for_each_other(
+    team: Team, tmp_path: Path
+) -> None:
+    """The teams that it leaves out go in another order than the recorder's."""
+    first, other = team, make_team(team.gateway, team_id="a")
+    for each in (first, other):
+        watch_team(each, NOW)
+    file = tmp_path / "gatewatch.toml"
+    file.touch()
+
+    def take(of: Team) -> None:
+        locked(Probe, ["enabled"], [probe.pk for probe in of.probes.all()])
+
+    def prune() -> int:
+        call_command("load_config", str(file), "--prune", stdout=StringIO())
+        return Team.objects.count()
+
+    assert behind(partial(take, first), prune, partial(take, other)) == 0
 
 
 @pytest.mark.postgresql

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 from django.core.exceptions import ValidationError
 from django.db import models
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from msgspec import UNSET, Struct, structs
 
 from dashboard.alerts.models import Recipient, Rule
@@ -227,16 +227,22 @@ class _Loader:
             ("team", Team.objects.select_related("gateway")),
             ("gateway", Gateway.objects.all()),
         )
+        if prune:
+            # Of all that go at once: the recorder may hold some of them.
+            teams = Q(team__in=self._unnamed(Team.objects.all()))
+            gateways = Q(gateway__in=self._unnamed(Gateway.objects.all()))
+            forget_breakers(Probe.objects.filter(teams | gateways))
         for noun, rows in everything:
-            named = [pk for kind, pk in self._named if kind is rows.model]
-            for row in rows.exclude(pk__in=named):
+            for row in self._unnamed(rows):
                 if prune:
                     self.changes.deleted(f"{noun} {_path(row)}")
-                    if isinstance(row, Team):
-                        forget_breakers(row.probes.all())
                     row.delete()
                 else:
                     self.changes.note(f"{noun} {_path(row)} is not in the file; kept")
+
+    def _unnamed(self, rows: QuerySet[M]) -> QuerySet[M]:
+        named = [pk for kind, pk in self._named if kind is rows.model]
+        return rows.exclude(pk__in=named)
 
 
 def _path(row: models.Model) -> str:
