@@ -1,10 +1,13 @@
 """asyncio sockets for httpcore that keep to the deadline of their exchange."""
 
+import asyncio
 import ssl
 from collections.abc import Callable, Iterable
 from typing import Any
 
 import httpcore
+from anyio import CancelScope
+from anyio.lowlevel import checkpoint_if_cancelled
 
 from apiclient.addresses import AddressCheck, Resolver, ResolverBusyError
 from apiclient.exchange import clamp
@@ -69,6 +72,12 @@ class AsyncSocketStream(httpcore.AsyncNetworkStream):
         left_s, exchange = clamp(timeout, httpcore.ConnectTimeout)
         try:
             secured = await self._stream.start_tls(ssl_context, server_hostname, left_s)
+            # Of who is cancelled just behind it httpcore's pool would keep the place.
+            await checkpoint_if_cancelled()
+        except asyncio.CancelledError:
+            with CancelScope(shield=True):
+                await self._stream.aclose()
+            raise
         except httpcore.ConnectTimeout:
             raise httpcore.ConnectTimeout("the TLS handshake took too long") from None
         except httpcore.ConnectError as error:

@@ -4,15 +4,19 @@ The pool has room for one connection, so that one that is lost is missed by the 
 """
 
 import asyncio
+import gc
 import socket
+import ssl
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 import pytest
 
 from apiclient import AsyncClient, RetryPolicy
 from tests.apiclient.fakes import JOB
-from tests.apiclient.rogue import OK, request_of, rogue
+from tests.apiclient.rogue import OK, over_tls, request_of, rogue
 from tests.apiclient.test_hostile_streams import CHUNKED, DONE, HI, chunk
+from tests.apiclient.test_tls import ADDRESS, made, serving_with
 
 pytestmark = pytest.mark.hostile
 
@@ -53,18 +57,28 @@ async def cancel_after(steps: int, times: int, task: asyncio.Task[object]) -> No
     assert task.cancelled() or task.exception() is None
 
 
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return made(tmp_path_factory.mktemp("tls"), ADDRESS)
+
+
 @pytest.mark.parametrize("times", [1, 2])
 @pytest.mark.parametrize("work", [call, stream, leave])
-@pytest.mark.parametrize("fresh", [False, True])
+@pytest.mark.parametrize(
+    ("fresh", "secure"),
+    [(False, False), (True, False), (True, True)],
+    ids=["kept", "fresh", "TLS"],
+)
 def test_wherever_a_call_is_cancelled_its_connection_is_given_back(
-    work: Work, times: int, *, fresh: bool
+    work: Work, times: int, certificate: Path, *, fresh: bool, secure: bool
 ) -> None:
     async def run() -> None:
         complaints: list[object] = []
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(lambda _, context: complaints.append(context))
         async with AsyncClient(
-            base_url=server.url,
+            base_url=server.url.replace("http:", "https:") if secure else server.url,
+            ssl_context=ssl.create_default_context(cafile=certificate),
             virtual_key="sk-1",
             max_connections=1,
             fresh_connections=fresh,
@@ -77,5 +91,7 @@ def test_wherever_a_call_is_cancelled_its_connection_is_given_back(
                 assert (await client.health()).healthy, steps
         assert complaints == []
 
-    with rogue(answers) as server:
+    script = over_tls(serving_with(certificate), answers) if secure else answers
+    with rogue(script) as server:
         asyncio.run(run())
+    gc.collect()  # says which socket nobody has closed

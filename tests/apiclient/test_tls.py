@@ -19,7 +19,7 @@ from tests.apiclient.rogue import OK, Script, over_tls, request_of, rogue, sends
 
 pytestmark = pytest.mark.hostile
 
-_ADDRESS = x509.SubjectAlternativeName(
+ADDRESS = x509.SubjectAlternativeName(
     [x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
 )
 # The same address, and a URI whose bytes are no UTF-8.
@@ -31,7 +31,7 @@ _HELLO_REQUEST = bytes.fromhex("160303000400000000")
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return made(tmp_path_factory.mktemp("tls"), _ADDRESS)
+    return made(tmp_path_factory.mktemp("tls"), ADDRESS)
 
 
 def made(folder: Path, names: x509.ExtensionType) -> Path:
