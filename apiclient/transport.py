@@ -28,6 +28,7 @@ from apiclient.faults import CAUGHT, translated
 from apiclient.fresh import FreshTransport
 from apiclient.h11_lines import hurry_h11
 from apiclient.network import SocketBackend
+from apiclient.proxies import AsyncProxy, Proxy
 
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 WRITE_TIMEOUT_S = 10.0
@@ -108,7 +109,7 @@ class WireTransport(httpx.BaseTransport):
         self._make: Callable[[], httpcore.ConnectionPool] = (
             partial(httpcore.ConnectionPool, network_backend=backend, **options)
             if proxy is None
-            else partial(httpcore.HTTPProxy, proxy, network_backend=backend, **options)
+            else partial(Proxy, proxy, network_backend=backend, **options)
         )
         self._pool = self._make()
         self._process = os.getpid()
@@ -164,9 +165,7 @@ class AsyncWireTransport(httpx.AsyncBaseTransport):
         self._make: Callable[[], httpcore.AsyncConnectionPool] = (
             partial(httpcore.AsyncConnectionPool, network_backend=backend, **options)
             if proxy is None
-            else partial(
-                httpcore.AsyncHTTPProxy, proxy, network_backend=backend, **options
-            )
+            else partial(AsyncProxy, proxy, network_backend=backend, **options)
         )
         self._pool = self._make()
         self._door = asyncio.Lock()

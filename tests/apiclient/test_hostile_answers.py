@@ -13,7 +13,7 @@ import pytest
 from apiclient import AsyncClient, Client, ErrorClass, RetryPolicy, operations
 from apiclient.errors import EXCEPTIONS, error_for
 from tests.apiclient.asking import Ask, ask_async, ask_sync
-from tests.apiclient.rogue import OK, Rogue, keeps_alive, request_of, rogue
+from tests.apiclient.rogue import OK, Rogue, keeps_alive, request_of, rogue, sends
 
 pytestmark = pytest.mark.hostile
 
@@ -152,6 +152,18 @@ def test_a_proxy_is_used_when_it_is_asked_for(ask: Ask) -> None:
 
     assert report.ok, report.detail
     assert heard[0].startswith(b"GET http://gateway.invalid/health ")
+
+
+@pytest.mark.parametrize("ask", [ask_sync, ask_async], ids=["sync", "async"])
+def test_what_fails_behind_a_proxy_leaves_its_place_to_others(ask: Ask) -> None:
+    """B-14: else each TLS that fails there would take a connection for good."""
+    tunnel = sends(b"HTTP/1.1 200 Connected\r\n\r\n", b"no TLS")
+    with rogue(tunnel) as proxy:
+        url = "https://gateway.invalid"
+        report = ask(url, times=2, proxy=proxy.url, max_connections=1)
+
+    assert report.error is ErrorClass.TLS_FAILED
+    assert proxy.connections == 2
 
 
 @pytest.mark.parametrize("ask", [ask_sync, ask_async], ids=["sync", "async"])
