@@ -1,6 +1,6 @@
 """What needs somebody's attention, worst first."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -152,9 +152,10 @@ def _kind(incident: Incident) -> str:
 def _failing_probes(facts: Facts) -> list[Item]:
     """Return what fails that no incident tells of; the same thing many times is one."""
     alike: dict[tuple[str, ProbeState], list[Probe]] = {}
+    is_told = _telling(facts.incidents)
     for probe in facts.probes:
         state = state_of(probe, facts.prober, facts.now)
-        if state.state in _WORRYING and not _is_told(probe, facts.incidents):
+        if state.state in _WORRYING and not is_told(probe):
             alike.setdefault((str(probe.gateway), state), []).append(probe)
     return [
         item
@@ -211,38 +212,38 @@ def _since(probe: Probe) -> datetime | None:
     return probe.failing_since or probe.last_at
 
 
-def _is_told(probe: Probe, incidents: Collection[Incident]) -> bool:
-    """Say whether an open incident speaks of the probe, its team or its gateway."""
-    return any(
-        incident.probe_id == probe.pk
-        or (
-            incident.kind in _TEAM_KINDS
-            and incident.gateway_id == probe.gateway_id
-            and incident.team_id in {None, probe.team_id}
-        )
-        for incident in incidents
-    )
+def _telling(incidents: Collection[Incident]) -> Callable[[Probe], bool]:
+    """Return what says whether one of these speaks of a probe, its team or its gateway.
+
+    It walks them once, and not for each of thousands of probes.
+    """
+    probes = {incident.probe_id for incident in incidents}
+    places = {(i.gateway_id, i.team_id) for i in incidents if i.kind in _TEAM_KINDS}
+
+    def is_told(probe: Probe) -> bool:
+        own = {(probe.gateway_id, probe.team_id), (probe.gateway_id, None)}
+        return probe.pk in probes or not own.isdisjoint(places)
+
+    return is_told
 
 
 def _open_breakers(facts: Facts) -> list[Item]:
-    told = [
-        incident
+    told = {
+        (incident.gateway_id, incident.probe_id)
         for incident in facts.incidents
         if incident.kind in {RuleKind.BREAKER_OPEN, RuleKind.GATEWAY_DOWN}
-    ]
+    }
     return [
         _open_breaker(breaker)
         for breaker in facts.breakers
-        if not breaker.state.endswith("closed")
-        and not any(_speaks_of(incident, breaker) for incident in told)
+        if not breaker.state.endswith("closed") and told.isdisjoint(_places_of(breaker))
     ]
 
 
-def _speaks_of(incident: Incident, breaker: BreakerView) -> bool:
-    if incident.gateway_id != breaker.gateway.pk:
-        return False
-    of_same_probe = breaker.probe and incident.probe_id == breaker.probe.pk
-    return incident.probe_id is None or bool(of_same_probe)
+def _places_of(breaker: BreakerView) -> set[tuple[int, int | None]]:
+    """Return which gateway and probe an incident has that speaks of the breaker."""
+    gateway_id, probe = breaker.gateway.pk, breaker.probe
+    return {(gateway_id, None), (gateway_id, probe.pk if probe else None)}
 
 
 def _open_breaker(breaker: BreakerView) -> Item:

@@ -1,13 +1,17 @@
 """The verdict of the overview, and what needs attention: whose fault, since when, what next."""
 
+import sys
 from datetime import timedelta
 
 import pytest
 from django.test import Client
 
-from dashboard.alerts.models import Rule, RuleKind
+from dashboard.alerts.models import Incident, Rule, RuleKind
+from dashboard.probes.models import Probe
 from dashboard.teams.credit_hours import fold as fold_credits
-from dashboard.teams.models import TeamStatus
+from dashboard.teams.models import Gateway, TeamStatus
+from dashboard.web.attention import Facts, items
+from dashboard.web.prober import Prober, ProberState
 from tests.factories import (
     NOW,
     beat,
@@ -85,6 +89,44 @@ def test_an_incident_speaks_for_its_probe(admin_page: Client) -> None:
 
     assert "1 thing needs attention" in text
     assert "Half of everything fails" in text
+
+
+def test_many_alarms_cost_no_more_each_than_a_few() -> None:
+    """C-20: a gateway that fails all of 500 teams held up everybody's overview."""
+
+    def calls(number: int) -> int:
+        gateway, made = Gateway(pk=1, name="Production"), 0
+        probes = [
+            Probe(
+                pk=pk,
+                gateway=gateway,
+                period_s=60,
+                last_at=NOW,
+                last_error="server_error",
+            )
+            for pk in range(number)
+        ]
+        told = [
+            Incident(gateway=gateway, probe_id=probe.pk, opened_at=NOW, kind="latency")
+            for probe in reversed(probes)
+        ]
+        for pk, incident in enumerate(told):
+            incident.pk = pk
+        working = Prober(1.0, ProberState.WORKING)
+
+        def count(*_: object) -> None:
+            nonlocal made
+            made += 1
+
+        sys.setprofile(count)
+        try:
+            found = items(Facts(NOW, working, probes, [], told, [], {}))
+        finally:
+            sys.setprofile(None)
+        assert len(found) == number
+        return made
+
+    assert calls(200) < 2.5 * calls(100)
 
 
 @pytest.mark.parametrize(
