@@ -97,6 +97,9 @@ def compose_bare(batch: Batch) -> EmailMultiAlternatives:
     It holds no word of a gateway's, nor of whoever chose a name there: with those one
     would keep everybody's news that go in the same mail from being read.
     """
+    headers = {"Message-ID": message_id(batch.id)}
+    if not batch.incidents:
+        return compose_note(_refused_report(), batch.recipient, headers)
     states = Counter(incident.state for incident in batch.incidents)
     worst = next(each for each in _WORST_FIRST if states[each])
     counts = ", ".join(f"{number} {state}" for state, number in states.items())
@@ -114,7 +117,17 @@ def compose_bare(batch: Batch) -> EmailMultiAlternatives:
         why="You get this mail in place of the one that was refused.",
         is_bad=worst in Severity.values,
     )
-    return compose_note(note, batch.recipient, {"Message-ID": message_id(batch.id)})
+    return compose_note(note, batch.recipient, headers)
+
+
+def _refused_report() -> Note:
+    return Note(
+        subject="[Gatewatch] Your report was refused by the mail server",
+        title="Your report was refused",
+        texts=("The mail server would not take what it says, or so much of it.",),
+        next_step="Read the numbers in Gatewatch, on the pages Overview and Trends.",
+        why="You get this mail in place of the one that was refused.",
+    )
 
 
 def compose_note(

@@ -4,6 +4,7 @@ import socket
 from datetime import timedelta
 
 import pytest
+from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from pytest_django import Settings
@@ -16,12 +17,14 @@ from dashboard.alerts.models import (
     Notification,
     Recipient,
     Severity,
+    Subscription,
 )
 from dashboard.alerts.queries import outbox_state
+from dashboard.alerts.regular import queue_due, queue_self_test
 from dashboard.web.pages.mail import mail
 from tests.alerts.conftest import after, make_incident, make_recipient, states, tell
 from tests.alerts.mailbox import Mailbox
-from tests.factories import make_gateway
+from tests.factories import NOW, make_gateway, make_probe, make_team
 
 pytestmark = pytest.mark.django_db
 
@@ -196,6 +199,23 @@ def test_nothing_goes_to_an_address_that_programs_read_differently(
     assert deliver(after(30)) == 0
     assert states() == ["dead"]
     assert mailbox.messages == []
+
+
+def test_a_name_that_a_filter_refuses_ends_nobodys_reports(mailbox: Mailbox) -> None:
+    """A-73: it stands in them every day; a self-test proves nothing by another mail."""
+    make_probe(make_team(name="GTUBE"))
+    boss = User.objects.create_superuser("boss", "boss@example.org")
+    Subscription.objects.create(user=boss, daily=True)
+    queue_due(NOW)
+    mailbox.unwanted = b"GTUBE"
+    assert deliver(after(60)) == 2
+    mailbox.unwanted = b"Self-test"
+    queue_self_test(after(120))
+    assert deliver(after(120)) == 0
+
+    subjects = [str(message["Subject"]) for message in mailbox.messages]
+    assert "[Gatewatch] Your report was refused by the mail server" in subjects
+    assert states() == ["sent", "sent", "dead"]
 
 
 @pytest.mark.parametrize(
