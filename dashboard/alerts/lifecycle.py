@@ -10,7 +10,6 @@ from datetime import datetime, timedelta
 
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
-from django.db.models import Q
 
 from dashboard.alerts import outbox
 from dashboard.alerts.models import Event, EventKind, Incident, Pending, Rule, RuleKind
@@ -64,9 +63,8 @@ def open_incident(
 def _flaps(identity: str, now: datetime) -> bool:
     """Say whether one more opening is too much of a change for the last half hour."""
     recent = now - CALM
-    before = Incident.objects.filter(
-        Q(opened_at__gt=recent) | Q(resolved_at__gt=recent), identity=identity
-    ).values_list("opened_at", "resolved_at")
+    own = Incident.objects.filter(identity=identity).order_by("-opened_at")
+    before = own.values_list("opened_at", "resolved_at")[:MOST_CHANGES]
     changes = sum(
         at is not None and at > recent for moments in before for at in moments
     )

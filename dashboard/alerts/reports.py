@@ -8,7 +8,7 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from django.contrib.auth.models import User
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from dashboard.alerts.models import Change, Incident, Subscription
 from dashboard.lib.spans import duration, roughly
@@ -123,22 +123,22 @@ def report(
     compared = _compared(probes, period, now)
     whole, names = compared.pop(None), _place_names(probes)
     incidents = _incidents(user, period)
-    opened = [i for i in incidents if i.opened_at >= period.start]
-    still_open = sum(1 for i in incidents if i.is_open)
+    opened = incidents.filter(opened_at__gte=period.start).count()
+    still_open = incidents.filter(resolved_at=None).count()
     places = sorted(
         (_place(names[key], each) for key, each in compared.items() if key),
         key=lambda line: not line.is_worse,
     )
     return Report(
         title="Weekly report" if is_weekly else "Daily digest",
-        subject=_subject(whole, len(opened), still_open, is_weekly=is_weekly),
+        subject=_subject(whole, opened, still_open, is_weekly=is_weekly),
         period=period,
         zone=subscription.time_zone,
         places=tuple(places[:_MOST_TEAMS]),
         more_places=max(0, len(places) - _MOST_TEAMS),
         classes=_classes(whole),
         incidents=tuple(_incident(i, home, now) for i in incidents[:_MOST_INCIDENTS]),
-        opened=len(opened),
+        opened=opened,
         still_open=still_open,
         credits=_credits(list(teams(user)), now),
     )
@@ -151,15 +151,13 @@ class _Place(NamedTuple):
     team_id: int | None
 
 
-def _incidents(user: User, period: Period) -> list[Incident]:
+def _incidents(user: User, period: Period) -> QuerySet[Incident]:
     """Return the incidents of the period that another did not speak for, open first."""
     then = Q(resolved_at=None) | Q(resolved_at__gte=period.start)
     found = Incident.objects.filter(
         is_own(user), then, opened_at__lt=period.end, inhibited_by=None
     )
-    return sorted(
-        found.order_by("-opened_at"), key=lambda incident: not incident.is_open
-    )
+    return found.alias(is_now=Q(resolved_at=None)).order_by("-is_now", "-opened_at")
 
 
 def _compared(

@@ -7,6 +7,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.core import mail
 from django.core.mail import EmailMultiAlternatives
+from django.db.models.signals import post_init
 from pytest_django import DjangoAssertNumQueries, Settings
 
 from dashboard.alerts import regular
@@ -312,6 +313,40 @@ def test_a_report_asks_a_constant_number_of_queries(
 
     assert len(told.places) == 12
     assert len(told.credits) == 12
+
+
+def test_a_report_counts_incidents_and_reads_those_that_it_shows() -> None:
+    """A gateway whose alarms come and go has a hundred thousand of them in a week."""
+    gateway, ended = make_gateway(), NOON - timedelta(hours=20)
+    for number in range(14):
+        make_incident(
+            gateway,
+            opened_at=ended - timedelta(minutes=number),
+            resolved_at=ended if number % 2 else None,
+            summary=f"number {number}",
+        )
+    wanted = reader()
+    User.objects.filter(pk=wanted.user.pk).update(is_superuser=True)
+    user = User.objects.get(pk=wanted.user.pk)
+    read: list[object] = []
+
+    def note(sender: object, **_: object) -> None:
+        read.append(sender)
+
+    post_init.connect(note, sender=Incident)
+    try:
+        told = report(user, wanted, Change.DAILY, HOME, NOON)
+    finally:
+        post_init.disconnect(note, sender=Incident)
+
+    assert len(read) == len(told.incidents) == 10
+    assert (told.opened, told.still_open) == (14, 7)
+    assert [each.is_open for each in told.incidents] == [True] * 7 + [False] * 3
+    assert [each.summary for each in told.incidents[7:]] == [
+        "number 1",
+        "number 3",
+        "number 5",
+    ]
 
 
 def test_a_made_up_alarm_goes_through_the_whole_chain(

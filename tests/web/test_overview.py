@@ -4,6 +4,7 @@ import gzip
 from datetime import timedelta
 
 import pytest
+from django.contrib.auth.models import User
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
@@ -11,6 +12,7 @@ from dashboard.alerts.models import Incident
 from dashboard.probes.models import ProbeKind
 from dashboard.probes.taxonomy import meaning
 from dashboard.rollups.services import fold
+from dashboard.web.pages import facts as of_facts
 from tests.factories import (
     NOW,
     beat,
@@ -110,8 +112,25 @@ def test_the_number_of_queries_does_not_grow_with_the_probes(
     for _ in range(number):
         make_probe(team=make_team(gateway), last_at=NOW)
 
-    with django_assert_max_num_queries(13):
+    with django_assert_max_num_queries(14):
         overview(admin_page)
+
+
+def test_of_alarms_that_come_and_go_only_the_last_ends_are_read(
+    admin_user: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of three days there may be more than there is room for: each page read them all."""
+    monkeypatch.setattr(of_facts, "_MOST_ENDED", 2)
+    for hour in (3, 1, 2):
+        ended = NOW - timedelta(hours=hour)
+        opened = ended - timedelta(hours=hour * 5)
+        make_incident(summary=f"{hour}", opened_at=opened, resolved_at=ended)
+    still = make_incident()
+
+    known = of_facts.facts(admin_user, NOW)
+
+    assert [each.summary for each in known.ended] == ["1", "2"]
+    assert known.incidents == [still]
 
 
 def test_a_page_that_is_renewed_stays_small(admin_page: Client) -> None:

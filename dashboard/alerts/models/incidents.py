@@ -71,6 +71,12 @@ class Incident(models.Model):
         indexes = [
             # The incident list, newest first.
             models.Index(fields=["-opened_at"], name="incident_by_opening"),
+            # What is open, and what ended lately.
+            models.Index(fields=["resolved_at", "gateway"], name="incident_by_end"),
+            # Whether the same comes and goes.
+            models.Index(
+                fields=["identity", "-opened_at"], name="incident_by_identity"
+            ),
         ]
 
     def __str__(self) -> str:

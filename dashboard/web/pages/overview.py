@@ -50,7 +50,7 @@ class Overview:
 
 
 def overview(user: access.Visitor, now: datetime, *, whole: bool = False) -> Overview:
-    """Return the overview of everything that the user may see; twelve queries.
+    """Return the overview of everything that the user may see; thirteen queries.
 
     `whole` shows every probe, not only the worst ones and those that run.
     """
