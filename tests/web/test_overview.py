@@ -161,6 +161,24 @@ def test_many_probes_show_the_worst_and_lead_to_the_others(admin_page: Client) -
     assert whole.count('class="strip-cell"><div') == 45
 
 
+def test_many_alarms_show_the_worst_and_lead_to_the_others(admin_page: Client) -> None:
+    """C-20: a gateway that fails all its teams made a page of megabytes of every look."""
+    beat()
+    gateway = make_gateway()
+    make_incident(gateway, severity="critical", summary="Worst of all")
+    for number in range(44):
+        probe = make_probe(make_team(gateway), last_at=NOW)
+        make_incident(probe=probe, severity="warning", summary=f"Warning {number}")
+
+    short, whole = overview(admin_page), admin_page.get("/?all=1").content.decode()
+
+    assert "45 things need attention" in short
+    assert "Show 5 more</a>, none of them worse" in short
+    assert short.count('class="alarm"') == 40
+    assert "Worst of all" in short
+    assert whole.count('class="alarm"') == 45
+
+
 def test_probes_that_do_not_run_are_one_line_each(admin_page: Client) -> None:
     beat()
     gateway = make_gateway()

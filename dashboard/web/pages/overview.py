@@ -36,6 +36,7 @@ class Overview:
     prober: Prober
     is_stale: bool
     alarms: list[Alarm]
+    more_alarms: int
     tiles: list[Tile]
     rows: list[ProbeRow]
     more_rows: int
@@ -45,6 +46,7 @@ class Overview:
     incidents: list[IncidentRow]
     charts: list[ChartTable]
     breakers: list[BreakerRow]
+    more_breakers: int
     is_empty: bool
     renew_s: int
 
@@ -52,7 +54,7 @@ class Overview:
 def overview(user: access.Visitor, now: datetime, *, whole: bool = False) -> Overview:
     """Return the overview of everything that the user may see; thirteen queries.
 
-    `whole` shows every probe, not only the worst ones and those that run.
+    `whole` shows every alarm and probe, not only the worst ones and those that run.
     """
     known = facts(user, now)
     items = attention.items(known)
@@ -63,13 +65,15 @@ def overview(user: access.Visitor, now: datetime, *, whole: bool = False) -> Ove
     most = None if whole else MOST_ROWS
     rows = probe_rows(listed, known.prober, seen, now, with_off=whole, most=most)
     teams = team_lines(known, spent)
+    opened = [each for each in known.breakers if not each.state.endswith("closed")]
     setting = Setting(drill=reverse("outcomes"))
     return Overview(
         title=_title(known, said),
         verdict=said,
         prober=known.prober,
         is_stale=known.prober.state is ProberState.STOPPED,
-        alarms=[alarm(item, now) for item in items],
+        alarms=[alarm(item, now) for item in items[:most]],
+        more_alarms=len(items[most:]) if most else 0,
         tiles=tiles(known, seen, spent) if known.probes else [],
         rows=rows,
         more_rows=len(listed) - len(rows),
@@ -85,11 +89,8 @@ def overview(user: access.Visitor, now: datetime, *, whole: bool = False) -> Ove
                 setting=setting,
             ),
         ],
-        breakers=[
-            breaker_row(breaker, now)
-            for breaker in known.breakers
-            if not breaker.state.endswith("closed")
-        ],
+        breakers=[breaker_row(breaker, now) for breaker in opened[:most]],
+        more_breakers=len(opened[most:]) if most else 0,
         is_empty=not known.probes,
         renew_s=next(s for most, s in _RENEWALS if len(known.probes) <= most),
     )
