@@ -122,14 +122,13 @@ def check_typed_key(text: str, *, any_reference: bool) -> str:
     With `any_reference` (a site administrator) all are taken, else those that
     settings.KEY_REFERENCES allows: a reference sends what it names to the gateway.
     """
-    text = check_key(text)
     if _is_reference(text) and not any_reference and not _is_allowed(text):
         allowed = ", ".join(settings.KEY_REFERENCES) or "none"
         raise ValueError(
             f"you may not refer to this (allowed here: {allowed}); type the key itself, "
             "or ask a site administrator"
         )
-    return text
+    return check_key(text)
 
 
 def _is_allowed(reference: str) -> bool:
@@ -147,7 +146,10 @@ def _is_allowed(reference: str) -> bool:
 
 
 def _lies_in(path: Path, folder: Path) -> bool:
-    return path.is_absolute() and _real(path).is_relative_to(_real(folder))
+    # By its spelling first: a look at some other place may ask another machine for it.
+    plain = Path(os.path.normpath(path))
+    is_below = plain.is_absolute() and plain.is_relative_to(os.path.normpath(folder))
+    return is_below and _real(path).is_relative_to(_real(folder))
 
 
 def clear_key(team: Team) -> None:

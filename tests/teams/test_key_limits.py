@@ -55,6 +55,19 @@ class TestReferences:
         with pytest.raises(ValueError, match=r"may not refer|names nothing"):
             keys.check_typed_key(typed.format(tmp_path), any_reference=False)
 
+    @pytest.mark.parametrize("place", ["/net/203.0.113.7/key", "{}/keys/../../net"])
+    def test_what_he_may_not_refer_to_is_not_even_looked_at(
+        self, place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """C-26: where it is mounted by a look another machine is asked, while he waits."""
+        looked_at: list[str] = []
+        monkeypatch.setattr(os.path, "realpath", looked_at.append)
+
+        with pytest.raises(ValueError, match="may not refer"):
+            keys.check_typed_key(f"file:{place}".format(tmp_path), any_reference=False)
+
+        assert not looked_at
+
     def test_a_site_administrator_may_refer_to_anything(self) -> None:
         assert keys.check_typed_key("env:HOME", any_reference=True) == "env:HOME"
 
