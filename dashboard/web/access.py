@@ -49,7 +49,9 @@ def incidents(user: Visitor) -> QuerySet[Incident]:
 
 def silences(user: Visitor) -> QuerySet[Silence]:
     """Return those of one's teams, and those that hold for all teams of a gateway."""
-    everything = Silence.objects.select_related("gateway", "team", "probe", "author")
+    everything = Silence.objects.select_related(
+        "gateway", "team", "probe__gateway", "probe__team", "author"
+    )
     if is_site_admin(user):
         return everything
     own = own_team_ids(user)

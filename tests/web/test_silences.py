@@ -7,9 +7,11 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
+from pytest_django import DjangoAssertNumQueries
 
 from dashboard.alerts.models import RuleKind, Silence
 from dashboard.alerts.silences import covering, end
+from dashboard.probes.models import ProbeKind
 from dashboard.teams.models import Membership, Role
 from dashboard.web.views.silences import MOST_SILENCES
 from tests.alerts.conftest import make_incident
@@ -85,6 +87,20 @@ def test_no_team_fills_the_page_so_that_others_cannot_end_theirs(
         assert "forgotten" in second.content.decode()
         assert end_it in second.content.decode()
         assert client.get(f"{ADDRESS}?page=99999").status_code == 200
+
+
+def test_many_silences_of_incidents_ask_no_more_of_the_database(
+    admin_page: Client, django_assert_max_num_queries: DjangoAssertNumQueries
+) -> None:
+    """C-20."""
+    team, now = make_team(name="Acme"), timezone.now()
+    until = now + timedelta(hours=1)
+    for kind in ProbeKind.values[1:]:
+        probe = make_probe(team, kind=kind)
+        Silence.objects.create(team=team, probe=probe, starts_at=now, ends_at=until)
+
+    with django_assert_max_num_queries(8):
+        assert "Balance of Acme" in admin_page.get(ADDRESS).content.decode()
 
 
 def test_an_operator_announces_a_maintenance_of_his_team() -> None:
