@@ -1,9 +1,13 @@
 """What a visitor chooses for himself: the theme, the time zone; and the search."""
 
+import re
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
+from django.conf import settings
 from django.contrib.auth.models import User
+from django.contrib.staticfiles import finders
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
@@ -25,6 +29,28 @@ def test_the_theme_of_the_cookie_is_there_from_the_first_byte(
     admin_page.cookies["theme"] = "dark"
 
     assert '<html lang="en" data-theme="dark"' in page(admin_page, "/teams/")
+
+
+@pytest.mark.parametrize("theme", ["dark", "light"])
+def test_the_theme_of_the_cookie_is_the_admins_too(
+    admin_page: Client, theme: str
+) -> None:
+    admin_page.cookies["theme"] = theme
+
+    assert f'href="/static/css/admin-{theme}.css"' in page(admin_page, "/admin/")
+
+
+def test_each_file_that_a_template_names_is_there_under_its_whole_name() -> None:
+    """In production a name has a hash, which nothing can be put together with."""
+    templates = Path(settings.BASE_DIR, "templates").rglob("*.html")
+    named = {
+        name
+        for template in templates
+        for name in re.findall(r"{% static\b ?(.*?) ?%}", template.read_text())
+    }
+
+    assert "'css/admin-dark.css'" in named
+    assert [name for name in named if finders.find(name.strip("'")) is None] == []
 
 
 @pytest.mark.parametrize("cookie", ["", "blue", '"><script>'])
