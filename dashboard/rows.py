@@ -73,7 +73,8 @@ def locked(
 ) -> dict[int, list[Any]]:
     """Return these fields of the rows with these keys, locked until the commit.
 
-    On SQLite a transaction that writes is alone anyway.
+    Whoever adds what refers to them, as an alarm, need not wait: he may have what we wait
+    for. On SQLite a transaction that writes is alone anyway.
     """
     if not keys:
         return {}
@@ -84,7 +85,7 @@ def locked(
     names = ", ".join([key, *(quote(column.column) for column in columns)])
     places = ", ".join(["%s"] * len(keys))
     lock = (
-        connection.ops.for_update_sql()
+        connection.ops.for_update_sql(no_key=True)
         if connection.features.has_select_for_update
         else ""
     )

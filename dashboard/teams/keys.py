@@ -163,7 +163,8 @@ def take_teams(gateway: Gateway) -> None:
     Who gives a team a key takes the team first, and then the gateway: else the two would
     wait in a circle.
     """
-    list(Team.objects.select_for_update().filter(gateway=gateway).order_by("pk"))
+    teams = Team.objects.select_for_update(no_key=True)
+    list(teams.filter(gateway=gateway).order_by("pk"))
 
 
 def take_with_gateway(team: Team) -> None:

@@ -1,5 +1,6 @@
 """Managers, administrators and the recorder at the same team in the same moment."""
 
+from collections.abc import Callable
 from functools import partial
 from io import StringIO
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import pytest
 from django.contrib.auth.models import User
 from django.core.management import call_command
+from django.db import transaction
 from django.test import Client
 from django.urls import reverse
 
@@ -14,6 +16,7 @@ from dashboard.alerts.models import Rule, RuleKind
 from dashboard.alerts.rulebook import apply_rule_set
 from dashboard.probes.models import Probe
 from dashboard.probes.services import watch_team
+from dashboard.rollups import store as rollups
 from dashboard.rows import locked
 from dashboard.teams.keys import (
     forget_keys,
@@ -23,7 +26,7 @@ from dashboard.teams.keys import (
     take_with_gateway,
 )
 from dashboard.teams.models import Gateway, Membership, Role, Team
-from tests.factories import NOW, make_team
+from tests.factories import NOW, make_incident, make_team
 from tests.web.people import Person, at_once, behind, person
 from tests.web.test_admin import NO_MEMBERS, team_form
 
@@ -34,6 +37,12 @@ CANARY = "sk-canary-0123456789-tail"
 def settings_of(client: Client, team: Team, part: str, **fields: object) -> int:
     address = reverse("team_settings", args=[team.pk])
     return client.post(address, {"part": part, **fields}).status_code
+
+
+def move(admin: Client, team: Team) -> int:
+    address = f"/admin/teams/gateway/{team.gateway_id}/change/"
+    told = {"name": "Production", "base_url": "https://elsewhere.example"}
+    return admin.post(address, told).status_code
 
 
 def take_probes() -> None:
@@ -49,6 +58,32 @@ def test_a_manager_and_the_recorder_do_not_wait_for_each_other(
 
     assert behind(take_probes, partial(settings_of, alice, team, "pause"), then) == 302
     assert not Probe.objects.filter(team=team, enabled=True).exists()
+
+
+@pytest.mark.postgresql
+@pytest.mark.parametrize("who", ["recorder", "manager", "administrator"])
+def test_an_alarm_is_opened_though_somebody_has_what_it_is_of(
+    alice: Client, admin_client: Client, team: Team, who: str
+) -> None:
+    """The recorder that opens it has what he waits for."""
+    probe = team.probes.all()[0]
+
+    def record() -> int:
+        take_probes()
+        locked(Team, ["status"], [team.pk])
+        rollups.lock()
+        return 302
+
+    of_gateway = partial(locked, Gateway, ["name"], [team.gateway_id])
+    circles: dict[str, tuple[Callable[[], object], Callable[[], int]]] = {
+        "recorder": (rollups.lock, transaction.atomic(record)),
+        "manager": (of_gateway, partial(settings_of, alice, team, "pause")),
+        "administrator": (of_gateway, partial(move, admin_client, team)),
+    }
+    hold, act = circles[who]
+    open_alarm = partial(make_incident, team=team, probe=probe)
+
+    assert behind(hold, act, open_alarm) == 302
 
 
 @pytest.mark.postgresql
@@ -91,12 +126,9 @@ def test_a_manager_and_an_administrator_do_not_wait_for_each_other(
         set_key(team, CANARY, NOW)
         assert Gateway.objects.select_for_update(no_key=True).count() == 1
 
-    def move() -> int:
-        address = f"/admin/teams/gateway/{team.gateway_id}/change/"
-        told = {"name": "Production", "base_url": "https://elsewhere.example"}
-        return admin_client.post(address, told).status_code
+    hold = partial(locked, Team, ["status"], [team.pk])
 
-    assert behind(partial(locked, Team, ["status"], [team.pk]), move, give) == 302
+    assert behind(hold, partial(move, admin_client, team), give) == 302
     assert not Team.objects.get().has_key
 
 

@@ -102,9 +102,10 @@ def _take(request: HttpRequest, team: Team) -> Team:
     gateway comes last, whose address decides where a key is sent. Who was removed while
     he waited is a stranger.
     """
-    list(Probe.objects.select_for_update().filter(team=team).order_by("pk"))
     # Whoever adds a row of the team meanwhile, in the admin, need not wait: if it is the
-    # same as one of ours, we wait for him.
+    # same as one of ours, we wait for him. Nor need the recorder for an alarm.
+    probes = Probe.objects.select_for_update(no_key=True)
+    list(probes.filter(team=team).order_by("pk"))
     teams = Team.objects.select_for_update(no_key=True)
     taken = get_object_or_404(teams, pk=team.pk)
     taken.gateway = Gateway.objects.select_for_update(no_key=True).get(
