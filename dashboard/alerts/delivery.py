@@ -12,7 +12,7 @@ import smtplib
 import time
 import uuid
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from email.utils import parseaddr
 from enum import StrEnum
@@ -42,6 +42,8 @@ _ROUND_S = 60.0
 # 1, 2, 4 … 32 minutes and then every hour: about a day.
 _MOST_ATTEMPTS = 29
 _LONGEST_WAIT_MIN = 60
+# So often a message that may have been taken is sent as the very same one.
+_TOGETHER = 4
 _TOO_LONG = 552  # RFC 1870
 _RANDOM = secrets.SystemRandom()
 
@@ -138,6 +140,10 @@ def _sent(batch: Batch, post: Post, now: datetime) -> _Sent:
         return _Sent(Attempt(Fate.REFUSED, gone))
     letter = letter_of(batch, now)
     attempt = _posted(post(channels.parcel(channel, batch, letter, now)))
+    often = batch.attempt >= _TOGETHER and len(_by_team(batch)) > 1
+    if attempt.fate is Fate.UNKNOWN and often:
+        # A receiver that fails of one team's name would never take the others' news.
+        attempt = replace(attempt, fate=Fate.APART)
     return _Sent(attempt, letter.subject)
 
 
