@@ -17,7 +17,7 @@ from dashboard.rollups import windows
 from dashboard.rollups.tally import Tally
 from dashboard.rollups.windows import Hour
 from dashboard.teams import credit_hours
-from dashboard.teams.queries import Burn, baselines, burns
+from dashboard.teams.queries import Burn, burns
 
 # A probe that runs seldom gets a window that its least samples fit into, up to this.
 _LONGEST_WINDOW_S = 6 * 3600
@@ -172,5 +172,5 @@ def _spending(team_ids: Collection[int], now: datetime) -> dict[int, Spending]:
             hours=usual.hours,
             allocated=notable[team_id][1],
         )
-        for team_id, usual in baselines(notable, now).items()
+        for team_id, usual in credit_hours.baselines(notable, now).items()
     }

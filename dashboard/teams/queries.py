@@ -3,13 +3,11 @@
 from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from itertools import pairwise
-from statistics import median
 from typing import NamedTuple
 
-from django.db.models import F, OuterRef, QuerySet, Subquery, Window
-from django.db.models.functions import Lag, TruncHour
+from django.db.models import OuterRef, QuerySet, Subquery
 
 from dashboard.teams.models import CreditReading, Team
 
@@ -19,7 +17,6 @@ LEAST_READINGS = 3
 _LEAST_SPAN = timedelta(hours=1)
 # A rise by this share of the allocated credits is a refill; less is a refund.
 _REFILL_SHARE = 0.05
-BASELINE_WINDOW = timedelta(days=7)
 # The next hundred years: a slow pace lasts beyond the year 9999, where dates end.
 _MOST_HOURS = 876_600.0
 _HOUR = timedelta(hours=1)
@@ -176,69 +173,3 @@ def is_refill(before: Told, after: Told) -> bool:
     ):
         return True
     return rise >= _REFILL_SHARE * abs(after.allocated or 0.0)
-
-
-@dataclass(frozen=True, slots=True)
-class Baseline:
-    """What a team uses in an hour, against which a spike is one.
-
-    `typical` is the median of the `hours` of the last week that have readings, the last
-    hour left out, `highest` the most of them, and `last_hour` what that one used.
-    """
-
-    last_hour: float
-    typical: float
-    highest: float
-    hours: int
-
-
-def baselines(team_ids: Collection[int], now: datetime) -> dict[int, Baseline]:
-    """Return many teams' baselines in two queries; teams without a full hour lack.
-
-    The database walks a week of the teams' readings, some 10,000 each: this is for
-    once a minute, not for each result.
-    """
-    spent = _spent_by_hour(team_ids, now)
-    last = now - _HOUR
-    covered: dict[int, set[datetime]] = defaultdict(set)
-    hours = (
-        _told(team_ids, now - BASELINE_WINDOW, last)
-        .annotate(hour=TruncHour("read_at", tzinfo=UTC))
-        .order_by()
-        .values_list("team_id", "hour")
-        .distinct()
-    )
-    for team_id, hour in hours:
-        covered[team_id].add(hour)
-    found = {}
-    for team_id, known in covered.items():
-        used = [spent[team_id].get(hour, 0.0) for hour in known]
-        found[team_id] = Baseline(
-            last_hour=spent[team_id].get(None, 0.0),
-            typical=median(used),
-            highest=max(used),
-            hours=len(known),
-        )
-    return found
-
-
-def _spent_by_hour(
-    team_ids: Collection[int], now: datetime
-) -> dict[int, dict[datetime | None, float]]:
-    """Return what each team used in each hour of the week, the last one under None."""
-    drops = (
-        _told(team_ids, now - BASELINE_WINDOW, now)
-        .annotate(
-            before=Window(Lag("remaining"), partition_by="team_id", order_by="read_at")
-        )
-        .filter(before__gt=F("remaining"))
-        .values_list("team_id", "read_at", "before", "remaining")
-    )
-    spent: dict[int, dict[datetime | None, float]] = defaultdict(
-        lambda: defaultdict(float)
-    )
-    for team_id, read_at, before, remaining in drops:
-        whole = read_at.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
-        hour = None if read_at > now - _HOUR else whole
-        spent[team_id][hour] += before - (remaining or 0.0)
-    return spent

@@ -8,6 +8,7 @@ from pytest_django import DjangoAssertNumQueries
 
 from dashboard.teams.credit_hours import (
     Hour,
+    baselines,
     fold,
     fold_between,
     hours_of,
@@ -17,7 +18,7 @@ from dashboard.teams.credit_hours import (
     spending,
     spent_between,
 )
-from dashboard.teams.models import CreditHour, Team
+from dashboard.teams.models import CreditHour, CreditReading, Team
 from dashboard.teams.queries import burn
 from tests.factories import NOW, make_gateway, make_reading, make_team
 
@@ -176,3 +177,53 @@ def test_a_new_teams_first_pace_comes_when_it_was_said() -> None:
     assert pace(hours(team), first - timedelta(minutes=1)) is None
     assert pace(hours(team), first) is not None
     assert paced_from(hours(team), first) is None
+
+
+class TestBaseline:
+    def test_it_is_the_median_hour_and_leaves_the_last_one_out(self) -> None:
+        team, other = make_team(), make_team()
+        remaining = 1000.0
+        for minute in range(-6 * 60, 1, 10):
+            remaining -= 20 if minute > -60 else 1
+            make_reading(team, minute * MINUTE, remaining=remaining)
+        make_reading(other, -2 * HOUR, remaining=10)
+        fold_between([team.pk, other.pk], NOW - DAY, NOW)
+
+        found = baselines([team.pk, other.pk], NOW)
+
+        assert found[team.pk].last_hour == 120
+        assert (found[team.pk].typical, found[team.pk].highest) == (6, 6)
+        assert (found[other.pk].typical, found[other.pk].last_hour) == (0, 0)
+        assert found[other.pk].hours == 1
+
+    def test_a_refill_is_no_negative_use(self) -> None:
+        team = make_team()
+        told(team, (-11_400, 100), (-10_200, 60), (-9000, 900), (-7800, 880))
+        fold_between([team.pk], NOW - DAY, NOW)
+
+        assert baselines([team.pk], NOW)[team.pk].highest == 60
+
+    def test_what_was_used_since_the_hour_before_counts(self) -> None:
+        """A team that is read seldom."""
+        team = make_team()
+        told(team, (-3 * HOUR, 100), (-HOUR - 1, 90), (-10, 70))
+        fold_between([team.pk], NOW - DAY, NOW)
+
+        assert baselines([team.pk], NOW)[team.pk].last_hour == 20
+
+    def test_the_weeks_readings_are_not_walked(
+        self, django_assert_num_queries: DjangoAssertNumQueries
+    ) -> None:
+        """Of a hundred teams that spent it took the tick a quarter of a minute."""
+        teams = [make_team() for _ in range(5)]
+        for team in teams:
+            told(team, *((-HOUR * number, 50 + number) for number in range(30)))
+        pks = [team.pk for team in teams]
+        fold_between(pks, NOW - 2 * DAY, NOW)
+        usual = baselines(pks, NOW)
+        long_ago = NOW - timedelta(hours=2)
+        CreditReading.objects.filter(read_at__lt=long_ago).delete()
+
+        with django_assert_num_queries(2):
+            assert baselines(pks, NOW) == usual
+        assert {each.hours for each in usual.values()} == {28}

@@ -5,7 +5,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from dashboard.teams.models import CreditReading, Team
-from dashboard.teams.queries import Told, baselines, burn, is_refill, latest_readings
+from dashboard.teams.queries import Told, burn, is_refill, latest_readings
 from dashboard.teams.services import (
     Credits,
     Sighting,
@@ -117,41 +117,6 @@ class TestBurn:
         shortest, longest = pace.hours_range
         assert shortest == pytest.approx(495 / (5 / 19))
         assert longest is None
-
-
-@pytest.mark.django_db
-class TestBaseline:
-    def test_it_is_the_median_hour_and_leaves_the_last_one_out(self) -> None:
-        team, other = make_team(), make_team()
-        remaining = 1000.0
-        for minute in range(-6 * 60, 1, 10):
-            remaining -= 20 if minute > -60 else 1
-            make_reading(team, minute * 60, remaining=remaining)
-        make_reading(other, -2 * HOUR, remaining=10)
-
-        found = baselines([team.pk, other.pk], NOW)
-
-        assert found[team.pk].last_hour == 120
-        assert (found[team.pk].typical, found[team.pk].highest) == (6, 6)
-        assert (found[other.pk].typical, found[other.pk].last_hour) == (0, 0)
-        assert found[other.pk].hours == 1
-
-    def test_a_refill_is_no_negative_use(self) -> None:
-        team = make_team()
-        for minute, remaining in ((-190, 100), (-170, 60), (-150, 900), (-130, 880)):
-            make_reading(team, minute * 60, remaining=remaining)
-
-        assert baselines([team.pk], NOW)[team.pk].highest == 60
-
-    def test_many_teams_take_two_queries(self) -> None:
-        teams = [make_team() for _ in range(5)]
-        for team in teams:
-            make_reading(team, -2 * HOUR)
-
-        with CaptureQueriesContext(connection) as queries:
-            assert len(baselines([team.pk for team in teams], NOW)) == 5
-
-        assert len(queries) == 2
 
 
 @pytest.mark.django_db
