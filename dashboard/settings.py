@@ -93,6 +93,7 @@ MIDDLEWARE = [
     "dashboard.web.middleware.never_stored",
     "dashboard.web.middleware.in_chosen_zone",
     "dashboard.web.middleware.DenialsNoted",
+    "dashboard.web.middleware.ActsBounded",
     "dashboard.web.middleware.ConflictsTold",
     "axes.middleware.AxesMiddleware",
 ]

@@ -11,6 +11,8 @@ KEPT = timedelta(days=366)
 _SAME_AGAIN = timedelta(hours=1)
 # What one visitor may add to the log by being refused, in that time.
 MOST_REFUSALS = 50
+# And by what he does: more than anybody does by hand.
+MOST_ACTS = 1000
 _BATCH = 1000
 _LONGEST = 200
 
@@ -65,6 +67,12 @@ def note_refusal(
     same = lately.filter(subject=_as_kept(subject))
     if (every or not same.exists()) and lately.count() < MOST_REFUSALS:
         note(action, subject, now=now, actor=actor, address=address)
+
+
+def has_done_much(actor: str, now: datetime) -> bool:
+    """Say whether somebody has left MOST_ACTS lines in the log within an hour."""
+    lately = AuditEntry.objects.filter(at__gt=now - _SAME_AGAIN, actor=actor[:150])
+    return lately[:MOST_ACTS].count() >= MOST_ACTS
 
 
 def _as_kept(subject: str) -> str:

@@ -8,9 +8,10 @@ from django.db import DatabaseError, connection, transaction
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
+from django.utils import timezone
 
 from apiclient.breaker import breaker_key
-from dashboard.alerts.models import Rule, Silence
+from dashboard.alerts.models import Rule, Silence, Subscription
 from dashboard.probes.models import Breaker, ProbeKind
 from dashboard.probes.queries import breaker_keys
 from dashboard.teams import audit
@@ -137,6 +138,26 @@ def test_whoever_tries_everything_fills_no_disk(admin: User) -> None:
     for action in (AuditAction.DENIED, AuditAction.LOG_IN_FAILED):
         written = AuditEntry.objects.filter(action=action).count()
         assert written == audit.MOST_REFUSALS
+
+
+def test_whoever_changes_things_all_day_fills_no_disk(
+    admin_page: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """C-20: an account without any team wrote a hundred lines a second."""
+    monkeypatch.setattr(audit, "MOST_ACTS", 1 + 3)  # with his log-in
+    charlie = person("charlie").client
+
+    def change(client: Client, hour: int) -> int:
+        wanted = {"time_zone": "UTC", "hour": hour}
+        return client.post("/preferences/", wanted).status_code
+
+    assert [change(charlie, hour) for hour in range(5)] == [302, 302, 302, 429, 429]
+    assert charlie.get("/preferences/").status_code == 200
+    assert Subscription.objects.get().hour == 2
+    assert charlie.post("/log-out/").status_code == 302
+    assert [change(admin_page, hour) for hour in range(5)] == [302] * 5
+    in_an_hour = timezone.now() + timedelta(minutes=61)
+    assert not audit.has_done_much("charlie", in_an_hour)
 
 
 def test_a_changed_team_names_its_fields_and_a_key_never_its_value(
