@@ -1,5 +1,6 @@
 """What needs somebody's attention, worst first."""
 
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -7,7 +8,8 @@ from datetime import datetime
 from django.urls import reverse
 
 from dashboard.alerts.blame import Blame, of_alarm, of_class
-from dashboard.alerts.models import Incident, Rule, RuleKind
+from dashboard.alerts.models import Incident, Rule, RuleKind, Severity
+from dashboard.alerts.rules import Level
 from dashboard.alerts.stories import next_step
 from dashboard.probes.models import Probe
 from dashboard.probes.queries import BreakerView
@@ -23,7 +25,13 @@ _WORRYING = {State.FAILING, State.OVERDUE, State.OWN_FAULT}
 # So many probes that fail alike are one thing: probably their gateway.
 _TOGETHER = 3
 _TEAM_WORDS = {"unknown": "team status unknown"}
-_TEAM_KINDS = {RuleKind.TEAM_STATE, RuleKind.AUTH_FAILED, RuleKind.GATEWAY_DOWN}
+_TEAM_KINDS = {RuleKind.TEAM_STATE, RuleKind.AUTH_FAILED}
+# What is slow, or has spent its budget, may fail besides.
+_NOT_OF_FAILURES = {RuleKind.LATENCY, RuleKind.BURN_RATE}
+# So many classes of failures are named of what fails together.
+_MOST_REASONS = 2
+# A gateway fails in more than one way at once: some time out where others are refused.
+_OUTAGE = ProbeState(State.FAILING, "the gateway's own fault")
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,22 +158,35 @@ def _kind(incident: Incident) -> str:
 
 
 def _failing_probes(facts: Facts) -> list[Item]:
-    """Return what fails that no incident tells of; the same thing many times is one."""
-    alike: dict[tuple[str, ProbeState], list[Probe]] = {}
-    is_told = _telling(facts.incidents)
+    """Return what fails that no incident tells of; the same thing many times is one.
+
+    What fails by its gateway's own fault is one thing with all its probes, whatever is
+    told of some of them, until the gateway itself is told to be down.
+    """
+    down = {i.gateway_id for i in facts.incidents if i.kind == RuleKind.GATEWAY_DOWN}
+    alike: dict[tuple[int, ProbeState], dict[Probe, ProbeState]] = {}
     for probe in facts.probes:
         state = state_of(probe, facts.prober, facts.now)
-        if state.state in _WORRYING and not is_told(probe):
-            alike.setdefault((str(probe.gateway), state), []).append(probe)
-    return [
-        item
-        for (gateway, state), probes in alike.items()
-        for item in (
-            [_failing_together(gateway, state, probes)]
-            if len(probes) >= _TOGETHER
-            else [_failing(probe, state) for probe in probes]
+        if state.state in _WORRYING and probe.gateway_id not in down:
+            cause = _OUTAGE if _is_of_outage(probe, state) else state
+            alike.setdefault((probe.gateway_id, cause), {})[probe] = state
+    is_told = _telling(facts.incidents)
+    found = []
+    for (_, cause), states in alike.items():
+        untold = {probe: state for probe, state in states.items() if not is_told(probe)}
+        together = states if cause is _OUTAGE else untold
+        found += (
+            [_failing_together(together)]
+            if len(together) >= _TOGETHER
+            else [_failing(probe, state) for probe, state in untold.items()]
         )
-    ]
+    return found
+
+
+def _is_of_outage(probe: Probe, state: ProbeState) -> bool:
+    if state.state is not State.FAILING:
+        return False
+    return meaning(probe.last_error).fault is Fault.GATEWAY
 
 
 def _failing(probe: Probe, state: ProbeState) -> Item:
@@ -182,21 +203,34 @@ def _failing(probe: Probe, state: ProbeState) -> Item:
     )
 
 
-def _failing_together(gateway: str, state: ProbeState, probes: Sequence[Probe]) -> Item:
+def _failing_together(states: Mapping[Probe, ProbeState]) -> Item:
+    """Return what fails alike at one gateway as one thing, by what most of it has."""
+    probes, reasons = list(states), Counter(states.values())
+    state = reasons.most_common(1)[0][0]
+    worst = next(probe for probe in probes if states[probe] == state)
     missing = state.state is State.OVERDUE
     named = ", ".join(str(probe) for probe in probes[:_TOGETHER])
     more = len(probes) - _TOGETHER
+    number = words.count(len(probes), "probe")
     return Item(
         tone=state.tone,
         kind=state.state.value,
-        title=f"{gateway}: {words.count(len(probes), 'probe')}, {state.reason}",
+        title=f"{worst.gateway}: {number}, {_reasons(reasons)}",
         why=f"{named} and {more} more" if more else named,
         since=_since_together(probes),
         url="#probes",
-        advice="" if missing else _advice(probes[0].last_error),
-        blame=None if missing else of_class(probes[0].last_error),
-        wide=not missing and meaning(probes[0].last_error).fault is not Fault.TEAM,
+        advice="" if missing else _advice(worst.last_error),
+        blame=None if missing else of_class(worst.last_error),
+        wide=not missing and meaning(worst.last_error).fault is not Fault.TEAM,
     )
+
+
+def _reasons(counts: Counter[ProbeState]) -> str:
+    """Return "Server error", or "Timed out (9), Server error (7)" of more than one."""
+    if len(counts) == 1:
+        return next(iter(counts)).reason
+    said = [f"{s.reason} ({n})" for s, n in counts.most_common(_MOST_REASONS)]
+    return ", ".join([*said, *(["and others"] if len(counts) > _MOST_REASONS else [])])
 
 
 def _since_together(probes: Sequence[Probe]) -> datetime | None:
@@ -213,18 +247,31 @@ def _since(probe: Probe) -> datetime | None:
 
 
 def _telling(incidents: Collection[Incident]) -> Callable[[Probe], bool]:
-    """Return what says whether one of these speaks of a probe, its team or its gateway.
+    """Return what says whether one of these tells of what a probe has, or of its team.
 
-    It walks them once, and not for each of thousands of probes.
+    One that another speaks for stands on no list: it tells nothing. It walks them once,
+    and not for each of thousands of probes.
     """
-    probes = {incident.probe_id for incident in incidents}
-    places = {(i.gateway_id, i.team_id) for i in incidents if i.kind in _TEAM_KINDS}
+    shown = [each for each in incidents if each.inhibited_by_id is None]
+    probes = {each.probe_id for each in shown if _tells_of_failures(each)}
+    teams = {each.team_id for each in shown if _stops_team(each)}
 
     def is_told(probe: Probe) -> bool:
-        own = {(probe.gateway_id, probe.team_id), (probe.gateway_id, None)}
-        return probe.pk in probes or not own.isdisjoint(places)
+        of_team = probe.team_id is not None and probe.team_id in teams
+        return of_team or probe.pk in probes
 
     return is_told
+
+
+def _stops_team(incident: Incident) -> bool:
+    return incident.kind in _TEAM_KINDS and incident.level != Level.UNKNOWN
+
+
+def _tells_of_failures(incident: Incident) -> bool:
+    """Say whether its line is no lesser one than "failing" would be."""
+    if incident.kind == RuleKind.BREAKER_OPEN:
+        return incident.severity == Severity.CRITICAL
+    return incident.kind not in _NOT_OF_FAILURES
 
 
 def _open_breakers(facts: Facts) -> list[Item]:

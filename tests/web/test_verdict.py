@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 from django.test import Client
 
-from dashboard.alerts.models import Incident, Rule, RuleKind
+from dashboard.alerts.models import Incident, Rule, RuleKind, Severity
 from dashboard.probes.models import Probe
 from dashboard.teams.credit_hours import fold as fold_credits
 from dashboard.teams.models import Gateway, TeamStatus
@@ -107,7 +107,9 @@ def test_many_alarms_cost_no_more_each_than_a_few() -> None:
             for pk in range(number)
         ]
         told = [
-            Incident(gateway=gateway, probe_id=probe.pk, opened_at=NOW, kind="latency")
+            Incident(
+                gateway=gateway, probe_id=probe.pk, opened_at=NOW, kind="error_rate"
+            )
             for probe in reversed(probes)
         ]
         for pk, incident in enumerate(told):
@@ -123,7 +125,7 @@ def test_many_alarms_cost_no_more_each_than_a_few() -> None:
             found = items(Facts(NOW, working, probes, [], told, [], {}))
         finally:
             sys.setprofile(None)
-        assert len(found) == number
+        assert len(found) == number + 1
         return made
 
     assert calls(200) < 2.5 * calls(100)
@@ -178,6 +180,100 @@ def test_what_fails_everywhere_is_one_thing(admin_page: Client) -> None:
     assert "1 thing needs attention" in text
     assert "Production: 5 probes, Server error" in text
     assert "and 2 more" in text
+
+
+def make_outage(number: int = 5, error_class: str = "unavailable") -> list[Probe]:
+    """Let so many teams' probes of one gateway fail, each ten seconds after another."""
+    gateway = make_gateway(name="Production")
+    return [
+        make_probe(
+            team=make_team(gateway),
+            last_at=NOW,
+            last_error=error_class,
+            failing_since=NOW - timedelta(seconds=100 - 10 * place),
+        )
+        for place in range(number)
+    ]
+
+
+def first_alarm(page: Client) -> str:
+    return str(page.get("/").context["page"].verdict.detail)
+
+
+@pytest.mark.parametrize("spoken_for", [False, True], ids=["alone", "spoken for"])
+def test_an_outage_keeps_all_its_probes_while_their_alarms_open(
+    admin_page: Client, *, spoken_for: bool
+) -> None:
+    """The number fell from 15 to 8 with 16 failing, and the time with it."""
+    beat()
+    probes = make_outage()
+    whole = (
+        "Production: 5 probes, Unavailable · whose fault: the gateway's (unavailable)"
+    )
+    assert first_alarm(admin_page) == f"{whole} · for 80 s"
+    breaker = make_incident(
+        probes[0].gateway,
+        kind=RuleKind.BREAKER_OPEN,
+        severity=Severity.WARNING,
+        summary="Production: breaker of all endpoints is open",
+        opened_at=NOW,
+    )
+
+    for probe in probes:
+        greater = breaker if spoken_for else None
+        make_incident(team=probe.team, probe=probe, inhibited_by=greater)
+        assert first_alarm(admin_page) == f"{whole} · for 80 s"
+
+
+def test_no_trouble_of_a_team_stands_before_an_outage_that_it_is_part_of(
+    admin_page: Client,
+) -> None:
+    beat()
+    probes = make_outage()
+    make_incident(
+        team=probes[0].team,
+        kind=RuleKind.AUTH_FAILED,
+        summary="fir: the key is refused",
+        opened_at=NOW - timedelta(hours=9),
+    )
+
+    assert first_alarm(admin_page).startswith("Production: 5 probes, Unavailable")
+
+
+def test_an_outage_that_fails_in_two_ways_is_one(admin_page: Client) -> None:
+    beat()
+    probes = make_outage()
+    Probe.objects.filter(pk__in=[p.pk for p in probes[:2]]).update(last_error="timeout")
+
+    assert first_alarm(admin_page).startswith(
+        "Production: 5 probes, Unavailable (3), Timed out (2) · whose fault: "
+    )
+    assert len(admin_page.get("/").context["page"].alarms) == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "severity", "first"),
+    [
+        (RuleKind.LATENCY, Severity.CRITICAL, "Team status of Acme: Unavailable"),
+        (RuleKind.BREAKER_OPEN, Severity.WARNING, "Team status of Acme: Unavailable"),
+        (RuleKind.BREAKER_OPEN, Severity.CRITICAL, "Half of everything fails"),
+        (RuleKind.ERROR_RATE, Severity.WARNING, "Half of everything fails"),
+    ],
+)
+def test_no_lesser_alarm_stands_in_place_of_a_failure(
+    admin_page: Client, kind: RuleKind, severity: Severity, first: str
+) -> None:
+    beat()
+    team = make_team(name="Acme")
+    probe = make_probe(
+        team=team,
+        last_at=NOW,
+        last_error="unavailable",
+        failing_since=NOW - timedelta(seconds=64),
+    )
+    make_incident(team=team, probe=probe, kind=kind, severity=severity)
+
+    assert first_alarm(admin_page).startswith(first)
 
 
 @pytest.mark.parametrize("told", [False, True], ids=["seen", "told"])
