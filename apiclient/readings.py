@@ -31,11 +31,11 @@ _BROWSERS_TAG = re.compile("<[A-Za-z/!?][^>]*>")
 _SMALL_TAG = re.compile("<[^<>]*>")
 _COLOUR = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
 _SHORT_CODE = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b[ -/]*[0-~]")
-# With titles and other strings, which are not shown. Two signs break any of them off.
+# With titles and other strings, which are not shown. Some signs break any of them off.
 _CODE = re.compile(
-    r"(?:\x1b\[|\x9b)[\x00-\x17\x19\x1c-?]*[@-~\x18\x1a]"
-    r"|(?:\x1b\]|\x9d)[^\x07\x18\x1a\x1b\x9c]*(?:[\x07\x18\x1a\x9c]|\x1b\\)?"
-    r"|(?:\x1b[PX^_]|[\x90\x98\x9e\x9f])[^\x18\x1a\x1b\x9c]*(?:[\x18\x1a\x9c]|\x1b\\)?"
+    r"(?:\x1b\[|\x9b)[^@-~\x18\x1a\x1b\x80-\x9f]*[@-~\x18\x1a]"
+    r"|(?:\x1b\]|\x9d)[^\x07\x18\x1a\x1b\x80-\x9f]*(?:\x07|\x1b\\)?"
+    r"|(?:\x1b[PX^_]|[\x90\x98\x9e\x9f])[^\x18\x1a\x1b\x80-\x9f]*(?:\x1b\\)?"
     r"|\x1b[ -/]*[0-~]"
 )
 
