@@ -14,5 +14,6 @@ def zone_of(*asked: str | None) -> ZoneInfo:
 
 @lru_cache(maxsize=1)
 def _known() -> frozenset[str]:
-    # Asking ZoneInfo itself would look for any text as a file.
-    return frozenset({UTC, *available_timezones()})
+    # Asking ZoneInfo itself would look for any text as a file. Of the machine's own zone
+    # no browser knows the name, and a link with it would end all charts for a year.
+    return frozenset({UTC, *available_timezones()} - {"localtime"})

@@ -73,7 +73,9 @@ def test_times_are_utc_until_a_zone_is_chosen_and_then_remembered(
     assert "12:00:00 UTC" in page(admin_page, address)
 
 
-@pytest.mark.parametrize("zone", ["", "Mars/Base", "../etc/passwd", "Europe"])
+@pytest.mark.parametrize(
+    "zone", ["", "Mars/Base", "../etc/passwd", "Europe", "localtime"]
+)
 def test_what_is_no_zone_is_utc_and_not_remembered(
     admin_page: Client, zone: str
 ) -> None:
