@@ -123,6 +123,30 @@ def test_what_does_not_fit_the_rest_of_the_rule_is_refused(
     assert Rule.objects.get(pk=own.pk).window_s == 300
 
 
+@pytest.mark.parametrize(
+    ("kind", "limits", "told"),
+    [
+        ("credits", (0.3, 0.5), "0.5 here is above its 0.3"),
+        ("credits", (0.5, 0.5), ""),
+        ("credits", (0.5, 0.3), ""),
+        ("credits_forecast", (1, 48), "48 here is above its 1"),
+        ("error_rate", (0.5, 0.2), "0.2 here is below the warning&#x27;s 0.5"),
+        ("error_rate", (0.2, 0.5), ""),
+    ],
+)
+def test_a_warning_comes_before_what_is_critical(
+    alice: Client, team: Team, kind: str, limits: tuple[float, float], told: str
+) -> None:
+    fields: dict[str, float]
+    fields = {"window_s": 300, "min_samples": 5, "min_bad": 3, "for_s": 0}
+    fields |= {"clear_after": 3, "warn_at": limits[0], "critical_at": limits[1]}
+
+    answer = alice.post(reverse("team_rule", args=[team.pk, kind]), fields)
+
+    assert told in answer.content.decode()
+    assert Rule.objects.filter(team=team).exists() is not bool(told)
+
+
 def test_neither_its_kind_nor_its_team_can_be_set(alice: Client, team: Team) -> None:
     """C-21."""
     other = make_team()

@@ -54,6 +54,9 @@ _COUNTED_IN = {
     RuleKind.LATENCY: "milliseconds",
     RuleKind.CREDITS_SPIKE: "times",
 }
+# Of these the less the worse; the others, where they have both limits, grow worse upwards.
+_LESS_IS_WORSE = {RuleKind.CREDITS, RuleKind.CREDITS_FORECAST, RuleKind.CERTIFICATE}
+_MORE_IS_WORSE = {RuleKind.ERROR_RATE, RuleKind.CREDITS_SPIKE}
 
 
 class Rule(models.Model):
@@ -161,6 +164,8 @@ class Rule(models.Model):
             )
         if self.of_last is not None and self.of_last < self.min_bad:
             wrong["min_bad"] = f"It must be at most the last {self.of_last}."
+        if not wrong and (problem := self._wrong_order()):
+            wrong["critical_at"] = problem
         if wrong:
             raise ValidationError(wrong)
         needed: dict[str, tuple[float | None, ...]] = {
@@ -185,6 +190,23 @@ class Rule(models.Model):
         return (
             "" if 0 <= limit <= 1 else f"{limit:g} is not between 0 and 1; 0.2 is 20 %."
         )
+
+    def _wrong_order(self) -> str:
+        """Return what is wrong where a rule warns only after it is critical."""
+        warn, critical = self.warn_at, self.critical_at
+        if warn is None or critical is None:
+            return ""
+        if self.kind in _LESS_IS_WORSE and critical > warn:
+            return (
+                f"The warning comes first, so its limit is the greater one: {critical:g} "
+                f"here is above its {warn:g}."
+            )
+        if self.kind in _MORE_IS_WORSE and critical < warn:
+            return (
+                f"The warning comes first, so this is the greater limit: {critical:g} "
+                f"here is below the warning's {warn:g}."
+            )
+        return ""
 
 
 LONGEST_SILENCE = timedelta(days=30)
