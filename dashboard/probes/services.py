@@ -70,10 +70,10 @@ def accept_cost(
 
 
 def change(probe: Probe, *, period_s: int, enabled: bool, now: datetime) -> list[str]:
-    """Set how often a probe runs, and whether; return the names of what changed."""
+    """Set how often a probe runs, and whether; return what changed."""
     changed = []
     if probe.period_s != period_s:
-        changed.append("period")
+        changed.append(f"period from {probe.period_s} s to {period_s} s")
     if probe.enabled != enabled:
         changed.append("switched on" if enabled else "switched off")
     soon = now + timedelta(seconds=period_s)

@@ -1,4 +1,4 @@
-"""The audit log: who did what to which object, from where; never a value."""
+"""The audit log: who did what to which object, from where; never a secret."""
 
 from datetime import datetime, timedelta
 from ipaddress import IPv4Address, IPv6Address, ip_address

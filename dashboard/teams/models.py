@@ -295,7 +295,7 @@ class AuditAction(models.TextChoices):
 
 
 class AuditEntry(models.Model):
-    """One line of the audit log: who did what to which object, never a value.
+    """One line of the audit log: who did what to which object, never a secret.
 
     Written once and not changed; the database itself refuses an UPDATE. It names its
     actor and its object by text, so that it stays true when they are deleted.

@@ -28,9 +28,17 @@ def note_members(request: HttpRequest, saved: Any) -> None:
         *saved.new_objects,
         *(m for m, _ in saved.changed_objects),
     ]
+    before = {
+        form.instance.pk: form.initial.get("role", "") for form in saved.initial_forms
+    }
     for each in held:
-        detail = f"now {each.role}"
+        detail = now_a(each.role, before.get(each.pk, ""))
         noted(request, AuditAction.MEMBER, each.user, detail=detail, team=each.team)
+
+
+def now_a(role: str, before: str) -> str:
+    """Return "now operator, viewer before"; `before` is "" of who was no member."""
+    return f"now {role}, {before} before" if before not in {"", role} else f"now {role}"
 
 
 def note_gone(request: HttpRequest, gone: User, team: Team) -> None:

@@ -206,7 +206,7 @@ def test_limits_are_copied_and_taken_away(admin_page: Client) -> None:
     assert Rule.objects.filter(team=source).count() == 2
     manager = person("mary", target).client
     told = manager.get(reverse("team_settings", args=[target.pk])).content.decode()
-    assert f"limits of team {source.pk}<" in told
+    assert f"limits of the team at /teams/{source.pk}/<" in told
     assert source.team_id not in told
     act(admin_page, "copy_rules", target, confirmed="1", source="")
     assert not Rule.objects.filter(team=target).exists()
@@ -237,7 +237,8 @@ def test_periods_are_changed_in_the_list_and_noted(admin_page: Client) -> None:
 
     probe.refresh_from_db()
     assert probe.period_s == 120
-    assert AuditEntry.objects.get(action="probe").detail.startswith("Changed Period")
+    told = "Changed Period from 300 s to 120 s."
+    assert AuditEntry.objects.get(action="probe").detail == told
 
 
 class TestImport:

@@ -190,6 +190,48 @@ def test_a_changed_team_names_its_fields_and_a_key_never_its_value(
     assert "New name" not in str([entry.detail for entry in entries])
 
 
+def test_a_key_alone_leaves_one_line_and_the_teams_history_has_it(
+    admin_page: Client,
+) -> None:
+    """C-18: Django's own history knows nothing of what was done on other pages."""
+    team = make_team(team_id="acme")
+    fields = {"gateway": team.gateway_id, "team_id": "acme", **NO_MEMBERS}
+
+    admin_page.post(f"/admin/teams/team/{team.pk}/change/", {**fields, "key": CANARY})
+
+    entries = AuditEntry.objects.exclude(action="log_in")
+    assert [(e.action, e.detail) for e in entries] == [("key_set", "")]
+    past = admin_page.get(f"/admin/teams/team/{team.pk}/history/")
+    assert past["Location"] == f"/teams/{team.pk}/settings/#history"
+    assert admin_page.get("/admin/teams/team/0x/history/").status_code == 404
+
+
+def test_a_changed_rule_tells_from_what_to_what_but_of_one_team_only(
+    admin_page: Client,
+) -> None:
+    """C-18: in words with units; what was typed freely is no more than named."""
+    one, other = make_team(), make_team()
+    rule = Rule.objects.create(name="A", kind="credits", team=one, warn_at=0.3)
+    fields = {"kind": "credits", "name": CANARY, "enabled": "on", "team": one.pk}
+    counts = {"window_s": 600, "min_samples": 5, "min_bad": 3, "clear_after": 3}
+    fields |= {**counts, "for_s": 0, "long_window_s": 0, "keep_s": 0, "warn_at": 0.4}
+    address = f"/admin/alerts/rule/{rule.pk}/change/"
+
+    admin_page.post(address, {**fields, "floor": 5, "against_baseline": "on"})
+    admin_page.post(address, {**fields, "warn_at": 0.2, "team": other.pk})
+
+    latest, first = AuditEntry.objects.filter(action="rule").order_by("-pk")
+    assert first.detail == (
+        "Changed Name, Warn at from 30 % to 40 %, Credits floor from none to 5 credits, "
+        "Window from 300 s to 600 s and Against baseline from off to on."
+    )
+    assert "%" not in latest.detail
+    assert latest.team_pk == other.pk
+    past = admin_page.get(f"/admin/alerts/rule/{rule.pk}/history/").content.decode()
+    assert "Warn at from 30 % to 40 %" in past
+    assert reverse("audit") in past
+
+
 def test_rules_users_and_silences_are_noted(admin_page: Client) -> None:
     """C-18."""
     admin_page.post(

@@ -38,7 +38,7 @@ CHANGES = {
     ),
     "stop": Sent("probe", "switched off"),
     "team_settings": Sent("key_set", "", {"part": "key", "key": CANARY}),
-    "team_rule": Sent("rule", "warn_at", {"warn_at": 0.4}),
+    "team_rule": Sent("rule", "Warn at from 20 % to 40 %", {"warn_at": 0.4}),
     "acknowledge": Sent("incident", "acknowledged", {"text": CANARY}),
     "note": Sent("incident", "note added", {"text": CANARY}),
     "silences": Sent("silence", "for 4 h", {"hours": 4, "reason": "Moving"}),
@@ -122,14 +122,20 @@ def test_an_action_of_the_admin_leaves_a_line(
 
 
 PARTS = {
-    "details": Sent("team", "name", {"name": "Acme"}),
+    "details": Sent(
+        "team",
+        "Name, Credits a day for probes from none to 20 credits",
+        {"name": CANARY, "daily_credit_cap": 20},
+    ),
     "key": Sent("key_set", "", {"key": CANARY}),
     "forget_key": Sent("key_forgotten", ""),
-    "probes": Sent("probe", "period", {"probe-{probe}-period_s": 77}),
+    "probes": Sent("probe", "period from 60 s to 77 s", {"probe-{probe}-period_s": 77}),
     "check": Sent("probe", "checks asked for"),
     "pause": Sent("team", "paused"),
     "resume": Sent("team", "resumed"),
-    "member": Sent("member", "now viewer", {"user": "otto", "role": "viewer"}),
+    "member": Sent(
+        "member", "now manager, viewer before", {"user": "vera", "role": "manager"}
+    ),
     "drop_member": Sent("member", "not a member now", {"pk": "{member}"}),
     "recipient": Sent("recipient", "added", {"email": "vera@example.com"}),
     "drop_recipient": Sent("recipient", "removed", {"pk": "{recipient}"}),

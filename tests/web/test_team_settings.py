@@ -166,7 +166,7 @@ class TestProbes:
         status.refresh_from_db()
         assert (status.period_s, status.enabled) == (30, False)
         entry = AuditEntry.objects.get(action="probe")
-        assert entry.detail == "period, switched off"
+        assert entry.detail == "period from 60 s to 30 s, switched off"
 
     def test_a_period_too_short_changes_nothing(
         self, alice: Client, team: Team

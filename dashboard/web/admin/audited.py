@@ -13,15 +13,18 @@ from django.http import HttpRequest
 from dashboard.teams.models import AuditAction, Team
 from dashboard.web.admin.titled import TitledAdmin
 from dashboard.web.audited import noted
+from dashboard.web.changes import told_of
 
 
 class AuditedAdmin(TitledAdmin):
-    """Note who added, changed or deleted what: the names of fields, never their values.
+    """Note who added, changed or deleted what: a plain field's values, else its name.
 
     Django's own history keeps the same by object, and goes with it.
     """
 
     audit_action = AuditAction.OTHER
+    # The labels of fields whose change leaves a line of its own.
+    noted_apart: frozenset[str] = frozenset()
 
     def save_model(
         self,
@@ -42,8 +45,32 @@ class AuditedAdmin(TitledAdmin):
 
     def log_change(self, request: HttpRequest, obj: Model, message: Any) -> LogEntry:
         entry = super().log_change(request, obj, _quotable(message))
-        self._note(request, obj, entry.get_change_message())
+        if not self._is_noted_apart(message):
+            self._note(request, obj, entry.get_change_message())
         return entry
+
+    def construct_change_message(
+        self,
+        request: HttpRequest,
+        form: Any,
+        formsets: Any,
+        add: bool = False,  # noqa: FBT001, FBT002 (Django's signature)
+    ) -> list[dict[str, dict[str, Any]]]:
+        message: list[Any] = super().construct_change_message(
+            request, form, formsets, add
+        )
+        # Another team's values are none of the one's that gets the row.
+        if not add and form.changed_data and "team" not in form.changed_data:
+            own = message[0]["changed"]
+            own["fields"] = told_of(form, own["fields"])
+        return message
+
+    def _is_noted_apart(self, message: Any) -> bool:
+        """Say whether nothing changed but what leaves a line of its own, or nothing."""
+        return not isinstance(message, str) and all(
+            self.noted_apart.issuperset(told.get("changed", {}).get("fields", [""]))
+            for told in message
+        )
 
     def log_deletions(self, request: HttpRequest, queryset: QuerySet[Any]) -> Any:
         for obj in queryset:

@@ -10,6 +10,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
+from django.urls import reverse
 from django.utils import timezone
 
 from dashboard.alerts.rulebook import apply_rule_set
@@ -202,7 +203,8 @@ def copy_rules(
         for team in teams:
             apply_rule_set(source, team)
             # By its number: the team's managers read this, and not who else is there.
-            detail = f"limits of {f'team {source.pk}' if source else 'all teams'}"
+            whose = f"the team at {reverse('team', args=[source.pk])}" if source else ""
+            detail = f"limits of {whose or 'all teams'}"
             noted(request, AuditAction.RULE, team, detail=detail, team=team)
         messages.success(request, "The limits hold from the next look on.")
         return None

@@ -9,6 +9,7 @@ from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
@@ -31,7 +32,7 @@ from dashboard.teams.models import (
     Membership,
     Team,
 )
-from dashboard.web import words
+from dashboard.web import access, words
 from dashboard.web.admin import team_actions, team_lists
 from dashboard.web.admin.audited import AuditedAdmin
 from dashboard.web.admin.deleting import DeletesItsHistory
@@ -189,6 +190,17 @@ class TeamAdmin(DeletesItsHistory):
         *("organization_id", "budget_mode", "readings", "incidents", "pages"),
     ]
     inlines = [Members]
+    noted_apart = frozenset({"Virtual key", "Forget the key", "place"})
+
+    def history_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        """Lead to the history that knows what was done on other pages, too."""
+        team = get_object_or_404(Team, pk=access.row_number(object_id))
+        return redirect(f"{reverse('team_settings', args=[team.pk])}#history")
 
     def render_change_form(
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any

@@ -6,7 +6,7 @@ from datetime import datetime
 from django.urls import reverse
 from django.utils.safestring import SafeString
 
-from dashboard.alerts.models import Recipient, Rule, RuleKind
+from dashboard.alerts.models import Recipient, RuleKind
 from dashboard.alerts.rulebook import enabled_rules
 from dashboard.alerts.targets import of_team
 from dashboard.probes.kinds import KINDS
@@ -15,6 +15,7 @@ from dashboard.probes.queries import spent_by_team
 from dashboard.teams.keys import hint
 from dashboard.teams.models import Membership, Role, Team
 from dashboard.web import words
+from dashboard.web.limits import limits
 from dashboard.web.pages.audit import Line, team_history
 from dashboard.web.pages.costs import cost
 from dashboard.web.pages.parts import Link, probe_link
@@ -121,23 +122,6 @@ def _rule(team: Team, kind: RuleKind) -> RuleLine:
     rule = enabled_rules().rule_for(of_team(kind, team, team.gateway))
     return RuleLine(
         link=Link(kind.label, reverse("team_rule", args=[team.pk, kind.value])),
-        limits=_limits(rule) if rule else "off",
+        limits=limits(rule) if rule else "off",
         whose="the team's own" if rule and rule.team_id else "as for all teams",
     )
-
-
-def _limits(rule: Rule) -> str:
-    told = [
-        f"{word} at {_limit(rule.kind, value)}"
-        for word, value in (("warning", rule.warn_at), ("critical", rule.critical_at))
-        if value is not None
-    ]
-    if rule.floor is not None:
-        told.append(f"warning at {words.number(rule.floor)} credits")
-    return ", ".join(told) or "no limits"
-
-
-def _limit(kind: str, value: float) -> str:
-    if kind == RuleKind.CREDITS_FORECAST:
-        return f"{words.number(value)} h"
-    return words.percent(value)

@@ -21,7 +21,8 @@ from dashboard.teams.keys import clear_key, set_key
 from dashboard.teams.models import AuditAction, Gateway, Membership, Role, Team
 from dashboard.web import access, words
 from dashboard.web.audited import noted
-from dashboard.web.members import may_name_more, note_gone
+from dashboard.web.changes import changes
+from dashboard.web.members import may_name_more, note_gone, now_a
 from dashboard.web.pages import team_settings as page
 from dashboard.web.team_forms import (
     NOBODY,
@@ -123,7 +124,7 @@ def _details(request: HttpRequest, team: Team, shown: Forms) -> bool:
     if not shown.details.is_valid():
         return False
     shown.details.save()
-    changed = ", ".join(shown.details.changed_data)
+    changed = changes(shown.details)
     noted(request, AuditAction.TEAM, team, detail=changed, team=team)
     messages.success(request, "Saved.")
     return True
@@ -217,7 +218,8 @@ def _member(request: HttpRequest, team: Team, shown: Forms) -> bool:
         shown.member.add_error("role", "A team keeps one manager at least.")
         return False
     Membership.objects.update_or_create(team=team, user=user, defaults={"role": role})
-    noted(request, AuditAction.MEMBER, user, detail=f"now {role}", team=team)
+    detail = now_a(role, held.role if held else "")
+    noted(request, AuditAction.MEMBER, user, detail=detail, team=team)
     messages.success(request, f"{user} is {Role(role).label.lower()} of {team} now.")
     return True
 
@@ -309,7 +311,7 @@ def _rule(request: HttpRequest, team: Team, kind: RuleKind) -> HttpResponse:
         messages.success(request, "The general limits hold for the team again.")
         return redirect("team_settings", team.pk)
     if request.method == "POST" and form.is_valid():
-        changed = ", ".join(form.changed_data)
+        changed = changes(form)
         # One that was switched off in the admin would not hold.
         form.instance.enabled = True
         noted(request, AuditAction.RULE, form.save(), detail=changed, team=team)
