@@ -188,6 +188,7 @@ class CreditReading(models.Model):
     """What the gateway told about a team's credits at one moment.
 
     A number that it did not tell, or told in no readable form, is NULL: unknown, never 0.
+    Where it did not tell what remains there is no row, but for old ones.
     """
 
     team = models.ForeignKey(

@@ -61,7 +61,11 @@ def record_certificates(expiries: Mapping[int, datetime]) -> None:
 
 
 def record_sightings(sightings: Sequence[Sighting]) -> None:
-    """Store statuses, models and credit readings, in order; the caller's transaction."""
+    """Store statuses, models and credit readings, in order; the caller's transaction.
+
+    A reading that does not tell what remains is none: the latest that did would be sought
+    behind all those of a month.
+    """
     insert(
         [
             CreditReading(
@@ -73,7 +77,7 @@ def record_sightings(sightings: Sequence[Sighting]) -> None:
                 auto_refill=sighting.credits.auto_refill,
             )
             for sighting in sightings
-            if sighting.credits
+            if sighting.credits and sighting.credits.remaining is not None
         ]
     )
     told: dict[int, dict[str, object]] = {}

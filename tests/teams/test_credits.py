@@ -163,6 +163,17 @@ def test_a_sighting_changes_only_what_it_tells() -> None:
 
 
 @pytest.mark.django_db
+def test_what_does_not_tell_what_remains_is_no_reading() -> None:
+    """The latest that did was sought behind a month of those, by each page and tick."""
+    team = make_team()
+
+    told = [Credits(10, 4, left) for left in (6, None, None)]
+    record_sightings([Sighting(team.pk, NOW, credits=each) for each in told])
+
+    assert [each.remaining for each in team.readings.all()] == [6]
+
+
+@pytest.mark.django_db
 def test_many_sightings_take_no_more_queries_than_few() -> None:
     few, many = ([make_team() for _ in range(count)] for count in (3, 30))
 
