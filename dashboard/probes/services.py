@@ -235,8 +235,8 @@ def _without_stored(outcomes: Iterable[Outcome]) -> list[Outcome]:
 
 
 def note_late(probe_ids: Collection[int], now: datetime) -> None:
-    """Note since when results are late; what is noted already stays."""
-    Probe.objects.filter(pk__in=probe_ids, late_since=None).update(late_since=now)
+    """Note that the results of these probes are late since now."""
+    update(Probe, ["late_since"], {pk: [now] for pk in probe_ids})
 
 
 def forgive_late(now: datetime) -> None:

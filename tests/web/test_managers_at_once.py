@@ -15,7 +15,7 @@ from django.urls import reverse
 from dashboard.alerts.models import Rule, RuleKind
 from dashboard.alerts.rulebook import apply_rule_set
 from dashboard.probes.models import Probe
-from dashboard.probes.services import watch_team
+from dashboard.probes.services import note_late, watch_team
 from dashboard.rollups import store as rollups
 from dashboard.rows import locked
 from dashboard.teams.keys import (
@@ -58,6 +58,23 @@ def test_a_manager_and_the_recorder_do_not_wait_for_each_other(
 
     assert behind(take_probes, partial(settings_of, alice, team, "pause"), then) == 302
     assert not Probe.objects.filter(team=team, enabled=True).exists()
+
+
+@pytest.mark.postgresql
+def test_what_is_late_is_noted_in_the_recorders_order(team: Team) -> None:
+    """A database takes them as they lie: what was written last comes last."""
+    first, second = Probe.objects.order_by("pk")[:2]
+    first.save()
+
+    def take(probe: Probe) -> None:
+        locked(Probe, ["enabled"], [probe.pk])
+
+    def note() -> int:
+        with transaction.atomic():
+            note_late([first.pk, second.pk], NOW)
+        return Probe.objects.filter(late_since=NOW).count()
+
+    assert behind(partial(take, first), note, partial(take, second)) == 2
 
 
 @pytest.mark.postgresql
