@@ -100,6 +100,25 @@ def test_it_tells_whether_it_works(failing: list[int], said: str) -> None:
     assert said in text()
 
 
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [(ProbeKind.TEAM_STATUS, "All works."), (ProbeKind.KEY_CHECK, "Some of it fails.")],
+)
+def test_no_operator_tells_everybody_of_a_failure(kind: ProbeKind, said: str) -> None:
+    """C-08: the breaker of a free probe opens for it by somebody's hand only."""
+    team = make_team()
+    set_key(team, "sk-secret-0123456789", NOW)
+    is_free = kind == ProbeKind.TEAM_STATUS
+    opened(gateway=team.gateway if is_free else None, team=None if is_free else team)
+    held = make_probe(team, kind=kind)
+    seen(make_probe(make_team(team.gateway)))
+    seen(make_probe(team, kind=ProbeKind.BALANCE))
+    seen(held)
+    Probe.objects.filter(pk=held.pk).update(last_error="breaker_held")
+
+    assert said in text()
+
+
 def test_where_everything_fails_it_is_down() -> None:
     probe = make_probe(gateway=make_gateway())
     opened(gateway=probe.gateway, has_badge=True)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from dashboard.alerts import silences
+from dashboard.probes.kinds import PAID
 from dashboard.probes.models import Probe, ProbeKind
 from dashboard.rollups.numbers import Summary
 from dashboard.rollups.queries import by_kind, series
@@ -147,9 +148,16 @@ def _component(
 
 
 def _tone(probes: Sequence[Probe], at_work: Prober, now: datetime) -> Tone:
-    """Return how a component is: some of its probes failing is not all of them."""
+    """Return how a component is: some of its probes failing is not all of them.
+
+    A free probe is held by a person's hand only, who may be one team's: that is unknown.
+    """
     states = [state_of(probe, at_work, now).state for probe in probes]
-    failing = states.count(State.FAILING) + states.count(State.HELD)
+    held = sum(
+        state is State.HELD and probe.kind in PAID
+        for probe, state in zip(probes, states, strict=True)
+    )
+    failing = states.count(State.FAILING) + held
     if failing:
         return Tone.BAD if failing == len(states) else Tone.WARN
     return Tone.OK if State.OK in states else Tone.UNKNOWN
