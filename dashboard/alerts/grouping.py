@@ -16,6 +16,7 @@ from dashboard.alerts.models import (
     Incident,
     Notification,
     RuleKind,
+    Severity,
 )
 from dashboard.probes.models import Probe
 
@@ -112,10 +113,13 @@ def in_flight(rows: Iterable[Notification], now: datetime) -> bool:
 def _may_tell(group: Group, rows: Sequence[Notification], now: datetime) -> bool:
     if any(row.change == Change.ESCALATED for row in rows):
         return True
-    # News of an outage waits only for news of an outage: not for a team's low credits.
+    # News of an outage waits only for news of an outage, not for a team's low credits;
+    # and a critical one for no warning, which if it got worse would not wait either.
     of_outage = Q(incident__kind__in=_OUTAGE)
+    as_bad = Q(incident__severity=Severity.CRITICAL) if _is_critical(rows) else Q()
     sent = group.of_reader().filter(
         of_outage if _tells_of_outage(rows) else ~of_outage,
+        as_bad,
         state=Delivery.SENT,
         incident__gateway=group.about,
         change__in=NEWS,
@@ -132,6 +136,13 @@ def _may_tell(group: Group, rows: Sequence[Notification], now: datetime) -> bool
 def _tells_of_outage(rows: Iterable[Notification]) -> bool:
     return any(
         row.incident is not None and row.incident.kind in _OUTAGE for row in rows
+    )
+
+
+def _is_critical(rows: Iterable[Notification]) -> bool:
+    return any(
+        row.incident is not None and row.incident.severity == Severity.CRITICAL
+        for row in rows
     )
 
 

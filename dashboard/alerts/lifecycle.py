@@ -12,7 +12,15 @@ from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 
 from dashboard.alerts import outbox
-from dashboard.alerts.models import Event, EventKind, Incident, Pending, Rule, RuleKind
+from dashboard.alerts.models import (
+    Event,
+    EventKind,
+    Incident,
+    Pending,
+    Rule,
+    RuleKind,
+    Severity,
+)
 from dashboard.alerts.rules import CALM, MOST_CHANGES, Evidence, Verdict, is_worse
 from dashboard.alerts.targets import Target
 from dashboard.lib.lines import one_line
@@ -142,12 +150,26 @@ def keep(incident: Incident, target: Target, verdict: Verdict, now: datetime) ->
 
 def _step_up(verdict: Verdict) -> dict[str, object]:
     """Return what a worse level changes: who was on it knew of a lesser one."""
-    return {
-        "level": verdict.level,
-        "severity": verdict.severity,
-        "acknowledged_at": None,
-        "acknowledged_by": None,
-    }
+    return {"level": verdict.level, "severity": verdict.severity, **_UNKNOWN_SO_FAR}
+
+
+_UNKNOWN_SO_FAR = {"acknowledged_at": None, "acknowledged_by": None}
+
+
+@transaction.atomic
+def raise_severity(incident: Incident, now: datetime, why: str) -> None:
+    """Make a warning critical, by what it speaks for: at once, as where it gets worse."""
+    fields = {"severity": Severity.CRITICAL, **_UNKNOWN_SO_FAR}
+    own = Incident.objects.filter(
+        pk=incident.pk, resolved_at=None, severity=Severity.WARNING
+    )
+    changed = own.update(**fields)
+    for name, value in fields.items():
+        setattr(incident, name, value)
+    if changed:
+        note(incident, EventKind.ESCALATED, now, why)
+        if incident.inhibited_by_id is None and incident.silence_id is None:
+            outbox.queue_escalation(incident, now)
 
 
 def _refreshed(

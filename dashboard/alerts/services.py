@@ -17,6 +17,7 @@ from dashboard.alerts.models import (
     Pending,
     Rule,
     RuleKind,
+    Severity,
     Silence,
 )
 from dashboard.alerts.rulebook import (
@@ -285,6 +286,7 @@ def _speak(known: Situation, firing: Mapping[str, Verdict]) -> None:
     told = outbox.told(incidents)
     told_of = told | outbox.queued_or_dead(incidents)
     greater_of = inhibitors(_open(each, told=each.pk in told) for each in incidents)
+    _raise(incidents, greater_of, silenced, known.now)
     spoken_for: list[tuple[Incident, int]] = []
     silent: list[Incident] = []
     for incident in incidents:
@@ -305,6 +307,33 @@ def _speak(known: Situation, firing: Mapping[str, Verdict]) -> None:
                 outbox.queue_escalation(incident, known.now)
     _mute(spoken_for, {incident.pk: incident for incident in incidents}, known.now)
     outbox.drop_unsent([*silent, *(lesser for lesser, _ in spoken_for)])
+
+
+def _raise(
+    incidents: Collection[Incident],
+    greater_of: Mapping[int, Open],
+    silenced: Collection[Silence],
+    now: datetime,
+) -> None:
+    """Let a breaker that speaks for a critical alarm be as critical.
+
+    A warning in its place would be all that anybody hears of an outage that health does
+    not see. Of a paused team it is enough: somebody has paused it.
+    """
+    breakers = {
+        each.pk: each
+        for each in incidents
+        if each.kind == RuleKind.BREAKER_OPEN and each.severity != Severity.CRITICAL
+    }
+    for incident in incidents if breakers else ():
+        speaks = greater_of.get(incident.pk)
+        if speaks is None or speaks.pk not in breakers:
+            continue
+        is_critical = incident.severity == Severity.CRITICAL
+        if is_critical and silences.covering(silenced, incident) is None:
+            # Without their names: a whole gateway's is read by members of all its teams.
+            why = "speaks for critical alarms"
+            lifecycle.raise_severity(breakers.pop(speaks.pk), now, why)
 
 
 def _is_released(incident: Incident, verdict: Verdict | None, now: datetime) -> bool:

@@ -4,7 +4,7 @@ import pytest
 
 from dashboard.alerts import lifecycle, outbox
 from dashboard.alerts.delivery import deliver
-from dashboard.alerts.models import RuleKind
+from dashboard.alerts.models import RuleKind, Severity
 from tests.alerts.conftest import after, make_incident, tell
 from tests.alerts.mailbox import Mailbox
 from tests.factories import make_gateway
@@ -35,6 +35,21 @@ def test_an_outage_does_not_wait_for_the_interval_of_low_credits(
     tell(make_incident(gateway), after(60))
 
     assert deliver(after(60 + WAIT_S)) == 1
+
+
+def test_a_critical_alarm_does_not_wait_for_the_interval_of_a_warning(
+    mailbox: Mailbox,
+) -> None:
+    """A-56: a breaker's warning held back for five minutes that the gateway was down."""
+    gateway = make_gateway()
+    breaker = RuleKind.BREAKER_OPEN
+    tell(make_incident(gateway, kind=breaker, severity=Severity.WARNING))
+    deliver(after(WAIT_S))
+    tell(make_incident(gateway, kind=RuleKind.GATEWAY_DOWN), after(60))
+
+    assert deliver(after(60 + WAIT_S)) == 1
+    tell(make_incident(gateway, kind=breaker, severity=Severity.WARNING), after(120))
+    assert deliver(after(120 + WAIT_S)) == 0
 
 
 def test_other_gateways_do_not_wait_for_each_other(mailbox: Mailbox) -> None:

@@ -10,12 +10,20 @@ from django.test.utils import CaptureQueriesContext
 from pytest_django import Settings
 
 from dashboard.alerts.delivery import deliver
-from dashboard.alerts.models import Incident, Notification, Rule, RuleKind
+from dashboard.alerts.models import (
+    EventKind,
+    Incident,
+    Notification,
+    Rule,
+    RuleKind,
+    Severity,
+    Silence,
+)
 from dashboard.alerts.queries import broken_rules
 from dashboard.alerts.rulebook import DEFAULTS
 from dashboard.alerts.services import evaluate, evaluate_all, install_default_rules
 from dashboard.probes.models import Breaker, Probe, ProbeKind
-from dashboard.probes.queries import breaker_keys
+from dashboard.probes.queries import breaker_keys, gateway_key
 from tests.alerts.conftest import after, make_incident, make_recipient, tell
 from tests.factories import (
     NOW,
@@ -192,6 +200,49 @@ def test_an_open_breaker_speaks_for_the_errors_of_its_endpoint() -> None:
     errors = Incident.objects.get(kind="error_rate")
     assert errors.inhibited_by == Incident.objects.get(kind="breaker_open")
     assert Notification.objects.get().incident == errors.inhibited_by
+    # "WARNING" would be all that is mailed of a probe that fails each time.
+    assert errors.inhibited_by.severity == Severity.CRITICAL
+
+
+def test_a_warning_that_comes_to_speak_for_a_critical_alarm_is_told_as_that() -> None:
+    """A-55, A-57: of an outage that health does not see nobody else would tell."""
+    make_recipient()
+    gateway = make_gateway(name="Production")
+    probes = [make_probe(make_team(gateway)) for _ in range(3)]
+    Breaker.objects.create(
+        gateway=gateway,
+        key=gateway_key(gateway),
+        failures=5,
+        opened_at=NOW.timestamp() - 61,
+        open_until=NOW.timestamp() + 300,
+        reason="unavailable",
+    )
+    evaluate({probes[0].pk}, NOW)
+    deliver(after(40))
+    assert subjects() == ["WARNING"]
+    for probe in probes:
+        fail(probe, error="unavailable")
+    Silence.objects.create(
+        team=probes[0].team, reason="known", starts_at=NOW, ends_at=after(900)
+    )
+
+    evaluate({probes[0].pk}, after(45))
+    deliver(after(45))
+    assert subjects() == ["WARNING"]
+    evaluate_all(after(50))
+    deliver(after(50))
+    evaluate_all(after(65))
+    deliver(after(600))
+
+    assert subjects() == ["WARNING", "CRITICAL"]
+    breaker = Incident.objects.get(kind="breaker_open")
+    events = breaker.events.filter(kind=EventKind.ESCALATED)
+    assert events.get().text == "speaks for critical alarms"
+
+
+def subjects() -> list[str]:
+    """Return how bad each mail calls what it tells of."""
+    return [str(message.subject).split()[1] for message in mail.outbox]
 
 
 def test_errors_that_were_told_first_speak_for_their_breaker() -> None:
