@@ -142,19 +142,33 @@ class TestList:
         assert "Only the last day" in page(admin_page, "?range=7d&state=uncounted")
         assert "kept for 30 days" in page(admin_page, "?range=90d")
 
+    @pytest.mark.parametrize("number", [3, 31])
     def test_the_failures_of_many_probes_are_found_by_an_index_of_their_own(
-        self, admin: User
+        self, admin: User, number: int
     ) -> None:
-        make_probe()
+        """For few it would be one of all that a gateway of others has failed."""
+        for _ in range(number):
+            make_probe()
         asked = Asked(state="failed")
 
-        found = matching(admin, asked, ranges.chosen(QueryDict("range=30d"), NOW))
+        found, _ = matching(admin, asked, ranges.chosen(QueryDict("range=30d"), NOW))
 
         # PostgreSQL would rather read a table that is empty.
-        assert (
-            connection.vendor == "postgresql"
-            or "failed_outcomes_by_start" in found[:51].explain()
-        )
+        is_by_time = "failed_outcomes_by_start" in found[:51].explain()
+        assert connection.vendor == "postgresql" or is_by_time == (number > 30)
+
+    def test_the_failures_of_few_probes_are_looked_for_in_longer_and_longer_times(
+        self, admin: User, django_assert_max_num_queries: DjangoAssertNumQueries
+    ) -> None:
+        probe = make_probe()
+        for days in (0, 3, 29):
+            make_outcome(probe, -60 - days * 86_400, error_class="timeout")
+        month = ranges.chosen(QueryDict("range=30d"), NOW)
+
+        with django_assert_max_num_queries(10):
+            shown = outcomes(admin, Asked(error_class="timeout"), month, "", NOW)
+
+        assert len(shown.rows) == 3
 
     def test_those_of_one_kind_are_told_by_its_name(self, admin_page: Client) -> None:
         make_outcome(make_probe(kind=ProbeKind.HEALTH), -60, detail="of health")

@@ -22,7 +22,9 @@ PAGE_SIZE = 50
 # What is exported at once: a day of one probe that runs every 5 s.
 MOST_EXPORTED = 20_000
 # The results of one probe, and all that failed, are found by an index; of other results
-# of many a day is read and sorted, then the day before it, until there are enough.
+# of many a day is read and sorted, then the day before it, until there are enough. So are
+# the failures of so few probes: by their index those of all others are walked, too.
+_FEW = 30
 # A thousand probes have a thousand results in it; where there are few, the next are longer.
 _FIRST_SLICE = timedelta(minutes=1)
 _LONGER = 8
@@ -105,11 +107,11 @@ def outcomes(
     where the page before ended.
     """
     chosen = _limited(asked, chosen, now)
-    found, end = matching(user, asked, chosen), chosen.end
+    (found, is_ordered), end = matching(user, asked, chosen), chosen.end
     if mark := _read_mark(after):
         found = _beyond(found, *mark)
         end = mark[0] + _TICK if mark[0] < end else end
-    newest = _newest(found, asked, chosen.start, end)
+    newest = _newest(found, chosen.start, end, is_ordered=is_ordered)
     parameters = asked.parameters()
     full = {**chosen.asked, **parameters}
     shown = replace(chosen, asked=full)
@@ -136,8 +138,9 @@ def outcomes(
 def sheet(user: access.Visitor, asked: Asked, chosen: Range) -> Sheet:
     """Return the results to export, the newest first, at most MOST_EXPORTED."""
     chosen = _limited(asked, chosen, chosen.end)
-    wanted = matching(user, asked, chosen)
-    found = _newest(wanted, asked, chosen.start, chosen.end, MOST_EXPORTED)
+    wanted, is_ordered = matching(user, asked, chosen)
+    span = chosen.start, chosen.end
+    found = _newest(wanted, *span, MOST_EXPORTED, is_ordered=is_ordered)
     names = (
         *("started_at", "gateway", "team", "probe", "result", "status", "latency_ms"),
         *("elapsed_ms", "attempts", "credits", "left_out", "detail", "url"),
@@ -166,8 +169,11 @@ def sheet(user: access.Visitor, asked: Asked, chosen: Range) -> Sheet:
 
 def matching(
     user: access.Visitor, asked: Asked, chosen: Range
-) -> QuerySet[Outcome, Outcome]:
-    """Return the results that the user may see and asked for, the newest first."""
+) -> tuple[QuerySet[Outcome, Outcome], bool]:
+    """Return the results that the user may see and asked for, the newest first.
+
+    And whether an index has them in that order, so that no time needs to be sorted.
+    """
     probes = access.probes(user)
     if asked.probe:
         probes = probes.filter(pk=asked.probe.pk)
@@ -180,15 +186,15 @@ def matching(
     found = Outcome.objects.filter(
         started_at__gte=chosen.start, started_at__lt=chosen.end
     )
-    if _is_of_failures(asked) and not asked.probe:
+    is_by_time = _is_of_failures(asked) and len(probe_ids) > _FEW
+    if is_by_time:
         # The sum keeps SQLite from that index: failures have one of their own, by time.
         found = found.alias(whose=F("probe_id") + 0)
         found = found.filter(~Q(error_class=""), whose__in=probe_ids)
     else:
         found = found.filter(probe__in=probe_ids)
-    return of_state(found, asked.state, asked.error_class).order_by(
-        "-started_at", "-pk"
-    )
+    found = of_state(found, asked.state, asked.error_class)
+    return found.order_by("-started_at", "-pk"), is_by_time or asked.probe is not None
 
 
 def _is_of_failures(asked: Asked) -> bool:
@@ -197,20 +203,19 @@ def _is_of_failures(asked: Asked) -> bool:
 
 def _newest(
     found: QuerySet[Outcome, Outcome],
-    asked: Asked,
     start: datetime,
     end: datetime,
     most: int = PAGE_SIZE + 1,
+    *,
+    is_ordered: bool,
 ) -> list[Outcome]:
-    """Return the newest; of many probes no longer a time is read than it takes.
+    """Return the newest; where they must be sorted, no longer a time is read than it takes.
 
     Their probes are read afterwards: a join would be made for all that is sorted, and a
     prefetch asks for them by a condition each, of which SQLite takes a thousand.
     """
     rows: list[Outcome] = []
-    length = _FIRST_SLICE
-    if asked.probe or _is_of_failures(asked):
-        length = end - start
+    length = end - start if is_ordered else _FIRST_SLICE
     while len(rows) < most and end > start:
         begin = max(end - length, start)
         part = found.filter(started_at__gte=begin, started_at__lt=end)
