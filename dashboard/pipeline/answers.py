@@ -18,6 +18,7 @@ from dashboard.teams.services import Credits, Sighting, Terms
 
 _DETAIL_LENGTH = 500
 _REASON_LENGTH = 40
+_TERM_LENGTH = 40
 _MOST_US = 2**31 - 1
 _NO_PHASES = Phases()
 _UNTOLD = Terms()
@@ -141,7 +142,9 @@ def _stream(streamed: Streamed, key: Secret | None) -> PastStream:
         ttft_s=streamed.ttft_s,
         chunks=streamed.chunk_count,
         longest_gap_s=streamed.longest_gap_s,
-        finish_reason=redact(streamed.finish_reason or "", *secrets)[:_REASON_LENGTH],
+        finish_reason=redact(
+            streamed.finish_reason or "", *secrets, limit=_REASON_LENGTH
+        ),
         skipped=streamed.skipped,
     )
 
@@ -231,9 +234,9 @@ def _credits(told: ToldCredits) -> Credits:
 
 def _terms(told: ToldCredits) -> Terms:
     return Terms(
-        budget_mode=told.budget_mode,
+        budget_mode=told.budget_mode[:_TERM_LENGTH],
         tokens_per_credit=told.tokens_per_credit,
         credits_per_dollar=told.credits_per_dollar,
         refill_amount=told.refill_amount,
-        refill_period=told.refill_period,
+        refill_period=told.refill_period[:_TERM_LENGTH],
     )

@@ -95,7 +95,6 @@ def record_sightings(sightings: Sequence[Sighting]) -> None:
 
 _TERMS = tuple(Terms.__dataclass_fields__)
 _SEEN = ("status", "model_aliases", "organization_id", *_TERMS)
-_SHORT = 40
 
 # Of all models of a team together. Each page and each tick reads them with the team: two
 # hundred names of 255 signs took a hundred teams' overview a second and half a gigabyte.
@@ -121,5 +120,5 @@ def _told(sighting: Sighting) -> dict[str, object]:
     for name in _TERMS if sighting.terms else ():
         value = getattr(sighting.terms, name)
         if value is not None and value != "":
-            told[name] = value[:_SHORT] if isinstance(value, str) else value
+            told[name] = value
     return told

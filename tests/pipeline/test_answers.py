@@ -155,6 +155,25 @@ def test_what_a_team_tells_of_itself_holds_its_key_in_no_spelling(
     assert seen.terms.refill_period == "monthly"
 
 
+def test_what_is_cut_off_a_word_lays_no_key_bare() -> None:
+    """C-05: it may have ended a tag, which nobody would have read."""
+    told = f"01<b>23</4567{' y' * 20}>"
+    value = ToldCredits(remaining=1, budget_mode=told, refill_period=told)
+    streamed = Streamed("", 1, finish_reason=told)
+
+    seen = answer(
+        replace(ASK, key=Secret("vk-0123456789abcdef"), team_pk=1),
+        replace(REPORT, value=value, streamed=streamed),
+    )
+
+    assert seen.sighting is not None
+    assert seen.sighting.terms is not None
+    words = seen.sighting.terms.budget_mode, seen.sighting.terms.refill_period
+    reason = stream_of(seen.outcome)
+    assert reason is not None
+    assert {*words, reason.finish_reason} == {"[hidden]"}
+
+
 @pytest.mark.parametrize(
     ("before", "status"),
     [
