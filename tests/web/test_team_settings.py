@@ -1,5 +1,6 @@
 """Managers run their own team: key, probes, members, recipients, limits."""
 
+import re
 import threading
 from datetime import timedelta
 
@@ -137,6 +138,35 @@ class TestKey:
 
         send(admin_page, team, "key", key=typed)
         assert hint(Team.objects.get()) == typed
+
+    @pytest.mark.parametrize(
+        ("seconds", "error", "told"),
+        [
+            (None, "", "waiting for the first read"),
+            # Begun with the key of before.
+            (-1, "", "waiting for the first read"),
+            (1, "", "accepted the balance was read with it"),
+            (1, "auth_failed", "key refused 9 s ago"),
+            (1, "server_error", "not known the latest read: Server error"),
+        ],
+    )
+    def test_the_page_says_what_came_of_it(
+        self, alice: Client, team: Team, seconds: int | None, error: str, told: str
+    ) -> None:
+        send(alice, team, "key", key=CANARY)
+        Team.objects.update(key_set_at=NOW - timedelta(seconds=10))
+        at = None if seconds is None else NOW - timedelta(seconds=10 - seconds)
+        balance = Probe.objects.filter(kind=ProbeKind.BALANCE)
+        balance.update(last_at=at, last_error=error)
+        address = reverse("team_settings", args=[team.pk])
+
+        whole = alice.get(address).content.decode()
+        part = alice.get(address, headers={"HX-Request": "true"}).content.decode()
+
+        for text in (whole, part):
+            assert told in " ".join(re.sub("<[^>]+>", " ", text).split())
+        assert ("data-live" in whole) is ("waiting" in told)
+        assert "<form" not in part
 
     def test_it_is_forgotten(self, alice: Client, team: Team) -> None:
         send(alice, team, "key", key=CANARY)

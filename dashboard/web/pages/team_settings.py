@@ -1,7 +1,7 @@
 """What the managers of a team see of its settings."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.urls import reverse
 from django.utils.safestring import SafeString
@@ -10,15 +10,17 @@ from dashboard.alerts.models import Recipient, RuleKind
 from dashboard.alerts.rulebook import enabled_rules
 from dashboard.alerts.targets import of_team
 from dashboard.probes.kinds import KINDS
-from dashboard.probes.models import ProbeKind
+from dashboard.probes.models import Probe, ProbeKind
 from dashboard.probes.queries import spent_by_team
+from dashboard.probes.taxonomy import ErrorClass, meaning
 from dashboard.teams.keys import hint
 from dashboard.teams.models import Membership, Role, Team
 from dashboard.web import words
 from dashboard.web.limits import limits
 from dashboard.web.pages.audit import Line, team_history
 from dashboard.web.pages.costs import cost
-from dashboard.web.pages.parts import Link, probe_link
+from dashboard.web.pages.parts import Badge, Link, probe_link
+from dashboard.web.states import Tone
 from dashboard.web.team_forms import OWN_RULES, ProbeForm
 
 
@@ -46,11 +48,21 @@ class RuleLine:
 
 
 @dataclass(frozen=True, slots=True)
+class Tried:
+    """What came of the key: the latest read of the balance with it."""
+
+    badge: Badge
+    at: SafeString | None = None
+    is_soon: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class TeamSettings:
     title: str
     team_url: str
     key: str
     key_at: SafeString | None
+    tried: Tried | None
     spent: str
     is_running: bool
     probes: list[ProbeLine]
@@ -69,6 +81,7 @@ def team_settings(
         team_url=reverse("team", args=[team.pk]),
         key=hint(team),
         key_at=words.time(team.key_set_at, now) if team.key_set_at else None,
+        tried=_tried(team, [form.probe for form in forms], now),
         spent=f"{words.amount(spent, 'credit')} spent by its probes today (UTC)",
         is_running=any(form.probe.enabled for form in forms),
         probes=[
@@ -86,6 +99,34 @@ def team_settings(
         rules=[_rule(team, kind) for kind in OWN_RULES],
         history=team_history(team, now),
     )
+
+
+def _tried(team: Team, probes: list[Probe], now: datetime) -> Tried | None:
+    """Return what the gateway said to the present key; None where nobody asks it."""
+    set_at = team.key_set_at
+    found = [probe for probe in probes if probe.kind == ProbeKind.BALANCE]
+    if set_at is None or not found:
+        return None
+    [probe] = found
+    if probe.last_at is None or probe.last_at < set_at:
+        if not probe.enabled:
+            return Tried(Badge(Tone.OFF, "not tried", "the balance probe is off"))
+        waiting = Badge(Tone.UNKNOWN, "waiting", "for the first read of the balance")
+        return Tried(waiting, is_soon=now - set_at < _SOON)
+    read_at = words.time(probe.last_at, now)
+    if not probe.last_error:
+        return Tried(
+            Badge(Tone.OK, "accepted", "the balance was read with it"), read_at
+        )
+    title = meaning(probe.last_error).title
+    if probe.last_error in _REFUSALS:
+        return Tried(Badge(Tone.BAD, title.lower()), read_at)
+    return Tried(Badge(Tone.UNKNOWN, "not known", f"the latest read: {title}"), read_at)
+
+
+# The prober looks every few seconds; when it has not by then, it does not work.
+_SOON = timedelta(minutes=5)
+_REFUSALS = {ErrorClass.AUTH_FAILED, ErrorClass.WRONG_TEAM, ErrorClass.FORBIDDEN}
 
 
 def resumed(waiting: int) -> str:

@@ -22,6 +22,7 @@ from dashboard.teams.models import AuditAction, Gateway, Membership, Role, Team
 from dashboard.web import access, words
 from dashboard.web.audited import noted
 from dashboard.web.changes import changes
+from dashboard.web.live import template_of
 from dashboard.web.members import may_name_more, note_gone, now_a
 from dashboard.web.pages import team_settings as page
 from dashboard.web.team_forms import (
@@ -93,7 +94,7 @@ def settings(request: HttpRequest, pk: int) -> HttpResponse:
         ),
         "forms": shown,
     }
-    return render(request, "web/team_settings.html", context)
+    return render(request, template_of(request, "team_settings"), context)
 
 
 def _take(request: HttpRequest, team: Team) -> Team:
