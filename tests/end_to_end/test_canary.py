@@ -288,6 +288,7 @@ def typed(admin: Client, team: Team) -> list[str]:
     settings_page = reverse("team_settings", args=[team.pk])
     change = f"/admin/teams/team/{team.pk}/change/"
     members = {"memberships-TOTAL_FORMS": 0, "memberships-INITIAL_FORMS": 0}
+    keys = {"action": "rotate_key", "_selected_action": team.pk, "confirmed": "1"}
     sent: list[tuple[str, dict[str, object]]] = [
         (settings_page, {"part": "key", "key": VIRTUAL_KEY}),
         (settings_page, {"part": "key", "key": f"{VIRTUAL_KEY} {VIRTUAL_KEY}"}),
@@ -295,6 +296,8 @@ def typed(admin: Client, team: Team) -> list[str]:
         (change, {"gateway": "", "key": VIRTUAL_KEY, **members}),
         (change, {"key": f"{VIRTUAL_KEY}\n", **members}),
         ("/admin/teams/team/", {"action": VIRTUAL_KEY, "key": VIRTUAL_KEY}),
+        ("/admin/teams/team/", {**keys, f"key-{team.pk}": f"{VIRTUAL_KEY} x"}),
+        ("/admin/teams/team/", {**keys, f"key-{team.pk}": VIRTUAL_KEY}),
         ("/log-in/", {"username": "root", "password": VIRTUAL_KEY}),
         (reverse("import_teams", args=[team.gateway_id]), {"teams": VIRTUAL_KEY[:5]}),
     ]

@@ -1,5 +1,6 @@
 """The admin's list of teams, what it does with many at once, and the import page."""
 
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -26,8 +27,9 @@ from dashboard.probes.services import watch_team
 from dashboard.rows import locked
 from dashboard.simulator.running import running_gateway
 from dashboard.teams.credit_hours import fold
-from dashboard.teams.keys import set_key
+from dashboard.teams.keys import hint, set_key
 from dashboard.teams.models import AuditEntry, CreditReading, Gateway, Team
+from dashboard.web.admin import team_actions
 from dashboard.web.admin.teams import TeamAdmin
 from tests.factories import (
     NOW,
@@ -213,10 +215,74 @@ def test_limits_are_copied_and_taken_away(admin_page: Client) -> None:
 
 
 def test_a_new_key_is_typed_on_the_teams_own_page(admin_page: Client) -> None:
-    team, other = watched(), watched()
+    assert "Replace the key" in act(admin_page, "rotate_key", watched())
 
-    assert "Replace the key" in act(admin_page, "rotate_key", team)
-    assert "Choose one team" in act(admin_page, "rotate_key", team, other)
+
+class TestKeysOfMany:
+    def test_each_is_typed_and_an_empty_field_keeps(self, admin_page: Client) -> None:
+        """C-02, C-18: no answer shows one, and each leaves a line."""
+        one, two, three = watched(), watched(), watched()
+        before = three.key_sealed
+        Probe.objects.update(next_run=NOW + timedelta(hours=1))
+
+        asked = act(admin_page, "rotate_key", one, two, three)
+        keys = {f"key-{one.pk}": f"{KEY}-one", f"key-{two.pk}": " env:TWO "}
+        keys |= places(asked)
+        said = act(admin_page, "rotate_key", one, two, three, confirmed="1", **keys)
+
+        assert "2 keys are set" in said
+        assert [hint(team) for team in Team.objects.order_by("pk")] == [
+            "••••-one",
+            "env:TWO",
+            "••••1234",
+        ]
+        assert Team.objects.get(pk=three.pk).key_sealed == before
+        due = Probe.objects.filter(next_run=NOW)
+        assert set(due.values_list("team", "kind")) == {
+            (team.pk, "balance") for team in (one, two)
+        }
+        noted = AuditEntry.objects.filter(action="key_set")
+        assert set(noted.values_list("team_pk", "detail")) == {
+            (one.pk, ""),
+            (two.pk, ""),
+        }
+        assert KEY not in asked + said
+
+    @pytest.mark.parametrize("wrong", ["has space", "env:", "moved"])
+    def test_with_one_error_none_is_kept(self, admin_page: Client, wrong: str) -> None:
+        """C-06: also not where an address is another one since the page was opened."""
+        one, two = watched(), watched()
+        keys = places(act(admin_page, "rotate_key", one, two))
+        keys |= {f"key-{one.pk}": f"{KEY}-one", f"key-{two.pk}": f"{KEY}-two"}
+        if wrong == "moved":
+            Gateway.objects.filter(pk=two.gateway_id).update(
+                base_url="https://b.example"
+            )
+        else:
+            keys[f"key-{two.pk}"] = wrong
+
+        said = act(admin_page, "rotate_key", one, two, confirmed="1", **keys)
+
+        assert said.count("Type the key again: it is not kept") == 1
+        assert {hint(team) for team in Team.objects.all()} == {"••••1234"}
+        assert KEY not in said
+        assert not AuditEntry.objects.filter(action="key_set").exists()
+
+    def test_they_are_no_more_than_a_page_of_the_list(
+        self, admin_page: Client, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """C-20."""
+        monkeypatch.setattr(team_actions, "MOST_KEYS", 1)
+
+        assert "1 teams at most" in act(admin_page, "rotate_key", watched(), watched())
+
+
+KEY = "sk-canary-0123456789"
+
+
+def places(asked: str) -> dict[str, object]:
+    """Return the hidden fields of the form: for which address each key is typed."""
+    return dict(re.findall('name="(place-[0-9]+)" value="([0-9a-f]+)"', asked))
 
 
 def test_periods_are_changed_in_the_list_and_noted(admin_page: Client) -> None:
@@ -257,6 +323,8 @@ class TestImport:
             after = admin_page.post(address, sent, follow=True).content.decode()
 
         assert "1 team watched from now on" in after
+        keyless = f"{LIST}?has_key=no&amp;gateway__id__exact={gateway.pk}"
+        assert f'<a href="{keyless}">give them keys</a>' in after
         assert set(Team.objects.values_list("team_id", flat=True)) == {"acme", "globex"}
         assert AuditEntry.objects.get(action="team").detail == "imported"
 

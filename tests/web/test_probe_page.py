@@ -27,6 +27,7 @@ from dashboard.probes.models import (
 from dashboard.probes.queries import breaker_keys
 from dashboard.rollups.services import fold
 from dashboard.teams.keys import set_key
+from dashboard.teams.models import Team
 from tests.alerts.conftest import make_incident
 from tests.factories import (
     NOW,
@@ -54,6 +55,18 @@ class TestProbe:
 
         assert "Waiting for the first result" in text
         assert "No data in this time" in text
+
+    def test_one_that_waits_for_its_teams_key_leads_to_where_it_is_set(
+        self, alice: Client, team: Team
+    ) -> None:
+        probe = Probe.objects.get(team=team, kind=ProbeKind.BALANCE)
+
+        text = page(alice, "probe", probe.pk)
+
+        key = f"{reverse('team_settings', args=[team.pk])}#key"
+        assert f'<a href="{key}">Set the key</a>' in text
+        assert "it waits for the team&#x27;s key" in text
+        assert "Probe now" not in text
 
     def test_it_tells_rates_percentiles_and_why_it_failed(
         self, admin_page: Client

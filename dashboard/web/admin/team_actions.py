@@ -22,6 +22,7 @@ from dashboard.probes.services import pause as pause_team
 from dashboard.probes.services import resume as resume_team
 from dashboard.teams.models import AuditAction, Team
 from dashboard.web import words
+from dashboard.web.admin.team_keys import MOST_KEYS, replace_keys
 from dashboard.web.audited import noted
 from dashboard.web.forms import TeamField
 from dashboard.web.pages.team_settings import resumed
@@ -65,15 +66,30 @@ def resume(
     messages.success(request, resumed(waiting))
 
 
-@admin.action(description="Replace the key…")
+@admin.action(description="Set or replace keys…")
 def rotate_key(
     modeladmin: "ModelAdmin[Any]", request: HttpRequest, teams: QuerySet[Team]
 ) -> HttpResponse | None:
-    """Lead to where one team's new key is typed."""
-    if teams.count() != 1:
-        messages.error(request, "Choose one team: each has a key of its own.")
+    """Ask for the new key of each team; where it is one, lead to its own page."""
+    pks = list(teams.order_by("pk").values_list("pk", flat=True)[: MOST_KEYS + 1])
+    if len(pks) > MOST_KEYS:
+        messages.error(request, f"Choose {MOST_KEYS} teams at most, for one form.")
         return None
-    return redirect("team_settings", teams.get().pk)
+    if len(pks) == 1 and "confirmed" not in request.POST:
+        return redirect(f"{reverse('team_settings', args=pks)}#key")
+    form = replace_keys(request, pks)
+    if form is None:
+        return None
+    return _ask(
+        modeladmin,
+        request,
+        teams,
+        "rotate_key",
+        form=form,
+        sentence="Each key is stored encrypted, sent to its own gateway only, and never "
+        "shown. env:NAME or file:/path refer to one that is kept elsewhere.",
+        title="New keys",
+    )
 
 
 class DeepForm(forms.Form):
@@ -220,10 +236,11 @@ def _ask(
     *,
     form: forms.Form,
     sentence: str,
+    title: str = "Are you sure?",
 ) -> TemplateResponse:
     context = {
         **modeladmin.admin_site.each_context(request),
-        "title": "Are you sure?",
+        "title": title,
         "opts": modeladmin.model._meta,  # noqa: SLF001 (Django's documented Model._meta)
         # These very teams are sent back, also where all pages of the list were chosen.
         "teams": list(teams),

@@ -37,9 +37,10 @@ class Preview:
     organization: str
     rows: list[Row]
     may_add: bool
+    is_ticked: bool
 
 
-def preview(roster: Roster, organization: str) -> Preview:
+def preview(roster: Roster, organization: str, *, is_ticked: bool) -> Preview:
     new = len(roster.new)
     known = sum(1 for each in roster.teams if each.change is Change.WATCHED)
     told = [f"{new} new", f"{known} watched already"]
@@ -59,6 +60,7 @@ def preview(roster: Roster, organization: str) -> Preview:
         organization=organization,
         rows=[_row(each) for each in shown],
         may_add=new > 0,
+        is_ticked=is_ticked,
     )
 
 

@@ -77,7 +77,7 @@ def overview(user: access.Visitor, now: datetime, *, whole: bool = False) -> Ove
         tiles=tiles(known, seen, spent) if known.probes else [],
         rows=rows,
         more_rows=len(listed) - len(rows),
-        quiet=[] if whole else quiet(known.probes, _WHOLE),
+        quiet=[] if whole else quiet(known.probes, _WHOLE, _keys_url(user)),
         teams=teams[:_MOST_TEAMS],
         more_teams=max(0, len(teams) - _MOST_TEAMS),
         incidents=[incident_row(each, now) for each in _ended(known)],
@@ -109,6 +109,13 @@ def _ended(known: attention.Facts) -> list[Incident]:
     told = {each.pk for each in (*known.incidents, *known.ended)}
     own = [each for each in known.ended if each.inhibited_by_id not in told]
     return own[:_MOST_INCIDENTS]
+
+
+def _keys_url(user: access.Visitor) -> str:
+    """Return where keys are set that probes wait for; a manager's teams are few."""
+    if not access.is_site_admin(user):
+        return _WHOLE
+    return f"{reverse('admin:teams_team_changelist')}?has_key=no"
 
 
 def overview_sheets(shown: Overview) -> list[Sheet]:

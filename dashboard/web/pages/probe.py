@@ -93,6 +93,7 @@ class ProbePage:
     accept_url: str
     stop_url: str
     settings_url: str
+    key_url: str
     may_run: bool
     may_accept_cost: bool
     may_stop: bool
@@ -157,10 +158,18 @@ def probe(
         accept_url=reverse("accept", args=[shown.pk]),
         stop_url=reverse("stop", args=[shown.pk]),
         settings_url=reverse("admin:probes_probe_change", args=[shown.pk]),
-        may_run=may_operate and shown.enabled,
+        key_url=_key_url(shown) if may_manage else "",
+        may_run=may_operate and shown.enabled and not waits_for_key(shown),
         may_accept_cost=kind.paid and may_manage and not shown.enabled,
         may_stop=kind.paid and may_manage and shown.enabled,
     )
+
+
+def _key_url(shown: Probe) -> str:
+    """Return where the key is set that it waits for; "" where it waits for none."""
+    if not waits_for_key(shown):
+        return ""
+    return f"{reverse('team_settings', args=[shown.team_id])}#key"
 
 
 def probe_sheets(
@@ -253,6 +262,8 @@ def _no_outcomes(shown: Probe, chosen: Range, state: str) -> str:
         return "No such result in this time."
     if not shown.enabled:
         return "None: the probe is switched off."
+    if waits_for_key(shown):
+        return "None: it waits for the team's key."
     if shown.last_at is not None:
         return f"No result from {chosen.words}: one was expected, and is missing."
     every = words.duration(shown.period_s)

@@ -84,8 +84,11 @@ def is_quiet(probe: Probe) -> bool:
     return not probe.enabled or waits_for_key(probe)
 
 
-def quiet(probes: Iterable[Probe], url: str) -> list[Quiet]:
-    """Return a line for each reason for which probes do not run, with their number."""
+def quiet(probes: Iterable[Probe], url: str, keys_url: str) -> list[Quiet]:
+    """Return a line for each reason for which probes do not run, with their number.
+
+    `keys_url` shows those that wait for a key.
+    """
     silent = [probe for probe in probes if is_quiet(probe)]
     off = sum(1 for probe in silent if not probe.enabled)
     keyless = len({probe.team_id for probe in silent if probe.enabled})
@@ -94,7 +97,7 @@ def quiet(probes: Iterable[Probe], url: str) -> list[Quiet]:
         Quiet(
             len(silent) - off,
             f"{waiting} for the key of {words.count(keyless, 'team')}",
-            url,
+            keys_url,
         ),
         Quiet(off, words.count(off, "probe is", "probes are") + " switched off", url),
     ]

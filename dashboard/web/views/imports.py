@@ -3,7 +3,9 @@
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.utils import timezone
+from django.utils.html import format_html
 from django.views.decorators.http import require_http_methods
 
 from dashboard.pipeline import roster as service
@@ -29,12 +31,22 @@ def import_teams(request: HttpRequest, pk: int) -> HttpResponse:
         for team in done.added:
             noted(request, AuditAction.TEAM, team, detail="imported", team=team)
         number = words.count(len(done.added), "team")
-        messages.success(request, f"{number} watched from now on, without keys yet.")
+        keyless = f"{reverse('admin:teams_team_changelist')}?has_key=no"
+        messages.success(
+            request,
+            format_html(
+                '{} watched from now on, without keys yet: <a href="{}">give them '
+                "keys</a>.",
+                number,
+                f"{keyless}&gateway__id__exact={gateway.pk}",
+            ),
+        )
         if done.gone:
             gone = words.count(len(done.gone), "team")
             messages.warning(request, f"{gone} not in the gateway's list any more.")
         return redirect("teams")
     if request.method == "POST" and not roster.error:
         messages.error(request, "No team was ticked, so nothing was changed.")
-    shown = page.preview(roster, wanted)
+    # What was sent with no tick at all comes back without one.
+    shown = page.preview(roster, wanted, is_ticked=request.method != "POST")
     return render(request, "web/import.html", {"page": shown})

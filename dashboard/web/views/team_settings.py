@@ -15,15 +15,16 @@ from dashboard.alerts.models import Recipient, Rule, RuleKind
 from dashboard.alerts.rulebook import enabled_rules, own_name, own_rules
 from dashboard.alerts.targets import of_team
 from dashboard.probes.kinds import CHEAP
-from dashboard.probes.models import Probe, ProbeKind
+from dashboard.probes.models import Probe
 from dashboard.probes.services import change, pause, request_run, resume
-from dashboard.teams.keys import clear_key, set_key
+from dashboard.teams.keys import clear_key
 from dashboard.teams.models import AuditAction, Gateway, Membership, Role, Team
 from dashboard.web import access, words
 from dashboard.web.audited import noted
 from dashboard.web.changes import changes
 from dashboard.web.live import template_of
 from dashboard.web.members import may_name_more, note_gone, now_a
+from dashboard.web.new_keys import give_key
 from dashboard.web.pages import team_settings as page
 from dashboard.web.team_forms import (
     NOBODY,
@@ -141,11 +142,7 @@ def _key(request: HttpRequest, team: Team, shown: Forms) -> bool:
             "not kept. Type it again if it is for the new one.",
         )
         return True
-    now = timezone.now()
-    set_key(team, shown.key.cleaned_data["key"], now)
-    noted(request, AuditAction.KEY_SET, team, team=team)
-    # Whether it is the right one is the first question, and not to wait for.
-    tried = request_run(Probe.objects.filter(team=team, kind=ProbeKind.BALANCE), now)
+    tried = give_key(request, team, shown.key.cleaned_data["key"], timezone.now())
     when = "the balance is read with it now" if tried else "the next probes send it"
     messages.success(request, f"The key is set: {when}.")
     return True
