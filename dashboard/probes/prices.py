@@ -1,5 +1,7 @@
 """What a run of a paid probe costs, in credits and by its team's own terms."""
 
+from math import ceil
+
 from dashboard.probes.kinds import KINDS
 from dashboard.probes.models import Probe, ProbeKind
 from dashboard.teams.models import Team
@@ -47,6 +49,11 @@ def expected_price(probe: Probe) -> float:
     if not kind.credits_per_run:
         return 0.0
     return price(terms_of(probe.team), tokens=kind.tokens_per_run, dollars=0.0)
+
+
+def least_cap(probe: Probe) -> int:
+    """Return the smallest cap a day with which the probe ever runs: one run's cost."""
+    return ceil(expected_price(probe))
 
 
 def each(probe: Probe) -> str:

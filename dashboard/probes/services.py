@@ -56,7 +56,10 @@ def request_run(probes: QuerySet[Probe], now: datetime) -> int:
 def accept_cost(
     probe: Probe, *, user: User, model: str, daily_credit_cap: int, now: datetime
 ) -> None:
-    """Switch a paid probe on; `user` accepts what it costs, up to the cap a UTC day."""
+    """Switch a paid probe on; `user` accepts what it costs, up to the cap a UTC day.
+
+    One that is on keeps its rhythm: another cap is no reason for one run more.
+    """
     # Not the whole row: a run that ends meanwhile writes what it saw into it.
     Probe.objects.filter(pk=probe.pk).update(
         model=model,
@@ -65,7 +68,7 @@ def accept_cost(
         cost_accepted_by=user,
         enabled=True,
         paused=False,
-        next_run=now,
+        next_run=probe.next_run if probe.enabled else now,
     )
 
 

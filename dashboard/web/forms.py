@@ -8,13 +8,14 @@ from django import forms
 from django.contrib.auth.forms import BaseUserCreationForm
 from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
+from django.core.validators import MinValueValidator
 from django.db.models import QuerySet
 from django.http import QueryDict
 
 from dashboard.alerts.models import FARTHEST_SILENCE, Rule, RuleKind, plain_address
 from dashboard.probes.kinds import KINDS, runs_a_day
 from dashboard.probes.models import LONGEST_MODEL, Probe, ProbeKind
-from dashboard.probes.prices import expected_price
+from dashboard.probes.prices import expected_price, least_cap
 from dashboard.teams.models import AuditAction, Team, printable
 from dashboard.web import words
 from dashboard.web.pages.audit import DAYS
@@ -34,6 +35,13 @@ class FirstAdminForm(BaseUserCreationForm):  # type: ignore[type-arg]  # not at 
         model = User
         fields = ["username", "email"]
         widgets = {"username": forms.TextInput(attrs={"autocomplete": "username"})}
+
+
+def refuse_less(field: forms.Field, least: int) -> None:
+    """Refuse a cap with which a probe would never run."""
+    said = f"One run may cost {words.amount(least, 'credit')}: with less it never runs."
+    field.validators.append(MinValueValidator(least, said))
+    field.widget.attrs["min"] = least
 
 
 class CostForm(forms.Form):
@@ -56,15 +64,15 @@ class CostForm(forms.Form):
         """Return the form with the models of the probe's team."""
         kind = KINDS[ProbeKind(probe.kind)]
         cost = ceil(runs_a_day(probe.period_s) * expected_price(probe))
-        form = cls(
-            sent, initial={"model": probe.model, "daily_credit_cap": cost or None}
-        )
+        cap = probe.daily_credit_cap if probe.enabled else cost or None
+        form = cls(sent, initial={"model": probe.model, "daily_credit_cap": cap})
         aliases = probe.team.model_aliases if probe.team else []
         if not kind.credits_per_run:
             del form.fields["model"]
             form.fields["daily_credit_cap"].widget = forms.HiddenInput()
             form.initial["daily_credit_cap"] = 0
         else:
+            refuse_less(form.fields["daily_credit_cap"], least_cap(probe))
             field = form.fields["model"]
             assert isinstance(field, forms.ChoiceField)
             # A gateway may tell names that are longer than what is kept of one.

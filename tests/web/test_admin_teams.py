@@ -238,14 +238,11 @@ class TestKeysOfMany:
         ]
         assert Team.objects.get(pk=three.pk).key_sealed == before
         due = Probe.objects.filter(next_run=NOW)
-        assert set(due.values_list("team", "kind")) == {
+        assert {(p.team_id, p.kind) for p in due} == {
             (team.pk, "balance") for team in (one, two)
         }
-        noted = AuditEntry.objects.filter(action="key_set")
-        assert set(noted.values_list("team_pk", "detail")) == {
-            (one.pk, ""),
-            (two.pk, ""),
-        }
+        noted = AuditEntry.objects.filter(action="key_set").order_by("team_pk")
+        assert [(e.team_pk, e.detail) for e in noted] == [(one.pk, ""), (two.pk, "")]
         assert KEY not in asked + said
 
     @pytest.mark.parametrize("wrong", ["has space", "env:", "moved"])
@@ -280,7 +277,7 @@ class TestKeysOfMany:
 KEY = "sk-canary-0123456789"
 
 
-def places(asked: str) -> dict[str, object]:
+def places(asked: str) -> dict[str, str]:
     """Return the hidden fields of the form: for which address each key is typed."""
     return dict(re.findall('name="(place-[0-9]+)" value="([0-9a-f]+)"', asked))
 

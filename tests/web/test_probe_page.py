@@ -27,7 +27,7 @@ from dashboard.probes.models import (
 from dashboard.probes.queries import breaker_keys
 from dashboard.rollups.services import fold
 from dashboard.teams.keys import set_key
-from dashboard.teams.models import Team
+from dashboard.teams.models import AuditEntry, Team
 from tests.alerts.conftest import make_incident
 from tests.factories import (
     NOW,
@@ -140,7 +140,7 @@ class TestProbe:
         seen(probe, *good[:12])
         judged = page(admin_page, "probe", probe.pk)
         assert "not judged yet" not in judged
-        assert "slow where its p95 of 30 min is above 15 s." in judged
+        assert "slow where the p95 of its last 30 min is above 15 s." in judged
         Rule.objects.filter(kind=RuleKind.LATENCY).update(warn_at=800)
         assert "is above 800 ms." in page(admin_page, "probe", probe.pk)
         waiting = make_probe(make_team(), kind=ProbeKind.BALANCE)
@@ -307,6 +307,7 @@ class TestDeepProbe:
             # A gateway may tell longer names than are kept; PostgreSQL refuses the row.
             {"model": "m" * 121, "daily_credit_cap": 50},
             {"model": "gpt-4o-mini", "daily_credit_cap": -1},
+            {"model": "gpt-4o-mini", "daily_credit_cap": 0},
             {},
         ],
     )
@@ -324,6 +325,59 @@ class TestDeepProbe:
         said = [str(message) for message in response.context["messages"]]
         assert said
         assert all(text.startswith(("Model: ", "Credits a day")) for text in said)
+
+    def test_a_cap_of_less_than_one_run_is_refused(
+        self, alice: Client, team: Team
+    ) -> None:
+        Team.objects.update(
+            key_sealed="x", budget_mode="consumption_tokens", tokens_per_credit=5
+        )
+        address = reverse("accept", args=[self.of(team).pk])
+        sent = {"model": "chat-fast", "daily_credit_cap": 9}
+
+        said = alice.post(address, sent, follow=True).content.decode()
+        assert "One run may cost 10 credits: with less it never runs." in said
+        assert not Probe.objects.get(pk=self.of(team).pk).enabled
+
+        alice.post(address, {**sent, "daily_credit_cap": 10})
+        assert Probe.objects.get(pk=self.of(team).pk).enabled
+
+    def test_a_reached_cap_says_what_to_do_and_is_changed_where_it_is_shown(
+        self, alice: Client, team: Team
+    ) -> None:
+        """C-18: and a change of one that is on is no run more, nor switches one on."""
+        later = NOW + timedelta(minutes=9)
+        probes = Probe.objects.filter(pk=self.of(team).pk)
+        probes.update(
+            enabled=True,
+            daily_credit_cap=1,
+            capped_on=NOW.date(),
+            last_at=NOW,
+            last_error="config_error",
+            next_run=later,
+        )
+        Team.objects.update(key_sealed="x")
+        address = reverse("accept", args=[self.of(team).pk])
+        sent = {"model": "chat-fast", "daily_credit_cap": 40, "change": 1}
+
+        before = page(alice, "probe", self.of(team).pk)
+        after = alice.post(address, sent, follow=True).content.decode()
+
+        assert "goes on after midnight UTC" in before
+        assert "Mend the probe" not in before
+        assert "Change the model or the cap" in before
+        assert "it goes on." in after
+        assert (self.of(team).daily_credit_cap, self.of(team).next_run) == (40, later)
+        line = AuditEntry.objects.get(action="probe")
+        assert line.detail == "cost accepted, at most 40 credits a day, 1 before"
+        probes.update(enabled=False)
+        said = alice.post(address, sent, follow=True).content.decode()
+        assert "switched off meanwhile" in said
+        assert not self.of(team).enabled
+
+    @staticmethod
+    def of(team: Team) -> Probe:
+        return Probe.objects.get(team=team, kind=ProbeKind.DEEP_JOB)
 
     def test_what_is_no_model_is_kept_in_no_message(self, admin_page: Client) -> None:
         """C-20: a megabyte each time, in the session until somebody looks at a page."""

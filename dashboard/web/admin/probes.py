@@ -1,6 +1,6 @@
 """Probes, and what they saw."""
 
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from django import forms
 from django.contrib import admin
@@ -11,6 +11,7 @@ from django.utils.safestring import SafeString
 
 from dashboard.probes.kinds import PAID
 from dashboard.probes.models import Outcome, Probe
+from dashboard.probes.prices import least_cap
 from dashboard.probes.services import request_run
 from dashboard.teams.models import AuditAction
 from dashboard.web import words
@@ -19,6 +20,7 @@ from dashboard.web.admin.audited import AuditedAdmin
 from dashboard.web.admin.readonly import ReadOnlyAdmin
 from dashboard.web.admin.titled import Named
 from dashboard.web.audited import noted
+from dashboard.web.forms import refuse_less
 from dashboard.web.pages.parts import probe_badge
 from dashboard.web.prober import prober
 
@@ -28,7 +30,17 @@ else:
     ProbeModelForm = forms.ModelForm
 
 
-class ProbeRowForm(ProbeModelForm):
+class ProbeForm(ProbeModelForm):
+    """A probe's own fields."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        cap = self.fields.get("daily_credit_cap")
+        if cap and (least := least_cap(self.instance)):
+            refuse_less(cap, least)
+
+
+class ProbeRowForm(ProbeForm):
     """What is changed of a probe in the list."""
 
     class Meta:
@@ -47,6 +59,7 @@ class ProbeAdmin(AuditedAdmin):
     """A paid probe is switched on from its page, which tells what it costs."""
 
     audit_action = AuditAction.PROBE
+    form = ProbeForm
     list_display = ["__str__", "state", "period_s", "daily_credit_cap", "last_result"]
     list_editable = ["period_s", "daily_credit_cap"]
     list_filter = ["enabled", "kind", "gateway", "team"]

@@ -16,7 +16,7 @@ from django.utils import timezone
 from dashboard.alerts.rulebook import apply_rule_set
 from dashboard.probes.kinds import CHEAP, KINDS, runs_a_day
 from dashboard.probes.models import LONGEST_MODEL, Probe, ProbeKind
-from dashboard.probes.prices import each, expected_price
+from dashboard.probes.prices import each, expected_price, least_cap
 from dashboard.probes.services import accept_cost, request_run
 from dashboard.probes.services import pause as pause_team
 from dashboard.probes.services import resume as resume_team
@@ -24,7 +24,7 @@ from dashboard.teams.models import AuditAction, Team
 from dashboard.web import words
 from dashboard.web.admin.team_keys import MOST_KEYS, replace_keys
 from dashboard.web.audited import noted
-from dashboard.web.forms import TeamField
+from dashboard.web.forms import TeamField, refuse_less
 from dashboard.web.pages.team_settings import resumed
 
 if TYPE_CHECKING:
@@ -148,6 +148,7 @@ def _enable(
             "daily_credit_cap": round(spent / len(probes)),
         },
     )
+    refuse_less(form.fields["daily_credit_cap"], max(map(least_cap, probes)))
     if sent is not None and form.is_valid():
         return _accept(request, form, probes, shared)
     row = KINDS[kind]

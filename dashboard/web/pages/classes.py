@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from dashboard.alerts.blame import beside_class
-from dashboard.probes.taxonomy import meaning
+from dashboard.probes.taxonomy import counted, meaning
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +16,7 @@ class ClassCount:
     number: str
     fault: str
     advice: str
+    is_counted: bool
     url: str = ""
 
 
@@ -28,6 +29,7 @@ def class_counts(counts: Mapping[str, int], list_url: str = "") -> list[ClassCou
             number=f"{number:,}",
             fault=str(beside_class(name)),
             advice=meaning(name).advice,
+            is_counted=counted(name),
             url=f"{list_url}&class={name}" if list_url else "",
         )
         for name, number in sorted(counts.items(), key=lambda item: -item[1])

@@ -36,6 +36,7 @@ from dashboard.web.pages.range_facts import course_of, range_facts
 from dashboard.web.pages.range_sheet import range_sheet
 from dashboard.web.prober import Prober, ProberState, prober
 from dashboard.web.ranges import Range, RangeBar, Tab
+from dashboard.web.states import State, state_of
 
 MOST_OUTCOMES = 20
 _MOST_CHANGES = 500
@@ -96,6 +97,7 @@ class ProbePage:
     key_url: str
     may_run: bool
     may_accept_cost: bool
+    may_change_cap: bool
     may_stop: bool
 
 
@@ -124,7 +126,7 @@ def probe(
         prober=works,
         badge=probe_badge(shown, works, now),
         since=words.lasting(shown.failing_since, now),
-        advice=meaning(shown.last_error).advice if shown.last_error else "",
+        advice=_advice(shown, works, now),
         proves=kind.proves,
         period=words.duration(shown.period_s),
         endpoint=kind.endpoints[0],
@@ -161,6 +163,7 @@ def probe(
         key_url=_key_url(shown) if may_manage else "",
         may_run=may_operate and shown.enabled and not waits_for_key(shown),
         may_accept_cost=kind.paid and may_manage and not shown.enabled,
+        may_change_cap=kind.credits_per_run > 0 and may_manage and shown.enabled,
         may_stop=kind.paid and may_manage and shown.enabled,
     )
 
@@ -199,6 +202,15 @@ def _charts(
     ]
 
 
+def _advice(shown: Probe, works: Prober, now: datetime) -> str:
+    if state_of(shown, works, now).state is State.CAPPED:
+        return (
+            "It goes on after midnight UTC, or as soon as the cap that is reached is "
+            "raised: its own below, its team's with the team's settings."
+        )
+    return meaning(shown.last_error).advice if shown.last_error else ""
+
+
 def _slow_from(shown: Probe, now: datetime) -> str:
     """Return from when on it is an alarm of slowness, and what a verdict waits for."""
     runs = shown.enabled and not waits_for_key(shown)
@@ -206,7 +218,7 @@ def _slow_from(shown: Probe, now: datetime) -> str:
     if judge is None:
         return ""
     limit, window = duration_ms(judge.limit_ms), words.duration(judge.window_s)
-    told = f"It is slow where its p95 of {window} is above {limit}"
+    told = f"It is slow where the p95 of its last {window} is above {limit}"
     if not judge.missing:
         return f"{told}."
     more = words.count(judge.missing, "more run")

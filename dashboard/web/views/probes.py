@@ -48,7 +48,8 @@ def probe(request: HttpRequest, pk: int) -> HttpResponse:
         may_operate=access.may_operate(request.user, found.team),
         may_manage=access.may_manage(request.user, found.team),
     )
-    form = CostForm.for_probe(found) if shown.may_accept_cost else None
+    asks = shown.may_accept_cost or shown.may_change_cap
+    form = CostForm.for_probe(found) if asks else None
     context = {"page": shown, "form": form, "prober": shown.prober}
     return render(request, template_of(request, "probe"), context)
 
@@ -72,8 +73,12 @@ def run(request: HttpRequest, pk: int) -> HttpResponse:
 @require_POST
 @transaction.atomic
 def accept(request: HttpRequest, pk: int) -> HttpResponse:
-    """Switch a paid probe on, at the price that the form names."""
+    """Switch a paid probe on, at the price that the form names, or change its cap."""
     found = _paid_or_404(request, pk)
+    was_on = found.enabled
+    if "change" in request.POST and not was_on:
+        messages.error(request, "It was switched off meanwhile: nothing was changed.")
+        return redirect("probe", pk)
     form = CostForm.for_probe(found, request.POST)
     if not form.is_valid():
         for name, texts in form.errors.items():
@@ -90,8 +95,11 @@ def accept(request: HttpRequest, pk: int) -> HttpResponse:
     )
     cap = form.cleaned_data["daily_credit_cap"]
     detail = f"cost accepted, at most {cap} credits a day"
+    if was_on:
+        detail += f", {found.daily_credit_cap} before"
     noted(request, AuditAction.PROBE, found, detail=detail, team=found.team)
-    messages.success(request, "Its cost is accepted; the probe is switched on.")
+    said = "it goes on." if was_on else "the probe is switched on."
+    messages.success(request, f"Its cost is accepted; {said}")
     return redirect("probe", pk)
 
 
