@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 
 from dashboard.alerts import rules, silences, targets, unwatched
 from dashboard.alerts.hindsight import SlowFacts, slow_limit_ms
@@ -21,6 +22,7 @@ from dashboard.teams.queries import Burn
 
 _TELL_CREDITS = frozenset({ProbeKind.TEAM_STATUS, ProbeKind.BALANCE})
 _STALE_AFTER_RUNS = 3
+_HOUR = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,12 +137,14 @@ def _forecast(
     def judge(limits: Limits, incident: Incident | None) -> Verdict:
         told = None
         if pace is not None:
+            per_hour, over = pace.fastest
             told = rules.Pace(
                 per_hour=pace.per_hour,
                 remaining=pace.remaining,
                 span_h=pace.span.total_seconds() / 3600,
                 readings=pace.readings,
                 auto_refill=pace.auto_refill,
+                faster=(per_hour, over / _HOUR) if pace.is_faster_lately else None,
             )
         return rules.credits_forecast(told, limits, known.now)
 

@@ -10,6 +10,7 @@ from django.db import models
 from dashboard.alerts.blame import of_alarm
 from dashboard.alerts.models import Incident, RuleKind, Severity
 from dashboard.alerts.rules.error_rate import minutes
+from dashboard.alerts.rules.forecast import last
 from dashboard.lib.spans import duration, roughly
 from dashboard.probes.models import Outcome
 from dashboard.probes.taxonomy import counted, in_a_sentence, meaning
@@ -297,12 +298,17 @@ def _counts(classes: dict[str, int]) -> tuple[Count, ...]:
 
 
 def _runway(incident: Incident, now: datetime) -> str:
-    """Return ", about 2 d at the current rate"; empty where it cannot be told."""
+    """Return ", about 2 d at the pace of the last 24 h"; empty where that is not known.
+
+    It is the fastest of its paces: who reads a mail is told the soonest end.
+    """
     if incident.kind != RuleKind.CREDITS or incident.team is None:
         return ""
     if incident.resolved_at is not None or not incident.value or incident.value <= 0:
         return ""
     pace = burn(incident.team, now)
-    if pace is None or pace.hours_left is None:
+    if pace is None or pace.hours_range is None:
         return ""
-    return f", about {roughly(pace.hours_left * 3600)} at the current rate"
+    soonest_h, (_, over) = pace.hours_range[0], pace.fastest
+    basis = last(over / timedelta(hours=1))
+    return f", about {roughly(soonest_h * 3600)} at the pace of the {basis}"

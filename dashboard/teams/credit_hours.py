@@ -7,7 +7,7 @@ installation that had no such rows, are made up for a few hours each time.
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from itertools import pairwise
@@ -28,6 +28,7 @@ from dashboard.teams.queries import (
     Burn,
     Told,
     is_refill,
+    latest_paces,
 )
 
 BASELINE_WINDOW = timedelta(days=7)
@@ -320,6 +321,31 @@ def pace(hours: Sequence[Hour], now: datetime) -> Burn | None:
         span=all_day.hours * _HOUR,
         recent_per_hour=lately.per_hour if lately else None,
     )
+
+
+def paces(hours: Mapping[int, Sequence[Hour]], now: datetime) -> dict[int, Burn | None]:
+    """Return many teams' paces, with that of the last hour where it may count.
+
+    Whole hours do not tell the last one; one query reads it of the few that hurry.
+    """
+    found = {team_id: pace(own, now) for team_id, own in hours.items()}
+    hurried = [
+        team_id
+        for team_id, burn in found.items()
+        if burn and burn.is_hurried_by(_most_lately(hours[team_id], now))
+    ]
+    latest = latest_paces(hurried, now) if hurried else {}
+    return {
+        team_id: burn and replace(burn, latest_per_hour=latest.get(team_id))
+        for team_id, burn in found.items()
+    }
+
+
+def _most_lately(hours: Sequence[Hour], now: datetime) -> float:
+    """Return a pace that the last hour's cannot be above."""
+    since = buckets.floor(now, HOUR_S) - _HOUR
+    # The last hour may be told by its readings of half an hour.
+    return 2 * spent([row for row in hours if row.hour >= since])
 
 
 @dataclass(frozen=True, slots=True)

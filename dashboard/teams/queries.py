@@ -20,6 +20,12 @@ _REFILL_SHARE = 0.05
 # The next hundred years: a slow pace lasts beyond the year 9999, where dates end.
 _MOST_HOURS = 876_600.0
 _HOUR = timedelta(hours=1)
+# One hour says nothing of the days to come: it counts where it is so many times as fast
+# as the longer ones, and the credits would be gone within a day at its pace.
+_CLEARLY_FASTER = 1.5
+_SOON_H = 24
+# Readings of less than that do not tell an hour's pace.
+_LEAST_OF_HOUR = timedelta(minutes=30)
 
 
 def latest_readings(
@@ -55,7 +61,8 @@ class Told(NamedTuple):
 class Burn:
     """How fast credits go: `per_hour` over the `span` that its readings cover.
 
-    `recent_per_hour` is the pace of the last six hours alone, None for too few readings.
+    `recent_per_hour` is the pace of the last six hours alone, `latest_per_hour` that of
+    the last one; None for too few readings.
     """
 
     per_hour: float
@@ -64,6 +71,7 @@ class Burn:
     span: timedelta
     auto_refill: bool = False
     recent_per_hour: float | None = None
+    latest_per_hour: float | None = None
 
     @property
     def per_day(self) -> float:
@@ -75,19 +83,49 @@ class Burn:
         return _lasts(self.remaining, self.per_hour)
 
     @property
+    def hurried_per_hour(self) -> float | None:
+        """Return the pace of the last hour where it counts, None where it does not."""
+        latest = self.latest_per_hour
+        return latest if latest is not None and self.is_hurried_by(latest) else None
+
+    def is_hurried_by(self, per_hour: float) -> bool:
+        """Say whether such a pace of one hour brings the end clearly nearer, and soon."""
+        usual = max(self.per_hour, self.recent_per_hour or 0.0)
+        is_faster = per_hour >= _CLEARLY_FASTER * usual
+        return is_faster and self.remaining < _SOON_H * per_hour
+
+    @property
+    def paces(self) -> list[tuple[float, timedelta]]:
+        """Return the paces that count, the fastest first, and over which time each is."""
+        told = (
+            (self.per_hour, self.span),
+            (self.recent_per_hour, min(RECENT, self.span)),
+            (self.hurried_per_hour, _HOUR),
+        )
+        known = [(per_hour, span) for per_hour, span in told if per_hour is not None]
+        return sorted(known, reverse=True)
+
+    @property
+    def fastest(self) -> tuple[float, timedelta]:
+        """Return the fastest pace that counts, and over which time that is."""
+        return self.paces[0]
+
+    @property
+    def is_faster_lately(self) -> bool:
+        return self.fastest[0] >= _CLEARLY_FASTER * self.per_hour > 0
+
+    @property
     def hours_range(self) -> tuple[float, float | None] | None:
-        """Return the shortest and the longest that the credits last at both paces.
+        """Return the shortest and the longest that the credits last at these paces.
 
         The longest is None where nothing was used at one of them, the whole None where
-        nothing was at either.
+        nothing was at any.
         """
-        paces = [self.per_hour]
-        if self.recent_per_hour is not None:
-            paces.append(self.recent_per_hour)
-        shortest = _lasts(self.remaining, max(paces))
+        rates = [per_hour for per_hour, _ in self.paces]
+        shortest = _lasts(self.remaining, max(rates))
         if shortest is None:
             return None
-        return shortest, _lasts(self.remaining, min(paces))
+        return shortest, _lasts(self.remaining, min(rates))
 
 
 def _lasts(remaining: float, per_hour: float) -> float | None:
@@ -146,15 +184,35 @@ def _burn(readings: Sequence[Told], now: datetime) -> Burn | None:
         span=latest.at - readings[0].at,
         auto_refill=latest.auto_refill,
         recent_per_hour=_pace([told for told in readings if told.at > now - RECENT]),
+        latest_per_hour=_latest_pace(readings, now),
     )
 
 
-def _pace(readings: Sequence[Told]) -> float | None:
+def latest_paces(team_ids: Collection[int], now: datetime) -> dict[int, float | None]:
+    """Return what many teams use in an hour at the pace of the last one; one query."""
+    rows = (
+        _told(team_ids, now - _HOUR, now)
+        .order_by("read_at")
+        .values_list("team_id", "read_at", "remaining")
+    )
+    by_team: dict[int, list[Told]] = defaultdict(list)
+    for team_id, read_at, remaining in rows:
+        reading = Told(read_at, remaining or 0.0, None, auto_refill=False)
+        by_team[team_id].append(reading)
+    return {team_id: _latest_pace(told, now) for team_id, told in by_team.items()}
+
+
+def _latest_pace(readings: Sequence[Told], now: datetime) -> float | None:
+    hour = [told for told in readings if told.at > now - _HOUR]
+    return _pace(hour, least=_LEAST_OF_HOUR)
+
+
+def _pace(readings: Sequence[Told], least: timedelta = _LEAST_SPAN) -> float | None:
     """Return what is used in an hour, None for too few readings."""
     if len(readings) < LEAST_READINGS:
         return None
     span = readings[-1].at - readings[0].at
-    if span < _LEAST_SPAN:
+    if span < least:
         return None
     spent = sum(
         max(0.0, before.remaining - after.remaining)

@@ -23,7 +23,7 @@ SPARK_WIDTH, SPARK_HEIGHT = 120, 24
 def burn_down(
     hours: Sequence[Hour], burn: Burn | None, now: datetime, chosen: Range
 ) -> ChartTable:
-    """Return what was left, and a band from the faster to the slower of two paces.
+    """Return what was left, and a band from the fastest to the slowest pace.
 
     A piece of time without readings is a hole; the forecast ends where nothing is left,
     and a range that ended in the past has none.
@@ -107,16 +107,14 @@ def _at(
 def _forecast(
     burn: Burn | None, now: datetime, step: timedelta, reach: timedelta
 ) -> list[list[tuple[datetime, float]]]:
-    """Return a line for each pace that uses any; the faster comes first."""
+    """Return a line for the fastest and the slowest pace; one that uses any has one."""
     if burn is None or burn.remaining <= 0:
         return []
-    paces = {burn.per_hour, burn.recent_per_hour or burn.per_hour}
+    using = [per_hour for per_hour, _ in burn.paces if per_hour > 0]
     step_h = step / timedelta(hours=1)
     begin = buckets.floor(now, int(step.total_seconds()))
     lines = []
-    for per_hour in sorted(paces, reverse=True):
-        if per_hour <= 0:
-            continue
+    for per_hour in dict.fromkeys([*using[:1], *using[-1:]]):
         # As numbers: a slow pace lasts longer than a timedelta can tell.
         lasts_h = min(burn.remaining / per_hour, reach / timedelta(hours=1))
         steps = range(int(lasts_h // step_h) + 2)

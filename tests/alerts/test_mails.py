@@ -133,9 +133,25 @@ def test_credits_say_how_long_they_last(team: Team) -> None:
 
     assert letter().subject == (
         "[Gatewatch] WARNING Acme (Production): credits low, 12 % left (1,200 of 10,000 credits), "
-        "about 2 d at the current rate since 12:00 UTC"
+        "about 2 d at the pace of the last 4 h since 12:00 UTC"
     )
     assert "Value:      1,200 credits, limit 2,000 credits" in str(letter().body)
+
+
+def test_credits_that_go_fast_are_told_by_the_soonest_end_and_its_pace(
+    team: Team,
+) -> None:
+    """A-43: the mean of a day is no pace of a burn that began a few minutes ago."""
+    probe = make_probe(team, kind=ProbeKind.BALANCE, period_s=300)
+    for minute in range(-24 * 60, 1, 10):
+        left = 1_300 if minute < -20 else 1_300 - 10 * (minute + 20)
+        make_reading(team, 60 * minute, allocated=10_000, remaining=left)
+    evaluate({probe.pk}, NOW)
+    deliver(after(40))
+
+    assert "1,100 of 10,000 credits), about 5 h at the pace of the last hour since" in (
+        letter().subject
+    )
 
 
 def test_what_the_gateway_says_is_escaped(team: Team) -> None:

@@ -1,5 +1,6 @@
 """Forecast, certificate and missing results: as tapes, and on the database."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -75,6 +76,19 @@ def test_a_forecast_says_on_what_it_rests() -> None:
     assert text == "credits last 5 h more at the pace of the last 24 h (10 an hour)"
 
 
+def test_a_forecast_tells_the_sooner_end_and_judges_by_the_day() -> None:
+    """A-43: an alarm that took each fast hour for the day would come and go."""
+    told = replace(pace(12), faster=(120.0, 1.0))
+
+    verdict = credits_forecast(told, HOURS, NOW)
+
+    assert (verdict.level, verdict.value) == ("low", 12)
+    assert verdict.text.endswith(
+        "at the pace of the last 24 h (10 an hour), but 60 min at that of the last hour "
+        "(120 an hour)"
+    )
+
+
 @pytest.mark.parametrize(
     ("days", "step", "level"),
     [
@@ -140,6 +154,22 @@ class TestOnTheDatabase:
     def _rules(self) -> None:
         install_default_rules()
         make_recipient()
+
+    def test_a_forecast_in_a_burn_tells_both_paces(self) -> None:
+        """A-43."""
+        team = make_team()
+        make_probe(team, last_at=NOW)
+        for minute in range(-24 * 60, 1, 10):
+            left = 1000 if minute < -30 else 1000 - 30 * (minute + 30)
+            make_reading(team, 60 * minute, remaining=left)
+
+        evaluate_slow(NOW)
+
+        told = Incident.objects.get(kind=RuleKind.CREDITS_FORECAST).summary
+        assert told == (
+            f"{team}: credits last 3 h more at the pace of the last 24 h "
+            "(37.76 an hour), but 6 min at that of the last hour (1,080 an hour)"
+        )
 
     def test_a_probe_without_results_is_told_and_ends_with_the_next(
         self, mailbox: Mailbox

@@ -14,6 +14,7 @@ from dashboard.teams.credit_hours import (
     hours_of,
     pace,
     paced_from,
+    paces,
     refills,
     spending,
     spent_between,
@@ -138,6 +139,41 @@ def test_the_recent_pace_may_differ_from_the_days() -> None:
     assert found.recent_per_hour > 3 * found.per_hour
     assert found.hours_range is not None
     assert found.hours_range[0] < (found.hours_range[1] or 0)
+
+
+@pytest.mark.parametrize("began", [-125, -55, -40, -3])
+def test_the_last_hours_pace_is_the_one_that_mails_and_rules_tell(began: int) -> None:
+    team = make_team()
+    now = NOW + timedelta(minutes=25)
+    for minute in range(-24 * 60, 26):
+        make_reading(team, minute * MINUTE, remaining=900 - 5 * max(0, minute - began))
+    fold_between([team.pk], NOW - 2 * DAY, now)
+
+    by_readings, by_hours = burn(team, now), paces({team.pk: hours(team)}, now)[team.pk]
+
+    assert by_readings is not None
+    assert by_hours is not None
+    assert by_readings.latest_per_hour == pytest.approx(
+        5 * min(60, 25 - began), rel=0.02
+    )
+    assert by_hours.latest_per_hour == by_readings.latest_per_hour
+    assert by_hours.fastest[1] == by_readings.fastest[1] == timedelta(hours=1)
+
+
+def test_the_last_hour_is_read_only_where_it_may_count(
+    django_assert_num_queries: DjangoAssertNumQueries,
+) -> None:
+    steady, calm = make_team(), make_team()
+    for hour in range(25):
+        make_reading(steady, -hour * HOUR, remaining=900.0 + 10 * hour)
+        make_reading(calm, -hour * HOUR, remaining=9.0)
+    fold_between([steady.pk, calm.pk], NOW - 2 * DAY, NOW + timedelta(hours=1))
+    told = {team.pk: hours(team) for team in (steady, calm)}
+
+    with django_assert_num_queries(0):
+        found = paces(told, NOW)
+
+    assert {burn.latest_per_hour for burn in found.values() if burn} == {None}
 
 
 @pytest.mark.parametrize("minutes", [[], [0], [0, 1, 2]])

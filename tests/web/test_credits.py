@@ -56,8 +56,13 @@ def page_at(client: Client, address: str) -> str:
     return response.content.decode()
 
 
-def burn(per_hour: float, recent: float | None = None, left: float = 240.0) -> Burn:
-    return Burn(per_hour, left, 99, DAY, recent_per_hour=recent)
+def burn(
+    per_hour: float,
+    recent: float | None = None,
+    latest: float | None = None,
+    left: float = 240.0,
+) -> Burn:
+    return Burn(per_hour, left, 99, DAY, recent_per_hour=recent, latest_per_hour=latest)
 
 
 @pytest.mark.parametrize(
@@ -70,6 +75,10 @@ def burn(per_hour: float, recent: float | None = None, left: float = 240.0) -> B
         (burn(1.0, 20.0), "12 h to 10 d", "3 Mar to 12 Mar"),
         (burn(2.0, 0.0), "5 d or longer", "not before 7 Mar"),
         (burn(2.0, 1.0), "5 d to 10 d", "7 Mar to 12 Mar"),
+        # A burn that began in the last hour; a fast hour says nothing of the next days.
+        (burn(10.0, 40.0, 240.0), "60 min to 24 h", "2 Mar to 3 Mar"),
+        (burn(1.0, 1.0, 10.0), "about 10 d", "on 12 Mar"),
+        (burn(10.0, 40.0, 50.0), "6 h to 24 h", "2 Mar to 3 Mar"),
     ],
 )
 def test_how_long_credits_last_is_a_range_with_its_dates(
@@ -77,6 +86,28 @@ def test_how_long_credits_last_is_a_range_with_its_dates(
 ) -> None:
     assert runway(spent) == runway(spent, None) == said
     assert runs_out(spent, NOW) == when
+
+
+def test_a_burn_of_the_last_hour_is_the_tight_end_on_each_page(
+    admin_page: Client,
+) -> None:
+    """It began 40 minutes ago: six hours take it for a sixth of what it is."""
+    team = make_team(name="Search")
+    make_probe(team, last_at=NOW)
+    for minute in range(-24 * 60, 1, 10):
+        left = 900 if minute < -40 else 900 - 20 * (minute + 40)
+        make_reading(team, 60 * minute, remaining=left, allocated=400.0)
+    fold_between([team.pk], NOW - 2 * DAY, NOW + timedelta(hours=1))
+
+    for text in (
+        page(admin_page),
+        page(admin_page, "team", team.pk),
+        page(admin_page, "overview"),
+        page(admin_page, "admin:teams_team_changelist"),
+    ):
+        assert "18 min to 12 h" in text
+    assert "in the last 6 h, 960 in the last hour" in page(admin_page)
+    assert 'data-tone="bad">ends soon' in page(admin_page, "teams")
 
 
 def test_the_team_that_runs_out_soonest_is_first(admin_page: Client) -> None:

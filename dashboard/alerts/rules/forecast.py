@@ -23,7 +23,8 @@ class Pace:
     """How fast a team's credits go; increases (refills) are not negative use.
 
     `span_h` is what the readings cover. With `auto_refill` there is no forecast: the
-    next refill is not known.
+    next refill is not known. `faster` is a clearly faster pace of late, an hour, and of
+    how many hours: it is told, and judges nothing.
     """
 
     per_hour: float
@@ -31,6 +32,7 @@ class Pace:
     span_h: float
     readings: int
     auto_refill: bool = False
+    faster: tuple[float, float] | None = None
 
 
 def credits_forecast(pace: Pace | None, limits: Limits, now: datetime) -> Verdict:
@@ -53,8 +55,8 @@ def credits_forecast(pace: Pace | None, limits: Limits, now: datetime) -> Verdic
                 Step.FIRE,
                 severity,
                 level,
-                f"credits last {_hours(hours)} more at the pace of the last "
-                f"{pace.span_h:.0f} h ({pace.per_hour:,.4g} an hour)",
+                f"credits last {_hours(hours)} more at the pace of the "
+                f"{last(pace.span_h)} ({pace.per_hour:,.4g} an hour){_faster(pace)}",
                 value=hours,
                 limit=limit,
                 samples=pace.readings,
@@ -62,6 +64,20 @@ def credits_forecast(pace: Pace | None, limits: Limits, now: datetime) -> Verdic
             )
     widest = limits.warn_at if limits.warn_at is not None else limits.critical_at
     return HOLD if widest is not None and hours <= widest * _HYSTERESIS else CLEAR
+
+
+def _faster(pace: Pace) -> str:
+    """Return ", but 25 min at that of the last hour (837 an hour)", or ""."""
+    if pace.faster is None:
+        return ""
+    per_hour, over_h = pace.faster
+    left = _hours(pace.remaining / per_hour)
+    return f", but {left} at that of the {last(over_h)} ({per_hour:,.4g} an hour)"
+
+
+def last(hours: float) -> str:
+    """Return "last hour" or "last 24 h"."""
+    return "last hour" if round(hours) <= 1 else f"last {hours:.0f} h"
 
 
 def _hours(hours: float) -> str:

@@ -9,6 +9,7 @@ from django.utils import timezone
 from dashboard.alerts.queries import outbox_state
 from dashboard.management.tables import table
 from dashboard.rollups.recent import recent
+from dashboard.teams.credit_hours import paces
 from dashboard.web import attention, words
 from dashboard.web.attention import Facts, Item
 from dashboard.web.pages.facts import facts
@@ -39,11 +40,9 @@ def _text(known: Facts, found: Verdict, items: list[Item], now: datetime) -> str
         lines.append(found.detail)
     lines += [_line(item, now) for item in items]
     if known.probes:
-        seen = recent(known.probes, now)
-        lines += [
-            "",
-            *(_tile_line(tile) for tile in tiles(known, seen, credit_hours(known))),
-        ]
+        spent = credit_hours(known)
+        told = tiles(known, recent(known.probes, now), spent, paces(spent, now))
+        lines += ["", *(_tile_line(tile) for tile in told)]
         lines += ["", _probe_table(known, now)]
     return "\n".join(lines)
 

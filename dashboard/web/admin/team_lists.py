@@ -16,9 +16,9 @@ from dashboard.lib import buckets
 from dashboard.lib.buckets import HOUR_S
 from dashboard.probes.models import Probe
 from dashboard.probes.queries import BreakerView, breakers_of
-from dashboard.teams.credit_hours import Hour, hours_of, pace
+from dashboard.teams.credit_hours import Hour, hours_of, paces
 from dashboard.teams.models import CreditReading, Team
-from dashboard.teams.queries import latest_readings
+from dashboard.teams.queries import Burn, latest_readings
 from dashboard.web import words
 from dashboard.web.credit_levels import Marks, marks_of
 from dashboard.web.pages.credits import credits_of, runway
@@ -38,6 +38,7 @@ class Facts:
     marks: Marks
     reading: CreditReading | None = None
     hours: list[Hour] = field(default_factory=list)
+    burn: Burn | None = None
     probes: list[Probe] = field(default_factory=list)
     breakers: list[BreakerView] = field(default_factory=list)
 
@@ -48,10 +49,13 @@ def facts_of(teams: list[Team], now: datetime) -> dict[int, Facts]:
     readings = latest_readings(pks)
     start = buckets.floor(now - _SHOWN, HOUR_S)
     hours = hours_of(pks, start, now)
+    burns = paces(hours, now)
     probes = list(Probe.objects.filter(team__in=pks).select_related("gateway", "team"))
     marks = marks_of(teams)
     found = {
-        pk: Facts(now, marks[pk], readings.get(pk), list(hours.get(pk, [])))
+        pk: Facts(
+            now, marks[pk], readings.get(pk), list(hours.get(pk, [])), burns.get(pk)
+        )
         for pk in pks
     }
     for probe in probes:
@@ -87,15 +91,14 @@ def state(team: Team) -> SafeString:
 def credits_left(team: Any) -> SafeString:
     """Return the standing in a word, the number and the bar."""
     facts: Facts = team.facts
-    burn = pace(facts.hours, facts.now)
-    told = credits_of(facts.reading, facts.probes, burn, facts.marks, facts.now)
+    told = credits_of(facts.reading, facts.probes, facts.burn, facts.marks, facts.now)
     bar = render_to_string("web/_bar.html", {"credits": told})
     return badge(replace(told.badge, reason=told.left)) + bar
 
 
 @admin.display(description="lasts")
 def lasts(team: Any) -> str:
-    return runway(pace(team.facts.hours, team.facts.now))
+    return runway(team.facts.burn)
 
 
 @admin.display(description="last check")

@@ -17,9 +17,9 @@ from dashboard.teams.credit_hours import (
     hours_at,
     hours_of,
     paced_from,
+    paces,
     spent_between,
 )
-from dashboard.teams.credit_hours import pace as pace_of
 from dashboard.teams.credit_hours import refills as refills_of
 from dashboard.teams.models import CreditReading, Team
 from dashboard.teams.queries import Burn, latest_readings
@@ -71,7 +71,7 @@ def credits_of(
 
 
 def runway(burn: Burn | None, first_at: datetime | None = None) -> str:
-    """Return how long the credits last: between the paces of the day and of six hours.
+    """Return how long the credits last: between their fastest and their slowest pace.
 
     Where nobody can say yet, `first_at` is when somebody can.
     """
@@ -117,6 +117,8 @@ def pace(burn: Burn | None) -> str:
     lately = ""
     if burn.recent_per_hour is not None:
         lately = f", {words.number(burn.recent_per_hour)} in the last 6 h"
+    if burn.hurried_per_hour is not None:
+        lately += f", {words.number(round(burn.hurried_per_hour))} in the last hour"
     return f"{words.amount(burn.per_hour, 'credit')} an hour, {basis}{lately}"
 
 
@@ -210,7 +212,7 @@ def page(user: access.Visitor, chosen: Range, now: datetime) -> CreditsPage:
     """Return the credits of all the teams that the user sees, soonest to end first.
 
     What is left and how long it lasts is of now; the line and what was used are of the
-    range. Nine queries at most, whatever the number of teams.
+    range. Ten queries at most, whatever the number of teams.
     """
     teams = list(access.teams(user))
     team_ids = [team.pk for team in teams]
@@ -218,10 +220,11 @@ def page(user: access.Visitor, chosen: Range, now: datetime) -> CreditsPage:
     lately = hours_of(team_ids, buckets.floor(now - _LATELY, HOUR_S), now)
     past = _past(team_ids, chosen)
     told_by, marks = credit_probes(user), credit_levels.marks_of(teams)
+    burns = paces(lately, now)
     sheet = []
     for team in teams:
         own, reading = lately.get(team.pk, []), readings.get(team.pk)
-        burn = pace_of(own, now)
+        burn = burns.get(team.pk)
         points = past.points.get(team.pk, [])
         row = CreditRow(
             team=Link(str(team), reverse("team", args=[team.pk])),

@@ -7,6 +7,7 @@ from django.urls import reverse
 
 from dashboard.alerts.models import Incident
 from dashboard.rollups.recent import recent
+from dashboard.teams.credit_hours import paces
 from dashboard.web import access, attention, charts
 from dashboard.web.drawing import ChartTable, Setting
 from dashboard.web.exports import Sheet, sheets
@@ -52,7 +53,7 @@ class Overview:
 
 
 def overview(user: access.Visitor, now: datetime, *, whole: bool = False) -> Overview:
-    """Return the overview of everything that the user may see; thirteen queries.
+    """Return the overview of everything that the user may see; fourteen queries.
 
     `whole` shows every alarm and probe, not only the worst ones and those that run.
     """
@@ -61,10 +62,11 @@ def overview(user: access.Visitor, now: datetime, *, whole: bool = False) -> Ove
     said = verdict(known, items)
     seen = recent(known.probes, now)
     spent = credit_hours(known)
+    burns = paces(spent, now)
     listed = [each for each in known.probes if whole or not is_quiet(each)]
     most = None if whole else MOST_ROWS
     rows = probe_rows(listed, known.prober, seen, now, with_off=whole, most=most)
-    teams = team_lines(known, spent)
+    teams = team_lines(known, spent, burns)
     opened = [each for each in known.breakers if not each.state.endswith("closed")]
     setting = Setting(drill=reverse("outcomes"))
     return Overview(
@@ -74,7 +76,7 @@ def overview(user: access.Visitor, now: datetime, *, whole: bool = False) -> Ove
         is_stale=known.prober.state is ProberState.STOPPED,
         alarms=[alarm(item, now) for item in items[:most]],
         more_alarms=len(items[most:]) if most else 0,
-        tiles=tiles(known, seen, spent) if known.probes else [],
+        tiles=tiles(known, seen, spent, burns) if known.probes else [],
         rows=rows,
         more_rows=len(listed) - len(rows),
         quiet=[] if whole else quiet(known.probes, _WHOLE, _keys_url(user)),

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from django.urls import reverse
 
 from dashboard.probes.models import Probe
-from dashboard.teams.credit_hours import Hour, pace, paced_from
+from dashboard.teams.credit_hours import Hour, paced_from
 from dashboard.teams.models import Team
+from dashboard.teams.queries import Burn
 from dashboard.web.attention import Facts
 from dashboard.web.credit_levels import by_team
 from dashboard.web.pages.credits import (
@@ -33,20 +34,34 @@ class TeamLine:
     rank: tuple[float, float, str]
 
 
-def team_lines(known: Facts, hours: Mapping[int, Sequence[Hour]]) -> list[TeamLine]:
+def team_lines(
+    known: Facts,
+    hours: Mapping[int, Sequence[Hour]],
+    burns: Mapping[int, Burn | None],
+) -> list[TeamLine]:
     """Return all teams, the one that runs out first at the top."""
     told_by = by_team(known.probes)
     lines = [
-        _line(team, known, told_by.get(team.pk, ()), hours.get(team.pk, ()))
+        _line(
+            team,
+            known,
+            told_by.get(team.pk, ()),
+            hours.get(team.pk, ()),
+            burns.get(team.pk),
+        )
         for team in known.teams
     ]
     return sorted(lines, key=lambda line: line.rank)
 
 
 def _line(
-    team: Team, known: Facts, probes: Sequence[Probe], hours: Sequence[Hour]
+    team: Team,
+    known: Facts,
+    probes: Sequence[Probe],
+    hours: Sequence[Hour],
+    burn: Burn | None,
 ) -> TeamLine:
-    reading, burn = known.readings.get(team.pk), pace(hours, known.now)
+    reading = known.readings.get(team.pk)
     shown = credits_of(reading, probes, burn, known.marks_of(team), known.now)
     return TeamLine(
         team=Link(str(team), reverse("team", args=[team.pk])),

@@ -15,8 +15,14 @@ from dashboard.probes.kinds import KINDS
 from dashboard.probes.models import Probe, ProbeKind
 from dashboard.probes.queries import uncharged_runs
 from dashboard.rollups.recent import recent
-from dashboard.teams.credit_hours import Hour, hours_of, paced_from, refills, spending
-from dashboard.teams.credit_hours import pace as pace_of
+from dashboard.teams.credit_hours import (
+    Hour,
+    hours_of,
+    paced_from,
+    paces,
+    refills,
+    spending,
+)
 from dashboard.teams.keys import hint
 from dashboard.teams.models import Membership, Role, Team, TeamStatus
 from dashboard.teams.queries import BURN_WINDOW, latest_readings
@@ -126,7 +132,7 @@ def teams(user: access.Visitor, now: datetime) -> Teams:
     readings = latest_readings([team.pk for team in found])
     hours = hours_of([team.pk for team in found], now - BURN_WINDOW, now)
     told_by, marks = credit_probes(user), marks_of(found)
-    paces = {team.pk: pace_of(hours.get(team.pk, []), now) for team in found}
+    burns = paces(hours, now)
     rows = [
         TeamRow(
             link=Link(team.full_name, reverse("team", args=[team.pk])),
@@ -136,11 +142,11 @@ def teams(user: access.Visitor, now: datetime) -> Teams:
             credits=credits_of(
                 readings.get(team.pk),
                 told_by.get(team.pk, ()),
-                paces[team.pk],
+                burns.get(team.pk),
                 marks[team.pk],
                 now,
             ),
-            hours_left=hours_left(readings.get(team.pk), paces[team.pk]),
+            hours_left=hours_left(readings.get(team.pk), burns.get(team.pk)),
         )
         for team in found
     ]
@@ -164,7 +170,7 @@ def team(user: access.Visitor, shown: Team, chosen: Range, now: datetime) -> Tea
     reading = latest_readings([shown.pk]).get(shown.pk)
     every = _hours(shown, chosen, now)
     hours = [row for row in every if row.hour >= now - _REFILLS_SHOWN]
-    spent = pace_of(hours, now)
+    spent = paces({shown.pk: hours}, now)[shown.pk]
     at_work = prober(now)
     members, readers = _people(shown)
     return TeamPage(

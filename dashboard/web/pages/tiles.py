@@ -11,7 +11,7 @@ from django.urls import reverse
 from dashboard.alerts.models import Incident, RuleKind
 from dashboard.rollups.numbers import Summary
 from dashboard.rollups.recent import Recent
-from dashboard.teams.credit_hours import Hour, hours_of, pace
+from dashboard.teams.credit_hours import Hour, hours_of
 from dashboard.teams.models import CreditReading, Team
 from dashboard.teams.queries import Burn
 from dashboard.web import credit_levels, words
@@ -58,12 +58,14 @@ def credit_hours(facts: Facts) -> CreditHours:
     return hours_of(teams, facts.now - _DAY, facts.now)
 
 
-def tiles(facts: Facts, seen: Recent, spent: CreditHours) -> list[Tile]:
+def tiles(
+    facts: Facts, seen: Recent, spent: CreditHours, burns: Mapping[int, Burn | None]
+) -> list[Tile]:
     return [
         _error_rate(facts, seen),
         _p95(facts, seen),
         _breakers(facts, seen.hours),
-        _credits(facts, seen.hours, spent),
+        _credits(facts, seen.hours, spent, burns),
     ]
 
 
@@ -194,19 +196,23 @@ def _credits(
     facts: Facts,
     hours: Sequence[datetime],
     spent: CreditHours,
+    burns: Mapping[int, Burn | None],
 ) -> Tile:
     """Return the team that runs out first, as the table of teams sorts them."""
     known = [team for team in facts.teams if team.pk in facts.readings]
     if not known:
         return Tile("Credits", None, "no reading yet", "", Tone.UNKNOWN)
-    burns = {team.pk: pace(spent.get(team.pk, ()), facts.now) for team in known}
 
     def soonest(team: Team) -> tuple[float, float, str]:
         reading = facts.readings[team.pk]
-        return hours_left(reading, burns[team.pk]), _share_or_one(reading), str(team)
+        return (
+            hours_left(reading, burns.get(team.pk)),
+            _share_or_one(reading),
+            str(team),
+        )
 
     team = min(known, key=soonest)
-    reading, burn = facts.readings[team.pk], burns[team.pk]
+    reading, burn = facts.readings[team.pk], burns.get(team.pk)
     left = credit_levels.left_words(reading)
     ends = soonest(team)[0] < inf
     probes = credit_levels.by_team(facts.probes).get(team.pk, ())
