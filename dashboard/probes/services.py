@@ -13,6 +13,7 @@ from dashboard.probes.kinds import CHEAP, KINDS, NEED_KEY, TEAM_KINDS
 from dashboard.probes.models import Outcome, Probe, ProbeKind
 from dashboard.probes.prices import expected_price
 from dashboard.probes.queries import spent_by_team, spent_today
+from dashboard.probes.rests import NEVER_ON, switched
 from dashboard.probes.rhythm import CLOCK_SLACK, REFUSED, REFUSED_PERIOD_S
 from dashboard.probes.taxonomy import counted
 from dashboard.rows import insert, locked, update
@@ -43,6 +44,7 @@ def _watch(
             defaults={
                 "period_s": KINDS[kind].period_s,
                 "enabled": not KINDS[kind].paid,
+                "rests": NEVER_ON if KINDS[kind].paid else [],
                 "next_run": now + timedelta(seconds=phase_s + place),
             },
         )
@@ -68,6 +70,7 @@ def accept_cost(
         cost_accepted_by=user,
         enabled=True,
         paused=False,
+        rests=switched(probe.rests, now, on=True),
         next_run=probe.next_run if probe.enabled else now,
     )
 
@@ -85,6 +88,7 @@ def change(probe: Probe, *, period_s: int, enabled: bool, now: datetime) -> list
         Probe.objects.filter(pk=probe.pk).update(
             period_s=period_s,
             enabled=enabled,
+            rests=switched(probe.rests, now, on=enabled),
             next_run=next_run,
             # Switched by hand, it is no matter of the pause any more.
             paused=probe.paused and probe.enabled == enabled,
@@ -92,10 +96,17 @@ def change(probe: Probe, *, period_s: int, enabled: bool, now: datetime) -> list
     return changed
 
 
-def pause(team: Team) -> int:
+@transaction.atomic
+def pause(team: Team, now: datetime) -> int:
     """Stop the team's probes, and remember which ran; return how many did."""
     running = Probe.objects.filter(team=team, enabled=True)
+    _note_switch(running, now, on=False)
     return running.update(enabled=False, paused=True)
+
+
+def _note_switch(probes: QuerySet[Probe], now: datetime, *, on: bool) -> None:
+    for pk, rests in probes.values_list("pk", "rests"):
+        Probe.objects.filter(pk=pk).update(rests=switched(rests, now, on=on))
 
 
 @transaction.atomic
@@ -109,7 +120,9 @@ def resume(team: Team, now: datetime) -> int:
     stopped = own.filter(paused=True)
     if not own.filter(Q(enabled=True) | Q(paused=True)).exists():
         stopped = own
-    stopped.filter(kind__in=CHEAP).update(enabled=True, paused=False, next_run=now)
+    free = stopped.filter(kind__in=CHEAP)
+    _note_switch(free, now, on=True)
+    free.update(enabled=True, paused=False, next_run=now)
     waiting = own.filter(paused=True).update(paused=False)
     watch_team(team, now)
     return waiting
@@ -157,8 +170,10 @@ def note_capped(probe_ids: Collection[int], now: datetime) -> None:
     Probe.objects.filter(pk__in=probe_ids).update(capped_on=now.astimezone(UTC).date())
 
 
-def switch_off(probe: Probe) -> None:
-    Probe.objects.filter(pk=probe.pk).update(enabled=False, paused=False)
+def switch_off(probe: Probe, now: datetime) -> None:
+    Probe.objects.filter(pk=probe.pk).update(
+        enabled=False, paused=False, rests=switched(probe.rests, now, on=False)
+    )
 
 
 def record(

@@ -38,7 +38,8 @@ class Summary:
     """What some probes saw in [start, end), a window widened to whole buckets.
 
     `samples` counts the outcomes in the error rate, `bad` the failed ones among them,
-    `excluded` held runs and our own faults, `expected` what the probes' periods promise.
+    `excluded` held runs and our own faults, `expected` what the probes' periods promise
+    while they are on, and what came beyond: a run that is asked for, or the first one.
     Rates are 0..1. Latencies are milliseconds on the wire of successes, quantiles by
     nearest rank within one per cent. What nothing is known of is None, never 0.
     `classes` counts everything that failed, excluded ones too, the most frequent first.

@@ -21,7 +21,9 @@ from django.db.models.functions import Cast, Coalesce
 
 from dashboard.lib import buckets
 from dashboard.lib.buckets import DAY_S, HOUR_S, MINUTE_S, Stretch
+from dashboard.probes.kinds import NEED_KEY
 from dashboard.probes.models import Probe
+from dashboard.probes.rests import Rest, awake_s, rests_of
 from dashboard.rollups import store
 from dashboard.rollups.numbers import Summary, part_of, summary
 from dashboard.rollups.retention import is_kept
@@ -42,13 +44,15 @@ _LEAST_PIECES = 6
 class _Seen:
     """One probe's rows in a window, and what was to be expected of it.
 
-    `period_s` is None for a probe that is switched off: where it has no rows, none were
-    expected. `begins` is the moment before which there was no such probe.
+    `period_s` is None for a probe that is switched off, or waits for its team's key:
+    where it has no rows, none were expected. `begins` is the moment before which there
+    was no such probe or key, `rests` are the times in which it was off.
     """
 
     rows: store.Rows
     period_s: int | None
     begins: datetime
+    rests: tuple[Rest, ...]
     last_at: datetime | None
 
 
@@ -226,15 +230,23 @@ def _seen(probe_ids: Collection[int], stretches: Sequence[Stretch]) -> dict[int,
     # As text: Django's way from PostgreSQL's to a time takes twenty times as long.
     created_at = Cast(Coalesce("team__created_at", "gateway__created_at"), TextField())
     last_at = Cast("last_at", TextField())
+    key_at = Cast("team__key_set_at", TextField())
     return {
         probe_id: _Seen(
             rows=rows[probe_id],
-            period_s=period_s if enabled else None,
-            begins=_beginning(rows[probe_id], _moment(created)),
+            period_s=period_s if enabled and (key or kind not in NEED_KEY) else None,
+            begins=_beginning(
+                rows[probe_id],
+                _moment(max(created, key) if key and kind in NEED_KEY else created),
+            ),
+            rests=rests_of(rests),
             last_at=_moment(last) if last else None,
         )
-        for probe_id, period_s, enabled, last, created in (
-            probes.values_list("pk", "period_s", "enabled", last_at, created_at)
+        for probe_id, kind, period_s, enabled, rests, last, key, created in (
+            probes.values_list(
+                *("pk", "kind", "period_s", "enabled", "rests"),
+                *(last_at, key_at, created_at),
+            )
         )
     }
 
@@ -266,12 +278,14 @@ def _summary(
     found: Sequence[_Seen], start: datetime, end: datetime, now: datetime
 ) -> Summary:
     latest = [_latest_at(seen, start, end) for seen in found]
+    part = part_of(row for seen in found for row in seen.rows.items())
+    expected = sum(_expected(seen, start, min(end, now)) for seen in found)
     return summary(
-        part_of(row for seen in found for row in seen.rows.items()),
+        part,
         start=start,
         end=end,
         now=now,
-        expected=sum(_expected(seen, start, min(end, now)) for seen in found),
+        expected=max(expected, part.tally.samples + part.tally.excluded),
         latest_at=max(filter(None, latest), default=None),
     )
 
@@ -281,11 +295,12 @@ def _expected(seen: _Seen, start: datetime, end: datetime) -> float:
 
     A row knows what its probe's period promised then; so does it for the hole behind it,
     since a probe that runs every five minutes has a row in each fifth only. The period
-    of today judges what comes after the last row.
+    of today judges what comes after the last row. Where a probe was off nothing is, and
+    of a row no less than what came.
     """
     start = max(start, seen.begins)
     expected, counted_to, pace = 0.0, start, None
-    for key, (promised, _) in sorted(seen.rows.items(), key=_start_of):
+    for key, (promised, came) in sorted(seen.rows.items(), key=_start_of):
         begins, ends = key.start, key.start + _LENGTHS[key.level]
         here, inside = promised / key.level, promised
         if begins < start or ends > end:
@@ -293,13 +308,16 @@ def _expected(seen: _Seen, start: datetime, end: datetime) -> float:
             if begins >= ends:
                 continue
             inside = here * buckets.seconds(begins, ends)
+        if seen.rests:
+            least = min(inside, came.samples + came.excluded)
+            inside = max(least, here * awake_s(seen.rests, begins, ends))
         if begins > counted_to and seen.period_s is not None:
-            hole_s = buckets.seconds(counted_to, begins)
+            hole_s = awake_s(seen.rests, counted_to, begins)
             expected += hole_s * (here if pace is None else pace)
         expected += inside
         counted_to, pace = ends, here
     if seen.period_s is not None:
-        expected += buckets.seconds(counted_to, end) / seen.period_s
+        expected += awake_s(seen.rests, counted_to, end) / seen.period_s
     return expected
 
 

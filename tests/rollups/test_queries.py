@@ -9,7 +9,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from dashboard.probes.models import Outcome, Probe
+from dashboard.probes.models import Outcome, Probe, ProbeKind
 from dashboard.rollups.models import Level, Rollup
 from dashboard.rollups.numbers import Comparison
 from dashboard.rollups.queries import (
@@ -21,7 +21,7 @@ from dashboard.rollups.queries import (
     total,
 )
 from dashboard.rollups.services import fold
-from dashboard.teams.models import Gateway
+from dashboard.teams.models import Gateway, Team
 from tests.factories import NOW, make_gateway, make_outcome, make_probe, make_team
 
 pytestmark = pytest.mark.django_db
@@ -175,6 +175,72 @@ def test_nothing_is_expected_of_a_probe_that_is_switched_off() -> None:
 
     assert before.expected == 120
     assert total([probe.pk], NOW - 2 * HOUR, NOW, NOW).expected == 60
+
+
+@pytest.mark.parametrize("days", [0, 29])
+def test_nothing_is_expected_before_a_probe_was_first_switched_on(days: int) -> None:
+    """Its team is watched for a month, and it ran three times in its first minutes."""
+    gateway = make_gateway()
+    Gateway.objects.update(created_at=NOW - 30 * DAY)
+    on_at = NOW - timedelta(minutes=3)
+    probe = make_probe(gateway=gateway, rests=[[None, on_at.isoformat()]])
+    fold([make_outcome(probe, seconds) for seconds in (-170, -110, -50)])
+
+    found = course([probe.pk], NOW - days * DAY - HOUR, NOW, 30, NOW)
+
+    assert (found.whole.samples, found.whole.expected) == (3, 3)
+    assert sum(piece.expected for piece in found.pieces) == 3
+
+
+@pytest.mark.parametrize("hours", [1, 5, 24 * 7])
+def test_nothing_is_expected_while_a_probe_was_paused(hours: int) -> None:
+    off_at, on_at = NOW - timedelta(minutes=34), NOW - timedelta(minutes=31)
+    probe = seen_probe([-60 * n for n in range(180, 0, -1) if n not in (34, 33, 32)])
+    whole = total([probe.pk], NOW - hours * HOUR, NOW, NOW)
+    assert whole.expected == whole.samples + 3
+
+    rests = [[off_at.isoformat(), on_at.isoformat()]]
+    Probe.objects.update(rests=rests)
+
+    told = total([probe.pk], NOW - hours * HOUR, NOW, NOW)
+    assert (told.samples, told.expected) == (whole.samples, whole.samples)
+
+
+def test_nothing_is_expected_of_a_probe_before_its_team_has_a_key() -> None:
+    team = make_team()
+    Gateway.objects.update(created_at=NOW - DAY)
+    Team.objects.update(created_at=NOW - DAY)
+    probe = make_probe(team, kind=ProbeKind.BALANCE)
+    assert total([probe.pk], NOW - HOUR, NOW, NOW).expected == 0
+
+    Team.objects.update(key_sealed="sealed", key_set_at=NOW - timedelta(minutes=3))
+    fold([make_outcome(probe, seconds) for seconds in (-170, -110)])
+
+    assert total([probe.pk], NOW - HOUR, NOW, NOW).expected == 3
+
+
+def test_a_new_probes_first_results_are_no_more_than_expected() -> None:
+    """Five probes of 300 s, 35 seconds after they were made."""
+    gateway = make_gateway()
+    Gateway.objects.update(created_at=NOW - timedelta(seconds=35))
+    probes = [make_probe(gateway=gateway, period_s=300)]
+    probes += [make_probe(make_team(gateway), period_s=300) for _ in range(4)]
+    Team.objects.update(created_at=NOW - timedelta(seconds=35))
+    fold([make_outcome(probe, -30) for probe in probes])
+
+    found = total([probe.pk for probe in probes], NOW - HOUR, NOW, NOW)
+
+    assert (found.samples, found.expected, found.coverage) == (5, 5, 1.0)
+
+
+def test_what_came_in_a_rest_was_expected() -> None:
+    """A run in flight when it was switched off; rows of an older version's past."""
+    probe = seen_probe([-60 * number for number in range(60, 30, -1)])
+    Probe.objects.update(rests=[[None, NOW.isoformat()]])
+
+    found = total([probe.pk], NOW - HOUR, NOW, NOW)
+
+    assert (found.samples, found.expected) == (30, 30)
 
 
 def test_the_total_merges_probes_and_is_no_mean_of_means() -> None:

@@ -25,6 +25,7 @@ from dashboard.probes.addresses import why_refused
 from dashboard.probes.breaker_events import forget_breakers
 from dashboard.probes.kinds import KINDS
 from dashboard.probes.models import Probe, ProbeKind
+from dashboard.probes.rests import switched
 from dashboard.probes.services import watch_gateway, watch_team
 from dashboard.teams.keys import forget_keys, take_teams
 from dashboard.teams.models import Gateway, Team
@@ -135,6 +136,7 @@ class _Loader:
             )
         if on != was_on:
             probe.paused = False
+            probe.rests = switched(probe.rests, self._now, on=bool(on))
         if on and not was_on:
             probe.next_run = self._now
             # Who writes the file accepts the cost up to the cap it names.

@@ -12,6 +12,7 @@ from django.utils.safestring import SafeString
 from dashboard.probes.kinds import PAID
 from dashboard.probes.models import Outcome, Probe
 from dashboard.probes.prices import least_cap
+from dashboard.probes.rests import switched
 from dashboard.probes.services import request_run
 from dashboard.teams.models import AuditAction
 from dashboard.web import words
@@ -114,7 +115,8 @@ class ProbeAdmin(AuditedAdmin):
         super().save_model(request, obj, form, change)
         if "enabled" in form.changed_data:
             # Switched by hand, it is no matter of a pause any more.
-            Probe.objects.filter(pk=obj.pk).update(paused=False)
+            rests = switched(obj.rests, timezone.now(), on=obj.enabled)
+            Probe.objects.filter(pk=obj.pk).update(paused=False, rests=rests)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Say no: gateways and teams get their probes by themselves."""

@@ -49,7 +49,7 @@ def pause(
 ) -> None:
     """Stop every probe of the teams; the gateway is told nothing."""
     for team in teams:
-        pause_team(team)
+        pause_team(team, timezone.now())
         noted(request, AuditAction.TEAM, team, detail="paused", team=team)
     messages.success(request, "Nobody asks for these teams until you resume them.")
 

@@ -152,7 +152,7 @@ def probe(
         states=state_tabs(full, state),
         outcomes=[outcome_row(each, now, with_probe=False) for each in outcomes],
         outcomes_url=f"{_list_url(shown, chosen)}&state={state}",
-        no_outcomes=_no_outcomes(shown, chosen, state),
+        no_outcomes=_no_outcomes(shown, chosen, state, expected=seen.whole.expected),
         csv_url=full.url(format="csv"),
         json_url=full.url(format="json"),
         cost=cost(shown, now) if kind.paid else None,
@@ -269,13 +269,15 @@ def _latest(shown: Probe, chosen: Range, state: str) -> list[Outcome]:
     return list(of_state(found, state, "").order_by("-started_at")[:MOST_OUTCOMES])
 
 
-def _no_outcomes(shown: Probe, chosen: Range, state: str) -> str:
+def _no_outcomes(shown: Probe, chosen: Range, state: str, *, expected: int) -> str:
     if state:
         return "No such result in this time."
     if not shown.enabled:
         return "None: the probe is switched off."
     if waits_for_key(shown):
         return "None: it waits for the team's key."
+    if shown.last_at is not None and not expected:
+        return f"No result from {chosen.words}: none was expected."
     if shown.last_at is not None:
         return f"No result from {chosen.words}: one was expected, and is missing."
     every = words.duration(shown.period_s)

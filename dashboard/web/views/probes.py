@@ -108,7 +108,7 @@ def accept(request: HttpRequest, pk: int) -> HttpResponse:
 def stop(request: HttpRequest, pk: int) -> HttpResponse:
     """Switch a paid probe off again."""
     found = _paid_or_404(request, pk)
-    switch_off(found)
+    switch_off(found, timezone.now())
     noted(request, AuditAction.PROBE, found, detail="switched off", team=found.team)
     messages.success(request, "Switched off: it costs nothing any more.")
     return redirect("probe", pk)

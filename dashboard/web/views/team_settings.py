@@ -188,7 +188,7 @@ def _check(request: HttpRequest, team: Team, shown: Forms) -> bool:
 
 
 def _pause(request: HttpRequest, team: Team, shown: Forms) -> bool:
-    pause(team)
+    pause(team, timezone.now())
     noted(request, AuditAction.TEAM, team, detail="paused", team=team)
     messages.success(request, "Nobody asks for this team until you resume it.")
     return True
