@@ -15,6 +15,7 @@ from dashboard.alerts.grouping import (
 )
 from dashboard.alerts.models import (
     NEWS,
+    Change,
     ChannelKind,
     Delivery,
     Notification,
@@ -22,11 +23,12 @@ from dashboard.alerts.models import (
 )
 
 # Of the MAIL_CAP mails that somebody gets in an hour at most, so many tell of all that
-# waited: the rest is never lost, and never later than this. Critical news passes the cap,
-# until it has come to this many times the cap.
+# waited: the rest is never lost, and never later than this. What tells that a critical
+# alarm began or is over passes the cap, until there were this many times as many.
 _DIGESTS_AN_HOUR = 4
 _CRITICAL_CAPS = 2
 BETWEEN_DIGESTS = timedelta(hours=1) / _DIGESTS_AN_HOUR
+_URGENT = (*NEWS, Change.RESOLVED, Change.MISSED)
 
 
 def paced(
@@ -34,8 +36,9 @@ def paced(
 ) -> Sequence[Notification]:
     """Return what may go out to a reader who has got many mails in this hour.
 
-    All that waits for him goes together then: at once with critical news, else no sooner
-    than a quarter of an hour after his last one. Programs are never too many.
+    All that waits for him goes together then: at once with what a critical alarm has to
+    tell, else no sooner than a quarter of an hour after his last one. Programs are never
+    too many.
     """
     cap = settings.MAIL_CAP
     if not cap or group.channel == ChannelKind.WEBHOOK:
@@ -49,22 +52,23 @@ def paced(
     own = {each: rows for each, rows in groups.items() if _is_his(each, group)}
     waiting = sum(any(row.due_at <= now for row in rows) for rows in own.values())
     # What waited while he had got too many would come out one by one, each late.
-    if got["number"] + waiting <= _most_alone(cap):
+    if got["number"] + waiting <= most_alone(cap):
         return ready
-    most = _most_alone(cap * _CRITICAL_CAPS if _is_critical(ready) else cap)
+    most = most_alone(cap * _CRITICAL_CAPS if _is_urgent(ready) else cap)
     if got["number"] >= most and got["latest"] > now - BETWEEN_DIGESTS:
         _hold(ready, now)
         return []
     return [row for each, rows in own.items() for row in _tellable(each, rows, now)]
 
 
-def _most_alone(cap: int) -> int:
+def most_alone(cap: int) -> int:
+    """Return how many of the mails of an hour come alone; the others are digests."""
     return max(1, cap - _DIGESTS_AN_HOUR)
 
 
-def _is_critical(rows: Iterable[Notification]) -> bool:
+def _is_urgent(rows: Iterable[Notification]) -> bool:
     return any(
-        row.change in NEWS
+        row.change in _URGENT
         and row.incident is not None
         and row.incident.severity == Severity.CRITICAL
         for row in rows

@@ -14,6 +14,7 @@ from django.template.loader import render_to_string
 
 from dashboard.alerts import regular
 from dashboard.alerts.batches import Batch
+from dashboard.alerts.caps import most_alone
 from dashboard.alerts.grouping import Kind
 from dashboard.alerts.letters import home, letter_of
 from dashboard.alerts.models import (
@@ -37,7 +38,7 @@ def compose(batch: Batch, now: datetime) -> EmailMultiAlternatives:
         return _compose_regular(batch.rows[0], batch.id, now)
     letter = letter_of(batch, now)
     headers = {"Message-ID": message_id(batch.id), **_thread(batch)}
-    context = {"letter": letter, "cap": settings.MAIL_CAP}
+    context = {"letter": letter, "alone": most_alone(settings.MAIL_CAP)}
     return _message(letter.kind, context, batch.recipient, headers)
 
 

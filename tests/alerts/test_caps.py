@@ -69,6 +69,27 @@ def test_a_critical_alarm_passes_the_cap_and_takes_along_what_waits(
     assert len(set(rows.values_list("batch", flat=True))) == 1
 
 
+@pytest.mark.parametrize(
+    ("severity", "mails"), [(Severity.CRITICAL, 1), (Severity.WARNING, 0)]
+)
+def test_the_end_of_a_critical_alarm_passes_the_cap_as_its_beginning_did(
+    mailbox: Mailbox, settings: Settings, severity: str, mails: int
+) -> None:
+    """A-74: that a gateway was up again was told five minutes late."""
+    settings.MAIL_CAP = 6
+    told = tell(make_incident(severity=severity))
+    deliver(after(WAIT_S))
+    for seconds in (60, 120):
+        tell(make_incident(opened_at=after(seconds)), after(seconds))
+        deliver(after(seconds + WAIT_S))
+    lifecycle.resolve(told, after(180))
+
+    assert deliver(after(180 + WAIT_S)) == mails
+
+    assert deliver(after(120 + WAIT_S + 901)) == 1 - mails
+    assert mailbox.messages[-1]["Subject"].startswith("[Gatewatch] RESOLVED")
+
+
 def test_a_storm_of_critical_alarms_has_a_cap_of_its_own(
     mailbox: Mailbox, settings: Settings
 ) -> None:
