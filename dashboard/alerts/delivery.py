@@ -19,7 +19,7 @@ from enum import StrEnum
 
 from django.conf import settings
 from django.core.mail import EmailMultiAlternatives, get_connection
-from django.db.models import Case, Value, When
+from django.db.models import Case, F, Value, When
 
 from dashboard.alerts import channels
 from dashboard.alerts.batches import Batch, claim
@@ -235,7 +235,7 @@ def record(batch: Batch, sent: _Sent, now: datetime, draw: float) -> None:
     """Store how an attempt ended: sent, given up, or when to try again."""
     attempt = sent.attempt
     changes: dict[str, object] = {
-        "attempts": batch.attempt,
+        "attempts": F("attempts") + 1,
         "leased_until": None,
         "last_error": attempt.error[:300],
     }
@@ -244,16 +244,19 @@ def record(batch: Batch, sent: _Sent, now: datetime, draw: float) -> None:
         kept_by = max(row.pk for row in batch.rows)
         body = Case(When(pk=kept_by, then=Value(sent.body)), default=Value(""))
         changes |= {"subject": sent.subject, "body": body}
+    own = Notification.objects.filter(batch=batch.id, state=Delivery.QUEUED)
     if attempt.fate is Fate.SENT:
         changes |= {"state": Delivery.SENT, "sent_at": now}
-    elif attempt.fate in _FOR_GOOD or batch.attempt >= _MOST_ATTEMPTS:
+    elif attempt.fate in _FOR_GOOD:
         changes |= {"state": Delivery.DEAD}
     else:
+        # Each has its own day: what is new has joined what waits since yesterday.
+        worn = own.filter(attempts__gte=_MOST_ATTEMPTS - 1)
+        worn.update(**{**changes, "state": Delivery.DEAD})
         changes |= {"due_at": now + backoff(batch.attempt, draw)}
         if attempt.fate is Fate.REFUSED_NOW:
             # Surely not taken: it may join what has come up by the next attempt.
             changes |= {"batch": None, "held_at": now}
-    own = Notification.objects.filter(batch=batch.id, state=Delivery.QUEUED)
     if attempt.fate is Fate.APART:
         for pks in _by_team(batch):
             own.filter(pk__in=pks).update(**{**changes, "batch": uuid.uuid4()})

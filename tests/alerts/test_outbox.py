@@ -315,6 +315,24 @@ def test_a_mail_that_never_gets_through_is_given_up_after_a_day(
     assert states() == ["dead"]
 
 
+def test_what_joined_an_old_mail_has_a_day_of_its_own(mailbox: Mailbox) -> None:
+    """A-73: an alarm was given up an hour after it opened, with those of yesterday."""
+    make_recipient()
+    gateway = make_gateway()
+    tell(make_incident(gateway))
+    Notification.objects.update(attempts=28)
+    new = tell(make_incident(gateway))
+    mailbox.data = "451 Try later"
+
+    deliver(after(30), draw=lambda: 0.5)
+
+    assert states() == ["dead", "queued"]
+    row = Notification.objects.get(incident=new)
+    assert (row.attempts, row.batch) == (1, None)
+    mailbox.data = "250 OK"
+    assert deliver(row.due_at) == 1
+
+
 def test_the_waits_double_up_to_an_hour() -> None:
     waits = [backoff(attempt, 0.5) for attempt in range(1, 9)]
 
