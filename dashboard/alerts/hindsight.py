@@ -171,6 +171,7 @@ def _spending(team_ids: Collection[int], now: datetime) -> dict[int, Spending]:
             highest=usual.highest,
             hours=usual.hours,
             allocated=notable[team_id][1],
+            drops=usual.drops,
         )
         for team_id, usual in credit_hours.baselines(notable, now).items()
     }

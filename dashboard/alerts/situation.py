@@ -161,10 +161,11 @@ def _latest(
         return latest
     rows = Probe.objects.filter(
         enabled=True, gateway__in=failing, last_at__isnull=False
-    ).values_list("gateway", "last_at", "last_error")
-    for gateway_id, at, error_class in rows:
+    ).values_list("gateway", "last_at", "last_error", "failing_since")
+    for gateway_id, at, error_class, since in rows:
         if at is not None:
-            latest.setdefault(gateway_id, []).append(Sample(at, error_class))
+            told = Sample(at, error_class, failing_since=since)
+            latest.setdefault(gateway_id, []).append(told)
     return latest
 
 

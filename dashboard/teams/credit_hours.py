@@ -353,13 +353,15 @@ class Baseline:
     """What a team uses in an hour, against which a spike is one.
 
     `typical` is the median of the `hours` of the last week that have readings, the last
-    hour left out, `highest` the most of them, and `last_hour` what that one used.
+    hour left out, `highest` the most of them, and `last_hour` what that one used: the sum
+    of its `drops`, each with the moment from which it was seen.
     """
 
     last_hour: float
     typical: float
     highest: float
     hours: int
+    drops: tuple[tuple[datetime, float], ...]
 
 
 def baselines(team_ids: Collection[int], now: datetime) -> dict[int, Baseline]:
@@ -385,15 +387,17 @@ def _baseline(
         *(b.spent + max(0.0, a.last - b.first) for a, b in pairwise(hours)),
     ]
     told = [(hours[-1].hour, hours[-1].last), *lately]
+    drops = tuple(
+        (max(since, from_at), before - left)
+        for (from_at, before), (at, left) in pairwise(told)
+        if at > since and left < before
+    )
     return Baseline(
-        last_hour=sum(
-            max(0.0, before - left)
-            for (_, before), (at, left) in pairwise(told)
-            if at > since
-        ),
+        last_hour=sum(used for _, used in drops),
         typical=median(own),
         highest=max(own),
         hours=len(own),
+        drops=drops,
     )
 
 

@@ -95,6 +95,9 @@ def test_a_gateway_that_is_down_is_told_once_and_its_recovery_once(
         f"[Gatewatch] RESOLVED {what} after 9 min",
     ]
     assert not Incident.objects.filter(resolved_at=None).exists()
+    # Health is the fourth to ask, 21 s after the first.
+    down = Incident.objects.get(kind="gateway_down")
+    assert down.began_at == NOW + timedelta(seconds=OUTAGE.start)
 
 
 def test_an_outage_that_health_does_not_see_is_told_once(probes: list[Probe]) -> None:

@@ -1,6 +1,7 @@
 """Credits that go far faster than usual, and credits that are no longer told."""
 
-from datetime import timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -69,6 +70,37 @@ def test_a_spike_may_be_critical() -> None:
         "200 credits spent in the last hour, more than in any of the 168 hours before "
         "(typical 20)"
     )
+
+
+def at(minutes: float) -> datetime:
+    return NOW + timedelta(minutes=minutes)
+
+
+BURN = [(at(minute), 60.0) for minute in range(-10, 0)]
+
+
+@pytest.mark.parametrize(
+    ("drops", "began"),
+    [
+        (BURN, at(-10)),
+        ([(at(-10), 600.0)], at(-10)),
+        # Jobs of the usual size before it do not bring it forward, and a pause in it does
+        # not put it off.
+        ([(at(-55), 10.0), (at(-35), 10.0), *BURN], at(-10)),
+        ([(at(-40), 300.0), *BURN[:2], *BURN[-2:]], at(-40)),
+        # It began earlier than an hour ago, or nobody knows.
+        ([(at(minute), 60.0) for minute in range(-60, 0)], at(-60)),
+        ([], at(-60)),
+    ],
+)
+def test_fast_spending_begins_when_it_became_fast(
+    drops: list[tuple[datetime, float]], began: datetime
+) -> None:
+    told = replace(spent(sum(used for _, used in drops) or 600.0), drops=drops)
+
+    verdict = credits_spike(told, LIMITS, NOW, is_open=False)
+
+    assert verdict.evidence.since == began
 
 
 @pytest.mark.parametrize(

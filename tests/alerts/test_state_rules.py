@@ -234,6 +234,31 @@ def test_a_gateway_is_up_after_as_many_answers_as_its_rule_says(
     assert gateway_down(samples("xxxoo"), [], limits, NOW).step is step
 
 
+@pytest.mark.parametrize(
+    ("began_s", "since_s"),
+    [
+        (-168, -168),  # before health, which was well three minutes ago
+        (-90, -120),  # after health
+        (-181, -120),  # when health was well: a trouble of its own
+        (None, -120),
+    ],
+)
+def test_an_outage_begins_with_the_first_failure_that_belongs_to_it(
+    began_s: float | None, since_s: float
+) -> None:
+    """A-34: the probe that runs before health saw it first."""
+    began = None if began_s is None else NOW + timedelta(seconds=began_s)
+    health = [
+        Sample(NOW + timedelta(seconds=second), "" if second < -120 else "server_error")
+        for second in (-240, -180, -120, -60, 0)
+    ]
+    latest = [Sample(NOW, "server_error"), Sample(NOW, "server_error", "", began)]
+
+    verdict = gateway_down(health, latest, LIMITS, NOW)
+
+    assert verdict.evidence.since == NOW + timedelta(seconds=since_s)
+
+
 def test_probes_that_have_not_run_since_are_not_asked() -> None:
     before = [Sample(NOW - timedelta(minutes=10))] * 9
     latest = [*before, Sample(NOW, "timeout")]

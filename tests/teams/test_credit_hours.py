@@ -245,7 +245,9 @@ class TestBaseline:
         told(team, (-3 * HOUR, 100), (-HOUR - 1, 90), (-10, 70))
         fold_between([team.pk], NOW - DAY, NOW)
 
-        assert baselines([team.pk], NOW)[team.pk].last_hour == 20
+        found = baselines([team.pk], NOW)[team.pk]
+        assert found.last_hour == 20
+        assert found.drops == ((NOW - timedelta(hours=1), 20),)
 
     def test_the_weeks_readings_are_not_walked(
         self, django_assert_num_queries: DjangoAssertNumQueries

@@ -1,6 +1,6 @@
 """Gateway down: its health fails, and so do the others that ask it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from dashboard.alerts.rules.verdict import (
@@ -34,8 +34,9 @@ def gateway_down(
     Fires when health failed `min_bad` times in a row and at least half of the probes
     that ran since its first failure failed by the gateway's own fault (never left, timed
     out, 5xx). Where none of them does any better, those count as well that were refused
-    just as health was, which asks with nobody's key and for no team. Clears after
-    `clear_after` healthy answers in a row.
+    just as health was, which asks with nobody's key and for no team. It began with the
+    first of these failures after health was last well: others may run before health.
+    Clears after `clear_after` healthy answers in a row.
     """
     asked = in_rate(health)
     streak = bad_in_a_row(asked)
@@ -44,6 +45,7 @@ def gateway_down(
     if streak == 0 or streak < limits.min_bad:
         return HOLD
     since = asked[-streak].at
+    well_at = asked[-streak - 1].at if streak < len(asked) else since
     ran = in_rate([sample for sample in latest if sample.at >= since])
     refused = _refused_alike(asked[-streak:], ran)
     failed = [
@@ -66,12 +68,19 @@ def gateway_down(
         samples=len(ran),
         error_class="" if cause in refused else cause,
         evidence=Evidence(
-            since=since,
+            since=min([since, *_began(failed, well_at)]),
             bad=len(failed),
             classes=classes,
             details=latest_details([*failed, *asked[-streak:]]),
         ),
     )
+
+
+def _began(failed: Sequence[Sample], well_at: datetime) -> Iterator[datetime]:
+    """Yield when probes began to fail for what is wrong now, and not for their own."""
+    for sample in failed:
+        if sample.failing_since is not None and sample.failing_since > well_at:
+            yield sample.failing_since
 
 
 def refuses_all(health: Sample, latest: Sequence[Sample]) -> bool:

@@ -1,5 +1,6 @@
 """Credits spent far faster than usual, and credits that the gateway no longer tells."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -23,13 +24,15 @@ LEAST_SHARE = 0.01
 _HYSTERESIS = 0.7
 # As many answers in a row must have told nothing.
 _UNTOLD = 3
+_HOUR = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
 class Spending:
     """What a team spent in the last hour, and in the `hours` known of its last week.
 
-    `typical` is the median of those, `highest` the most of them.
+    `typical` is the median of those, `highest` the most of them. `drops` are what makes
+    the last hour, oldest first, each with the moment from which it was seen.
     """
 
     last_hour: float
@@ -37,6 +40,7 @@ class Spending:
     highest: float
     hours: int
     allocated: float | None
+    drops: Sequence[tuple[datetime, float]] = ()
 
 
 def is_notable(spent: float, allocated: float | None) -> bool:
@@ -87,8 +91,24 @@ def _spike(
         value=times,
         limit=limit,
         samples=spending.hours,
-        evidence=Evidence(since=now - timedelta(hours=1)),
+        evidence=Evidence(since=_began(spending, limit / times, now)),
     )
+
+
+def _began(spending: Spending, share: float, now: datetime) -> datetime:
+    """Return since when more is spent than the limit allows, as far as readings tell.
+
+    `share` is the limit's share of the last hour. It is where the time until now begins
+    that is furthest above that pace: what was spent slowly before brings it nearer again.
+    """
+    allowed, total, most = spending.last_hour * share, 0.0, 0.0
+    began = now - _HOUR
+    for at, used in reversed(spending.drops):
+        total += used
+        above = total - allowed * ((now - at) / _HOUR)
+        if above > most:
+            most, began = above, at
+    return began
 
 
 def credits_unknown(

@@ -77,11 +77,15 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One outcome, as rules see it; `error_class` is empty for a success."""
+    """One outcome, as rules see it; `error_class` is empty for a success.
+
+    `failing_since` is when the failures in a row began whose latest it is, where known.
+    """
 
     at: datetime
     error_class: str = ""
     detail: str = ""
+    failing_since: datetime | None = None
 
     @property
     def bad(self) -> bool:
