@@ -51,6 +51,26 @@ def hidden(text: str) -> dict[str, str]:
     return found
 
 
+def test_whoever_changes_the_gateway_types_only_the_key_again(
+    admin_page: Client, simulator: RunningGateway
+) -> None:
+    sent = asked(simulator, team_id="team-3", key=KEY)
+    tried = admin_page.post("/start/", sent).content.decode()
+
+    again = admin_page.post("/start/watch/", {**hidden(tried), "again": "1"})
+
+    form = again.context["form"]
+    assert {name: form[name].value() for name in form.fields} == {
+        **sent,
+        "allow_private": True,
+        "key": None,
+    }
+    text = again.content.decode()
+    assert KEY not in text
+    assert 'method="post" action="/start/"' in text
+    assert not Gateway.objects.exists()
+
+
 def test_ten_teams_are_watched_in_two_forms(
     admin_page: Client, simulator: RunningGateway
 ) -> None:

@@ -61,7 +61,8 @@ def watch(request: HttpRequest) -> HttpResponse:
     field: Any = form.fields["teams"]
     field.choices = [(team_id, team_id) for team_id in chosen]
     form.full_clean()
-    if not {"teams", "others", "recipients"} >= set(form.errors):
+    on_this_page = {"teams", "others", "recipients"}
+    if "again" in request.POST or not on_this_page >= set(form.errors):
         return _begin_again(request, form)
     gateway, team = _unsaved(form.cleaned_data)
     roster = ask_roster(gateway)
@@ -107,8 +108,8 @@ def _try_mail(request: HttpRequest, recipients: Sequence[str]) -> None:
 
 
 def _begin_again(request: HttpRequest, form: WatchForm) -> HttpResponse:
-    """Show the first page with what it was told, all but the key."""
-    for texts in form.errors.values():
+    """Show the first page with what it was told, all but the key; and why, if unasked."""
+    for texts in [] if "again" in request.POST else form.errors.values():
         messages.error(request, f"{texts[0]} Nothing was saved: try the gateway again.")
     told = {name: form.data.get(name) for name in ("name", "base_url", "team_id")}
     again = StartForm(
