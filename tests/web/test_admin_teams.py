@@ -33,6 +33,7 @@ from dashboard.web.admin import team_actions
 from dashboard.web.admin.teams import TeamAdmin
 from tests.factories import (
     NOW,
+    beat,
     make_gateway,
     make_incident,
     make_outcome,
@@ -83,6 +84,28 @@ def test_the_list_tells_status_credits_runway_checks_breakers_and_the_week(
     assert "about 15 h" in text
     assert "1 of 2 probes" in text
     assert "1 open" in text
+
+
+@pytest.mark.parametrize(
+    ("error", "team_says", "gateway_says"),
+    [
+        ("server_error", "failing 1 of 3 probes", "failing 1 probe"),
+        ("config_error", "cap reached 1 of 3 probes", "none failing"),
+    ],
+)
+def test_its_lists_say_of_a_probe_what_its_page_says(
+    admin_page: Client, error: str, team_says: str, gateway_says: str
+) -> None:
+    watched()
+    beat()
+    Probe.objects.update(last_at=NOW)
+    Probe.objects.filter(kind=ProbeKind.DEEP_JOB).update(
+        enabled=True, last_error=error, capped_on=NOW.date()
+    )
+
+    for address, said in ((LIST, team_says), ("/admin/teams/gateway/", gateway_says)):
+        text = re.sub("<[^>]+>", " ", admin_page.get(address).content.decode())
+        assert said in " ".join(text.split())
 
 
 @pytest.mark.parametrize("number", [3, 30])

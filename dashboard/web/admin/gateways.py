@@ -12,9 +12,10 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from dashboard.probes.kinds import CHEAP
+from dashboard.probes.kinds import CHEAP, NEED_KEY
 from dashboard.probes.models import Probe
 from dashboard.probes.services import request_run, watch_gateway
+from dashboard.probes.taxonomy import ErrorClass, counted
 from dashboard.teams.keys import forget_keys, take_teams
 from dashboard.teams.models import AuditAction, Gateway
 from dashboard.teams.services import clean_base_url
@@ -52,6 +53,10 @@ class GatewayForm(GatewayModelForm):
         return cleaned
 
 
+# What is the gateway's failure, and no cap, breaker or fault of our own.
+_COUNTED = [error for error in ErrorClass if counted(error)]
+
+
 @admin.register(Gateway)
 class GatewayAdmin(DeletesItsHistory):
     place = "gateway"
@@ -65,7 +70,8 @@ class GatewayAdmin(DeletesItsHistory):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Gateway]:
         found: QuerySet[Gateway] = super().get_queryset(request)
-        failing = Q(probes__enabled=True) & ~Q(probes__last_error="")
+        failing = Q(probes__enabled=True, probes__last_error__in=_COUNTED)
+        failing &= ~Q(probes__kind__in=NEED_KEY, probes__team__key_sealed="")
         return found.annotate(
             team_number=Count("teams", distinct=True),
             failing_number=Count("probes", filter=failing, distinct=True),

@@ -3,6 +3,7 @@
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from operator import attrgetter
 from typing import Any
 
 from django.contrib import admin
@@ -24,8 +25,9 @@ from dashboard.web.credit_levels import Marks, marks_of
 from dashboard.web.pages.credits import credits_of, runway
 from dashboard.web.pages.parts import Badge
 from dashboard.web.pages.teams import status_badge
+from dashboard.web.prober import Prober, prober
 from dashboard.web.sparks import spark
-from dashboard.web.states import Tone
+from dashboard.web.states import State, Tone, state_of
 
 _SHOWN = timedelta(days=7)
 
@@ -36,6 +38,7 @@ class Facts:
 
     now: datetime
     marks: Marks
+    prober: Prober
     reading: CreditReading | None = None
     hours: list[Hour] = field(default_factory=list)
     burn: Burn | None = None
@@ -44,17 +47,22 @@ class Facts:
 
 
 def facts_of(teams: list[Team], now: datetime) -> dict[int, Facts]:
-    """Return the facts of these teams in six queries."""
+    """Return the facts of these teams in six queries, and two of the prober's."""
     pks = [team.pk for team in teams]
     readings = latest_readings(pks)
     start = buckets.floor(now - _SHOWN, HOUR_S)
     hours = hours_of(pks, start, now)
     burns = paces(hours, now)
     probes = list(Probe.objects.filter(team__in=pks).select_related("gateway", "team"))
-    marks = marks_of(teams)
+    marks, works = marks_of(teams), prober(now)
     found = {
         pk: Facts(
-            now, marks[pk], readings.get(pk), list(hours.get(pk, [])), burns.get(pk)
+            now,
+            marks[pk],
+            works,
+            readings.get(pk),
+            list(hours.get(pk, [])),
+            burns.get(pk),
         )
         for pk in pks
     }
@@ -105,15 +113,21 @@ def lasts(team: Any) -> str:
 def last_check(team: Any) -> SafeString:
     facts: Facts = team.facts
     latest = max((p.last_at for p in facts.probes if p.last_at), default=None)
-    failing = [p for p in facts.probes if p.enabled and p.last_error]
     on = [p for p in facts.probes if p.enabled]
     if not on:
         return badge(Badge(Tone.OFF, "paused"))
     at = words.time(latest, facts.now, "no result yet")
-    if failing:
-        told = f"{len(failing)} of {words.count(len(on), 'probe')}, "
-        return badge(Badge(Tone.BAD, "failing", told)) + at
-    return at
+    # As the probes' own pages say it.
+    states = [state_of(probe, facts.prober, facts.now) for probe in on]
+    worst = min(states, key=attrgetter("place"))
+    if worst.state in _GOOD:
+        return at
+    number = sum(each.state is worst.state for each in states)
+    told = f"{number} of {words.count(len(on), 'probe')}, "
+    return badge(Badge(worst.tone, worst.state.value, told)) + at
+
+
+_GOOD = {State.OK, State.WAITING, State.NO_KEY}
 
 
 @admin.display(description="breakers")
