@@ -348,6 +348,30 @@ class TestImport:
         assert set(Team.objects.values_list("team_id", flat=True)) == {"acme", "globex"}
         assert AuditEntry.objects.get(action="team").detail == "imported"
 
+    def test_where_none_was_ticked_none_is_ticked_the_next_time(
+        self, admin_page: Client
+    ) -> None:
+        with running_gateway(["acme", "globex"]) as running:
+            gateway = make_gateway(base_url=running.base_url, allow_private=True)
+            address = reverse("import_teams", args=[gateway.pk])
+            first = admin_page.get(address).content.decode()
+            again = admin_page.post(address).content.decode()
+
+        assert (first.count(" checked>"), again.count(" checked>")) == (2, 0)
+        assert "No team was ticked" in again
+
+    def test_it_is_reached_from_the_teams(self, admin_page: Client) -> None:
+        def led_to() -> str:
+            text = admin_page.get(reverse("teams")).content.decode()
+            return text.partition('">Import teams')[0].rpartition('href="')[2]
+
+        own = make_gateway()
+        assert led_to() == reverse("import_teams", args=[own.pk])
+        make_gateway()
+        assert led_to() == "/admin/teams/gateway/"
+        listed = admin_page.get(led_to()).content.decode()
+        assert reverse("import_teams", args=[own.pk]) in listed
+
     def test_a_gateway_that_cannot_be_asked_says_why(self, admin_page: Client) -> None:
         gateway = make_gateway(base_url="http://127.0.0.1:9")
 

@@ -107,7 +107,7 @@ class TestTeams:
         for _ in range(number):
             make_reading(make_team(gateway))
 
-        with django_assert_max_num_queries(9):
+        with django_assert_max_num_queries(10):
             page(admin_page, "teams")
 
 

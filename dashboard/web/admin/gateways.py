@@ -62,7 +62,7 @@ class GatewayAdmin(DeletesItsHistory):
     place = "gateway"
     audit_action = AuditAction.GATEWAY
     form = GatewayForm
-    list_display = ["name", "base_url", "team_count", "failing", "allow_private"]
+    list_display = ["name", "base_url", "team_count", "failing", "imports"]
     list_filter = ["allow_private"]
     search_fields = ["name", "base_url"]
     readonly_fields = ["certificate_expires_at", "teams_of_it"]
@@ -86,6 +86,11 @@ class GatewayAdmin(DeletesItsHistory):
         number = gateway.failing_number
         bad = Badge(Tone.BAD, "failing", words.count(number, "probe"))
         return team_lists.badge(bad if number else Badge(Tone.OK, "none failing"))
+
+    @admin.display(description="more teams")
+    def imports(self, gateway: Gateway) -> SafeString:
+        address = reverse("import_teams", args=[gateway.pk])
+        return format_html('<a href="{}">import</a>', address)
 
     @admin.display(description="its teams")
     def teams_of_it(self, gateway: Gateway) -> SafeString:

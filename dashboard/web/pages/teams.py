@@ -24,7 +24,7 @@ from dashboard.teams.credit_hours import (
     spending,
 )
 from dashboard.teams.keys import hint
-from dashboard.teams.models import Membership, Role, Team, TeamStatus
+from dashboard.teams.models import Gateway, Membership, Role, Team, TeamStatus
 from dashboard.teams.queries import BURN_WINDOW, latest_readings
 from dashboard.teams.statements import statement_of
 from dashboard.web import access, ranges, words
@@ -76,6 +76,7 @@ class TeamRow:
 @dataclass(frozen=True, slots=True)
 class Teams:
     rows: list[TeamRow]
+    import_url: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,8 +155,17 @@ def teams(user: access.Visitor, now: datetime) -> Teams:
         sorted(
             rows,
             key=lambda row: soonest_first(row.hours_left, row.credits, row.link.word),
-        )
+        ),
+        import_url=_import_url() if access.is_site_admin(user) else "",
     )
+
+
+def _import_url() -> str:
+    """Return where teams are imported: of the only gateway, or from a list of all."""
+    pks = list(Gateway.objects.values_list("pk", flat=True)[:2])
+    if len(pks) == 1:
+        return reverse("import_teams", args=pks)
+    return reverse("admin:teams_gateway_changelist") if pks else ""
 
 
 def status_badge(team: Team) -> Badge:
