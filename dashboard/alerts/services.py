@@ -366,7 +366,7 @@ def _note_silence(incident: Incident, silence: Silence | None, now: datetime) ->
         lifecycle.note(incident, EventKind.AUDIBLE, now)
     elif incident.silence_id is None:
         until = f"until {silence.ends_at:%Y-%m-%d %H:%M} UTC: {silence.reason}"
-        lifecycle.note(incident, EventKind.SILENCED, now, until)
+        lifecycle.note(incident, EventKind.SILENCED, now, until, silence.author)
 
 
 def _mute(

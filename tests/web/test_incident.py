@@ -16,17 +16,28 @@ from dashboard.alerts.models import (
     Incident,
     Notification,
     RuleKind,
+    Silence,
 )
+from dashboard.alerts.services import evaluate
 from dashboard.alerts.stories import story
 from dashboard.probes.models import Outcome, Probe
 from dashboard.rollups.services import fold
 from dashboard.teams.models import Role
 from dashboard.web.views.incidents import MOST_NOTES
 from tests.alerts.conftest import after, make_incident
-from tests.factories import NOW, make_outcome, make_probe, make_reading, make_team
+from tests.factories import (
+    NOW,
+    make_gateway,
+    make_outcome,
+    make_probe,
+    make_reading,
+    make_team,
+)
 from tests.web.people import person
 
 pytestmark = pytest.mark.django_db
+
+HOUR = timedelta(hours=1)
 
 
 @pytest.fixture
@@ -218,6 +229,47 @@ def test_the_file_begins_a_post_mortem(admin_page: Client, incident: Incident) -
     assert first.endswith("| Server error | 500 |  | `HTTP 500: ¦ # boom` |")
     assert sum("boom" in line for line in lines) == 10
     assert "## What we change" in lines
+
+
+def test_a_gateways_file_names_what_it_speaks_for_as_far_as_one_may_see(
+    admin_page: Client,
+) -> None:
+    """C-07: and who silenced it."""
+    gateway = make_gateway()
+    acme, beta = (make_team(gateway, name=name) for name in ("Acme", "Beta"))
+    down = make_incident(
+        gateway,
+        kind=RuleKind.GATEWAY_DOWN,
+        evidence={"classes": {"server_error": 2}, "since": (NOW - HOUR).isoformat()},
+    )
+    probes = [make_probe(acme), make_probe(beta)]
+    for probe in probes:
+        fail(probe, 1)
+        summary = f"{probe}: 3 of 5 runs failed"
+        make_incident(gateway, probe.team, probe, summary=summary, inhibited_by=down)
+    olga = person("olga", acme, Role.OPERATOR)
+    Silence.objects.create(
+        gateway=gateway,
+        author=User.objects.get(username=olga.name),
+        reason="known",
+        starts_at=NOW - HOUR,
+        ends_at=NOW + HOUR,
+    )
+    evaluate({probes[0].pk}, NOW)
+
+    path = f"/incidents/{down.pk}/export/"
+    everything, hers = text(admin_page, path), text(olga.client, path)
+
+    assert "| Teams whose probes failed | `Acme`, `Beta` |" in everything
+    assert "| Teams whose probes failed | `Acme` |" in hers
+    assert "## Alarms that it speaks for" in hers
+    assert "`Team status of Acme: 3 of 5 runs failed`" in hers
+    assert "`Team status of Beta: 3 of 5 runs failed`" in everything
+    assert "Beta" not in hers
+    assert "the latest result of each probe" in hers
+    assert "| Silenced | `olga` | `until " in hers
+    moments = olga.client.get(f"/incidents/{down.pk}/").context["page"].timeline
+    assert ("Silenced", "olga") in [(each.what, each.who) for each in moments]
 
 
 def test_what_people_write_down_is_one_plain_line_everywhere(

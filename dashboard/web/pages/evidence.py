@@ -7,9 +7,10 @@ from datetime import datetime, timedelta
 from django.db.models import QuerySet
 
 from dashboard.alerts.models import CREDIT_KINDS, Incident, RuleKind
+from dashboard.alerts.rules.error_rate import minutes
 from dashboard.probes.models import Outcome, Probe
 from dashboard.rollups.queries import series
-from dashboard.teams.models import CreditReading
+from dashboard.teams.models import CreditReading, Team
 from dashboard.web import charts, drawing
 from dashboard.web.drawing import ChartTable, Mark, Setting
 from dashboard.web.pages.marks import incident_mark
@@ -49,15 +50,39 @@ def samples(
     A gateway's incident is seen by members of all its teams: each sees the results of
     the probes that are `visible` to him.
     """
-    found = Outcome.objects.filter(
+    found = _failed(incident, visible, now)
+    found = found.select_related("probe__team", "probe__gateway")
+    return list(found.order_by("-started_at")[:MOST_SAMPLES])
+
+
+def teams(incident: Incident, visible: QuerySet[Probe], now: datetime) -> list[Team]:
+    """Return whose results failed while it lasted, of those that are visible."""
+    if incident.team is not None:
+        return [incident.team]
+    failed = _failed(incident, visible, now)
+    return list(Team.objects.filter(pk__in=failed.values("probe__team")))
+
+
+def basis(incident: Incident) -> str:
+    """Return what its counts are of: not of all that failed while it lasted."""
+    window_s = incident.evidence.get("window_s")
+    if incident.kind == RuleKind.GATEWAY_DOWN:
+        return "What it was judged by: the latest result of each probe"
+    if window_s:
+        return f"What it was judged by: the results of {minutes(window_s)}"
+    return ""
+
+
+def _failed(
+    incident: Incident, visible: QuerySet[Probe], now: datetime
+) -> QuerySet[Outcome]:
+    return Outcome.objects.filter(
         probe__in=_probe_ids(incident, visible),
         started_at__gte=incident.began_at,
         started_at__lte=incident.resolved_at or now,
         maintenance=False,
         misdated=False,
     ).exclude(error_class="")
-    found = found.select_related("probe__team", "probe__gateway")
-    return list(found.order_by("-started_at")[:MOST_SAMPLES])
 
 
 def _probe_ids(incident: Incident, visible: QuerySet[Probe]) -> Sequence[int]:

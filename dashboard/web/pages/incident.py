@@ -30,7 +30,7 @@ from dashboard.web.pages.outcomes import OutcomeRow, outcome_row
 from dashboard.web.pages.parts import Badge, Link
 from dashboard.web.states import Tone
 
-_MOST_LESSER = 50
+MOST_LESSER = 50
 _MOST_DETAILS = 3
 _RATES = {RuleKind.ERROR_RATE, RuleKind.STREAM_FAILURES, RuleKind.GATEWAY_DOWN}
 # How a mail stands, in the words of the manual.
@@ -83,12 +83,14 @@ class IncidentPage:
     samples: str
     advice: str
     blame: Blame
+    basis: str
     classes: list[ClassCount]
     details: list[str]
     chart: ChartTable | None
     failed: list[OutcomeRow]
     inhibitor: Link | None
     speaks_for: list[Link]
+    speaks_for_more: bool
     silenced: SafeString | None
     silence_url: str
     acknowledged: str
@@ -126,6 +128,7 @@ def incident(
     ended = shown.resolved_at
     # One that was asked for just now holds before the next round notes it.
     silence = shown.silence or (shown.is_open and covering(active(now), shown))
+    spoken_for = lesser_ones(shown, visible.incidents)
     greater = visible.incidents.filter(pk=shown.inhibited_by_id or 0).first()
     return IncidentPage(
         title=shown.summary,
@@ -143,6 +146,7 @@ def incident(
         samples="" if shown.samples is None else f"{shown.samples:,}",
         advice=meaning(shown.error_class).advice if shown.error_class else "",
         blame=of_alarm(shown.kind, shown.error_class),
+        basis=evidence.basis(shown),
         classes=class_counts(shown.evidence.get("classes", {})),
         details=_details(shown, failed),
         chart=evidence.chart(shown, visible.probes, now),
@@ -152,10 +156,9 @@ def incident(
         else None,
         speaks_for=[
             Link(lesser.summary, reverse("incident", args=[lesser.pk]))
-            for lesser in visible.incidents.filter(inhibited_by=shown).order_by(
-                "opened_at", "pk"
-            )[:_MOST_LESSER]
+            for lesser in spoken_for[:MOST_LESSER]
         ],
+        speaks_for_more=len(spoken_for) > MOST_LESSER,
         silenced=words.clock(silence.ends_at, now) if silence else None,
         silence_url=reverse("silence_incident", args=[shown.pk])
         if may_operate and shown.is_open
@@ -169,6 +172,12 @@ def incident(
         note_url=reverse("note", args=[shown.pk]),
         export_url=reverse("export_incident", args=[shown.pk]),
     )
+
+
+def lesser_ones(shown: Incident, visible: QuerySet[Incident]) -> list[Incident]:
+    """Return the incidents that it speaks for, one more than are told of."""
+    found = visible.filter(inhibited_by=shown).order_by("opened_at", "pk")
+    return list(found[: MOST_LESSER + 1])
 
 
 def _details(shown: Incident, failed: Sequence[Outcome]) -> list[str]:

@@ -12,8 +12,15 @@ from dashboard.lib.lines import one_line
 from dashboard.lib.spans import duration
 from dashboard.probes.models import Outcome
 from dashboard.probes.taxonomy import meaning
+from dashboard.teams.models import Team
+from dashboard.web.pages import evidence
 from dashboard.web.pages.classes import class_counts
-from dashboard.web.pages.incident import DELIVERIES
+from dashboard.web.pages.incident import (
+    DELIVERIES,
+    MOST_LESSER,
+    Visible,
+    lesser_ones,
+)
 
 _OPEN_QUESTIONS = (
     "What happened",
@@ -26,18 +33,19 @@ _OPEN_QUESTIONS = (
 def markdown(
     incident: Incident,
     notifications: Sequence[Notification],
-    samples: Sequence[Outcome],
+    visible: Visible,
     now: datetime,
 ) -> str:
     """Return the whole story: facts, timeline, evidence, who was told, what to answer."""
     parts = [
         f"# Incident {incident.pk}: {RuleKind(incident.kind).label}",
-        _facts(incident, now),
+        _facts(incident, evidence.teams(incident, visible.probes, now), now),
         "## Timeline",
         _timeline(incident, notifications),
+        *_spoken_for(lesser_ones(incident, visible.incidents)),
         "## Evidence",
         _classes(incident),
-        _samples(samples),
+        _samples(evidence.samples(incident, visible.probes, now)),
         "## Who was told",
         _told(notifications),
         *(f"## {question}\n\n_To be written._" for question in _OPEN_QUESTIONS),
@@ -45,13 +53,14 @@ def markdown(
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _facts(incident: Incident, now: datetime) -> str:
+def _facts(incident: Incident, teams: Sequence[Team], now: datetime) -> str:
     until = incident.resolved_at
     facts = {
         "What": _code(incident.summary),
         "Severity": incident.severity,
         "Gateway": _code(incident.gateway),
         "Team": _code(incident.team) if incident.team else "all",
+        **_concerned(incident, teams),
         "Probe": _code(incident.probe) if incident.probe else "all",
         "Since": _utc(incident.began_at),
         "Opened": _utc(incident.opened_at),
@@ -61,6 +70,13 @@ def _facts(incident: Incident, now: datetime) -> str:
         "Acknowledged": _acknowledged(incident),
     }
     return _table(["Fact", "Value"], facts.items())
+
+
+def _concerned(incident: Incident, teams: Sequence[Team]) -> dict[str, str]:
+    """Return the teams that a whole gateway's incident concerned, as far as one may see."""
+    if incident.team is not None or not teams:
+        return {}
+    return {"Teams whose probes failed": ", ".join(map(_code, teams))}
 
 
 def _acknowledged(incident: Incident) -> str:
@@ -87,15 +103,36 @@ def _timeline(incident: Incident, notifications: Sequence[Notification]) -> str:
     return _table(["At", "What", "Who", "Details"], rows)
 
 
+def _spoken_for(lesser: Sequence[Incident]) -> list[str]:
+    """Return the alarms that it speaks for, as the reader may see them."""
+    if not lesser:
+        return []
+    rows = [
+        (
+            str(each.pk),
+            RuleKind(each.kind).label,
+            _code(each.summary),
+            _utc(each.began_at),
+            _utc(each.resolved_at) if each.resolved_at else "not yet",
+        )
+        for each in lesser[:MOST_LESSER]
+    ]
+    more = ["And others."] if len(lesser) > MOST_LESSER else []
+    names = ["Incident", "Kind", "What", "Since", "Over"]
+    return ["## Alarms that it speaks for", _table(names, rows), *more]
+
+
 def _classes(incident: Incident) -> str:
     counts: dict[str, int] = incident.evidence.get("classes", {})
     rows = [
         (each.title, each.number, each.fault, each.advice)
         for each in class_counts(counts)
     ]
-    return (
-        _table(["Class", "Number", "Whose fault", "What to do"], rows) if rows else ""
-    )
+    if not rows:
+        return ""
+    table = _table(["Class", "Number", "Whose fault", "What to do"], rows)
+    basis = evidence.basis(incident)
+    return f"{basis}:\n\n{table}" if basis else table
 
 
 def _samples(samples: Iterable[Outcome]) -> str:

@@ -14,7 +14,6 @@ from dashboard.web import access
 from dashboard.web.audited import noted
 from dashboard.web.forms import QuietForm
 from dashboard.web.live import template_of
-from dashboard.web.pages import evidence
 from dashboard.web.pages import incident as one
 from dashboard.web.pages import incidents as many
 from dashboard.web.pages.post_mortem import markdown
@@ -59,7 +58,7 @@ def export(request: HttpRequest, pk: int) -> HttpResponse:
             list(found.notifications.order_by("created_at", "recipient")),
             may_operate=access.may_operate(request.user, found.team),
         ),
-        evidence.samples(found, access.probes(request.user), now),
+        one.Visible(access.incidents(request.user), access.probes(request.user)),
         now,
     )
     name = f"incident-{pk}-{found.opened_at:%Y%m%d}.md"
