@@ -15,6 +15,8 @@ LEAST_FOR_P95 = 20
 LEAST_FOR_P99 = 200
 # Below this one failure more or less is 20 points of the rate or more.
 LEAST_FOR_RATE = 5
+# A new probe's first results stand for more time than there has been.
+LEAST_WATCHED_S = 600
 QUANTILES = (0.50, 0.90, 0.95, 0.99)
 
 
@@ -45,7 +47,8 @@ class Summary:
     `classes` counts everything that failed, excluded ones too, the most frequent first.
     `latest_at` is when the last outcome in the window started (where that is not known
     to the second: the start of its bucket), `asked_at` the moment of the question.
-    `up_s` and `down_s` are the probes' time in either state, see `availability`.
+    `up_s` and `down_s` are the probes' time in either state, see `availability`, and
+    `watched_s` how much of the window lies after the first of them was made.
     """
 
     start: datetime
@@ -69,6 +72,7 @@ class Summary:
     p99_ms: float | None
     phases: PhaseMeans | None
     latest_at: datetime | None
+    watched_s: float | None = None
 
     @property
     def good(self) -> int:
@@ -96,6 +100,14 @@ class Summary:
         length; time without results is unknown and on neither side.
         """
         return _share(self.up_s, self.up_s + self.down_s)
+
+    @property
+    def availability_is_thin(self) -> bool:
+        """Say whether nobody has watched for long enough to make a share of it."""
+        if self.watched_s is None:
+            return False
+        half_s = buckets.seconds(self.start, min(self.end, self.asked_at)) / 2
+        return self.watched_s < min(LEAST_WATCHED_S, half_s)
 
     @property
     def per_minute(self) -> float | None:
@@ -165,6 +177,14 @@ class Part(NamedTuple):
     up_s: float
     down_s: float
 
+    def within(self, most_s: float) -> "Part":
+        """Return it with no more time in both states together than there was."""
+        known_s = self.up_s + self.down_s
+        if known_s <= most_s:
+            return self
+        share = most_s / known_s
+        return self._replace(up_s=self.up_s * share, down_s=self.down_s * share)
+
 
 def part_of(rows: Iterable[tuple[Key, tuple[float, Tally]]]) -> Part:
     """Put rollup rows (bucket, outcomes promised, counts) together."""
@@ -190,6 +210,7 @@ def summary(
     now: datetime,
     expected: float,
     latest_at: datetime | None,
+    watched_s: float | None = None,
 ) -> Summary:
     """Return the numbers of a part."""
     seen = part.tally
@@ -217,6 +238,7 @@ def summary(
         p99_ms=p99_ms,
         phases=_phases(seen),
         latest_at=latest_at,
+        watched_s=watched_s,
     )
 
 

@@ -280,6 +280,11 @@ def _summary(
     latest = [_latest_at(seen, start, end) for seen in found]
     part = part_of(row for seen in found for row in seen.rows.items())
     expected = sum(_expected(seen, start, min(end, now)) for seen in found)
+    watched_s = [
+        buckets.seconds(max(start, seen.begins), min(end, now)) for seen in found
+    ]
+    if any(seen.begins > start for seen in found):
+        part = part.within(sum(watched_s))
     return summary(
         part,
         start=start,
@@ -287,6 +292,7 @@ def _summary(
         now=now,
         expected=max(expected, part.tally.samples + part.tally.excluded),
         latest_at=max(filter(None, latest), default=None),
+        watched_s=max(watched_s, default=None),
     )
 
 

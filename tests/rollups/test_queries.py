@@ -233,6 +233,40 @@ def test_a_new_probes_first_results_are_no_more_than_expected() -> None:
     assert (found.samples, found.expected, found.coverage) == (5, 5, 1.0)
 
 
+def test_no_more_time_is_known_than_there_was() -> None:
+    """A first result stands for five minutes, of which there were 35 seconds."""
+    gateway = make_gateway()
+    Gateway.objects.update(created_at=NOW - timedelta(seconds=35))
+    well, failing = make_probe(gateway=gateway, period_s=60), make_team(gateway)
+    Team.objects.update(created_at=NOW - timedelta(seconds=35))
+    broken = make_probe(failing, period_s=300)
+    fold([make_outcome(well, -30), make_outcome(broken, -30, error_class="timeout")])
+
+    found = course([well.pk, broken.pk], NOW - 7 * DAY, NOW, 14, NOW)
+
+    assert found.whole.watched_s == 35
+    assert found.whole.up_s + found.whole.down_s == pytest.approx(70)
+    assert found.whole.availability_is_thin
+
+
+@pytest.mark.parametrize(
+    ("watched_s", "window", "is_thin"),
+    [
+        (599, DAY, True),
+        (600, DAY, False),
+        # Whoever asks of five minutes is told of them.
+        (240, timedelta(minutes=5), False),
+        (100, timedelta(minutes=5), True),
+    ],
+)
+def test_a_share_of_time_needs_ten_minutes_of_watching(
+    watched_s: float, window: timedelta, *, is_thin: bool
+) -> None:
+    probe = seen_probe([-watched_s])
+
+    assert total([probe.pk], NOW - window, NOW, NOW).availability_is_thin is is_thin
+
+
 def test_what_came_in_a_rest_was_expected() -> None:
     """A run in flight when it was switched off; rows of an older version's past."""
     probe = seen_probe([-60 * number for number in range(60, 30, -1)])

@@ -17,6 +17,7 @@ from dashboard.alerts.models import RuleKind, Silence
 from dashboard.probes.models import Heartbeat, Probe, ProbeKind
 from dashboard.rollups.services import fold
 from dashboard.teams.keys import set_key
+from dashboard.teams.models import Gateway
 from dashboard.web.badges import badge
 from dashboard.web.models import PublicPage
 from dashboard.web.pages.public import NAMES
@@ -117,6 +118,33 @@ def test_no_operator_tells_everybody_of_a_failure(kind: ProbeKind, said: str) ->
     Probe.objects.filter(pk=held.pk).update(last_error="breaker_held")
 
     assert said in text()
+
+
+@pytest.mark.parametrize(
+    ("watched", "said"),
+    [
+        (timedelta(minutes=28), "Watched for 28 min so far. Below"),
+        (timedelta(days=12), "50 % available in 12 d of watching. Below"),
+        (timedelta(days=400), "50 % available in 90 days. Below"),
+    ],
+)
+def test_the_share_is_of_the_time_that_was_watched(
+    watched: timedelta, said: str
+) -> None:
+    gateway = make_gateway()
+    Gateway.objects.update(created_at=NOW - watched)
+    probe = make_probe(gateway=gateway)
+    opened(gateway=gateway)
+    seen(probe)
+    fold([make_outcome(probe, -70, error_class="timeout")])
+
+    assert said in text()
+
+
+def test_where_nothing_is_known_no_share_is_told() -> None:
+    opened(gateway=make_probe().gateway)
+
+    assert "No results in 90 days." in text()
 
 
 def test_where_everything_fails_it_is_down() -> None:

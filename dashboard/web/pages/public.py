@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from dashboard.alerts import silences
+from dashboard.lib.buckets import DAY_S
 from dashboard.probes.kinds import PAID
 from dashboard.probes.models import Probe, ProbeKind
 from dashboard.rollups.numbers import Summary
@@ -37,6 +38,8 @@ _WORDS = {
 # What is announced is no failure: the results of its time are in no number either.
 _MAINTENANCE = ("maintenance", "It is being worked on, as was announced.")
 _WORST_FIRST = (Tone.BAD, Tone.WARN, Tone.UNKNOWN, Tone.OK)
+# Of less than that a share would tell of the first minutes only.
+_LEAST_WATCHED_S = DAY_S
 # A day is drawn as good from here on, and as bad from there down.
 _GOOD, _BAD = 0.995, 0.95
 
@@ -67,7 +70,6 @@ class Public:
     sentence: str
     at: str
     components: list[Component]
-    days: int
 
 
 def public(shown: PublicPage, now: datetime) -> Public:
@@ -90,7 +92,6 @@ def public(shown: PublicPage, now: datetime) -> Public:
         sentence=sentence,
         at=words.exact(now),
         components=components,
-        days=DAYS,
     )
 
 
@@ -143,8 +144,22 @@ def _component(
         name=NAMES[kind],
         badge=Badge(tone, word),
         bars=_bars(days),
-        availability=words.percent(up_s / known_s if known_s else None),
+        availability=_available(
+            up_s / known_s if known_s else None,
+            sum(day.watched_s or 0.0 for day in days),
+        ),
     )
+
+
+def _available(share: float | None, watched_s: float) -> str:
+    """Return the share of the time that was watched, and how long that is."""
+    if share is None:
+        return f"No results in {DAYS} days"
+    if watched_s < _LEAST_WATCHED_S:
+        return f"Watched for {words.duration(watched_s)} so far"
+    is_whole = watched_s >= (DAYS - 1) * DAY_S
+    of = f"{DAYS} days" if is_whole else f"{words.roughly(watched_s)} of watching"
+    return f"{words.percent(share)} available in {of}"
 
 
 def _tone(probes: Sequence[Probe], at_work: Prober, now: datetime) -> Tone:

@@ -71,9 +71,9 @@ def range_facts(
         ),
         compared(
             "Availability",
-            lambda each: words.percent(each.availability),
+            available,
             _NONE if seen.availability is None else _down(seen, of),
-            is_bad=bool(seen.down_s),
+            is_bad=bool(seen.down_s) and not seen.availability_is_thin,
         ),
         Fact(
             "Right at first try",
@@ -90,8 +90,16 @@ def range_facts(
     ]
 
 
+def available(seen: Summary) -> str:
+    """Return the availability, unless nobody has watched for long enough to say."""
+    is_thin = seen.availability is not None and seen.availability_is_thin
+    return "too soon to say" if is_thin else words.percent(seen.availability)
+
+
 def _down(seen: Summary, of: int) -> str:
     """Return the time down, and that it adds up where several probes were down."""
+    if seen.availability_is_thin:
+        return f"watched for {words.duration(seen.watched_s or 0.0)}"
     down = words.duration(seen.down_s)
     if of > 1:
         return f"down {down}, added up over {of} probes"

@@ -17,7 +17,7 @@ from dashboard.web.drawing import ChartTable, Setting, results_url
 from dashboard.web.exports import Sheet, sheets
 from dashboard.web.pages.classes import ClassCount, class_counts
 from dashboard.web.pages.parts import Fact, Link
-from dashboard.web.pages.range_facts import course_of, range_facts
+from dashboard.web.pages.range_facts import available, course_of, range_facts
 from dashboard.web.pages.range_sheet import range_sheet
 from dashboard.web.prober import Prober, prober
 from dashboard.web.ranges import Range, RangeBar
@@ -150,7 +150,7 @@ def _row(link: Link, place: str, seen: Summary, whose: str) -> TrendRow:
         ok_url=f"{listed}&state=ok" if seen.good else "",
         counted_url=f"{listed}&state=counted" if seen.samples else "",
         p95=words.milliseconds(seen.p95_ms),
-        availability=words.percent(seen.availability),
+        availability=available(seen),
         samples=f"{seen.samples:,}",
         credits="",
         # The worst first; what is not known comes last.
