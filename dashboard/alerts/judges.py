@@ -11,7 +11,7 @@ from dashboard.alerts.rules import Limits, Verdict
 from dashboard.alerts.situation import Situation
 from dashboard.alerts.targets import Target
 from dashboard.lib import histogram
-from dashboard.probes.kinds import CHEAP, STREAMED
+from dashboard.probes.kinds import CHEAP, STREAMED, TELL_CREDITS
 from dashboard.probes.models import Probe, ProbeKind
 from dashboard.probes.queries import BreakerView
 from dashboard.probes.rhythm import period_now_s, waits_for_key
@@ -20,7 +20,6 @@ from dashboard.rollups.tally import Tally
 from dashboard.teams.models import CreditReading, Gateway, Team
 from dashboard.teams.queries import Burn
 
-_TELL_CREDITS = frozenset({ProbeKind.TEAM_STATUS, ProbeKind.BALANCE})
 _STALE_AFTER_RUNS = 3
 _HOUR = timedelta(hours=1)
 
@@ -243,7 +242,7 @@ def _credits_unknown(known: Situation, team: Team, probes: list[Probe]) -> Case:
             answers = sum(
                 not sample.bad and sample.at > reading.read_at
                 for probe in probes
-                if probe.kind in _TELL_CREDITS
+                if probe.kind in TELL_CREDITS
                 for sample in known.samples[probe.pk]
             )
         return rules.credits_unknown(
@@ -258,7 +257,7 @@ def _credits_unknown(known: Situation, team: Team, probes: list[Probe]) -> Case:
 
 
 def _stale_after_s(probes: list[Probe]) -> int:
-    periods = [probe.period_s for probe in probes if probe.kind in _TELL_CREDITS]
+    periods = [probe.period_s for probe in probes if probe.kind in TELL_CREDITS]
     return _STALE_AFTER_RUNS * max(periods, default=0)
 
 

@@ -87,6 +87,8 @@ PAID = tuple(kind for kind, row in KINDS.items() if row.paid)
 STREAMED = (ProbeKind.STREAM_JOB,)
 CHEAP = tuple(kind for kind, row in KINDS.items() if not row.paid)
 NEED_KEY = tuple(kind for kind, row in KINDS.items() if row.needs_key)
+# A reading of the team's credits comes of each of their answers.
+TELL_CREDITS = (ProbeKind.TEAM_STATUS, ProbeKind.BALANCE)
 TEAM_KINDS = tuple(kind for kind, row in KINDS.items() if row.for_team)
 
 

@@ -11,6 +11,7 @@ from django.db import connection
 from django.db.models import Count, Max, Min, Model
 
 from dashboard.lib.buckets import DAY_S
+from dashboard.probes.kinds import NEED_KEY, TELL_CREDITS
 from dashboard.probes.models import Outcome, Probe
 from dashboard.rollups.models import Level, Rollup
 from dashboard.teams.models import CreditReading
@@ -62,9 +63,10 @@ class Use:
 
 def uses(now: datetime) -> tuple[Use, ...]:
     """Return all levels; rollups are counted by their index, a few of each weighed."""
-    periods = list(
-        Probe.objects.filter(enabled=True).values_list("period_s", flat=True)
+    running = Probe.objects.filter(enabled=True).exclude(
+        kind__in=NEED_KEY, team__key_sealed=""
     )
+    told = list(running.values_list("kind", "period_s"))
     rollups = Rollup.objects.values("level").annotate(
         n=Count("pk"), oldest=Min("start")
     )
@@ -72,12 +74,17 @@ def uses(now: datetime) -> tuple[Use, ...]:
     weights = {level: by_level.get(level, (0,))[0] * _weight(level) for level in Level}
     whole = sum(weights.values())
     size = _table_bytes(Rollup, whole)
-    added = rows_a_day(periods)
+    added = rows_a_day([period_s for _, period_s in told])
+    # Each answer that tells credits is a reading: those of a past or a first day say less.
+    readings = rows_a_day([each for kind, each in told if kind in TELL_CREDITS])
     found = [
         replace(
             log_use("raw", Outcome, "started_at", "raw", now), rows_a_day=added["raw"]
         ),
-        log_use("readings", CreditReading, "read_at", "raw", now),
+        replace(
+            log_use("readings", CreditReading, "read_at", "raw", now),
+            rows_a_day=readings["raw"],
+        ),
     ]
     for level in Level:
         name = level.name.lower()

@@ -14,6 +14,7 @@ from dashboard.alerts.rulebook import (
     RuleBook,
 )
 from dashboard.alerts.targets import of_team
+from dashboard.probes.kinds import TELL_CREDITS
 from dashboard.probes.models import Probe, ProbeKind
 from dashboard.probes.taxonomy import meaning
 from dashboard.teams.models import CreditReading, Team
@@ -21,8 +22,6 @@ from dashboard.teams.queries import Burn
 from dashboard.web import words
 from dashboard.web.states import Tone
 
-# The probes whose answers tell a team's credits.
-SOURCES = frozenset({ProbeKind.TEAM_STATUS, ProbeKind.BALANCE})
 # No reading is called old before this, whatever the period of its probe.
 _LEAST_PATIENCE = timedelta(seconds=180)
 
@@ -99,7 +98,7 @@ def standing(
         probe
         for probe in probes
         if probe.enabled
-        and probe.kind in SOURCES
+        and probe.kind in TELL_CREDITS
         and (probe.kind != ProbeKind.BALANCE or (probe.team and probe.team.has_key))
     ]
     if reading is not None and not is_old(reading, sources, now):

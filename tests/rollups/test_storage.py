@@ -6,6 +6,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from dashboard.probes.models import ProbeKind
 from dashboard.rollups.services import fold
 from dashboard.rollups.storage import Use, rows_a_day, uses
 from dashboard.web.pages.storage import storage
@@ -64,6 +65,21 @@ class TestOnTheDatabase:
         assert found["day"].oldest == (NOW - timedelta(days=2)).replace(hour=0)
         assert all(use.bytes > 0 for use in found.values())
         assert found["raw"].rows_a_day == 1440
+
+    def test_credit_readings_grow_with_the_probes_that_tell_them(self) -> None:
+        """A fresh installation's two readings are no day's, nor those of a thin past."""
+        team, keyless = make_team(key_sealed="sealed"), make_team()
+        for each in (team, keyless):
+            make_probe(each, period_s=60)
+            make_probe(each, kind=ProbeKind.BALANCE, period_s=300)
+        make_probe(gateway=team.gateway)
+        make_reading(team, seconds=-60)
+        make_reading(team, seconds=-40 * 86_400)
+
+        found = {use.name: use for use in uses(NOW)}
+
+        assert found["readings"].rows_a_day == 2 * 1440 + 288
+        assert found["raw"].rows_a_day == 3 * 1440 + 288
 
     def test_nothing_stored_is_no_error_and_no_size(self) -> None:
         assert {(use.rows, use.oldest) for use in uses(NOW)} == {(0, None)}

@@ -10,6 +10,7 @@ from django.utils.safestring import SafeString
 
 from dashboard.lib import buckets
 from dashboard.lib.buckets import HOUR_S
+from dashboard.probes.kinds import TELL_CREDITS
 from dashboard.probes.models import Probe
 from dashboard.teams.credit_hours import (
     Hour,
@@ -317,7 +318,7 @@ def _record(
 
 def credit_probes(user: access.Visitor) -> Mapping[int | None, list[Probe]]:
     """Return the probes that tell each team's credits; one query."""
-    found = access.probes(user).filter(enabled=True, kind__in=credit_levels.SOURCES)
+    found = access.probes(user).filter(enabled=True, kind__in=TELL_CREDITS)
     return credit_levels.by_team(found)
 
 
