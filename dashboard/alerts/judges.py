@@ -13,7 +13,7 @@ from dashboard.alerts.targets import Target
 from dashboard.lib import histogram
 from dashboard.probes.kinds import CHEAP, STREAMED, TELL_CREDITS
 from dashboard.probes.models import Probe, ProbeKind
-from dashboard.probes.queries import BreakerView
+from dashboard.probes.queries import IN_A_ROW, BreakerView
 from dashboard.probes.rhythm import period_now_s, waits_for_key
 from dashboard.probes.taxonomy import TIMED_OUT
 from dashboard.rollups.tally import Tally
@@ -303,6 +303,7 @@ def _breaker(known: Situation, view: BreakerView) -> Case:
         reason=view.reason,
         openings=known.openings.get((view.gateway.pk, view.key), 1),
         key=view.key,
+        in_a_row=view.failures >= IN_A_ROW,
     )
 
     def judge(limits: Limits, incident: Incident | None) -> Verdict:

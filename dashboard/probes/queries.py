@@ -9,7 +9,13 @@ from typing import TypeAlias
 from django.db.models import Count, Q, Sum
 
 from apiclient.base_url import parse_base_url
-from apiclient.breaker import BreakerState, breaker_key, host_key, state
+from apiclient.breaker import (
+    BreakerPolicy,
+    BreakerState,
+    breaker_key,
+    host_key,
+    state,
+)
 from dashboard.probes.breaker_store import as_row
 from dashboard.probes.kinds import KINDS, NEED_KEY, PAID
 from dashboard.probes.models import (
@@ -22,6 +28,8 @@ from dashboard.probes.models import (
 )
 from dashboard.teams.models import Gateway
 
+# With fewer failures than that one was opened by the share of its latest calls.
+IN_A_ROW = BreakerPolicy().threshold
 _Owners: TypeAlias = dict[tuple[int, str], tuple[Probe | None, str]]
 
 

@@ -196,6 +196,13 @@ def test_a_breaker_tells_its_reason_where_it_is_an_error_class() -> None:
     assert breaker_open(other, Limits(), NOW).text == text
 
 
+def test_a_breaker_that_half_of_its_calls_opened_says_so() -> None:
+    few = BreakerSight("open", "GET /x", 2, NOW, reason="rate_limited", in_a_row=False)
+
+    text = "breaker of GET /x is open after half of the latest calls failed"
+    assert breaker_open(few, Limits(), NOW).text == f"{text}: rate limited"
+
+
 @pytest.mark.parametrize(
     ("health", "latest", "step"),
     [

@@ -53,6 +53,30 @@ def test_an_open_one_tells_why_and_counts_down(admin_page: Client) -> None:
     assert "<title>1 open" in text
 
 
+def test_one_that_half_of_its_calls_opened_says_so_and_not_too_few_failures(
+    admin_page: Client,
+) -> None:
+    """The page said "1 failure", and above it that five in a row open one."""
+    probe = make_probe(make_team())
+    breaker = make_breaker(probe, failures=2, reason="rate_limited")
+    BreakerEvent.objects.create(
+        gateway=probe.gateway,
+        key=breaker.key,
+        at=NOW,
+        before="closed",
+        after="open",
+        reason="connection_lost",
+        failures=1,
+    )
+
+    text = page(admin_page)
+
+    assert (
+        "Opened after half of the latest calls failed, the last: Rate limited." in text
+    )
+    assert "Half of the latest calls failed, the last: Connection lost." in text
+
+
 @pytest.mark.parametrize(
     ("fields", "said"),
     [

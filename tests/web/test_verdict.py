@@ -182,6 +182,26 @@ def test_what_fails_everywhere_is_one_thing(admin_page: Client) -> None:
     assert "and 2 more" in text
 
 
+def test_the_tile_counts_the_alarms_that_the_list_of_incidents_has(
+    admin_page: Client,
+) -> None:
+    beat()
+    probe = make_probe(make_team(), last_at=NOW)
+    down = make_incident(probe.gateway, kind=RuleKind.GATEWAY_DOWN, resolved_at=NOW)
+    for greater in (None, down):
+        make_incident(
+            probe=probe,
+            kind=RuleKind.BREAKER_OPEN,
+            inhibited_by=greater,
+            resolved_at=NOW,
+        )
+
+    tile = admin_page.get("/").context["page"].tiles[2]
+
+    assert tile.title == "Breakers open, now"
+    assert tile.change.startswith("1 alarm in 24 h")
+
+
 def make_outage(number: int = 5, error_class: str = "unavailable") -> list[Probe]:
     """Let so many teams' probes of one gateway fail, each ten seconds after another."""
     gateway = make_gateway(name="Production")

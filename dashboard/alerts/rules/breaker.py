@@ -25,7 +25,8 @@ _LONGEST_OPEN = timedelta(seconds=660)
 class BreakerSight:
     """One breaker now; `state` is "closed", "open" or "half_open".
 
-    `openings` counts how often it opened in the last half hour.
+    `openings` counts how often it opened in the last half hour; `in_a_row` says that so
+    many failures opened it, and not the share of its latest calls.
     """
 
     state: str
@@ -35,6 +36,7 @@ class BreakerSight:
     next_try_at: datetime | None = None
     reason: str = ""
     openings: int = 1
+    in_a_row: bool = True
     key: str = ""
 
 
@@ -57,9 +59,7 @@ def breaker_open(
         return HOLD
     error_class = _class_of(breaker.reason)
     why = f": {in_a_sentence(meaning(error_class).title)}" if error_class else ""
-    times = (
-        f" after {breaker.failures} failures in a row" if breaker.failures > 1 else ""
-    )
+    times = _times(breaker)
     again = f", opened {breaker.openings} times in 30 min" if often else ""
     return Verdict(
         Step.FIRE,
@@ -74,6 +74,14 @@ def breaker_open(
             key=breaker.key,
         ),
     )
+
+
+def _times(breaker: BreakerSight) -> str:
+    if not breaker.in_a_row and breaker.failures:
+        return " after half of the latest calls failed"
+    if breaker.failures > 1:
+        return f" after {breaker.failures} failures in a row"
+    return ""
 
 
 def _class_of(reason: str) -> str:

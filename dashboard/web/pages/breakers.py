@@ -9,6 +9,7 @@ from django.utils.safestring import SafeString
 from django.utils.text import capfirst
 
 from dashboard.probes.queries import (
+    IN_A_ROW,
     BreakerChange,
     BreakerView,
     breaker_changes,
@@ -214,10 +215,12 @@ def why(breaker: BreakerView) -> str:
 
 
 def _failed(failures: int, reason: str) -> str:
-    """Return what opened it; without a failure in a row it was a share of the calls."""
+    """Return what opened it; with too few failures in a row it was a share of the calls."""
     if reason and not failures:
         return f"too many {reason}"
     last = f", the last: {in_words(reason)}" if reason else ""
+    if failures < IN_A_ROW:
+        return f"half of the latest calls failed{last}"
     return f"{words.count(failures, 'failure')}{last}"
 
 

@@ -163,7 +163,8 @@ def _breakers(facts: Facts, hours: Sequence[datetime]) -> Tile:
         title="Breakers open, now",
         value=f"{opened}" if facts.probes else None,
         fine=f"guarding {guarded}" if facts.probes else "no probes",
-        change=_latest_alarm(alarms, facts.now),
+        # As the list of incidents has them: without those that another speaks for.
+        change=_latest_alarm([a for a in alarms if not a.inhibited_by_id], facts.now),
         tone=Tone.WARN if opened else Tone.OK,
         url="#breakers" if opened else reverse("breakers"),
         spark=spark(
