@@ -327,6 +327,52 @@ def test_periods_are_changed_in_the_list_and_noted(admin_page: Client) -> None:
     assert AuditEntry.objects.get(action="probe").detail == told
 
 
+def test_one_period_is_set_for_many_probes_and_noted(admin_page: Client) -> None:
+    """C-18: a paid one that is on costs what was accepted."""
+    team = watched()
+    Probe.objects.filter(kind=ProbeKind.DEEP_JOB).update(enabled=True)
+    chosen = Probe.objects.filter(kind__in=["balance", "team_status", "deep_job"])
+    sent = {"action": "set_period", "_selected_action": [p.pk for p in chosen]}
+    address = "/admin/probes/probe/"
+
+    asked = admin_page.post(address, sent).content.decode()
+    refused = admin_page.post(address, {**sent, "confirmed": "1", "period_s": 4})
+    done = admin_page.post(
+        address, {**sent, "confirmed": "1", "period_s": 60}, follow=True
+    )
+
+    assert "keep their period" in asked
+    assert "greater than or equal to 5" in refused.content.decode()
+    # The team's status was asked for once a minute already.
+    assert "1 period changed." in done.content.decode()
+    assert list(chosen.order_by("kind").values_list("period_s", flat=True)) == [
+        60,
+        900,
+        60,
+    ]
+    [line] = AuditEntry.objects.filter(action="probe")
+    assert (line.detail, line.team_pk) == ("period from 300 s to 60 s", team.pk)
+
+
+def test_a_model_is_chosen_of_those_that_all_teams_may_call(
+    admin_page: Client,
+) -> None:
+    one, two = watched(), watched()
+    Team.objects.filter(pk=two.pk).update(model_aliases=["other", "chat-fast"])
+    asked = act(admin_page, "enable_deep", one, two)
+    assert '<option value="chat-fast">' in asked
+    assert "other" not in asked.partition("<select")[2].partition("</select>")[0]
+
+    Team.objects.filter(pk=two.pk).update(model_aliases=["other"])
+    assert "No model is one that each" in act(admin_page, "enable_deep", one, two)
+
+
+def test_where_no_team_has_limits_of_its_own_the_copying_says_so(
+    admin_page: Client,
+) -> None:
+    assert "No team has limits of its own" in act(admin_page, "copy_rules", watched())
+
+
 class TestImport:
     def test_it_shows_what_would_change_and_then_changes_it(
         self, admin_page: Client

@@ -95,7 +95,7 @@ def test_a_change_leaves_a_line(site: Site, name: str) -> None:
 
 
 # They lead on, or ask first; what comes of it is tested with the teams' list.
-ASKING = {"rotate_key", "enable_deep", "enable_stream", "copy_rules"}
+ASKING = {"rotate_key", "enable_deep", "enable_stream", "copy_rules", "set_period"}
 ACTIONS = [
     (model, name)
     for model, shown in admin_site._registry.items()

@@ -3,20 +3,22 @@
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
+from django.db import transaction
 from django.db.models import Model, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.safestring import SafeString
 
 from dashboard.probes.kinds import PAID
-from dashboard.probes.models import Outcome, Probe
+from dashboard.probes.models import LONGEST_PERIOD_S, Outcome, Probe
 from dashboard.probes.prices import least_cap
 from dashboard.probes.rests import switched
-from dashboard.probes.services import request_run
+from dashboard.probes.services import change, request_run
 from dashboard.teams.models import AuditAction
 from dashboard.web import words
 from dashboard.web.admin import team_lists
+from dashboard.web.admin.asking import ask
 from dashboard.web.admin.audited import AuditedAdmin
 from dashboard.web.admin.readonly import ReadOnlyAdmin
 from dashboard.web.admin.titled import Named
@@ -55,6 +57,18 @@ class ProbeRowForm(ProbeForm):
         }
 
 
+class PeriodForm(forms.Form):
+    """How often the chosen probes run."""
+
+    period_s = forms.IntegerField(
+        label="Every (s)", min_value=5, max_value=LONGEST_PERIOD_S
+    )
+
+
+# More in one transaction would hold up the recorder.
+_MOST_CHANGED = 500
+
+
 @admin.register(Probe)
 class ProbeAdmin(AuditedAdmin):
     """A paid probe is switched on from its page, which tells what it costs."""
@@ -67,7 +81,7 @@ class ProbeAdmin(AuditedAdmin):
     list_select_related = ["gateway", "team"]
     search_fields = ["team__team_id", "team__name", "gateway__name"]
     fields = ["gateway", "team", "kind", "period_s", "enabled", "daily_credit_cap"]
-    actions = ["probe_now"]
+    actions = ["probe_now", "set_period"]
 
     def get_changelist_form(
         self, request: HttpRequest, **kwargs: object
@@ -96,6 +110,45 @@ class ProbeAdmin(AuditedAdmin):
                     team=probe.team,
                 )
         self.message_user(request, f"{words.count(asked, 'probe')} due now.")
+
+    @admin.action(description="Set the period…")
+    @transaction.atomic
+    def set_period(
+        self, request: HttpRequest, probes: QuerySet[Probe]
+    ) -> HttpResponse | None:
+        """Ask how often all of them are to run; a paid one that is on costs as accepted."""
+        if probes.count() > _MOST_CHANGED:
+            said = f"Choose {_MOST_CHANGED} probes at most, for one change."
+            self.message_user(request, said, messages.ERROR)
+            return None
+        form = PeriodForm(request.POST if "confirmed" in request.POST else None)
+        if not form.is_valid():
+            return ask(
+                self,
+                request,
+                probes,
+                "set_period",
+                form=form,
+                sentence="Each of these probes runs as often. Paid ones that are switched "
+                "on keep their period: a shorter one costs more than was accepted.",
+            )
+        taken = Probe.objects.select_for_update(of=("self",)).select_related("team")
+        done = 0
+        for probe in taken.filter(
+            pk__in=list(probes.values_list("pk", flat=True))
+        ).order_by("pk"):
+            if not (probe.kind in PAID and probe.enabled):
+                done += self._set_period(request, probe, form.cleaned_data["period_s"])
+        self.message_user(request, f"{words.count(done, 'period')} changed.")
+        return None
+
+    def _set_period(self, request: HttpRequest, probe: Probe, period_s: int) -> bool:
+        told = change(
+            probe, period_s=period_s, enabled=probe.enabled, now=timezone.now()
+        )
+        for detail in told:
+            noted(request, self.audit_action, probe, detail=detail, team=probe.team)
+        return bool(told)
 
     def get_readonly_fields(
         self, request: HttpRequest, obj: Model | None = None

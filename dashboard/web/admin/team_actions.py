@@ -9,7 +9,6 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
-from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
 
@@ -22,6 +21,7 @@ from dashboard.probes.services import pause as pause_team
 from dashboard.probes.services import resume as resume_team
 from dashboard.teams.models import AuditAction, Team
 from dashboard.web import words
+from dashboard.web.admin.asking import ask
 from dashboard.web.admin.team_keys import MOST_KEYS, replace_keys
 from dashboard.web.audited import noted
 from dashboard.web.forms import TeamField, refuse_less
@@ -80,7 +80,7 @@ def rotate_key(
     form = replace_keys(request, pks)
     if form is None:
         return None
-    return _ask(
+    return ask(
         modeladmin,
         request,
         teams,
@@ -95,8 +95,11 @@ def rotate_key(
 class DeepForm(forms.Form):
     """The consent to a paid probe of each chosen team."""
 
-    model = forms.CharField(
-        max_length=LONGEST_MODEL, help_text="A model that each of these teams may call."
+    model = forms.ChoiceField(
+        help_text="A model that each of these teams may call.",
+        error_messages={
+            "invalid_choice": "Not every one of these teams may call this model."
+        },
     )
     daily_credit_cap = forms.IntegerField(
         label="Credits a day at most, each",
@@ -141,16 +144,21 @@ def _enable(
     spent = sum(runs_a_day(probe.period_s) * expected_price(probe) for probe in probes)
     sent = request.POST if "confirmed" in request.POST else None
     shared = set.intersection(*(set(_aliases(probe)) for probe in probes))
+    if not shared:
+        messages.error(request, "No model is one that each of these teams may call.")
+        return None
     form = DeepForm(
         sent,
         initial={
-            "model": min(shared, default=""),
             "daily_credit_cap": round(spent / len(probes)),
         },
     )
+    model = form.fields["model"]
+    assert isinstance(model, forms.ChoiceField)
+    model.choices = [(each, each) for each in sorted(shared)]
     refuse_less(form.fields["daily_credit_cap"], max(map(least_cap, probes)))
     if sent is not None and form.is_valid():
-        return _accept(request, form, probes, shared)
+        return _accept(request, form, probes)
     row = KINDS[kind]
     prices = " or ".join(sorted({each(probe) for probe in probes}))
     cost = (
@@ -158,7 +166,7 @@ def _enable(
         f"{words.number(spent)} credits a day at {prices}, and "
         f"at most {words.number(runs * row.tokens_per_run)} tokens. {row.proves}"
     )
-    return _ask(modeladmin, request, teams, action, form=form, sentence=cost)
+    return ask(modeladmin, request, teams, action, form=form, sentence=cost)
 
 
 def _may_run(probe: Probe) -> bool:
@@ -166,17 +174,14 @@ def _may_run(probe: Probe) -> bool:
 
 
 def _aliases(probe: Probe) -> list[str]:
-    return list(probe.team.model_aliases) if probe.team else []
+    # A gateway may tell names that are longer than what is kept of one.
+    told = probe.team.model_aliases if probe.team else []
+    return [alias for alias in told if len(alias) <= LONGEST_MODEL]
 
 
 @transaction.atomic
-def _accept(
-    request: HttpRequest, form: DeepForm, probes: list[Probe], shared: set[str]
-) -> None:
+def _accept(request: HttpRequest, form: DeepForm, probes: list[Probe]) -> None:
     model, cap = form.cleaned_data["model"], form.cleaned_data["daily_credit_cap"]
-    if model not in shared:
-        messages.error(request, "Not every one of these teams may call this model.")
-        return
     assert isinstance(request.user, User)
     for probe in probes:
         accept_cost(
@@ -226,27 +231,8 @@ def copy_rules(
         messages.success(request, "The limits hold from the next look on.")
         return None
     what = "What these teams have of their own is replaced."
-    return _ask(modeladmin, request, teams, "copy_rules", form=form, sentence=what)
-
-
-def _ask(
-    modeladmin: "ModelAdmin[Any]",
-    request: HttpRequest,
-    teams: QuerySet[Team],
-    action: str,
-    *,
-    form: forms.Form,
-    sentence: str,
-    title: str = "Are you sure?",
-) -> TemplateResponse:
-    context = {
-        **modeladmin.admin_site.each_context(request),
-        "title": title,
-        "opts": modeladmin.model._meta,  # noqa: SLF001 (Django's documented Model._meta)
-        # These very teams are sent back, also where all pages of the list were chosen.
-        "teams": list(teams),
-        "action": action,
-        "form": form,
-        "sentence": sentence,
-    }
-    return TemplateResponse(request, "admin/confirm.html", context)
+    if not teams_with_own.exists():
+        what += (
+            " No team has limits of its own yet; they are set with a team's settings."
+        )
+    return ask(modeladmin, request, teams, "copy_rules", form=form, sentence=what)
