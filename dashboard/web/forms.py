@@ -18,6 +18,7 @@ from dashboard.probes.models import LONGEST_MODEL, Probe, ProbeKind
 from dashboard.probes.prices import expected_price, least_cap
 from dashboard.teams.models import AuditAction, Team, printable
 from dashboard.web import words
+from dashboard.web.limit_fields import say_units
 from dashboard.web.pages.audit import DAYS
 
 
@@ -185,6 +186,10 @@ class RuleTrialForm(forms.ModelForm):  # type: ignore[type-arg]  # not at run ti
             *("warn_at", "critical_at", "floor", "objective", "window_s"),
             *("min_samples", "min_bad", "of_last", "for_s", "clear_after", "keep_s"),
         ]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        say_units(self, self.instance)
 
 
 class AuditForm(forms.Form):

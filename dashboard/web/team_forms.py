@@ -15,6 +15,7 @@ from dashboard.probes.models import LONGEST_PERIOD_S, Probe, ProbeKind
 from dashboard.teams.keys import check_typed_key
 from dashboard.teams.models import Role, Team
 from dashboard.web.forms import sentence
+from dashboard.web.limit_fields import say_units
 
 if TYPE_CHECKING:
     TeamModelForm: TypeAlias = forms.ModelForm[Team]
@@ -30,11 +31,6 @@ OWN_RULES = {
         *("warn_at", "critical_at", "window_s", "min_samples", "min_bad"),
         *("for_s", "clear_after"),
     ),
-}
-_UNITS = {
-    RuleKind.CREDITS: "0 to 1, the share of the allocated credits that is left: 0.2 is 20 %.",
-    RuleKind.CREDITS_FORECAST: "Hours until they are gone.",
-    RuleKind.ERROR_RATE: "0 to 1, the share of results that fail: 0.2 is 20 %.",
 }
 
 
@@ -191,8 +187,7 @@ class RuleForm(RuleModelForm):
         kind = RuleKind(rule.kind)
         for name in set(self.fields) - set(OWN_RULES[kind]):
             del self.fields[name]
-        for name in ("warn_at", "critical_at"):
-            self.fields[name].help_text = _UNITS[kind]
+        say_units(self, rule)
         if "window_s" in self.fields:
             self.fields["window_s"] = forms.IntegerField(
                 label="Window (s)", min_value=5, max_value=3600

@@ -211,19 +211,19 @@ def test_a_changed_rule_tells_from_what_to_what_but_of_one_team_only(
 ) -> None:
     """C-18: in words with units; what was typed freely is no more than named."""
     one, other = make_team(), make_team()
-    rule = Rule.objects.create(name="A", kind="credits", team=one, warn_at=0.3)
-    fields = {"kind": "credits", "name": CANARY, "enabled": "on", "team": one.pk}
+    rule = Rule.objects.create(name="A", kind="error_rate", team=one, warn_at=0.3)
+    fields = {"name": CANARY, "enabled": "on", "team": one.pk}
     counts = {"window_s": 600, "min_samples": 5, "min_bad": 3, "clear_after": 3}
     fields |= {**counts, "for_s": 0, "long_window_s": 0, "keep_s": 0, "warn_at": 0.4}
     address = f"/admin/alerts/rule/{rule.pk}/change/"
 
-    admin_page.post(address, {**fields, "floor": 5, "against_baseline": "on"})
+    admin_page.post(address, {**fields, "against_baseline": "on"})
     admin_page.post(address, {**fields, "warn_at": 0.2, "team": other.pk})
 
     latest, first = AuditEntry.objects.filter(action="rule").order_by("-pk")
     assert first.detail == (
-        "Changed Name, Warn at from 30 % to 40 %, Credits floor from none to 5 credits, "
-        "Window from 300 s to 600 s and Against baseline from off to on."
+        "Changed Name, Warn at from 30 % to 40 %, Window from 300 s to 600 s and "
+        "Against baseline from off to on."
     )
     assert "%" not in latest.detail
     assert latest.team_pk == other.pk

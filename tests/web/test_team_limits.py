@@ -1,13 +1,15 @@
 """Managers set their own team's limits, and no others."""
 
 import pytest
+from django.core.exceptions import ValidationError
 from django.test import Client
 from django.urls import reverse
 
 from dashboard.alerts.models import Rule, RuleKind
-from dashboard.alerts.rulebook import enabled_rules
+from dashboard.alerts.rulebook import enabled_rules, install_default_rules
 from dashboard.alerts.targets import of_team
 from dashboard.teams.models import AuditEntry, Team
+from dashboard.web.limit_fields import ShareField
 from tests.factories import make_team
 
 pytestmark = pytest.mark.django_db
@@ -17,9 +19,9 @@ def test_they_begin_as_the_general_ones_and_become_the_teams_own(
     alice: Client, team: Team
 ) -> None:
     address = reverse("team_rule", args=[team.pk, RuleKind.CREDITS])
-    assert 'value="0.2"' in alice.get(address).content.decode()
+    assert 'value="20 %"' in alice.get(address).content.decode()
 
-    alice.post(address, {"warn_at": 0.5, "critical_at": 0.1, "floor": 30})
+    alice.post(address, {"warn_at": "50 %", "critical_at": 0.1, "floor": 30})
 
     own = Rule.objects.get(team=team)
     assert (own.kind, own.warn_at, own.floor) == ("credits", 0.5, 30)
@@ -145,6 +147,42 @@ def test_a_warning_comes_before_what_is_critical(
 
     assert told in answer.content.decode()
     assert Rule.objects.filter(team=team).exists() is not bool(told)
+
+
+@pytest.mark.parametrize(
+    ("typed", "kept"), [("29 %", 0.29), ("29%", 0.29), (" 0.29 ", 0.29), ("", None)]
+)
+def test_a_share_is_typed_as_the_pages_say_it(typed: str, kept: float | None) -> None:
+    field = ShareField(required=False)
+
+    assert field.clean(typed) == kept
+    assert not field.has_changed(kept, field.prepare_value(kept))
+
+
+@pytest.mark.parametrize("typed", ["x %", "%", "nan %", "1e999 %"])
+def test_what_is_no_share_is_refused(typed: str) -> None:
+    with pytest.raises(ValidationError):
+        ShareField(required=True).clean(typed)
+
+
+def test_the_admin_shows_of_a_rule_what_its_kind_reads(admin_page: Client) -> None:
+    install_default_rules()
+    ends = Rule.objects.get(kind=RuleKind.CREDITS_FORECAST)
+    address = f"/admin/alerts/rule/{ends.pk}/change/"
+
+    shown = admin_page.get(address).context["adminform"].form
+    assert {"warn_at", "critical_at", "for_s", "keep_s"} <= set(shown.fields)
+    assert not {"floor", "objective", "window_s", "of_last"} & set(shown.fields)
+    assert shown["warn_at"].help_text == "Hours until they are gone."
+
+    Rule.objects.filter(pk=ends.pk).update(floor=3)
+    assert "floor" in admin_page.get(address).context["adminform"].form.fields
+    sent = {"name": ends.name, "enabled": "on", "warn_at": 30, "critical_at": 6}
+    answer = admin_page.post(address, {**sent, "floor": "", "for_s": 0, "keep_s": 0})
+    assert answer.status_code == 302
+    listed = admin_page.get("/admin/alerts/rule/").content.decode()
+    assert "warning at 30 h, critical at 6 h" in listed
+    assert reverse("rule_past", args=[ends.pk]) in listed
 
 
 def test_neither_its_kind_nor_its_team_can_be_set(alice: Client, team: Team) -> None:
