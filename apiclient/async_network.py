@@ -7,7 +7,6 @@ from typing import Any
 
 import httpcore
 from anyio import CancelScope
-from anyio.lowlevel import checkpoint_if_cancelled
 
 from apiclient.addresses import AddressCheck, Resolver, ResolverBusyError
 from apiclient.exchange import clamp
@@ -72,8 +71,6 @@ class AsyncSocketStream(httpcore.AsyncNetworkStream):
         left_s, exchange = clamp(timeout, httpcore.ConnectTimeout)
         try:
             secured = await self._stream.start_tls(ssl_context, server_hostname, left_s)
-            # Of who is cancelled just behind it httpcore's pool would keep the place.
-            await checkpoint_if_cancelled()
         except asyncio.CancelledError:
             with CancelScope(shield=True):
                 await self._stream.aclose()

@@ -28,7 +28,7 @@ from apiclient.faults import CAUGHT, translated
 from apiclient.fresh import FreshTransport
 from apiclient.h11_lines import hurry_h11
 from apiclient.network import SocketBackend
-from apiclient.proxies import AsyncProxy, Proxy
+from apiclient.pools import AsyncPool, AsyncProxy, Proxy
 
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 WRITE_TIMEOUT_S = 10.0
@@ -162,8 +162,8 @@ class AsyncWireTransport(httpx.AsyncBaseTransport):
             keepalive_expiry=5.0,
         )
         backend = AsyncSocketBackend(check, _RESOLVER)
-        self._make: Callable[[], httpcore.AsyncConnectionPool] = (
-            partial(httpcore.AsyncConnectionPool, network_backend=backend, **options)
+        self._make: Callable[[], AsyncPool] = (
+            partial(AsyncPool, network_backend=backend, **options)
             if proxy is None
             else partial(AsyncProxy, proxy, network_backend=backend, **options)
         )
@@ -197,16 +197,17 @@ class AsyncWireTransport(httpx.AsyncBaseTransport):
     async def _handed_over(
         self, request: httpx.Request, raw: httpcore.Request
     ) -> httpcore.Response:
-        exchange, door = _exchange_of(request), self._door
+        exchange, door, pool = _exchange_of(request), self._door, self._pool
         if exchange is None:
-            return await self._pool.handle_async_request(raw)
+            return await pool.handle_async_request(raw)
         await _enter(door, request.extensions["timeout"], exchange)
         exchange.on_begin = door.release
         try:
-            return await self._pool.handle_async_request(raw)
+            return await pool.handle_async_request(raw)
         finally:
             if exchange.on_begin is not None:
                 exchange.on_begin = None
+                pool.unmake()
                 door.release()
 
     async def aclose(self) -> None:

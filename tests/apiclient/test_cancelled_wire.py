@@ -14,7 +14,7 @@ import pytest
 
 from apiclient import AsyncClient, RetryPolicy
 from tests.apiclient.fakes import JOB
-from tests.apiclient.rogue import OK, over_tls, request_of, rogue
+from tests.apiclient.rogue import OK, over_tls, request_of, rogue, sends
 from tests.apiclient.test_hostile_streams import CHUNKED, DONE, HI, chunk
 from tests.apiclient.test_tls import ADDRESS, made, serving_with
 
@@ -95,3 +95,23 @@ def test_wherever_a_call_is_cancelled_its_connection_is_given_back(
     with rogue(script) as server:
         asyncio.run(run())
     gc.collect()  # says which socket nobody has closed
+
+
+def test_wherever_one_is_cancelled_who_waits_its_place_is_given_back() -> None:
+    """Of two at once the other has the one connection, and ends meanwhile."""
+
+    async def run() -> None:
+        async with AsyncClient(
+            base_url=server.url,
+            max_connections=1,
+            retry=RetryPolicy(max_retries=0, deadline_s=2.0),
+            connect_timeout_s=0.3,
+        ) as client:
+            for steps in range(STEPS):
+                other = asyncio.ensure_future(call(client))
+                await cancel_after(steps, 1, asyncio.ensure_future(call(client)))
+                await other
+                assert (await client.health()).healthy, steps
+
+    with rogue(sends(OK)) as server:
+        asyncio.run(run())

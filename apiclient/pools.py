@@ -1,7 +1,7 @@
-"""httpcore's proxies, but for what they keep of a connection that failed behind them.
+"""httpcore's pools, but for the places that they lose.
 
-Where the TLS to a gateway fails, or is cancelled, httpcore forgets to close what leads to
-the proxy: its place in the pool would be taken for ever.
+A connection whose TLS behind a proxy failed is not closed by httpcore, nor one whose task
+was cancelled just before it was used: its place in the pool would be taken for ever.
 """
 
 import httpcore
@@ -28,14 +28,20 @@ class Proxy(httpcore.HTTPProxy):
         return made
 
 
-class AsyncProxy(httpcore.AsyncHTTPProxy):
+class AsyncPool(httpcore.AsyncConnectionPool):
+    """Requests come to it one by one, each when the one before has begun; see `unmake`."""
+
+    _unused: httpcore.AsyncConnectionInterface | None = None
+
     def create_connection(
         self, origin: httpcore.Origin
     ) -> httpcore.AsyncConnectionInterface:
         made = super().create_connection(origin)
         ask = made.handle_async_request
+        self._unused = made
 
         async def handle_async_request(request: httpcore.Request) -> httpcore.Response:
+            self._unused = None
             try:
                 return await ask(request)
             except httpcore.ConnectionNotAvailable:  # another request's
@@ -47,3 +53,13 @@ class AsyncProxy(httpcore.AsyncHTTPProxy):
 
         made.handle_async_request = handle_async_request  # type: ignore[method-assign]
         return made
+
+    def unmake(self) -> None:
+        """Forget the connection that was made for a request that never came to use it."""
+        if self._unused is not None:
+            self._unused.is_closed = lambda: True  # type: ignore[method-assign]
+            self._unused = None
+
+
+class AsyncProxy(AsyncPool, httpcore.AsyncHTTPProxy):
+    pass
