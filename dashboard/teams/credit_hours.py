@@ -323,11 +323,32 @@ def pace(hours: Sequence[Hour], now: datetime) -> Burn | None:
     )
 
 
-def paces(hours: Mapping[int, Sequence[Hour]], now: datetime) -> dict[int, Burn | None]:
+def with_latest(hours: Sequence[Hour], reading: CreditReading | None) -> Sequence[Hour]:
+    """Return a team's hours with its latest reading: they are folded once a minute."""
+    if not hours or reading is None or reading.remaining is None:
+        return hours
+    *others, row = hours
+    if row.hour != buckets.floor(reading.read_at, HOUR_S):
+        return hours
+    left = reading.remaining
+    used = row.spent + max(0.0, row.last - left)
+    return [*others, row._replace(last=left, least=min(row.least, left), spent=used)]
+
+
+def paces(
+    told: Mapping[int, Sequence[Hour]],
+    readings: Mapping[int, CreditReading],
+    now: datetime,
+) -> dict[int, Burn | None]:
     """Return many teams' paces, with that of the last hour where it may count.
 
-    Whole hours do not tell the last one; one query reads it of the few that hurry.
+    `readings` are their latest ones. Whole hours do not tell the last one; one query
+    reads it of the few that hurry.
     """
+    hours = {
+        team_id: with_latest(own, readings.get(team_id))
+        for team_id, own in told.items()
+    }
     found = {team_id: pace(own, now) for team_id, own in hours.items()}
     hurried = [
         team_id

@@ -11,7 +11,14 @@ from dashboard.lib.buckets import DAY_S, HOUR_S
 from dashboard.teams.credit_hours import Hour, refills, spent
 from dashboard.teams.queries import Burn
 from dashboard.web import words
-from dashboard.web.drawing import Chart, ChartTable, Line, epoch_ms, offset_ms
+from dashboard.web.drawing import (
+    NOTHING_TOLD,
+    Chart,
+    ChartTable,
+    Line,
+    epoch_ms,
+    offset_ms,
+)
 from dashboard.web.ranges import Range, stamp
 
 _AHEAD = timedelta(days=10)
@@ -80,9 +87,11 @@ def burn_down(
         ],
         rows=_days(known, before if chosen.compares else None),
         has_data=len(left) > 1,
+        blank=_ONE_POINT if left else NOTHING_TOLD,
     )
 
 
+_ONE_POINT = "Readings in one hour of this time: a line needs two."
 _FORECASTS = ("Faster pace", "Slower pace")
 
 
@@ -141,11 +150,7 @@ def _summary(hours: Sequence[Hour]) -> str:
     if len(hours) < 2:
         return "too few readings"
     first, last = words.number(hours[0].first), words.number(hours[-1].last)
-    return f"from {first} to {last} in {words.roughly(_span_s(hours))}"
-
-
-def _span_s(hours: Sequence[Hour]) -> float:
-    return (hours[-1].hour - hours[0].hour).total_seconds() + HOUR_S
+    return f"from {first} to {last}, from {words.minute(hours[0].hour)} on"
 
 
 _COLUMNS: list[object] = ["hour", "left", "least", "spent", "refilled", "readings"]

@@ -74,12 +74,16 @@ class Chart:
     offset: int = 0
 
 
+NOTHING_TOLD = "No data in this time. A gap is shown as a gap, never as zero."
+
+
 @dataclass(frozen=True, slots=True)
 class ChartTable:
     """A chart with its name, its numbers and one sentence that sums it up.
 
     `sheet` has the same numbers unrounded, for exports; the first row names them.
-    `urls` leads from each row to what it counts, where there is such a page.
+    `urls` leads from each row to what it counts, where there is such a page; `blank` is
+    said where there is no chart.
     """
 
     name: str
@@ -92,6 +96,7 @@ class ChartTable:
     urls: list[str] = field(default_factory=list)
     marks: Sequence[Mark] = ()
     sheet: list[list[object]] = field(default_factory=list)
+    blank: str = NOTHING_TOLD
 
     @property
     def data_id(self) -> str:

@@ -18,9 +18,10 @@ from dashboard.teams.credit_hours import (
     refills,
     spending,
     spent_between,
+    with_latest,
 )
 from dashboard.teams.models import CreditHour, CreditReading, Team
-from dashboard.teams.queries import burn
+from dashboard.teams.queries import burn, latest_readings
 from tests.factories import NOW, make_gateway, make_reading, make_team
 
 pytestmark = pytest.mark.django_db
@@ -149,7 +150,10 @@ def test_the_last_hours_pace_is_the_one_that_mails_and_rules_tell(began: int) ->
         make_reading(team, minute * MINUTE, remaining=900 - 5 * max(0, minute - began))
     fold_between([team.pk], NOW - 2 * DAY, now)
 
-    by_readings, by_hours = burn(team, now), paces({team.pk: hours(team)}, now)[team.pk]
+    by_readings, by_hours = (
+        burn(team, now),
+        paces({team.pk: hours(team)}, {}, now)[team.pk],
+    )
 
     assert by_readings is not None
     assert by_hours is not None
@@ -158,6 +162,26 @@ def test_the_last_hours_pace_is_the_one_that_mails_and_rules_tell(began: int) ->
     )
     assert by_hours.latest_per_hour == by_readings.latest_per_hour
     assert by_hours.fastest[1] == by_readings.fastest[1] == timedelta(hours=1)
+
+
+def test_hours_are_topped_up_by_the_latest_reading() -> None:
+    """They are folded once a minute, in which a burn spends what is left."""
+    team = make_team()
+    told(team, *((-n * HOUR, 500.0) for n in range(3, 0, -1)), (0, 500), (60, 450))
+    fold_between([team.pk], NOW - DAY, NOW + timedelta(hours=1))
+    told(team, (110, 390), (115, 400))
+    own, now = hours(team), NOW + timedelta(minutes=2)
+    readings = latest_readings([team.pk])
+
+    row = with_latest(own, readings[team.pk])[-1]
+    burn = paces({team.pk: own}, readings, now)[team.pk]
+
+    assert (row.last, row.least, row.spent) == (400, 400, 100)
+    assert burn is not None
+    assert burn.remaining == 400
+    assert with_latest(own[:-1], readings[team.pk]) == own[:-1]
+    assert with_latest([], readings[team.pk]) == []
+    assert with_latest(own, None) == own
 
 
 def test_the_last_hour_is_read_only_where_it_may_count(
@@ -171,7 +195,7 @@ def test_the_last_hour_is_read_only_where_it_may_count(
     told = {team.pk: hours(team) for team in (steady, calm)}
 
     with django_assert_num_queries(0):
-        found = paces(told, NOW)
+        found = paces(told, {}, NOW)
 
     assert {burn.latest_per_hour for burn in found.values() if burn} == {None}
 

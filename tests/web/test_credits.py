@@ -172,6 +172,45 @@ def test_the_next_refill_is_told_as_far_as_it_is_known(
     assert said in page(admin_page, "team", team.pk)
 
 
+def test_credits_that_somebody_added_do_not_run_out_for_good(
+    admin_page: Client,
+) -> None:
+    team = make_team()
+    for hour, left in ((4, 100), (3, 90), (2, 900), (1, 880)):
+        make_reading(team, -hour * HOUR_S, remaining=left, auto_refill=False)
+    fold_between([team.pk], NOW - 2 * DAY, NOW)
+
+    for text in (page(admin_page), page(admin_page, "team", team.pk)):
+        assert "none by itself" in text
+        assert "for good" not in text
+
+
+def test_a_short_range_says_from_which_whole_hour_on_it_counts() -> None:
+    half_past = NOW + timedelta(minutes=30)
+    hour = chosen(QueryDict("range=1h"), half_past)
+    own = Spending(35.0, 2, 64)
+
+    assert used_words(own, None, hour) == (
+        "35 credits used from 2 Mar 11:00 on, from 64 readings in 100 % of the hours."
+    )
+    assert used(own, None, hour).fine == "from 2 Mar 11:00 on"
+    assert used(own, None, chosen(QueryDict("range=7d"), half_past)).fine == (
+        "in 1.2 % of the hours"
+    )
+
+
+def test_readings_in_one_hour_are_no_line_and_no_gap() -> None:
+    team = make_team()
+    make_reading(team, -600, remaining=500)
+    fold_between([team.pk], NOW - DAY, NOW)
+
+    shown = burn_down(hours(team), None, NOW, span("range=1h"))
+
+    assert not shown.has_data
+    assert shown.blank == "Readings in one hour of this time: a line needs two."
+    assert burn_down([], None, NOW, span("range=1h")).blank.startswith("No data")
+
+
 def test_a_refill_that_is_due_in_time_is_said_to_be(admin_page: Client) -> None:
     team = make_team(refill_amount=900.0, refill_period="weekly")
     for hour in range(30):

@@ -41,7 +41,9 @@ def _text(known: Facts, found: Verdict, items: list[Item], now: datetime) -> str
     lines += [_line(item, now) for item in items]
     if known.probes:
         spent = credit_hours(known)
-        told = tiles(known, recent(known.probes, now), spent, paces(spent, now))
+        told = tiles(
+            known, recent(known.probes, now), spent, paces(spent, known.readings, now)
+        )
         lines += ["", *(_tile_line(tile) for tile in told)]
         lines += ["", _probe_table(known, now)]
     return "\n".join(lines)

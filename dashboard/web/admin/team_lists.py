@@ -52,7 +52,7 @@ def facts_of(teams: list[Team], now: datetime) -> dict[int, Facts]:
     readings = latest_readings(pks)
     start = buckets.floor(now - _SHOWN, HOUR_S)
     hours = hours_of(pks, start, now)
-    burns = paces(hours, now)
+    burns = paces(hours, readings, now)
     probes = list(Probe.objects.filter(team__in=pks).select_related("gateway", "team"))
     marks, works = marks_of(teams), prober(now)
     found = {

@@ -131,6 +131,10 @@ class NextRefill:
     fine: str = ""
 
 
+_NO_REFILL = NextRefill("none", "they run out for good")
+_BY_HAND = NextRefill("none by itself", "somebody added the latest")
+
+
 def next_refill(
     team: Team,
     reading: CreditReading | None,
@@ -141,14 +145,14 @@ def next_refill(
     """Return what is known of the next refill, and whether it comes in time."""
     if reading is None or reading.auto_refill is None:
         return NextRefill("not told")
+    seen = refills_of(hours)
     if not reading.auto_refill:
-        return NextRefill("none", "they run out for good")
+        return _BY_HAND if seen else _NO_REFILL
     amount = words.number(team.refill_amount) if team.refill_amount else "an amount"
     days = _PERIODS.get(team.refill_period.lower())
     if not days:
         return NextRefill(amount, "by itself, at a time that is not told")
     said = f"{amount} {team.refill_period}".strip()
-    seen = refills_of(hours)
     if not seen:
         return NextRefill(said)
     due = seen[-1].at + timedelta(days=days)
@@ -221,7 +225,7 @@ def page(user: access.Visitor, chosen: Range, now: datetime) -> CreditsPage:
     lately = hours_of(team_ids, buckets.floor(now - _LATELY, HOUR_S), now)
     past = _past(team_ids, chosen)
     told_by, marks = credit_probes(user), credit_levels.marks_of(teams)
-    burns = paces(lately, now)
+    burns = paces(lately, readings, now)
     sheet = []
     for team in teams:
         own, reading = lately.get(team.pk, []), readings.get(team.pk)

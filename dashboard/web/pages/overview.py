@@ -62,7 +62,7 @@ def overview(user: access.Visitor, now: datetime, *, whole: bool = False) -> Ove
     said = verdict(known, items)
     seen = recent(known.probes, now)
     spent = credit_hours(known)
-    burns = paces(spent, now)
+    burns = paces(spent, known.readings, now)
     listed = [each for each in known.probes if whole or not is_quiet(each)]
     most = None if whole else MOST_ROWS
     rows = probe_rows(listed, known.prober, seen, now, with_off=whole, most=most)

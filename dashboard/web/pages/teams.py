@@ -22,6 +22,7 @@ from dashboard.teams.credit_hours import (
     paces,
     refills,
     spending,
+    with_latest,
 )
 from dashboard.teams.keys import hint
 from dashboard.teams.models import Gateway, Membership, Role, Team, TeamStatus
@@ -133,7 +134,7 @@ def teams(user: access.Visitor, now: datetime) -> Teams:
     readings = latest_readings([team.pk for team in found])
     hours = hours_of([team.pk for team in found], now - BURN_WINDOW, now)
     told_by, marks = credit_probes(user), marks_of(found)
-    burns = paces(hours, now)
+    burns = paces(hours, readings, now)
     rows = [
         TeamRow(
             link=Link(team.full_name, reverse("team", args=[team.pk])),
@@ -177,10 +178,11 @@ def status_badge(team: Team) -> Badge:
 def team(user: access.Visitor, shown: Team, chosen: Range, now: datetime) -> TeamPage:
     probes = list(access.probes(user).filter(team=shown))
     seen = recent(probes, now)
-    reading = latest_readings([shown.pk]).get(shown.pk)
-    every = _hours(shown, chosen, now)
+    readings = latest_readings([shown.pk])
+    reading = readings.get(shown.pk)
+    every = with_latest(_hours(shown, chosen, now), reading)
     hours = [row for row in every if row.hour >= now - _REFILLS_SHOWN]
-    spent = paces({shown.pk: hours}, now)[shown.pk]
+    spent = paces({shown.pk: hours}, readings, now)[shown.pk]
     at_work = prober(now)
     members, readers = _people(shown)
     return TeamPage(

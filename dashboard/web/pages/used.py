@@ -1,7 +1,7 @@
 """What was used in a range, beside the period before, as far as the readings tell."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from dashboard.lib import buckets
 from dashboard.lib.buckets import HOUR_S
@@ -11,6 +11,7 @@ from dashboard.web.ranges import Range
 
 # With readings in fewer of their hours two periods are not compared.
 _COMPARABLE = 0.9
+_SHORT = timedelta(days=2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,7 @@ def used_words(own: Spending | None, before: Spending | None, chosen: Range) -> 
     """Return what was used in a range in a sentence."""
     if own is None:
         return "No readings in this time."
-    told = f"{_amount(own)} used, {_known(own, chosen)}"
+    told = f"{_amount(own)} used{_from_hour(chosen)}, {_known(own, chosen)}"
     if not chosen.compares:
         return f"{told}."
     if before is None or not _are_comparable(own, before, chosen):
@@ -44,6 +45,8 @@ def used(own: Spending | None, before: Spending | None, chosen: Range) -> Used:
     if own is None:
         return Used(words.NO_DATA, "no readings")
     told = []
+    if start := _from_hour(chosen):
+        told.append(start.strip())
     if _coverage(own, chosen) < _COMPARABLE:
         told.append(f"in {_share(own, chosen)} of the hours")
     if chosen.compares and before and _are_comparable(own, before, chosen):
@@ -51,6 +54,17 @@ def used(own: Spending | None, before: Spending | None, chosen: Range) -> Used:
     elif chosen.compares:
         told.append("before: too few readings")
     return Used(_credits(own), ", ".join(told))
+
+
+def _from_hour(chosen: Range) -> str:
+    """Return " from 2 Mar 11:00 on" where its first hour, of which all counts, is older.
+
+    In a week an hour more is nothing.
+    """
+    start = buckets.floor(chosen.start, HOUR_S)
+    if start == chosen.start or chosen.span > _SHORT:
+        return ""
+    return f" from {words.minute(start)} on"
 
 
 def _credits(found: Spending) -> str:
