@@ -7,7 +7,7 @@ from django.contrib.auth.models import User
 from django.forms import model_to_dict
 from django.test import Client, RequestFactory
 
-from dashboard.probes.models import Probe
+from dashboard.probes.models import Probe, ProbeKind
 from dashboard.teams.keys import hint, set_key
 from dashboard.teams.models import Gateway, Team
 from tests.factories import NOW, make_gateway, make_outcome, make_probe, make_team
@@ -137,6 +137,27 @@ def test_a_period_beyond_all_dates_is_refused(
 
     assert "The longest period is 7 days." in response.content.decode()
     assert Probe.objects.get().period_s == 60
+
+
+def test_a_probe_that_its_gateway_made_dear_keeps_no_other_from_being_saved(
+    admin_page: Client,
+) -> None:
+    """C-20: the rows of a list are saved together, and its old cap was refused."""
+    team = make_team(budget_mode="consumption_tokens", tokens_per_credit=1e-6)
+    dear = make_probe(team, kind=ProbeKind.DEEP_JOB, daily_credit_cap=96)
+    other = make_probe(make_team(team.gateway))
+    forms: dict[str, object] = {"form-TOTAL_FORMS": 2, "form-INITIAL_FORMS": 2}
+    first = {"form-0-id": dear.pk, "form-0-period_s": 60, "form-0-daily_credit_cap": 96}
+    second = {"form-1-id": other.pk, "form-1-period_s": 77}
+
+    answer = admin_page.post(
+        "/admin/probes/probe/", {**forms, **first, **second, "_save": "Save"}
+    )
+
+    assert answer.status_code == 302
+
+    other.refresh_from_db()
+    assert other.period_s == 77
 
 
 def test_a_new_address_forgets_the_keys_of_the_old_one(admin_page: Client) -> None:

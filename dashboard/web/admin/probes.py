@@ -38,8 +38,14 @@ class ProbeForm(ProbeModelForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        cap = self.fields.get("daily_credit_cap")
-        if cap and (least := least_cap(self.instance)):
+        cap, stored = (
+            self.fields.get("daily_credit_cap"),
+            self.instance.daily_credit_cap,
+        )
+        least = least_cap(self.instance)
+        # What is too little by the team's terms of now may stay: the rows of a list are
+        # saved together, and one that a gateway made dear would keep all from it.
+        if cap and least and (stored is None or stored >= least):
             refuse_less(cap, least)
 
 
