@@ -157,7 +157,8 @@ class Outcome(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.probe} at {self.started_at}: {self.error_class or 'ok'}"
+        at = self.started_at.isoformat(" ", "seconds")
+        return f"{self.probe} at {at}: {self.error_class or 'ok'}"
 
 
 class Breaker(models.Model):

@@ -2,7 +2,6 @@
 
 import secrets
 
-from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import Q
 
@@ -60,7 +59,3 @@ class PublicPage(models.Model):
 
     def __str__(self) -> str:
         return self.title
-
-    def clean(self) -> None:
-        if (self.gateway_id is None) == (self.team_id is None):
-            raise ValidationError("It is of a gateway or of a team: choose one.")

@@ -142,7 +142,8 @@ class MemberForm(forms.Form):
                 "site administrator."
             )
         raise ValidationError(
-            "No one user is called this: a site administrator makes accounts.",
+            "No account, or more than one, has this name or address. Check the spelling; "
+            "a site administrator makes accounts.",
             code=NOBODY,
         )
 

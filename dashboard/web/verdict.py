@@ -51,7 +51,8 @@ def _nothing_set_up(facts: Facts) -> Verdict | None:
     return Verdict(
         Tone.UNKNOWN,
         "Nothing is watched yet",
-        "No gateway is set up, or no team is shared with you.",
+        "No gateway is set up, or no team is shared with you: a site administrator does "
+        "the one, and a team's managers do the other, too.",
         0,
     )
 

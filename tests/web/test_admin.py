@@ -343,3 +343,60 @@ def test_a_key_is_not_kept_for_an_address_that_nobody_saw(admin_page: Client) ->
     answer = admin_page.post(address, {**sent, "place": place()})
     assert answer.status_code == 302
     assert Team.objects.get().has_key
+
+
+def test_a_new_teams_form_asks_only_what_is_known_of_it(admin_page: Client) -> None:
+    shown = admin_page.get("/admin/teams/team/add/")
+    text = shown.content.decode()
+    asked = [
+        name
+        for _, told in shown.context["adminform"].fieldsets
+        for name in told["fields"]
+    ]
+
+    assert asked == ["gateway", "team_id", "name", "daily_credit_cap", "key"]
+    assert "Empty keeps" not in text
+
+
+def test_a_new_key_is_not_forgotten_in_the_same_moment(admin_page: Client) -> None:
+    team = make_team()
+    sent = team_form(team, key=CANARY, forget_key="on")
+
+    text = admin_page.post(
+        f"/admin/teams/team/{team.pk}/change/", sent
+    ).content.decode()
+
+    assert "Either a new key, or none" in text
+    assert "Type the key again" in text
+    assert CANARY not in text
+    assert not Team.objects.get().has_key
+
+
+def test_an_outcome_is_told_in_units(admin_page: Client) -> None:
+    outcome = make_outcome(make_probe(), latency_us=45_677, ttft_us=None)
+
+    text = admin_page.get(
+        f"/admin/probes/outcome/{outcome.pk}/change/"
+    ).content.decode()
+
+    assert "46 ms" in text
+    assert "us:" not in text
+    assert "at 2026-03-02 12:00:00+00:00: ok" in text
+
+
+def test_a_recipient_of_nothing_in_particular_is_told_of_everything(
+    admin_page: Client,
+) -> None:
+    text = admin_page.get("/admin/alerts/recipient/add/").content.decode()
+
+    assert text.count("of everything.") == 2
+
+
+def test_a_public_page_of_nothing_is_refused_in_one_sentence(
+    admin_page: Client,
+) -> None:
+    sent = {"title": "Open", "slug": "open"}
+
+    text = admin_page.post("/admin/web/publicpage/add/", sent).content.decode()
+
+    assert text.count("It is of a gateway or of a team: choose one.") == 1

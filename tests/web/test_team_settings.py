@@ -310,7 +310,9 @@ class TestPeople:
         User.objects.create_user("two", "shared@example.com")
         User.objects.create_user("gone", is_active=False)
 
-        assert "No one user" in send(alice, team, "member", user=told, role="viewer")
+        assert "No account, or more" in send(
+            alice, team, "member", user=told, role="viewer"
+        )
         assert Membership.objects.count() == 1
 
     def test_going_through_a_list_of_names_ends_soon(
@@ -342,7 +344,7 @@ class TestPeople:
         """C-20: its answer says who is here, and else would be asked without end."""
         User.objects.create_user("bob")
         for _ in range(MOST_NAMED):
-            assert "No one user" not in send(alice, team, "member", user="bob")
+            assert "No account, or more" not in send(alice, team, "member", user="bob")
 
         assert "named many people" in send(alice, team, "member", user="bob")
         noted = AuditEntry.objects.filter(subject="bob", detail="not added")

@@ -108,6 +108,21 @@ class RecipientAdmin(AuditedAdmin):
     list_select_related = ["gateway", "team"]
     search_fields = ["email"]
 
+    def formfield_for_foreignkey(
+        self, db_field: Any, request: HttpRequest, **kwargs: Any
+    ) -> Any:
+        """Say what an empty field means: whoever is named nowhere is told of everything."""
+        said = _WITHOUT.get(db_field.name)
+        return super().formfield_for_foreignkey(
+            db_field, request, **({"help_text": said} if said else {}), **kwargs
+        )
+
+
+_WITHOUT = {
+    "gateway": "Empty, and without a team: told of the alarms of everything.",
+    "team": "Empty: told of all alarms of the gateway, or of everything.",
+}
+
 
 @admin.register(Silence)
 class SilenceAdmin(AuditedAdmin):

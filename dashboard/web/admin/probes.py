@@ -187,6 +187,45 @@ class OutcomeAdmin(ReadOnlyAdmin):
     list_display = ["probe", "started_at", "error_class", "status_code", "attempts"]
     list_filter = [("error_class", Named)]
     list_select_related = ["probe__gateway", "probe__team"]
+    fields = [
+        *("probe", "started", "error_class", "status_code", "detail", "attempts"),
+        *("answer", "whole_call", "connect", "tls", "first_byte", "first_token"),
+        *("credits", "host", "request_id", "attempt_log", "stream"),
+        *("maintenance", "misdated"),
+    ]
     ordering = ["-pk"]
     # Counting millions of rows for a pager costs seconds.
     show_full_result_count = False
+
+    @admin.display(description="started")
+    def started(self, outcome: Outcome) -> str:
+        return words.exact(outcome.started_at)
+
+    @admin.display(description="last attempt")
+    def answer(self, outcome: Outcome) -> str:
+        return _took(outcome.latency_us)
+
+    @admin.display(description="whole call")
+    def whole_call(self, outcome: Outcome) -> str:
+        return _took(outcome.elapsed_us)
+
+    @admin.display(description="connect")
+    def connect(self, outcome: Outcome) -> str:
+        return _took(outcome.connect_us)
+
+    @admin.display(description="TLS")
+    def tls(self, outcome: Outcome) -> str:
+        return _took(outcome.tls_us)
+
+    @admin.display(description="first byte")
+    def first_byte(self, outcome: Outcome) -> str:
+        return _took(outcome.first_byte_us)
+
+    @admin.display(description="first token")
+    def first_token(self, outcome: Outcome) -> str:
+        return _took(outcome.ttft_us)
+
+
+def _took(microseconds: int | None) -> str:
+    told = None if microseconds is None else microseconds / 1000
+    return words.milliseconds(told)

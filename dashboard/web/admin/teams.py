@@ -72,7 +72,12 @@ class TeamForm(TeamModelForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        if self.instance.pk:
+        if not self.instance.pk:
+            self.fields["key"].help_text = (
+                "Optional: balance and job probes wait for one. It is stored encrypted; "
+                "env:NAME or file:/path refer to a key that is kept elsewhere."
+            )
+        else:
             self.fields["place"].initial = place_of(self.instance)
             team_id = self.fields["team_id"]
             assert isinstance(team_id, forms.CharField)
@@ -98,6 +103,8 @@ class TeamForm(TeamModelForm):
 
     def clean(self) -> dict[str, Any] | None:
         cleaned = super().clean()
+        if self.cleaned_data.get("key") and self.cleaned_data.get("forget_key"):
+            self.add_error("forget_key", "Either a new key, or none: not both.")
         if not (self.instance.pk and self.cleaned_data.get("key")):
             return cleaned
         if "team_id" in self.changed_data:
@@ -211,12 +218,18 @@ class TeamAdmin(DeletesItsHistory):
             form.key_is_lost()
         return super().render_change_form(request, context, *args, **kwargs)
 
+    def get_fields(self, request: HttpRequest, obj: Model | None = None) -> list[Any]:
+        """Leave out of a new team's form what nobody knows of it yet."""
+        if obj:
+            return list(super().get_fields(request, obj))
+        return ["gateway", "team_id", "name", "daily_credit_cap", "key"]
+
     def get_readonly_fields(
         self, request: HttpRequest, obj: Model | None = None
     ) -> list[str]:
         """Keep a team at its gateway: its key was given for that address."""
         fixed = [str(name) for name in self.readonly_fields]
-        return ["gateway", *fixed] if obj else fixed
+        return ["gateway", *fixed] if obj else []
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return team_lists.TeamList
@@ -266,7 +279,7 @@ class TeamAdmin(DeletesItsHistory):
             take_with_gateway(obj)
             set_key(obj, form.cleaned_data["key"], timezone.now())
             noted(request, AuditAction.KEY_SET, obj, team=obj)
-        elif form.cleaned_data["forget_key"]:
+        elif form.cleaned_data.get("forget_key"):
             clear_key(obj)
             noted(request, AuditAction.KEY_FORGOTTEN, obj, team=obj)
         watch_team(obj, timezone.now())

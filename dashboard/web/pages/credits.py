@@ -60,7 +60,7 @@ def credits_of(
     said = credit_levels.standing(reading, probes, burn, now, marks)
     badge = Badge(said.tone, said.word, said.reason)
     if reading is None:
-        return Credits(badge, "unknown", None, words.time(None, now, "never read"))
+        return Credits(badge, "unknown", None, words.time(None, now, "never"))
     share = credit_levels.share_left(reading)
     return Credits(
         badge=badge,

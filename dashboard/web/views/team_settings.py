@@ -205,7 +205,7 @@ def _member(request: HttpRequest, team: Team, shown: Forms) -> bool:
     if not shown.member.is_valid():
         # Not what was typed where nobody was found: it may be a password.
         unknown = shown.member.has_error("user", NOBODY)
-        nobody = "somebody whom nobody found" if unknown else ""
+        nobody = "an unknown name" if unknown else ""
         # With a role that there is not the answer tells who is here, too.
         if named := shown.member.cleaned_data.get("user") or nobody:
             noted(request, AuditAction.MEMBER, named, detail="not added", team=team)
