@@ -101,10 +101,10 @@ def standing(
         and probe.kind in TELL_CREDITS
         and (probe.kind != ProbeKind.BALANCE or (probe.team and probe.team.has_key))
     ]
-    if reading is not None and not is_old(reading, sources, now):
-        return Standing(*outlook(reading, burn, marks))
     if not sources:
         return _old(reading, "stale", "no probe asks for them")
+    if reading is not None and not is_old(reading, sources, now):
+        return Standing(*outlook(reading, burn, marks))
     if all(probe.last_error for probe in sources):
         why = meaning(sources[0].last_error).title
         return _old(reading, "unreachable", f"the last look failed: {why}")

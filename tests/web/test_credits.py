@@ -115,7 +115,8 @@ def test_the_team_that_runs_out_soonest_is_first(admin_page: Client) -> None:
     burning("Slow", 1.0, left=100.0, gateway=gateway)
     burning("Fast", 30.0, left=600.0, gateway=gateway)
     burning("Idle", 0.0, left=10.0, gateway=gateway)
-    burning("Empty", 1.0, left=0.0, gateway=gateway)
+    empty = burning("Empty", 1.0, left=0.0, gateway=gateway)
+    make_probe(empty, last_at=NOW)
 
     text = page(admin_page)
 

@@ -14,11 +14,13 @@ from dashboard.alerts.models import (
     Notification,
     RuleKind,
 )
+from dashboard.probes.services import pause
 from dashboard.teams.keys import set_key
 from tests.factories import (
     NOW,
     make_gateway,
     make_incident,
+    make_probe,
     make_reading,
     make_team,
 )
@@ -65,6 +67,27 @@ class TestTeams:
         text = page(admin_page, "teams")
 
         assert text.index("Poor") < text.index("Rich")
+
+    def test_one_whose_watching_is_paused_is_not_as_it_was_told(
+        self, admin_page: Client
+    ) -> None:
+        """For three minutes it was "active, enough", with all its probes off."""
+        team = make_team(status="active", status_at=NOW)
+        make_probe(team, last_at=NOW)
+        make_reading(team)
+        assert "not watched" not in page(admin_page, "teams")
+
+        pause(team, NOW)
+
+        for text in (
+            page(admin_page, "teams"),
+            page(admin_page, "team", team.pk),
+            page(admin_page, "admin:teams_team_changelist"),
+        ):
+            assert "not watched" in text
+            assert "when last asked: active" in text
+            assert ">enough" not in text
+        assert "no probe asks for them" in page(admin_page, "teams")
 
     def test_the_timeline_has_notes_and_mails(
         self, admin_page: Client, admin: User

@@ -91,8 +91,9 @@ def badge(shown: Badge) -> SafeString:
 
 
 @admin.display(description="status", ordering="status")
-def state(team: Team) -> SafeString:
-    return badge(status_badge(team))
+def state(team: Any) -> SafeString:
+    is_watched = any(probe.enabled for probe in team.facts.probes)
+    return badge(status_badge(team, is_watched=is_watched))
 
 
 @admin.display(description="credits")
@@ -115,7 +116,7 @@ def last_check(team: Any) -> SafeString:
     latest = max((p.last_at for p in facts.probes if p.last_at), default=None)
     on = [p for p in facts.probes if p.enabled]
     if not on:
-        return badge(Badge(Tone.OFF, "paused"))
+        return badge(Badge(Tone.OFF, "not watched"))
     at = words.time(latest, facts.now, "no result yet")
     # As the probes' own pages say it.
     states = [state_of(probe, facts.prober, facts.now) for probe in on]

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from django.db.models import Exists, OuterRef
 from django.urls import reverse
 from django.utils.safestring import SafeString
 
@@ -130,7 +131,8 @@ class TeamPage:
 
 def teams(user: access.Visitor, now: datetime) -> Teams:
     """Return every team that the user sees; the one that runs out first comes first."""
-    found = list(access.teams(user))
+    running = Probe.objects.filter(team=OuterRef("pk"), enabled=True)
+    found = list(access.teams(user).annotate(is_watched=Exists(running)))
     readings = latest_readings([team.pk for team in found])
     hours = hours_of([team.pk for team in found], now - BURN_WINDOW, now)
     told_by, marks = credit_probes(user), marks_of(found)
@@ -139,7 +141,7 @@ def teams(user: access.Visitor, now: datetime) -> Teams:
         TeamRow(
             link=Link(team.full_name, reverse("team", args=[team.pk])),
             gateway=str(team.gateway),
-            status=status_badge(team),
+            status=status_badge(team, is_watched=team.is_watched),
             status_at=words.time(team.status_at, now, "not yet"),
             credits=credits_of(
                 readings.get(team.pk),
@@ -169,7 +171,11 @@ def _import_url() -> str:
     return reverse("admin:teams_gateway_changelist") if pks else ""
 
 
-def status_badge(team: Team) -> Badge:
+def status_badge(team: Team, *, is_watched: bool) -> Badge:
+    """Return what the gateway calls the team; of one that nobody asks for, not as now."""
+    if not is_watched:
+        told = f"when last asked: {team.status}" if team.status else ""
+        return Badge(Tone.OFF, "not watched", told)
     if not team.status:
         return Badge(Tone.UNKNOWN, "waiting", "for the first answer")
     return Badge(_STATUS_TONES[TeamStatus(team.status)], team.status)
@@ -197,7 +203,7 @@ def team(user: access.Visitor, shown: Team, chosen: Range, now: datetime) -> Tea
         if access.may_manage(user, shown)
         else "",
         uncharged=_uncharged(shown, probes, now),
-        status=status_badge(shown),
+        status=status_badge(shown, is_watched=any(p.enabled for p in probes)),
         status_at=words.time(shown.status_at, now, "not yet"),
         credits=credits_of(reading, probes, spent, marks_of([shown])[shown.pk], now),
         runway=runway(spent, paced_from(hours, now)),
