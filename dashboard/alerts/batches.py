@@ -143,14 +143,12 @@ def _lease(group: Group, rows: Sequence[Notification], now: datetime) -> Batch |
     """Take the rows; None when another worker has."""
     batch = rows[0].batch or uuid.uuid4()
     free = Q(leased_until=None) | Q(leased_until__lte=now)
-    Notification.objects.filter(
-        free,
-        pk__in=[row.pk for row in rows],
-        state=Delivery.QUEUED,
-        batch=rows[0].batch,
-    ).update(batch=batch, leased_until=now + LEASE)
+    wanted = Notification.objects.filter(pk__in=[row.pk for row in rows])
+    wanted.filter(free, state=Delivery.QUEUED, batch=rows[0].batch).update(
+        batch=batch, leased_until=now + LEASE
+    )
     taken = (
-        Notification.objects.filter(batch=batch, leased_until=now + LEASE)
+        wanted.filter(batch=batch, leased_until=now + LEASE)
         .select_related(
             "incident__gateway", "incident__team", "incident__probe", "user"
         )

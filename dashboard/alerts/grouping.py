@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from django.conf import settings
-from django.db.models import Max, Q, QuerySet
+from django.db.models import Q, QuerySet
 
 from dashboard.alerts.models import (
     NEWS,
@@ -117,15 +117,15 @@ def _may_tell(group: Group, rows: Sequence[Notification], now: datetime) -> bool
     # and a critical one for no warning, which if it got worse would not wait either.
     of_outage = Q(incident__kind__in=_OUTAGE)
     as_bad = Q(incident__severity=Severity.CRITICAL) if _is_critical(rows) else Q()
-    sent = group.of_reader().filter(
+    lately = group.of_reader().filter(
         of_outage if _tells_of_outage(rows) else ~of_outage,
         as_bad,
         state=Delivery.SENT,
+        sent_at__gt=now - _interval(),
         incident__gateway=group.about,
         change__in=NEWS,
     )
-    last = sent.aggregate(at=Max("sent_at"))["at"]
-    if last is not None and now < last + _interval():
+    if lately.exists():
         return False
     hold = timedelta(seconds=_LONGEST_HOLD * settings.MAIL_GROUP_WAIT_S)
     if now >= min(row.created_at for row in rows) + hold:

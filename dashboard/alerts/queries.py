@@ -27,6 +27,8 @@ from dashboard.rollups.windows import tallies
 _PATIENCE = timedelta(minutes=10)
 # What was never tried may be held on purpose: its reader has got many mails lately.
 _LONGEST_PACE = _PATIENCE + BETWEEN_DIGESTS
+# Of what was tried nothing waits as long for the next attempt.
+_LONGEST_WAIT = timedelta(hours=2)
 # So long every page says that something was given up.
 _DEAD_SHOWN = timedelta(days=3)
 # What the pages count goes back so far; what waits is counted however old.
@@ -48,7 +50,12 @@ def outbox_trouble(now: datetime) -> OutboxTrouble | None:
     One query, by the indexes of what is queued and of what is dead.
     """
     late = Q(attempts__gt=0) | Q(due_at__lte=now - _LONGEST_PACE)
-    stuck = late & Q(state=Delivery.QUEUED, created_at__lte=now - _PATIENCE)
+    stuck = late & Q(
+        state=Delivery.QUEUED,
+        created_at__lte=now - _PATIENCE,
+        # True of all that waits: without it SQLite reads all that was ever sent.
+        due_at__lte=now + _LONGEST_WAIT,
+    )
     dead = Q(state=Delivery.DEAD, created_at__gt=now - _DEAD_SHOWN)
     found = Notification.objects.filter(stuck | dead).aggregate(
         stuck=Count("pk", filter=stuck),
