@@ -8,6 +8,7 @@ from django.forms import model_to_dict
 from django.test import Client, RequestFactory
 
 from dashboard.probes.models import Probe, ProbeKind
+from dashboard.simulator.running import running_gateway
 from dashboard.teams.keys import hint, set_key
 from dashboard.teams.models import Gateway, Team
 from tests.factories import NOW, make_gateway, make_outcome, make_probe, make_team
@@ -400,3 +401,26 @@ def test_a_public_page_of_nothing_is_refused_in_one_sentence(
     text = admin_page.post("/admin/web/publicpage/add/", sent).content.decode()
 
     assert text.count("It is of a gateway or of a team: choose one.") == 1
+
+
+@pytest.mark.parametrize("team_id", ["acme", "acmee"])
+def test_it_says_at_once_that_the_gateway_does_not_know_a_new_team(
+    admin_page: Client, team_id: str
+) -> None:
+    with running_gateway(["acme"]) as running:
+        gateway = make_gateway(base_url=running.base_url, allow_private=True)
+        sent = {"gateway": gateway.pk, "team_id": team_id, **NO_MEMBERS}
+        said = admin_page.post("/admin/teams/team/add/", sent, follow=True)
+
+    assert Team.objects.get().team_id == team_id
+    told = "The gateway knows no “acmee”" in said.content.decode()
+    assert told is (team_id == "acmee")
+    Probe.objects.filter(kind="team_status").update(last_error="not_found")
+    for address in (
+        "/teams/",
+        f"/teams/{Team.objects.get().pk}/",
+        "/admin/teams/team/",
+    ):
+        text = admin_page.get(address).content.decode()
+        assert "for the first answer" not in text
+        assert "Not found" in text

@@ -93,7 +93,7 @@ def badge(shown: Badge) -> SafeString:
 @admin.display(description="status", ordering="status")
 def state(team: Any) -> SafeString:
     is_watched = any(probe.enabled for probe in team.facts.probes)
-    return badge(status_badge(team, is_watched=is_watched))
+    return badge(status_badge(team, team.facts.probes, is_watched=is_watched))
 
 
 @admin.display(description="credits")

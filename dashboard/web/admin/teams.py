@@ -1,9 +1,10 @@
 """Teams and their members, for site administrators."""
 
+from http.client import FOUND
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.contrib.admin.views.main import ChangeList
 from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
@@ -16,6 +17,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from dashboard.alerts.models import Incident
+from dashboard.pipeline.trial import seek_teams
 from dashboard.probes.breaker_events import forget_breakers
 from dashboard.probes.models import Probe
 from dashboard.probes.services import watch_team
@@ -208,6 +210,27 @@ class TeamAdmin(DeletesItsHistory):
         """Lead to the history that knows what was done on other pages, too."""
         team = get_object_or_404(Team, pk=access.row_number(object_id))
         return redirect(f"{reverse('team_settings', args=[team.pk])}#history")
+
+    def add_view(
+        self,
+        request: HttpRequest,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        """Say at once that the gateway does not know a new team.
+
+        It is asked when the row is stored: meanwhile nobody waits for the database.
+        """
+        answer = super().add_view(request, form_url, extra_context)
+        if request.method == "POST" and answer.status_code == FOUND:
+            added = Team.objects.select_related("gateway").latest("pk")
+            if seek_teams(added.gateway, [added.team_id]).unknown:
+                messages.error(
+                    request,
+                    f"The gateway knows no “{added.team_id}”: correct the team's id, or "
+                    "delete it.",
+                )
+        return answer
 
     def render_change_form(
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any

@@ -15,6 +15,7 @@ from dashboard.lib.buckets import HOUR_S
 from dashboard.probes.kinds import KINDS
 from dashboard.probes.models import Probe, ProbeKind
 from dashboard.probes.queries import uncharged_runs
+from dashboard.probes.taxonomy import meaning
 from dashboard.rollups.recent import recent
 from dashboard.teams.credit_hours import (
     Hour,
@@ -141,7 +142,9 @@ def teams(user: access.Visitor, now: datetime) -> Teams:
         TeamRow(
             link=Link(team.full_name, reverse("team", args=[team.pk])),
             gateway=str(team.gateway),
-            status=status_badge(team, is_watched=team.is_watched),
+            status=status_badge(
+                team, told_by.get(team.pk, ()), is_watched=team.is_watched
+            ),
             status_at=words.time(team.status_at, now, "not yet"),
             credits=credits_of(
                 readings.get(team.pk),
@@ -171,12 +174,18 @@ def _import_url() -> str:
     return reverse("admin:teams_gateway_changelist") if pks else ""
 
 
-def status_badge(team: Team, *, is_watched: bool) -> Badge:
-    """Return what the gateway calls the team; of one that nobody asks for, not as now."""
+def status_badge(team: Team, probes: Iterable[Probe], *, is_watched: bool) -> Badge:
+    """Return what the gateway calls the team; of one that nobody asks for, not as now.
+
+    Where it is not known yet, say why its `probes` were not told it.
+    """
     if not is_watched:
         told = f"when last asked: {team.status}" if team.status else ""
         return Badge(Tone.OFF, "not watched", told)
     if not team.status:
+        asked = (each for each in probes if each.kind == ProbeKind.TEAM_STATUS)
+        if error := next((probe.last_error for probe in asked), ""):
+            return Badge(Tone.UNKNOWN, "unknown", meaning(error).title)
         return Badge(Tone.UNKNOWN, "waiting", "for the first answer")
     return Badge(_STATUS_TONES[TeamStatus(team.status)], team.status)
 
@@ -203,7 +212,7 @@ def team(user: access.Visitor, shown: Team, chosen: Range, now: datetime) -> Tea
         if access.may_manage(user, shown)
         else "",
         uncharged=_uncharged(shown, probes, now),
-        status=status_badge(shown, is_watched=any(p.enabled for p in probes)),
+        status=status_badge(shown, probes, is_watched=any(p.enabled for p in probes)),
         status_at=words.time(shown.status_at, now, "not yet"),
         credits=credits_of(reading, probes, spent, marks_of([shown])[shown.pk], now),
         runway=runway(spent, paced_from(hours, now)),
