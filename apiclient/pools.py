@@ -1,21 +1,29 @@
 """httpcore's pools, but for the places that they lose.
 
-A connection whose TLS behind a proxy failed is not closed by httpcore, nor one whose task
-was cancelled just before it was used: its place in the pool would be taken for ever.
+A connection whose TLS behind a proxy failed is not closed by httpcore, nor one whose request
+was given up, or cancelled, just before it was used: its place would be taken for ever.
 """
+
+from time import monotonic
 
 import httpcore
 from anyio import CancelScope
 
+# A thread takes what was made for its request at once. If it gave up just then, never.
+_TAKEN_WITHIN_S = 0.25
 
-class Proxy(httpcore.HTTPProxy):
+
+class Pool(httpcore.ConnectionPool):
     def create_connection(
         self, origin: httpcore.Origin
     ) -> httpcore.ConnectionInterface:
         made = super().create_connection(origin)
-        ask = made.handle_request
+        ask, is_closed = made.handle_request, made.is_closed
+        until: float | None = monotonic() + _TAKEN_WITHIN_S
 
         def handle_request(request: httpcore.Request) -> httpcore.Response:
+            nonlocal until
+            until = None
             try:
                 return ask(request)
             except httpcore.ConnectionNotAvailable:  # another request's
@@ -24,8 +32,16 @@ class Proxy(httpcore.HTTPProxy):
                 made.close()
                 raise
 
+        def is_over() -> bool:
+            return is_closed() or (until is not None and monotonic() > until)
+
         made.handle_request = handle_request  # type: ignore[method-assign]
+        made.is_closed = is_over  # type: ignore[method-assign]
         return made
+
+
+class Proxy(Pool, httpcore.HTTPProxy):
+    pass
 
 
 class AsyncPool(httpcore.AsyncConnectionPool):

@@ -28,7 +28,7 @@ from apiclient.faults import CAUGHT, translated
 from apiclient.fresh import FreshTransport
 from apiclient.h11_lines import hurry_h11
 from apiclient.network import SocketBackend
-from apiclient.pools import AsyncPool, AsyncProxy, Proxy
+from apiclient.pools import AsyncPool, AsyncProxy, Pool, Proxy
 
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 WRITE_TIMEOUT_S = 10.0
@@ -106,8 +106,8 @@ class WireTransport(httpx.BaseTransport):
             keepalive_expiry=5.0,
         )
         backend = SocketBackend(check, _RESOLVER)
-        self._make: Callable[[], httpcore.ConnectionPool] = (
-            partial(httpcore.ConnectionPool, network_backend=backend, **options)
+        self._make: Callable[[], Pool] = (
+            partial(Pool, network_backend=backend, **options)
             if proxy is None
             else partial(Proxy, proxy, network_backend=backend, **options)
         )

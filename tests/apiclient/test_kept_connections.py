@@ -5,6 +5,7 @@ import socket
 import threading
 import time
 
+import httpcore
 import pytest
 
 from apiclient import (
@@ -162,6 +163,28 @@ def test_a_full_pool_is_our_own_congestion() -> None:
 
     assert report.error is E.POOL_EXHAUSTED
     assert report.latency_s == 0
+
+
+def test_a_place_that_was_given_to_who_gave_up_is_given_to_the_next(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """B-14: his time was up in the moment in which another thread gave it to him."""
+
+    def give_up(request: object, timeout: float) -> None:
+        raise httpcore.PoolTimeout
+
+    monkeypatch.setattr("apiclient.pools._TAKEN_WITHIN_S", 0.0)
+    with (
+        rogue(keeps_alive(9)) as server,
+        Client(base_url=server.url, max_connections=1, connect_timeout_s=0.2) as client,
+    ):
+        with monkeypatch.context() as late:
+            waits = "httpcore._sync.connection_pool.PoolRequest.wait_for_connection"
+            late.setattr(waits, give_up)
+            report = client.report(HEALTH, max_retries=0)
+
+        assert report.error is E.POOL_EXHAUSTED
+        assert client.report(HEALTH, max_retries=0).ok
 
 
 def test_all_who_wait_for_a_full_pool_wait_no_longer_than_one() -> None:
