@@ -175,6 +175,25 @@ def test_budgets_gateways_and_keys_have_a_past() -> None:
     assert burnt[0].severity == "critical"
 
 
+def test_a_new_key_that_is_refused_once_is_an_alarm_until_it_is_not() -> None:
+    """As live: it said "no alarm" while that alarm was open. It is tried less often."""
+    team = make_team(key_sealed="sealed", key_set_at=after(99 * MINUTE + 30))
+    status = make_probe(team)
+    balance = make_probe(team, kind=ProbeKind.BALANCE, period_s=60)
+    store(status, [""] * 150)
+    store(balance, [""] * 100)
+    for minute in (100, 115, 130):
+        make_outcome(balance, minute * MINUTE, error_class="auth_failed")
+    own, probes = rule(RuleKind.AUTH_FAILED), [status, balance]
+
+    found = backtest(own, probes, NOW, after(150 * MINUTE))
+    assert spans(found) == [(after(100 * MINUTE), None)]
+
+    make_outcome(balance, 140 * MINUTE)
+    found = backtest(own, probes, NOW, after(150 * MINUTE))
+    assert spans(found) == [(after(100 * MINUTE), after(140 * MINUTE))]
+
+
 def test_credits_have_a_past() -> None:
     team = make_team()
     probe = make_probe(team)

@@ -13,8 +13,9 @@ from dashboard.alerts.models import Rule, RuleKind
 from dashboard.alerts.rulebook import RuleBook, limits_of
 from dashboard.alerts.rules import Count, Credits, Epoch, Evidence, Past, Verdict
 from dashboard.lib import histogram
+from dashboard.probes.kinds import NEED_KEY
 from dashboard.probes.models import Probe, ProbeKind
-from dashboard.probes.rhythm import deadline_s
+from dashboard.probes.rhythm import REFUSED, REFUSED_PERIOD_S, deadline_s
 from dashboard.teams.models import CreditReading, Team
 from dashboard.teams.queries import LEAST_READINGS
 
@@ -165,7 +166,10 @@ def _gateway(
 def _keys(
     rule: Rule, probes: Collection[Probe], since: datetime, until: datetime
 ) -> Iterator[Track]:
-    """When a key was replaced is not stored, so each refusal counts for the same key."""
+    """Of a team's keys only when its present one was set is stored.
+
+    Each refusal before that counts for one and the same key.
+    """
     for team, own in _by_team(probes).items():
         yield _key(rule, team, own, since, until)
 
@@ -179,16 +183,26 @@ def _key(
 ) -> Track:
     limits = limits_of(rule)
     found = {probe: runs(probe, since - _LOOK_BACK, until) for probe in probes}
+    set_at = team.key_set_at
 
     def judge(now: datetime, evidence: Evidence | None) -> Verdict:
         outcomes = [
-            each.window(max(rule.window_s, 5 * probe.period_s), now)
+            each.window(max(rule.window_s, 5 * _period_then_s(probe, each, now)), now)
             for probe, each in found.items()
         ]
-        return rules.auth_failed(outcomes, None, limits, now)
+        key_set_at = set_at if set_at is not None and now >= set_at else None
+        return rules.auth_failed(outcomes, key_set_at, limits, now)
 
     moments = sorted(at for each in found.values() for at in _starts(each, since))
     return Track(str(team), moments, judge, team_id=team.pk)
+
+
+def _period_then_s(probe: Probe, found: Runs, now: datetime) -> int:
+    """Return how far apart its runs were then: a refused key is tried less often."""
+    latest = found.samples[found.until(now) - 1] if found.until(now) else None
+    if latest is None or latest.error_class != REFUSED or probe.kind not in NEED_KEY:
+        return probe.period_s
+    return max(probe.period_s, REFUSED_PERIOD_S)
 
 
 def _credits_left(rule: Rule, team: Team, since: datetime, until: datetime) -> Track:
