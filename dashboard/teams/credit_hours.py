@@ -328,9 +328,11 @@ def with_latest(hours: Sequence[Hour], reading: CreditReading | None) -> Sequenc
     if not hours or reading is None or reading.remaining is None:
         return hours
     *others, row = hours
-    if row.hour != buckets.floor(reading.read_at, HOUR_S):
+    left, hour = reading.remaining, buckets.floor(reading.read_at, HOUR_S)
+    if row.hour < hour:
+        return [*hours, Hour(hour, left, left, left, readings=1)]
+    if row.hour > hour:
         return hours
-    left = reading.remaining
     used = row.spent + max(0.0, row.last - left)
     return [*others, row._replace(last=left, least=min(row.least, left), spent=used)]
 
@@ -363,10 +365,9 @@ def paces(
 
 
 def _most_lately(hours: Sequence[Hour], now: datetime) -> float:
-    """Return a pace that the last hour's cannot be above."""
+    """Return what the last hour cannot have used more than."""
     since = buckets.floor(now, HOUR_S) - _HOUR
-    # The last hour may be told by its readings of half an hour.
-    return 2 * spent([row for row in hours if row.hour >= since])
+    return spent([row for row in hours if row.hour >= since])
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,8 +24,6 @@ _HOUR = timedelta(hours=1)
 # as the longer ones, and the credits would be gone within a day at its pace.
 _CLEARLY_FASTER = 1.5
 _SOON_H = 24
-# Readings of less than that do not tell an hour's pace.
-_LEAST_OF_HOUR = timedelta(minutes=30)
 
 
 def latest_readings(
@@ -61,8 +59,8 @@ class Told(NamedTuple):
 class Burn:
     """How fast credits go: `per_hour` over the `span` that its readings cover.
 
-    `recent_per_hour` is the pace of the last six hours alone, `latest_per_hour` that of
-    the last one; None for too few readings.
+    `recent_per_hour` is the pace of the last six hours alone, `latest_per_hour` what was
+    used in the last one at least; None for too few readings.
     """
 
     per_hour: float
@@ -189,7 +187,7 @@ def _burn(readings: Sequence[Told], now: datetime) -> Burn | None:
 
 
 def latest_paces(team_ids: Collection[int], now: datetime) -> dict[int, float | None]:
-    """Return what many teams use in an hour at the pace of the last one; one query."""
+    """Return what many teams used in the last hour, as far as is known; one query."""
     rows = (
         _told(team_ids, now - _HOUR, now)
         .order_by("read_at")
@@ -203,22 +201,29 @@ def latest_paces(team_ids: Collection[int], now: datetime) -> dict[int, float | 
 
 
 def _latest_pace(readings: Sequence[Told], now: datetime) -> float | None:
+    """Return what was seen to be used in the last hour, also where they tell less of it.
+
+    What went between the first of them and one before may have gone earlier.
+    """
     hour = [told for told in readings if told.at > now - _HOUR]
-    return _pace(hour, least=_LEAST_OF_HOUR)
+    return _spent(hour) if len(hour) >= LEAST_READINGS else None
 
 
-def _pace(readings: Sequence[Told], least: timedelta = _LEAST_SPAN) -> float | None:
+def _pace(readings: Sequence[Told]) -> float | None:
     """Return what is used in an hour, None for too few readings."""
     if len(readings) < LEAST_READINGS:
         return None
     span = readings[-1].at - readings[0].at
-    if span < least:
+    if span < _LEAST_SPAN:
         return None
-    spent = sum(
+    return _spent(readings) / (span / _HOUR)
+
+
+def _spent(readings: Sequence[Told]) -> float:
+    return sum(
         max(0.0, before.remaining - after.remaining)
         for before, after in pairwise(readings)
     )
-    return spent / (span / _HOUR)
 
 
 def is_refill(before: Told, after: Told) -> bool:

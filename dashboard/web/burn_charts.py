@@ -150,7 +150,7 @@ def _summary(hours: Sequence[Hour]) -> str:
     if len(hours) < 2:
         return "too few readings"
     first, last = words.number(hours[0].first), words.number(hours[-1].last)
-    return f"from {first} to {last}, from {words.minute(hours[0].hour)} on"
+    return f"{first} to {last}, from {words.minute(hours[0].hour)} on"
 
 
 _COLUMNS: list[object] = ["hour", "left", "least", "spent", "refilled", "readings"]

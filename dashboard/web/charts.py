@@ -173,7 +173,9 @@ def volume(
     return ChartTable(
         name=name,
         title="Volume and coverage",
-        summary=f"{came:,} results of {expected:,} expected: {share}",
+        summary=f"{came:,} results of {expected:,} expected: {share}"
+        if expected
+        else "no result expected",
         chart=drawing.chart("bar", "", pieces, lines, setting),
         columns=[
             f"From ({words.zone()})",

@@ -149,7 +149,7 @@ def test_credits_that_go_fast_are_told_by_the_soonest_end_and_its_pace(
     evaluate({probe.pk}, NOW)
     deliver(after(40))
 
-    assert "1,100 of 10,000 credits), about 5 h at the pace of the last hour since" in (
+    assert "1,100 of 10,000 credits), about 6 h at the pace of the last hour since" in (
         letter().subject
     )
 

@@ -168,7 +168,7 @@ class TestOnTheDatabase:
         told = Incident.objects.get(kind=RuleKind.CREDITS_FORECAST).summary
         assert told == (
             f"{team}: credits last 3 h more at the pace of the last 24 h "
-            "(37.76 an hour), but 6 min at that of the last hour (1,080 an hour)"
+            "(37.76 an hour), but 7 min at that of the last hour (900 an hour)"
         )
 
     def test_a_probe_without_results_is_told_and_ends_with_the_next(

@@ -179,7 +179,8 @@ def test_hours_are_topped_up_by_the_latest_reading() -> None:
     assert (row.last, row.least, row.spent) == (400, 400, 100)
     assert burn is not None
     assert burn.remaining == 400
-    assert with_latest(own[:-1], readings[team.pk]) == own[:-1]
+    new = with_latest(own[:-1], readings[team.pk])[-1]
+    assert (new.hour, new.last, new.spent) == (NOW, 400, 0)
     assert with_latest([], readings[team.pk]) == []
     assert with_latest(own, None) == own
 

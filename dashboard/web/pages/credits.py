@@ -131,10 +131,6 @@ class NextRefill:
     fine: str = ""
 
 
-_NO_REFILL = NextRefill("none", "they run out for good")
-_BY_HAND = NextRefill("none by itself", "somebody added the latest")
-
-
 def next_refill(
     team: Team,
     reading: CreditReading | None,
@@ -147,7 +143,8 @@ def next_refill(
         return NextRefill("not told")
     seen = refills_of(hours)
     if not reading.auto_refill:
-        return _BY_HAND if seen else _NO_REFILL
+        whose = "somebody added the latest" if seen else "somebody has to add some"
+        return NextRefill("none by itself", whose)
     amount = words.number(team.refill_amount) if team.refill_amount else "an amount"
     days = _PERIODS.get(team.refill_period.lower())
     if not days:

@@ -84,7 +84,7 @@ def range_facts(
         Fact(
             "Coverage",
             words.percent(seen.coverage),
-            f"{seen.samples + seen.excluded:,} of {seen.expected:,} expected{_pace(seen)}",
+            _of_expected(seen),
             url=list_url,
         ),
     ]
@@ -120,6 +120,13 @@ def _with_p90(basis: str, seen: Summary) -> str:
 def _in_the_end(basis: str, seen: Summary) -> str:
     rate = seen.success_rate
     return basis if rate is None else f"{basis}, in the end {words.percent(rate)}"
+
+
+def _of_expected(seen: Summary) -> str:
+    if not seen.expected:
+        return "none expected"
+    present = seen.samples + seen.excluded
+    return f"{present:,} of {seen.expected:,} expected{_pace(seen)}"
 
 
 def _pace(seen: Summary) -> str:
