@@ -3,7 +3,8 @@
 import json
 import re
 import uuid
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 
 from dashboard.alerts.batches import Batch
@@ -106,7 +107,7 @@ def _incident(
 
 def slack(letter: Letter) -> dict[str, object]:
     """Return Slack's message: the headline, a section for each incident, one button."""
-    shown = letter.stories[:_MOST_STORIES]
+    shown = _by_turns(letter.stories)[:_MOST_STORIES]
     more = len(letter.stories) - len(shown)
     blocks: list[dict[str, object]] = [
         {"type": "header", "text": _plain_text(letter.subject[:_TITLE])},
@@ -124,6 +125,18 @@ def slack(letter: Letter) -> dict[str, object]:
         "mrkdwn": False,
         "blocks": [*blocks, {"type": "actions", "elements": [button]}],
     }
+
+
+def _by_turns(stories: Iterable[Story]) -> list[Story]:
+    """Let each gateway have its turn, open ones first: one that has many hides no other."""
+    turns: Counter[tuple[bool, str]] = Counter()
+
+    def turn(story: Story) -> tuple[bool, int]:
+        of = bool(story.lasted), story.gateway
+        turns[of] += 1
+        return of[0], turns[of]
+
+    return sorted(stories, key=turn)
 
 
 def slack_text(text: str, link: str) -> dict[str, object]:

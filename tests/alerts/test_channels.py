@@ -367,6 +367,27 @@ def test_slack_makes_nothing_of_what_somebody_wrote(
     assert message["mrkdwn"] is False
 
 
+def test_no_gateway_with_many_alarms_keeps_anothers_from_slack(
+    settings: Settings, server: Rogue, receiver: Receiver
+) -> None:
+    """A-74: in a digest it has the first twenty places, and what is new comes last."""
+    settings.MAIL_CAP = 5
+    make_channel(server.url, ChannelKind.SLACK)
+    tell(make_incident())
+    send()
+    many = make_gateway(name="Many")
+    for _ in range(22):
+        tell(make_incident(many))
+    tell(make_incident(make_gateway(name="Production"), opened_at=after(1)))
+
+    assert send(60) == 1
+
+    shown = json.dumps(receiver.messages[-1]["blocks"])
+    assert "Production" in shown
+    assert shown.count("Many") == 20
+    assert "and 3 more." in shown
+
+
 @pytest.mark.parametrize(
     "name",
     ["@everyone", "<@U1>", "<b>b</b>", "<http://x|y>", "![x](http://evil.io/x.png)"],
