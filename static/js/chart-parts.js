@@ -53,6 +53,11 @@ function placed(chart, width) {
     }
     taken.push(spot);
   }
+  // Three that end at the top were pushed out of the canvas.
+  const over = GAP_PX / 2 - Math.min(...taken.map((spot) => spot.y));
+  if (over > 0) {
+    taken.filter((spot) => spot.y < chart.height / 2).forEach((spot) => (spot.y += over));
+  }
   return taken;
 }
 

@@ -20,6 +20,7 @@ def ask(
     form: forms.Form,
     sentence: str,
     title: str = "Are you sure?",
+    verb: str = "",
 ) -> TemplateResponse:
     context = {
         **modeladmin.admin_site.each_context(request),
@@ -30,5 +31,7 @@ def ask(
         "action": action,
         "form": form,
         "sentence": sentence,
+        # What the button says where the form's own labels name the rows.
+        "verb": verb,
     }
     return TemplateResponse(request, "admin/confirm.html", context)

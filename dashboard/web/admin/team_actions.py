@@ -89,6 +89,7 @@ def rotate_key(
         sentence="Each key is stored encrypted, sent to its own gateway only, and never "
         "shown. env:NAME or file:/path refer to one that is kept elsewhere.",
         title="New keys",
+        verb="Set these keys",
     )
 
 
