@@ -197,16 +197,16 @@ def headline(
 ) -> str:
     """Return the subject: how bad, which one, what, since when or for how long."""
     first = stories[0]
-    word = _over(stories) if recovery else first.severity
-    still = "still " if reminder else ""
-    if recovery:
-        when = f"after {first.lasted}"
-    else:
-        since = min(one.since for one in stories)
-        day = f"{since:%-d %b} " if now - since > _SAME_DAY else ""
-        when = f"since {day}{since:%H:%M} UTC"
     where = first.place if len(stories) == 1 else first.gateway
-    return _subject(f"{still}{word}", where, _what(stories), f" {when}")
+    if recovery:
+        # Else the last words would be that of what is over: "the key is refused".
+        was = f" after {first.lasted}, it was"
+        return _subject(_over(stories), where, _what(stories), after=was)
+    still = "still " if reminder else ""
+    since = min(one.since for one in stories)
+    day = f"{since:%-d %b} " if now - since > _SAME_DAY else ""
+    when = f" since {day}{since:%H:%M} UTC"
+    return _subject(f"{still}{first.severity}", where, _what(stories), when)
 
 
 def _over(stories: Iterable[Story]) -> str:
@@ -219,13 +219,14 @@ def digest_headline(stories: Sequence[Story]) -> str:
     first, *others = stories
     counts = Counter(one.state for one in others)
     more = ", ".join(f"{number} {state}" for state, number in counts.items())
-    text = f"{first.text}{first.runway}"
-    return _subject(first.state, first.place, text, f", and {len(others)} more: {more}")
+    text, was = f"{first.text}{first.runway}", ", it was" if first.lasted else ""
+    end = f", and {len(others)} more: {more}"
+    return _subject(first.state, first.place, text, end, after=was)
 
 
-def _subject(word: str, where: str, what: str, end: str) -> str:
+def _subject(word: str, where: str, what: str, end: str = "", after: str = "") -> str:
     """Return one line in which a long middle is cut: what is at its ends is the news."""
-    start = f"[Gatewatch] {word.upper()} {cut(where, _LONGEST_PLACE)}: "
+    start = f"[Gatewatch] {word.upper()} {cut(where, _LONGEST_PLACE)}{after}: "
     return f"{start}{cut(what, SUBJECT_LENGTH - len(start) - len(end))}{end}"
 
 

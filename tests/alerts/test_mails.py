@@ -111,10 +111,9 @@ def test_a_recovery_says_how_long_it_lasted_and_what_it_cost(team: Team) -> None
     deliver(after(460))
 
     message = letter()
-    assert message.subject.startswith(
-        "[Gatewatch] RESOLVED Team status of Acme (Production)"
+    assert str(message.subject).startswith(
+        "[Gatewatch] RESOLVED Team status of Acme (Production) after 11 min, it was: 5 of"
     )
-    assert str(message.subject).endswith("after 11 min")
     assert "Failed:     5 of 12 runs" in str(message.body)
     assert "5 of 12 runs" in html(message)
 

@@ -53,22 +53,22 @@ RATES = {4, 7, 9, 21}
 # When it went out, how bad, where, what, and since when or for how long.
 EXPECTED = [
     "04 12:02 CRITICAL Production: gateway down, 4 of 4 probes failing (cannot connect) since 12:00 UTC",
-    "04 12:10 RESOLVED Production: gateway down, 4 of 4 probes failing (cannot connect) after 10 min",
+    "04 12:10 RESOLVED Production after 10 min, it was: gateway down, 4 of 4 probes failing (cannot connect)",
     "07 12:02 CRITICAL Production: 3 probes failing (server error) since 12:00 UTC",
-    "07 12:13 RESOLVED Production: 3 probes failing (server error) after 13 min",
+    "07 12:13 RESOLVED Production after 13 min, it was: 3 probes failing (server error)",
     "09 12:04 CRITICAL Team status of acme (Production): 3 of 5 runs failed in 5 min (60 %, limit 20 %): rate limited since 12:00 UTC",
-    "09 12:15 RESOLVED Team status of acme (Production): 3 of 5 runs failed in 5 min (60 %, limit 20 %): rate limited after 15 min",
+    "09 12:15 RESOLVED Team status of acme (Production) after 15 min, it was: 3 of 5 runs failed in 5 min (60 %, limit 20 %): rate limited",
     "12 12:00 CRITICAL beta (Production): the team is suspended since 12:00 UTC",
-    "12 12:08 RESOLVED beta (Production): the team is suspended after 8 min",
+    "12 12:08 RESOLVED beta (Production) after 8 min, it was: the team is suspended",
     "15 12:01 CRITICAL acme (Production): the team's key is refused since 12:00 UTC",
-    "15 12:10 RESOLVED acme (Production): the team's key is refused after 10 min",
+    "15 12:10 RESOLVED acme (Production) after 10 min, it was: the team's key is refused",
     "18 12:00 WARNING acme (Production): credits low, 15 % left (150 of 1,000 credits) since 12:00 UTC",
     "18 12:05 CRITICAL acme (Production): credits very low, 8 % left (80 of 1,000 credits) since 12:00 UTC",
-    "18 12:10 RESOLVED acme (Production): credits very low, 8 % left (80 of 1,000 credits) after 10 min",
+    "18 12:10 RESOLVED acme (Production) after 10 min, it was: credits very low, 8 % left (80 of 1,000 credits)",
     "21 12:02 CRITICAL Team status of acme (Production): 3 of 5 runs failed in 5 min (60 %, limit 20 %): bad gateway since 12:00 UTC",
-    "21 12:16 RESOLVED Team status of acme (Production): 5 of 5 runs failed in 5 min (100 %, limit 20 %): bad gateway after 16 min",
+    "21 12:16 RESOLVED Team status of acme (Production) after 16 min, it was: 5 of 5 runs failed in 5 min (100 %, limit 20 %): bad gateway",
     "29 12:00 WARNING acme (Production): the gateway tells a team status that is not known since 12:00 UTC",
-    "29 12:03 RESOLVED acme (Production): the gateway tells a team status that is not known after 3 min",
+    "29 12:03 RESOLVED acme (Production) after 3 min, it was: the gateway tells a team status that is not known",
 ]
 
 

@@ -89,10 +89,10 @@ def test_a_gateway_that_is_down_is_told_once_and_its_recovery_once(
 ) -> None:
     replay(probes, 1320, fails("server_error", OUTAGE))
 
-    what = "Production: gateway down, 7 of 7 probes failing (server error)"
+    what = "gateway down, 7 of 7 probes failing (server error)"
     assert subjects() == [
-        f"[Gatewatch] CRITICAL {what} since 12:05 UTC",
-        f"[Gatewatch] RESOLVED {what} after 9 min",
+        f"[Gatewatch] CRITICAL Production: {what} since 12:05 UTC",
+        f"[Gatewatch] RESOLVED Production after 9 min, it was: {what}",
     ]
     assert not Incident.objects.filter(resolved_at=None).exists()
     # Health is the fourth to ask, 21 s after the first.
@@ -109,10 +109,10 @@ def test_an_outage_that_health_does_not_see_is_told_once(probes: list[Probe]) ->
 
     replay(probes, 1500, answer)
 
-    what = "Production: 6 probes failing (server error)"
+    what = "6 probes failing (server error)"
     assert subjects() == [
-        f"[Gatewatch] CRITICAL {what} since 12:05 UTC",
-        f"[Gatewatch] RESOLVED {what} after 12 min",
+        f"[Gatewatch] CRITICAL Production: {what} since 12:05 UTC",
+        f"[Gatewatch] RESOLVED Production after 12 min, it was: {what}",
     ]
     assert not Incident.objects.filter(resolved_at=None).exists()
 
@@ -125,13 +125,14 @@ def test_an_outage_of_one_probe_is_told_once_at_its_minimum_sample(
 
     replay(probes, 1320, answer)
 
-    what = "Team status of acme (Production): 5 of 5 runs failed in 5 min (100 %, limit 20 %)"
+    what = "5 of 5 runs failed in 5 min (100 %, limit 20 %): timed out"
     opened, resolved = subjects()
     assert opened.startswith(
         "[Gatewatch] CRITICAL Team status of acme (Production): 3 of 5"
     )
     assert opened.endswith("timed out since 12:05 UTC")
-    assert resolved == f"[Gatewatch] RESOLVED {what}: timed out after 12 min"
+    where = "Team status of acme (Production)"
+    assert resolved == f"[Gatewatch] RESOLVED {where} after 12 min, it was: {what}"
 
 
 def test_two_failures_in_a_row_are_no_alarm(probes: list[Probe]) -> None:
@@ -160,5 +161,5 @@ def test_a_suspended_team_is_told_once_whatever_its_probes_say(
 
     assert subjects() == [
         "[Gatewatch] CRITICAL acme (Production): the team is suspended since 12:05 UTC",
-        "[Gatewatch] RESOLVED acme (Production): the team is suspended after 8 min",
+        "[Gatewatch] RESOLVED acme (Production) after 8 min, it was: the team is suspended",
     ]

@@ -1,5 +1,8 @@
 """The outbox: what waits, what was given up, and the test mail."""
 
+from datetime import timedelta
+from uuid import uuid4
+
 import pytest
 from django.contrib.auth.models import User
 from django.core import mail as outgoing
@@ -46,6 +49,26 @@ class TestMail:
         self.queued(held_at=NOW)
 
         assert "held for a digest" in page(admin_page, "mail")
+
+    def test_mails_stand_in_the_order_of_their_times_and_name_their_incidents(
+        self, admin_page: Client
+    ) -> None:
+        """A recovery may be written while the news of another waits to go."""
+        late = NOW + timedelta(minutes=5)
+        batch = uuid4()
+        sent = {"state": Delivery.SENT, "subject": "late", "batch": batch}
+        for place in range(7):
+            incident = make_incident(summary=f"Alarm {place}")
+            self.queued(**sent, sent_at=late, incident=incident)
+            if not place:
+                self.queued(created_at=NOW + timedelta(minutes=4))
+
+        rows = admin_page.get(reverse("mail")).context["page"].rows
+
+        assert [row.subject == "late" for row in rows] == [True, False]
+        assert [link.word for link in rows[0].incidents][:2] == ["Alarm 6", "Alarm 5"]
+        text = page(admin_page, "mail")
+        assert "Alarm 2</a> and 2 more" in text
 
     def test_a_sent_mail_can_be_read(self, admin_page: Client) -> None:
         self.queued(state=Delivery.SENT, subject="It broke", body=HOSTILE)

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import groupby
+from uuid import UUID
 
 from django.urls import reverse
 from django.utils.safestring import SafeString
@@ -18,6 +18,8 @@ from dashboard.web.states import Tone
 
 # Enough to see what happened lately; the incidents tell the whole story.
 MOST = 100
+# A digest may tell of dozens; all stand in what it said.
+_MOST_NAMED = 5
 # It runs once a day.
 _SELF_TEST_AGES = timedelta(hours=26)
 
@@ -34,6 +36,7 @@ class MailRow:
     attempts: str
     error: str
     incidents: list[Link]
+    more_incidents: int
     retry_url: str
 
 
@@ -101,16 +104,20 @@ def _self_test(now: datetime) -> SelfTest:
 
 
 def _rows(notifications: Iterable[Notification], now: datetime) -> list[MailRow]:
-    return [
-        _row(list(group), now)
-        for _, group in groupby(
-            notifications, key=lambda each: each.batch or f"alone {each.pk}"
-        )
-    ]
+    """Return a row for each mail, in the order of the times that stand beside them."""
+    mails: dict[UUID | int, list[Notification]] = {}
+    for each in sorted(notifications, key=lambda one: (_at(one), one.pk), reverse=True):
+        mails.setdefault(each.batch or each.pk, []).append(each)
+    return [_row(together, now) for together in mails.values()]
+
+
+def _at(each: Notification) -> datetime:
+    return each.sent_at or each.created_at
 
 
 def _row(together: Sequence[Notification], now: datetime) -> MailRow:
     first = together[0]
+    told = [each.incident for each in together if each.incident]
     is_dead = first.state == Delivery.DEAD
     return MailRow(
         key=first.pk,
@@ -121,14 +128,14 @@ def _row(together: Sequence[Notification], now: datetime) -> MailRow:
         else first.get_channel_display(),
         subject=first.subject or _planned(first),
         body=next((each.body for each in together if each.body), ""),
-        at=words.clock(first.sent_at or first.created_at, now),
+        at=words.clock(_at(first), now),
         attempts=words.count(first.attempts, "attempt") if first.attempts else "",
         error=first.trouble,
         incidents=[
-            Link(each.incident.summary, reverse("incident", args=[each.incident_id]))
-            for each in together
-            if each.incident
+            Link(each.summary, reverse("incident", args=[each.pk]))
+            for each in told[:_MOST_NAMED]
         ],
+        more_incidents=len(told[_MOST_NAMED:]),
         retry_url=reverse("retry", args=[first.pk]) if is_dead else "",
     )
 
