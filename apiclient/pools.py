@@ -2,6 +2,7 @@
 
 A connection whose TLS behind a proxy failed is not closed by httpcore, nor one whose request
 was given up, or cancelled, just before it was used: its place would be taken for ever.
+And one that a thread takes while another looks whether it is of use still is not closed.
 """
 
 from time import monotonic
@@ -18,7 +19,8 @@ class Pool(httpcore.ConnectionPool):
         self, origin: httpcore.Origin
     ) -> httpcore.ConnectionInterface:
         made = super().create_connection(origin)
-        ask, is_closed = made.handle_request, made.is_closed
+        ask = made.handle_request
+        is_closed, has_expired = made.is_closed, made.has_expired
         until: float | None = monotonic() + _TAKEN_WITHIN_S
 
         def handle_request(request: httpcore.Request) -> httpcore.Response:
@@ -35,8 +37,13 @@ class Pool(httpcore.ConnectionPool):
         def is_over() -> bool:
             return is_closed() or (until is not None and monotonic() > until)
 
+        def is_useless() -> bool:
+            # What there is to read may be the answer to who has taken it meanwhile.
+            return has_expired() and made.is_idle()
+
         made.handle_request = handle_request  # type: ignore[method-assign]
         made.is_closed = is_over  # type: ignore[method-assign]
+        made.has_expired = is_useless  # type: ignore[method-assign]
         return made
 
 

@@ -187,6 +187,41 @@ def test_a_place_that_was_given_to_who_gave_up_is_given_to_the_next(
         assert client.report(HEALTH, max_retries=0).ok
 
 
+def test_a_connection_that_was_taken_meanwhile_is_not_closed_for_its_age(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """B-33: there is something to read on it: the answer, and not its end."""
+    arrived, judged, late = (threading.Event() for _ in range(3))
+    monkeypatch.setattr(
+        httpcore.HTTPConnection, "has_expired", lambda self: judged.is_set()
+    )
+
+    def answers_late(connection: socket.socket) -> None:
+        request_of(connection)
+        arrived.set()
+        late.wait(5)
+        connection.sendall(OK)
+
+    reports: list[CallReport[object]] = []
+    with (
+        rogue(answers_late, sends(OK)) as server,
+        Client(base_url=server.url) as client,
+    ):
+
+        def ask() -> None:
+            reports.append(client.report(HEALTH, max_retries=0, deadline_s=2.0))
+
+        first = threading.Thread(target=ask)
+        first.start()
+        assert arrived.wait(5)
+        judged.set()
+        ask()
+        late.set()
+        first.join()
+
+    assert [report.error for report in reports] == [None, None]
+
+
 def test_all_who_wait_for_a_full_pool_wait_no_longer_than_one() -> None:
     """B-14: they stand in one queue, and none begins its time behind another's."""
 
