@@ -4,6 +4,7 @@ import io
 import re
 import tomllib
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -394,3 +395,20 @@ def test_whatever_a_page_takes_is_exported_and_loads(
     assert load(exported()).startswith("No changes.")
     team.probes.update(daily_credit_cap=None)
     assert load(exported()).startswith("No changes.")
+
+
+def test_what_follows_from_a_switch_is_stored_with_it(load: Load) -> None:
+    load(GATEWAY + TEAM)
+    deep = Probe.objects.get(kind="deep_job")
+    Probe.objects.filter(pk=deep.pk).update(next_run=NOW + timedelta(days=9000))
+    probe = '[[gateways.teams.probes]]\nkind = "deep_job"\n'
+    on = 'model = "chat-fast"\ndaily_credit_cap = 96\nenabled = true\n'
+
+    load(GATEWAY + TEAM + probe + on)
+    deep.refresh_from_db()
+    assert deep.cost_accepted_at == deep.next_run
+    assert deep.rests == [[None, deep.next_run.isoformat()]]
+
+    load(GATEWAY + TEAM + probe + "enabled = false\n")
+    deep.refresh_from_db()
+    assert [until for _, until in deep.rests][1:] == [None]

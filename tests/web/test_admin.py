@@ -424,3 +424,16 @@ def test_it_says_at_once_that_the_gateway_does_not_know_a_new_team(
         text = admin_page.get(address).content.decode()
         assert "for the first answer" not in text
         assert "Not found" in text
+
+
+def test_a_switch_in_the_admin_is_noted_as_the_probes_rest(admin_page: Client) -> None:
+    probe = make_probe(team=make_team())
+    address = f"/admin/probes/probe/{probe.pk}/change/"
+
+    admin_page.post(address, {"period_s": 60})
+    admin_page.post(address, {"period_s": 60, "enabled": "on"})
+
+    probe.refresh_from_db()
+    assert probe.enabled
+    [(since, until)] = probe.rests
+    assert since == until == NOW.isoformat()

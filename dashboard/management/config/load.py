@@ -134,17 +134,21 @@ class _Loader:
             raise self._document.wrong(
                 place, "this probe costs credits; name its model and daily_credit_cap"
             )
+        beside = []
         if on != was_on:
+            beside += ["paused", "rests"]
             probe.paused = False
             probe.rests = switched(probe.rests, self._now, on=bool(on))
         if on and not was_on:
+            beside += ["next_run", "cost_accepted_at"]
             probe.next_run = self._now
             # Who writes the file accepts the cost up to the cap it names.
             probe.cost_accepted_at = self._now if costs else None
         elif told.get("period_s", period_s) != period_s:
+            beside += ["next_run"]
             soon = self._now + timedelta(seconds=entry.period_s or period_s)
             probe.next_run = min(probe.next_run, soon)
-        self._store(probe, told, what, place)
+        self._store(probe, told, what, place, beside)
 
     def rule(self, entry: RuleEntry, place: str) -> None:
         gateway, team = self._scope(entry, place)
@@ -192,8 +196,18 @@ class _Loader:
             raise self._document.wrong(f"{place}.team", why)
         return gateway, team
 
-    def _store(self, row: M, told: Mapping[str, object], what: str, place: str) -> None:
-        """Write the row when it is new or differs, and say so."""
+    def _store(
+        self,
+        row: M,
+        told: Mapping[str, object],
+        what: str,
+        place: str,
+        beside: Iterable[str] = (),
+    ) -> None:
+        """Write the row when it is new or differs, and say so.
+
+        What follows from the difference is written `beside` it, and not said.
+        """
         new = row.pk is None
         before = {name: getattr(row, name) for name in told}
         for name, value in told.items():
@@ -207,7 +221,7 @@ class _Loader:
         different = [name for name in told if before[name] != told[name]]
         if new or different:
             # Not the whole row: a key or a result may be stored meanwhile.
-            row.save(update_fields=None if new else different)
+            row.save(update_fields=None if new else [*different, *beside])
         if new:
             self.changes.added(what)
         else:
