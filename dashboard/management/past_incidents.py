@@ -2,6 +2,7 @@
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from dashboard.alerts import targets
@@ -18,7 +19,7 @@ from dashboard.alerts.rules import (
     error_rate,
     gateway_down,
 )
-from dashboard.alerts.rules.verdict import Step
+from dashboard.alerts.rules.verdict import Step, bad_in_a_row
 from dashboard.alerts.targets import Target
 from dashboard.management.past import Credits as Reading
 from dashboard.management.past import Episode, Run
@@ -133,7 +134,11 @@ def _samples(told: Sequence[Run], bad: Episode) -> list[Sample]:
 
 def _latest(samples: Sequence[Sample], now: datetime) -> Sample | None:
     place = bisect_right(samples, now, key=lambda sample: sample.at)
-    return samples[place - 1] if place else None
+    if not place:
+        return None
+    first = place - bad_in_a_row(samples[:place])
+    since = samples[first].at if first < place else None
+    return replace(samples[place - 1], failing_since=since)
 
 
 def _rule(kind: RuleKind) -> Rule | None:

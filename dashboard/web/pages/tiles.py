@@ -245,10 +245,17 @@ def _ends(burn: Burn | None, now: datetime, *, of: int) -> str:
     """Return when and how fast credits go, and among how many teams that is worst."""
     told = [
         runs_out(burn, now) if burn else runway(burn),
-        f"{words.number(round(burn.per_day))} a day" if burn else "",
+        _pace(burn) if burn else "",
         f"of {words.count(of, 'team')}",
     ]
     return ", ".join(filter(None, told))
+
+
+def _pace(burn: Burn) -> str:
+    """Return what goes in a day, or the last hour's haste, of which a day knows little."""
+    if burn.hurried_per_hour is not None:
+        return f"{words.number(round(burn.hurried_per_hour))} in the last hour"
+    return f"{words.number(round(burn.per_day))} a day"
 
 
 def _share_or_one(reading: CreditReading) -> float:
