@@ -195,12 +195,18 @@ def test_a_key_alone_leaves_one_line_and_the_teams_history_has_it(
 ) -> None:
     """C-18: Django's own history knows nothing of what was done on other pages."""
     team = make_team(team_id="acme")
+    balance = make_probe(
+        team, kind=ProbeKind.BALANCE, next_run=NOW + timedelta(hours=1)
+    )
     fields = {"gateway": team.gateway_id, "team_id": "acme", **NO_MEMBERS}
 
     admin_page.post(f"/admin/teams/team/{team.pk}/change/", {**fields, "key": CANARY})
 
     entries = AuditEntry.objects.exclude(action="log_in")
     assert [(e.action, e.detail) for e in entries] == [("key_set", "")]
+    # And the key is tried at once.
+    balance.refresh_from_db()
+    assert balance.next_run == NOW
     past = admin_page.get(f"/admin/teams/team/{team.pk}/history/")
     assert past["Location"] == f"/teams/{team.pk}/settings/#history"
     assert admin_page.get("/admin/teams/team/0x/history/").status_code == 404

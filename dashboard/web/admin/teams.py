@@ -25,7 +25,6 @@ from dashboard.teams.keys import (
     check_key,
     clear_key,
     hint,
-    set_key,
     take_with_gateway,
 )
 from dashboard.teams.models import (
@@ -42,6 +41,7 @@ from dashboard.web.admin.titled import Named
 from dashboard.web.audited import noted
 from dashboard.web.forms import sentence
 from dashboard.web.members import note_gone, note_members, stop_mails
+from dashboard.web.new_keys import give_key
 from dashboard.web.team_forms import place_of
 
 if TYPE_CHECKING:
@@ -109,10 +109,9 @@ class TeamForm(TeamModelForm):
             self.add_error("forget_key", "Either a new key, or none: not both.")
         if not (self.instance.pk and self.cleaned_data.get("key")):
             return cleaned
-        if "team_id" in self.changed_data:
-            # Before the team, as for the recorder: what is kept by the old id goes.
-            own = Probe.objects.filter(team=self.instance.pk)
-            list(own.select_for_update().order_by("pk"))
+        # Before the team, as for the recorder: one of them tries the key at once.
+        own = Probe.objects.filter(team=self.instance.pk)
+        list(own.select_for_update().order_by("pk"))
         take_with_gateway(self.instance)
         told, now = self.cleaned_data.get("place"), place_of(self.instance)
         if told and told != now:
@@ -300,8 +299,7 @@ class TeamAdmin(DeletesItsHistory):
         super().save_model(request, obj, form, change)
         if form.cleaned_data["key"]:
             take_with_gateway(obj)
-            set_key(obj, form.cleaned_data["key"], timezone.now())
-            noted(request, AuditAction.KEY_SET, obj, team=obj)
+            give_key(request, obj, form.cleaned_data["key"], timezone.now())
         elif form.cleaned_data.get("forget_key"):
             clear_key(obj)
             noted(request, AuditAction.KEY_FORGOTTEN, obj, team=obj)
