@@ -64,8 +64,8 @@ def test_each_rule_that_is_taken_away_leaves_a_line(alice: Client, team: Team) -
 
     told = AuditEntry.objects.order_by("pk").values_list("subject", "detail")
     assert list(told.filter(action="rule")) == [
-        ("One", "removed"),
-        ("Two", "removed"),
+        ("One", "removed: warning at 100 %"),
+        ("Two", "removed: warning at 100 %"),
     ]
     assert not Rule.objects.filter(team=team).exists()
 

@@ -22,6 +22,7 @@ from dashboard.teams.models import AuditAction, Gateway, Membership, Role, Team
 from dashboard.web import access, words
 from dashboard.web.audited import noted
 from dashboard.web.changes import changes
+from dashboard.web.limits import limits
 from dashboard.web.live import template_of
 from dashboard.web.members import may_name_more, note_gone, now_a
 from dashboard.web.new_keys import give_key
@@ -304,12 +305,13 @@ def _rule(request: HttpRequest, team: Team, kind: RuleKind) -> HttpResponse:
     form = RuleForm(own or _begun(team, kind), request.POST or None)
     if "general" in request.POST:
         for each in rules:
-            noted(request, AuditAction.RULE, each, detail="removed", team=team)
+            detail = f"removed: {limits(each)}"
+            noted(request, AuditAction.RULE, each, detail=detail, team=team)
             each.delete()
         messages.success(request, "The general limits hold for the team again.")
         return redirect("team_settings", team.pk)
     if request.method == "POST" and form.is_valid():
-        changed = changes(form)
+        changed = changes(form) or f"as before: {limits(form.instance)}"
         # One that was switched off in the admin would not hold.
         form.instance.enabled = True
         noted(request, AuditAction.RULE, form.save(), detail=changed, team=team)
