@@ -43,6 +43,7 @@ class _Claim(NamedTuple):
     """
 
     start_s: float
+    probe: Probe
     ask: Ask
     breakers: TickBreakers
 
@@ -56,7 +57,8 @@ class Prober:
     once a second, is woken by none of it. As few threads as will do are awake, and the
     one that slept last is called first: whoever ran a moment ago runs cheaply.
     One gateway holds at most half of the threads, so that a dead one, whose every probe
-    takes its whole deadline, never starves the others.
+    takes its whole deadline, never starves the others; and each at most half of those
+    that the others leave, so that however many are dead some stay for the next.
     """
 
     def __init__(
@@ -90,8 +92,8 @@ class Prober:
         self._watched: list[float] = []
         self._idle: list[threading.Event] = []
         self._over = False
-        # With its gateway's id; None from a run that was too late to begin.
-        self._answers: queue.SimpleQueue[tuple[int, Answer | None]] = (
+        # None from a run that was too late to begin.
+        self._answers: queue.SimpleQueue[tuple[Probe, Answer | None]] = (
             queue.SimpleQueue()
         )
         # Set when the owner should not sleep on.
@@ -160,7 +162,12 @@ class Prober:
         return any(self._running[probe.gateway_id] >= most for probe in claimed)
 
     def _has_no_thread(self, gateway_id: int) -> bool:
-        return self._busy[gateway_id] >= self._most
+        return self._busy[gateway_id] >= self._share(gateway_id)
+
+    def _share(self, gateway_id: int) -> int:
+        """Return how many threads a gateway may have now."""
+        left = len(self._threads) - self._held.total() + self._held[gateway_id]
+        return min(self._most, max(1, left // 2))
 
     def _prepared(
         self, claimed: Sequence[Probe], now: datetime, now_s: float
@@ -174,7 +181,7 @@ class Prober:
             ask = prepare(probe, spent.get(probe.pk, Spent()))
             if ask.capped:
                 probes.note_capped([probe.pk], now)
-            found.append(_Claim(start_s, ask, breakers[ask.gateway_id]))
+            found.append(_Claim(start_s, probe, ask, breakers[ask.gateway_id]))
         return found
 
     def _hand_out(self, claims: Sequence[_Claim]) -> None:
@@ -199,10 +206,12 @@ class Prober:
         self._news.clear()
         try:
             while True:
-                gateway_id, answer = self._answers.get_nowait()
-                self._running[gateway_id] -= 1
+                probe, answer = self._answers.get_nowait()
+                self._running[probe.gateway_id] -= 1
                 if answer is not None:
                     self._recorder.add(answer)
+                else:
+                    self._recorder.give_back(probe)
                 if self._crowded:
                     soon_s = _LOOK_AGAIN_S if self._claims_ahead else 0.0
                     self._look_at = min(self._look_at, time.monotonic() + soon_s)
@@ -225,7 +234,7 @@ class Prober:
             # Too late its lease may be over, and another worker may have it.
             in_time = time.monotonic() - claim.start_s <= _PATIENCE_S
             answer = put(claim.ask, claim.breakers) if in_time else None
-            self._answers.put((claim.ask.gateway_id, answer))
+            self._answers.put((claim.probe, answer))
             self._end(claim.ask.gateway_id)
 
     def _next(self, bell: threading.Event) -> _Claim | None:
@@ -257,7 +266,8 @@ class Prober:
     def _place(self) -> int | None:
         """Return where the first claim is whose gateway may have another thread."""
         for place, claim in enumerate(self._claimed):
-            if self._held[claim.ask.gateway_id] < self._most:
+            gateway_id = claim.probe.gateway_id
+            if self._held[gateway_id] < self._share(gateway_id):
                 return place
         return None
 

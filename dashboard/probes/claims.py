@@ -72,6 +72,26 @@ def _fair(
     return chosen
 
 
+@transaction.atomic
+def give_back(claimed: Iterable[Probe]) -> None:
+    """Let runs that never began be claimed again, as due as they were.
+
+    So they come before those that did: where a gateway hangs, all its probes take turns.
+    What others hold, or have claimed or changed meanwhile, stays as it is.
+    """
+    leases = {probe.pk: probe.leased_until for probe in claimed}
+    rows = Probe.objects.select_for_update(skip_locked=True, no_key=True)
+    own = [
+        row
+        for row in rows.filter(pk__in=leases).order_by("pk")
+        if row.leased_until is not None and row.leased_until == leases[row.pk]
+    ]
+    for row in own:
+        row.next_run = min(row.next_run, starts_at(row))
+        row.leased_until = None
+    save_fields(own, ["next_run", "leased_until"])
+
+
 def starts_at(claimed: Probe) -> datetime:
     """Return when a claimed run is to start: its lease is counted from then."""
     assert claimed.leased_until is not None

@@ -1,6 +1,8 @@
 """Which claimed run the prober's threads take, and when."""
 
+import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -8,22 +10,26 @@ import pytest
 from django.conf import settings
 
 from dashboard.pipeline import asks
-from dashboard.pipeline.answers import Ask
+from dashboard.pipeline import prober as prober_module
+from dashboard.pipeline.answers import Answer, Ask
 from dashboard.pipeline.asks import prepare
 from dashboard.pipeline.prober import Prober, _Claim
 from dashboard.pipeline.recorder import Recorder
 from dashboard.probes.breaker_store import TickBreakers
+from dashboard.probes.claims import claim_due
 from dashboard.probes.kinds import CHEAP
 from dashboard.probes.models import Probe, ProbeKind
 from dashboard.probes.services import Spent
 from dashboard.teams.models import Gateway, Team
+from tests.factories import NOW, make_probe
 
 
-def asked(number: int) -> Ask:
-    """Return a question that is answered without a gateway."""
-    gateway = Gateway(pk=1, base_url="https://gw.example")
+def claim(number: int, start_s: float, gateway_id: int = 1) -> _Claim:
+    """Return a claimed run that is answered without a gateway."""
+    gateway = Gateway(pk=gateway_id, base_url="https://gw.example")
     probe = Probe(pk=number, gateway=gateway, kind=ProbeKind.HEALTH, period_s=60)
-    return replace(prepare(probe, Spent()), problem="nobody is asked")
+    ask = replace(prepare(probe, Spent()), problem="nobody is asked")
+    return _Claim(start_s, probe, ask, TickBreakers(gateway_id))
 
 
 def until(holds: Callable[[], bool]) -> None:
@@ -33,17 +39,64 @@ def until(holds: Callable[[], bool]) -> None:
 
 
 def test_a_run_that_is_due_waits_for_no_thread_that_sleeps_until_a_later_one() -> None:
-    breakers = TickBreakers(1)
     with Prober(Recorder(), CHEAP) as prober:
         until(lambda: len(prober._idle) == settings.PROBE_THREADS)
         now_s = time.monotonic()
-        prober._hand_out([_Claim(now_s + 0.5, asked(1), breakers)])
+        prober._hand_out([claim(1, now_s + 0.5)])
         until(lambda: not prober._claimed)
-        prober._hand_out([_Claim(now_s, asked(2), breakers)])
+        prober._hand_out([claim(2, now_s)])
 
         answers = [prober._answers.get(timeout=2)[1] for _ in range(2)]
 
     assert [answer and answer.ask.probe_id for answer in answers] == [2, 1]
+
+
+def test_however_many_gateways_hang_there_is_a_thread_for_the_next(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """One takes half of the threads, the next half of what is left, and so on."""
+    ended, asked = threading.Event(), Counter[int]()
+
+    def hang(ask: Ask, _: object) -> Answer:
+        asked[ask.gateway_id] += 1
+        if ask.gateway_id < 4:
+            ended.wait(5)
+        return unasked(ask, TickBreakers(1))
+
+    unasked = prober_module.put
+    monkeypatch.setattr(prober_module, "put", hang)
+    now_s = time.monotonic()
+    with Prober(Recorder(), CHEAP) as prober:
+        until(lambda: len(prober._idle) == settings.PROBE_THREADS)
+        for gateway_id in (1, 2, 3):
+            prober._hand_out([claim(n, now_s, gateway_id) for n in range(20)])
+            until(lambda: asked[gateway_id] == 16 >> gateway_id)  # noqa: B023
+        assert prober._place() is None
+        hung = dict(asked)
+        prober._hand_out([claim(1, now_s, 4)])
+        until(lambda: asked[4] == 1)
+        found = asked[4]
+        prober._claimed.clear()
+        ended.set()
+
+    assert settings.PROBE_THREADS == 16
+    assert (hung, found) == ({1: 8, 2: 4, 3: 2}, 1)
+
+
+@pytest.mark.django_db
+def test_what_came_too_late_to_its_thread_is_due_again_as_it_was() -> None:
+    """Else the same few of a gateway's probes would run each time, while it hangs."""
+    due = make_probe(next_run=NOW, period_s=60)
+    [claimed] = claim_due(CHEAP, NOW, most=1)
+    recorder = Recorder()
+    late = claim(due.pk, time.monotonic() - 21)._replace(probe=claimed)
+    with Prober(recorder, CHEAP) as prober:
+        prober._hand_out([late])
+        prober.drain()
+
+    due.refresh_from_db()
+    assert (due.next_run, due.leased_until) == (NOW, None)
+    assert recorder.stored == 0
 
 
 def test_a_key_that_cannot_be_read_stops_its_own_probe_only(

@@ -73,6 +73,23 @@ def test_a_run_in_flight_is_not_started_again_until_its_lease_ends() -> None:
     assert len(claim(NOW + timedelta(seconds=26))) == 1
 
 
+def test_what_was_given_back_comes_before_what_ran() -> None:
+    probes = [make_probe(make_team(), next_run=NOW) for _ in range(3)]
+    claims.give_back(claim()[1:])
+
+    assert claim(NOW + MINUTE, most=3) == [*probes[1:], probes[0]]
+
+
+def test_what_somebody_has_claimed_since_is_not_given_back() -> None:
+    make_probe(next_run=NOW)
+    [ours] = claim()
+    theirs = claim(NOW + 2 * MINUTE)
+
+    claims.give_back([ours])
+
+    assert Probe.objects.get().leased_until == theirs[0].leased_until
+
+
 def test_a_full_gateway_waits_and_another_does_not() -> None:
     dead, alive = make_gateway(), make_gateway()
     make_probe(gateway=dead)
