@@ -5,6 +5,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from math import inf
 from operator import attrgetter
@@ -12,6 +13,7 @@ from types import TracebackType
 from typing import NamedTuple, Self
 
 from django.conf import settings
+from django.db import DatabaseError
 from django.utils import timezone
 
 from dashboard.pipeline.answers import Answer, Ask
@@ -19,7 +21,7 @@ from dashboard.pipeline.asks import prepare, put
 from dashboard.pipeline.recorder import FLUSH_AT, Recorder
 from dashboard.probes import services as probes
 from dashboard.probes.breaker_store import TickBreakers
-from dashboard.probes.claims import LEASE_MARGIN, claim_due, starts_at
+from dashboard.probes.claims import LEASE_MARGIN, claim_due, give_back, starts_at
 from dashboard.probes.kinds import PAID
 from dashboard.probes.models import Probe, ProbeKind
 from dashboard.probes.services import Spent
@@ -81,6 +83,8 @@ class Prober:
         self._most_claimed_of_one = self._most + most_ahead
         # By gateway, from the claim until its answer was taken; only the owner counts.
         self._running: Counter[int] = Counter()
+        # What was claimed and came too late to its thread.
+        self._never_begun: list[Probe] = []
         # Guards what the threads change: everything down to `_over`.
         self._lock = threading.Lock()
         # What starts first comes first.
@@ -131,6 +135,7 @@ class Prober:
             self._look(now, now_s)
 
     def _look(self, now: datetime, now_s: float) -> None:
+        self._give_back()
         while room := self._most_claimed - self._running.total():
             claimed = claim_due(
                 self._kinds,
@@ -147,6 +152,11 @@ class Prober:
         with self._lock:
             has_room = self._claims_ahead and room
             self._crowded = not has_room or any(map(self._has_no_thread, self._busy))
+
+    def _give_back(self) -> None:
+        if self._never_begun:
+            give_back(self._never_begun)
+            self._never_begun = []
 
     def _taken(self) -> dict[int, int]:
         """Return what each gateway has claimed: all that it may where it is slow."""
@@ -211,7 +221,7 @@ class Prober:
                 if answer is not None:
                     self._recorder.add(answer)
                 else:
-                    self._recorder.give_back(probe)
+                    self._never_begun.append(probe)
                 if self._crowded:
                     soon_s = _LOOK_AGAIN_S if self._claims_ahead else 0.0
                     self._look_at = min(self._look_at, time.monotonic() + soon_s)
@@ -225,6 +235,9 @@ class Prober:
         while self.is_busy:
             self.wait(_LOOK_EVERY_S)
             self._recorder.flush_at_last(timezone.now())
+            # Without the database they wait until their leases end.
+            with suppress(DatabaseError):
+                self._give_back()
 
     # The probes' threads.
 

@@ -22,7 +22,6 @@ from dashboard.pipeline.answers import Answer
 from dashboard.probes import services as probes
 from dashboard.probes.breaker_events import record_events
 from dashboard.probes.breaker_store import TickBreakers
-from dashboard.probes.claims import give_back
 from dashboard.probes.models import Breaker, Probe
 from dashboard.rollups import services as rollups
 from dashboard.teams import services as teams
@@ -54,7 +53,6 @@ class Recorder:
         self.stored = 0
         self._monotonic = monotonic
         self._buffer: list[Answer] = []
-        self._never_begun: list[Probe] = []
         self._flush_at = self._monotonic()
         self._commit_unknown = False
         self._breakers: dict[int, TickBreakers] = {}
@@ -71,10 +69,6 @@ class Recorder:
         if lost > 0:
             del self._buffer[:lost]
             logger.error("recorder.dropped", extra={"outcomes": lost})
-
-    def give_back(self, probe: Probe) -> None:
-        """Take note of a claimed run that never began, for somebody to claim again."""
-        self._never_begun.append(probe)
 
     def breakers(self, gateway_ids: Collection[int]) -> dict[int, TickBreakers]:
         """Return these gateways' breakers, as all workers last knew them."""
@@ -105,9 +99,6 @@ class Recorder:
     def flush(self, now: datetime) -> None:
         """Store all that is buffered; raise DatabaseError, and keep it, when it fails."""
         self._flush_at = self._monotonic() + FLUSH_AFTER_S
-        if self._never_begun:
-            give_back(self._never_begun)
-            self._never_begun = []
         if not self._buffer:
             return
         try:

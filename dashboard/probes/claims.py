@@ -7,7 +7,7 @@ from functools import cache
 from types import MappingProxyType
 
 from django.db import transaction
-from django.db.models import Q, QuerySet
+from django.db.models import F, Q, QuerySet
 
 from dashboard.probes.kinds import NEED_KEY
 from dashboard.probes.models import Probe, ProbeKind
@@ -104,14 +104,17 @@ def _lease_length(probe: Probe) -> timedelta:
 
 @cache
 def _runnable(kinds: tuple[ProbeKind, ...]) -> QuerySet[Probe]:
-    """Return what may run, what is due first comes first; each caller narrows it."""
+    """Return what may run; each caller narrows it.
+
+    What is due first comes first, and of what is as due what ran the longest ago.
+    """
     without_key = Q(kind__in=NEED_KEY) & Q(team__key_sealed="")
     return (
         Probe.objects.filter(enabled=True, kind__in=kinds)
         .exclude(without_key)
         .select_for_update(skip_locked=True, of=("self",))
         .select_related("gateway", "team")
-        .order_by("next_run")
+        .order_by("next_run", F("last_at").asc(nulls_first=True))
     )
 
 

@@ -10,7 +10,6 @@ import pytest
 from django.conf import settings
 
 from dashboard.pipeline import asks
-from dashboard.pipeline import prober as prober_module
 from dashboard.pipeline.answers import Answer, Ask
 from dashboard.pipeline.asks import prepare
 from dashboard.pipeline.prober import Prober, _Claim
@@ -63,8 +62,8 @@ def test_however_many_gateways_hang_there_is_a_thread_for_the_next(
             ended.wait(5)
         return unasked(ask, TickBreakers(1))
 
-    unasked = prober_module.put
-    monkeypatch.setattr(prober_module, "put", hang)
+    unasked = asks.put
+    monkeypatch.setattr("dashboard.pipeline.prober.put", hang)
     now_s = time.monotonic()
     with Prober(Recorder(), CHEAP) as prober:
         until(lambda: len(prober._idle) == settings.PROBE_THREADS)

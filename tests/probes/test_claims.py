@@ -76,8 +76,13 @@ def test_a_run_in_flight_is_not_started_again_until_its_lease_ends() -> None:
 def test_what_was_given_back_comes_before_what_ran() -> None:
     probes = [make_probe(make_team(), next_run=NOW) for _ in range(3)]
     claims.give_back(claim()[1:])
+    again = claim(NOW + MINUTE)
+    Probe.objects.filter(pk=probes[1].pk).update(last_at=NOW)
+    Probe.objects.filter(pk=probes[2].pk).update(last_at=NOW - MINUTE)
+    claims.give_back(again)
 
-    assert claim(NOW + MINUTE, most=3) == [*probes[1:], probes[0]]
+    assert again == [*probes[1:], probes[0]]
+    assert claim(NOW + MINUTE) == [probes[0], probes[2], probes[1]]
 
 
 def test_what_somebody_has_claimed_since_is_not_given_back() -> None:
