@@ -8,9 +8,10 @@ import uuid
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db import transaction
-from django.db.models import Exists, F, OuterRef, Q
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.db.models.functions import Lower
 
 from dashboard.alerts.caps import paced
@@ -25,7 +26,7 @@ from dashboard.alerts.models import (
     Notification,
     Recipient,
 )
-from dashboard.alerts.recipients import first_administrator
+from dashboard.alerts.recipients import first_administrator, outage_of_all
 
 # Longer than a mail server may take (EMAIL_TIMEOUT for each of its answers).
 LEASE = timedelta(minutes=5)
@@ -127,14 +128,20 @@ def _of_no_reader() -> Q:
     """
     of = OuterRef("incident__gateway"), OuterRef("incident__team")
     covers = (Q(gateway=None) | Q(gateway=of[0])) & (Q(team=None) | Q(team=of[1]))
+    of_a_team = Q(team__gateway=of[0])
     # Not by iexact, which takes a column for a pattern on SQLite: _ is any letter there.
     reading = Recipient.objects.alias(lower=Lower("email")).filter(
-        covers, lower=Lower(OuterRef("recipient"))
+        lower=Lower(OuterRef("recipient"))
     )
-    # He is told where nobody else is, and of the end, too, when there is somebody then.
-    mailbox = ~Q(Exists(reading)) & ~Q(recipient__in=first_administrator())
     named = Channel.objects.filter(kind=OuterRef("channel"), name=OuterRef("recipient"))
-    channel = Q(Exists(named)) & ~Q(Exists(named.filter(covers)))
+
+    def reads(rows: QuerySet[Any]) -> Q:
+        in_outage = outage_of_all() & Q(Exists(rows.filter(of_a_team)))
+        return Q(Exists(rows.filter(covers))) | in_outage
+
+    # He is told where nobody else is, and of the end, too, when there is somebody then.
+    mailbox = ~reads(reading) & ~Q(recipient__in=first_administrator())
+    channel = Q(Exists(named)) & ~reads(named)
     mailed = Q(channel=ChannelKind.EMAIL)
     return Q(incident__isnull=False) & (mailed & mailbox | ~mailed & channel)
 

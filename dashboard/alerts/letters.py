@@ -7,7 +7,8 @@ from django.conf import settings
 
 from dashboard.alerts.batches import Batch
 from dashboard.alerts.grouping import Kind
-from dashboard.alerts.models import Change
+from dashboard.alerts.models import Change, Incident
+from dashboard.alerts.recipients import Reader, teams_told_of
 from dashboard.alerts.stories import Story, digest_headline, headline, story
 from dashboard.lib.spans import duration
 
@@ -44,11 +45,24 @@ def home() -> str:
     return settings.PUBLIC_URL or _LOCAL_URL
 
 
+def _teams_told_of(batch: Batch, incident: Incident) -> set[int] | None:
+    if incident.team_id is not None:
+        return None
+    reader = Reader(batch.channel, batch.recipient)
+    return teams_told_of(reader, incident.gateway_id)
+
+
 def letter_of(batch: Batch, now: datetime) -> Letter:
     """Return what a batch tells of its incidents, open ones first, then the worst."""
     missed = {row.incident_id for row in batch.rows if row.change == Change.MISSED}
     told = (
-        story(incident, home(), now, missed=incident.pk in missed)
+        story(
+            incident,
+            home(),
+            now,
+            missed=incident.pk in missed,
+            of_teams=_teams_told_of(batch, incident),
+        )
         for incident in batch.incidents
     )
     stories = tuple(sorted(told, key=lambda one: (bool(one.lasted), one.rank)))

@@ -6,9 +6,18 @@ from typing import Any, NamedTuple, TypeAlias
 
 from django.contrib.auth import get_user_model
 from django.db.models import Q, QuerySet, Value
+from django.db.models.functions import Lower
 
-from dashboard.alerts.models import Channel, ChannelKind, Incident, Recipient
+from dashboard.alerts.models import (
+    Channel,
+    ChannelKind,
+    Incident,
+    Recipient,
+    RuleKind,
+)
 
+# What speaks for the alarms of all teams of a gateway, where it is about the whole of it.
+_OUTAGES = (RuleKind.GATEWAY_DOWN, RuleKind.BREAKER_OPEN)
 _Rows: TypeAlias = "QuerySet[Any, tuple[str, str]]"
 
 
@@ -23,9 +32,15 @@ def readers_of(incident: Incident) -> list[Reader]:
     """Return the mailboxes and the channels that are told of this incident, each once.
 
     Where nothing is set up for it, the first administrator with an address is told; the
-    list is empty when there is none.
+    list is empty when there is none. Of an outage of the whole gateway those are told,
+    too, who are told of one of its teams that is watched: of these nothing else is said.
     """
-    return readers_for(incident.gateway_id, incident.team_id)
+    readers = readers_for(incident.gateway_id, incident.team_id)
+    whole = (incident.team_id, incident.probe_id) == (None, None)
+    if not whole or incident.kind not in _OUTAGES:
+        return readers
+    watched = Q(team__gateway=incident.gateway_id, team__probes__enabled=True)
+    return _each_once([*readers, *map(Reader._make, _rows_of(watched))])
 
 
 def readers_for(gateway_id: int, team_id: int | None) -> list[Reader]:
@@ -42,12 +57,48 @@ def reader_rows(gateway_id: int, team_id: int | None) -> tuple[_Rows, _Rows]:
     covers = (Q(gateway=None) | Q(gateway=gateway_id)) & (
         Q(team=None) | Q(team=team_id)
     )
-    mailboxes = Recipient.objects.filter(covers).order_by()
-    channels = Channel.objects.filter(covers, enabled=True).order_by()
-    return (
-        mailboxes.values_list(Value(ChannelKind.EMAIL.value), "email"),
-        channels.values_list("kind", "name"),
-    )
+    return _mailboxes(covers), _channels(covers)
+
+
+def _mailboxes(covers: Q) -> _Rows:
+    rows = Recipient.objects.filter(covers).order_by()
+    return rows.values_list(Value(ChannelKind.EMAIL.value), "email")
+
+
+def _channels(covers: Q) -> _Rows:
+    rows = Channel.objects.filter(covers, enabled=True).order_by()
+    return rows.values_list("kind", "name")
+
+
+def _rows_of(covers: Q) -> list[tuple[str, str]]:
+    return sorted({*_mailboxes(covers), *_channels(covers)})
+
+
+def _each_once(readers: Iterable[Reader]) -> list[Reader]:
+    """Leave out who is there already: the case of an address says nothing."""
+    found: dict[tuple[str, str], Reader] = {}
+    for each in readers:
+        found.setdefault((each.channel, each.recipient.lower()), each)
+    return list(found.values())
+
+
+def teams_told_of(reader: Reader, gateway_id: int) -> set[int] | None:
+    """Return the teams of a gateway that a reader is told of; None where it is of all."""
+    whole = readers_for(gateway_id, None)
+    if len(_each_once([*whole, reader])) == len(whole):
+        return None
+    own = Q(team__gateway=gateway_id)
+    if reader.channel == ChannelKind.EMAIL:
+        rows = Recipient.objects.alias(lower=Lower("email"))
+        mailed = rows.filter(own, lower=reader.recipient.lower())
+        return {each.team_id for each in mailed if each.team_id is not None}
+    named = Channel.objects.filter(own, kind=reader.channel, name=reader.recipient)
+    return {each.team_id for each in named if each.team_id is not None}
+
+
+def outage_of_all() -> Q:
+    """Return which notifications tell of an outage of a whole gateway."""
+    return Q(incident__team=None, incident__probe=None, incident__kind__in=_OUTAGES)
 
 
 def readers_in(rows: Iterable[tuple[str, str]]) -> list[Reader]:

@@ -1,7 +1,7 @@
 """What a mail tells of one incident, and the headline of several."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -148,9 +148,18 @@ def next_step(kind: str) -> str:
 
 
 def story(
-    incident: Incident, home: str, now: datetime, *, missed: bool = False
+    incident: Incident,
+    home: str,
+    now: datetime,
+    *,
+    missed: bool = False,
+    of_teams: Collection[int] | None = None,
 ) -> Story:
-    """Tell an incident as of its latest firing; four queries at most."""
+    """Tell an incident as of its latest firing; four queries at most.
+
+    A reader who is told `of_teams` only hears nothing of others: what failing calls were
+    told may name them.
+    """
     evidence = incident.evidence
     since = incident.began_at.astimezone(UTC)
     ended = incident.resolved_at
@@ -175,9 +184,9 @@ def story(
         title=row.title if row else "",
         advice=row.advice if row else "",
         next_step=next_step(incident.kind),
-        details=tuple(evidence.get("details", ())),
+        details=tuple(evidence.get("details", ())) if of_teams is None else (),
         counts=_counts(evidence.get("classes", {})),
-        covered=_covered(incident),
+        covered=_covered(incident, of_teams),
         runway=_runway(incident, now),
         link=f"{home}/incidents/{incident.pk}/",
         lasted=duration(incident.lasted_s(now)) if ended else "",
@@ -276,9 +285,11 @@ def _runs(incident: Incident, since: datetime) -> tuple[int | None, int | None]:
     return total - told.get("", 0), total
 
 
-def _covered(incident: Incident) -> tuple[str, ...]:
+def _covered(incident: Incident, of_teams: Collection[int] | None) -> tuple[str, ...]:
     """Return what the incidents say that it speaks for; the first few of them."""
     found = incident.inhibits.order_by("opened_at", "pk")
+    if of_teams is not None:
+        found = found.filter(team__in=of_teams)
     return tuple(found.values_list("summary", flat=True)[:_MOST_COVERED])
 
 

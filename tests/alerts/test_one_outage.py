@@ -117,6 +117,29 @@ def test_an_outage_that_health_does_not_see_is_told_once(probes: list[Probe]) ->
     assert not Incident.objects.filter(resolved_at=None).exists()
 
 
+@pytest.mark.parametrize("health_sees_it", [True, False])
+def test_who_is_told_of_one_team_hears_of_its_gateways_outage(
+    probes: list[Probe], *, health_sees_it: bool
+) -> None:
+    """A-57, C-07: what speaks for his alarms is told to him, once, and so is its end."""
+    Recipient.objects.update(email="acme@example.org", team=probes[0].team)
+
+    def answer(probe: Probe, second: int) -> str:
+        failing = second in OUTAGE and (health_sees_it or probe.team is not None)
+        return "server_error" if failing else ""
+
+    replay(probes, 1500, answer)
+
+    opened, resolved = subjects()
+    assert opened.startswith("[Gatewatch] CRITICAL Production: ")
+    assert resolved.startswith("[Gatewatch] RESOLVED Production after ")
+    told = " ".join(str(message.body) for message in mail.outbox)
+    assert "Team status of acme" in told
+    assert "beta" not in told
+    # What its own calls were told is his, what another team's were is not.
+    assert ("boom" in told) == (not health_sees_it)
+
+
 def test_an_outage_of_one_probe_is_told_once_at_its_minimum_sample(
     probes: list[Probe],
 ) -> None:

@@ -1,13 +1,15 @@
 """Who is told."""
 
+from typing import Any
+
 import pytest
 from django.contrib.auth import get_user_model
 
 from dashboard.alerts import queries
-from dashboard.alerts.models import Recipient
+from dashboard.alerts.models import Recipient, RuleKind
 from dashboard.alerts.recipients import readers_of
 from tests.alerts.conftest import make_incident, make_recipient
-from tests.factories import NOW, make_team
+from tests.factories import NOW, make_gateway, make_probe, make_team
 
 pytestmark = pytest.mark.django_db
 
@@ -24,6 +26,33 @@ def test_recipients_are_told_of_their_scope_once() -> None:
 
     assert told == {"all@example.org", "team@example.org"}
     assert len(readers_of(incident)) == 2
+
+
+@pytest.mark.parametrize("kind", [RuleKind.GATEWAY_DOWN, RuleKind.BREAKER_OPEN])
+def test_an_outage_of_a_whole_gateway_is_told_to_those_of_its_teams(kind: str) -> None:
+    """A-57: it speaks for their alarms, so that they would hear of nothing."""
+    gateway = make_gateway()
+    team, paused = make_team(gateway), make_team(gateway)
+    health = make_probe(gateway=gateway)
+    make_probe(team)
+    make_probe(team, kind="balance")
+    make_probe(paused, enabled=False)
+    for email, told_of in [
+        ("team@example.org", team),
+        ("TEAM@example.org", team),
+        ("paused@example.org", paused),
+        ("other@example.org", make_team()),
+    ]:
+        Recipient.objects.create(email=email, team=told_of)
+
+    def told(**about: Any) -> list[str]:
+        incident = make_incident(gateway, kind=kind, **about)
+        return [reader.recipient.lower() for reader in readers_of(incident)]
+
+    assert told() == ["team@example.org"]
+    get_user_model().objects.create_superuser("root", "root@example.org", "x")
+    assert told(identity="again") == ["root@example.org", "team@example.org"]
+    assert told(identity="of one", probe=health) == ["root@example.org"]
 
 
 def test_without_recipients_the_first_administrator_is_told() -> None:

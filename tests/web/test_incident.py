@@ -202,6 +202,13 @@ def test_a_viewer_reads_no_addresses(incident: Incident) -> None:
         assert "oncall@" not in text(vera, path)
         assert "o…@example.org" in text(vera, path).replace("\\@\u200b", "@")
 
+    # Of a whole gateway's the readers of other teams are told, too.
+    Incident.objects.filter(pk=incident.pk).update(team=None, probe=None)
+    for path in (f"/incidents/{incident.pk}/", f"/incidents/{incident.pk}/export/"):
+        assert "o…" in text(vera, path)
+        assert "example.org" not in text(vera, path)
+    Incident.objects.filter(pk=incident.pk).update(team=incident.team)
+
     incident.notifications.update(channel="apprise", recipient="pager@example.net")
     for path in (f"/incidents/{incident.pk}/", f"/incidents/{incident.pk}/export/"):
         assert "pager@example.net" in text(olga, path)

@@ -123,7 +123,7 @@ def incident(
 
     A gateway's incident is seen by the members of all its teams.
     """
-    notifications = readable(notifications, may_operate=may_operate)
+    notifications = readable(shown, notifications, may_operate=may_operate)
     failed = evidence.samples(shown, visible.probes, now)
     ended = shown.resolved_at
     # One that was asked for just now holds before the next round notes it.
@@ -193,20 +193,22 @@ def _details(shown: Incident, failed: Sequence[Outcome]) -> list[str]:
 
 
 def readable(
-    notifications: Sequence[Notification], *, may_operate: bool
+    shown: Incident, notifications: Sequence[Notification], *, may_operate: bool
 ) -> Sequence[Notification]:
     """Return what the visitor may know of who was told."""
     if may_operate:
         return notifications
-    return [_masked(each) for each in notifications]
+    return [_masked(each, of_all=shown.team_id is None) for each in notifications]
 
 
-def _masked(each: Notification) -> Notification:
+def _masked(each: Notification, *, of_all: bool) -> Notification:
     """Return a copy without the address: others than its team's may look at it.
 
-    Of a channel not even the name, which may be written like one.
+    Of a gateway's incident, of which the readers of all its teams are told, not even the
+    host; nor of a channel its name, which may be written like an address.
     """
     name, at, host = each.recipient.partition("@")
+    at, host = ("", "") if of_all else (at, host)
     return Notification(
         change=each.change,
         channel=each.channel,

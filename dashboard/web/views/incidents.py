@@ -55,6 +55,7 @@ def export(request: HttpRequest, pk: int) -> HttpResponse:
     text = markdown(
         found,
         one.readable(
+            found,
             list(found.notifications.order_by("created_at", "recipient")),
             may_operate=access.may_operate(request.user, found.team),
         ),
