@@ -68,6 +68,9 @@ class CostForm(forms.Form):
         cap = probe.daily_credit_cap if probe.enabled else cost or None
         form = cls(sent, initial={"model": probe.model, "daily_credit_cap": cap})
         aliases = probe.team.model_aliases if probe.team else []
+        if probe.enabled and probe.model not in aliases:
+            # Whoever changes the cap alone goes on with the model that is called now.
+            aliases = [probe.model, *aliases]
         if not kind.credits_per_run:
             del form.fields["model"]
             form.fields["daily_credit_cap"].widget = forms.HiddenInput()

@@ -268,6 +268,15 @@ class TestKeysOfMany:
         assert [(e.team_pk, e.detail) for e in noted] == [(one.pk, ""), (two.pk, "")]
         assert KEY not in asked + said
 
+    def test_it_is_sent_to_the_whole_list(self, admin_page: Client) -> None:
+        """Of the teams without a key one may have got it since: it is replaced, too."""
+        asked = admin_page.post(
+            "/admin/teams/team/?has_key=no",
+            {"action": "rotate_key", "_selected_action": [watched().pk, watched().pk]},
+        )
+
+        assert 'method="post" action="/admin/teams/team/"' in asked.content.decode()
+
     @pytest.mark.parametrize("wrong", ["has space", "env:", "moved"])
     def test_with_one_error_none_is_kept(self, admin_page: Client, wrong: str) -> None:
         """C-06: also not where an address is another one since the page was opened."""

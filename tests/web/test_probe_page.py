@@ -285,6 +285,25 @@ class TestDeepProbe:
         assert "gpt-4o-mini" in text
         assert 'value="96"' in text
 
+    def test_what_is_called_now_stays_where_only_the_cap_is_changed(
+        self, admin_page: Client
+    ) -> None:
+        """C-18: though the gateway lists it no more; and another model is told."""
+        probe = self.deep()
+        address = reverse("accept", args=[probe.pk])
+        asked = {"model": "gpt-4o-mini", "daily_credit_cap": 50}
+        admin_page.post(address, asked)
+        Team.objects.update(model_aliases=["other"])
+
+        shown = page(admin_page, "probe", probe.pk)
+        admin_page.post(address, {**asked, "daily_credit_cap": 60})
+        admin_page.post(address, {"model": "other", "daily_credit_cap": 60})
+
+        assert '<option value="gpt-4o-mini" selected>' in shown
+        *_, lower, other = AuditEntry.objects.order_by("pk")
+        assert lower.detail.endswith("at most 60 credits a day, 50 before")
+        assert other.detail.endswith("; model from gpt-4o-mini to other")
+
     def test_accepting_the_cost_switches_it_on(
         self, admin_page: Client, admin: User
     ) -> None:

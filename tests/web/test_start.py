@@ -67,6 +67,7 @@ def test_whoever_changes_the_gateway_types_only_the_key_again(
     }
     text = again.content.decode()
     assert KEY not in text
+    assert "Type the key again" in text
     assert 'method="post" action="/start/"' in text
     assert not Gateway.objects.exists()
 

@@ -183,6 +183,22 @@ def test_the_admin_shows_of_a_rule_what_its_kind_reads(admin_page: Client) -> No
     listed = admin_page.get("/admin/alerts/rule/").content.decode()
     assert "warning at 30 h, critical at 6 h" in listed
     assert reverse("rule_past", args=[ends.pk]) in listed
+    assert "half of what a run may take" in listed
+    assert "2 of the last 4" in listed
+    assert "no limits" not in listed
+
+
+def test_what_is_wrong_with_a_field_that_is_not_shown_is_told_all_the_same(
+    admin_page: Client,
+) -> None:
+    rule = Rule.objects.create(kind=RuleKind.CREDITS, name="x", warn_at=0.2, of_last=5)
+    sent = {"name": "x", "enabled": "on", "warn_at": "20 %", "for_s": 0, "keep_s": 0}
+
+    answer = admin_page.post(
+        f"/admin/alerts/rule/{rule.pk}/change/", {**sent, "of_last": 2}
+    )
+
+    assert "It must be at most the last 2." in answer.content.decode()
 
 
 def test_neither_its_kind_nor_its_team_can_be_set(alice: Client, team: Team) -> None:

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from django import forms
 from django.contrib import admin
+from django.core.exceptions import NON_FIELD_ERRORS
 from django.db.models import Model
 from django.http import HttpRequest
 from django.urls import reverse
@@ -55,6 +56,13 @@ _ONLY_OF = {
 class RuleForm(RuleModelForm):
     """A rule's own fields, its limits in the units of its kind."""
 
+    def add_error(self, field: str | None, error: Any) -> None:
+        told = getattr(error, "error_dict", {})
+        if field is None and not set(told) <= {*self.fields, NON_FIELD_ERRORS}:
+            # Of a field that its kind does not read, and that is not shown.
+            error = error.messages
+        super().add_error(field, error)
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         say_units(self, self.instance)
@@ -85,6 +93,10 @@ class RuleAdmin(AuditedAdmin):
 
     @admin.display(description="limits")
     def told(self, rule: Rule) -> str:
+        if rule.of_last and rule.kind in _BY_FAILURES:
+            return f"{rule.min_bad} of the last {rule.of_last}"
+        if rule.kind == RuleKind.LATENCY and rule.warn_at is rule.critical_at is None:
+            return "half of what a run may take"
         return limits(rule) if rule.kind in (*_WITH_LIMITS, RuleKind.BURN_RATE) else ""
 
     @admin.display(description="on the past")

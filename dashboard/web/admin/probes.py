@@ -89,6 +89,11 @@ class ProbeAdmin(AuditedAdmin):
     fields = ["gateway", "team", "kind", "period_s", "enabled", "daily_credit_cap"]
     actions = ["probe_now", "set_period"]
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Probe]:
+        # Where the list is saved Django leaves out list_select_related.
+        found: QuerySet[Probe] = super().get_queryset(request)
+        return found.select_related("gateway", "team")
+
     def get_changelist_form(
         self, request: HttpRequest, **kwargs: object
     ) -> type[ProbeRowForm]:

@@ -17,6 +17,7 @@ from dashboard.probes.services import accept_cost, request_run, switch_off
 from dashboard.teams.models import AuditAction
 from dashboard.web import access, exports, ranges
 from dashboard.web.audited import noted
+from dashboard.web.changes import turned
 from dashboard.web.forms import CostForm
 from dashboard.web.live import template_of
 from dashboard.web.pages import probe as page
@@ -97,6 +98,9 @@ def accept(request: HttpRequest, pk: int) -> HttpResponse:
     detail = f"cost accepted, at most {cap} credits a day"
     if was_on:
         detail += f", {found.daily_credit_cap} before"
+        model = form.cleaned_data.get("model", "")
+        if found.model and model != found.model:
+            detail += f"; {turned('model', found.model, model)}"
     noted(request, AuditAction.PROBE, found, detail=detail, team=found.team)
     said = "it goes on." if was_on else "the probe is switched on."
     messages.success(request, f"Its cost is accepted; {said}")

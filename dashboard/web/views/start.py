@@ -111,6 +111,8 @@ def _begin_again(request: HttpRequest, form: WatchForm) -> HttpResponse:
     """Show the first page with what it was told, all but the key; and why, if unasked."""
     for texts in [] if "again" in request.POST else form.errors.values():
         messages.error(request, f"{texts[0]} Nothing was saved: try the gateway again.")
+    if form.data.get("key_sealed") and "again" in request.POST:
+        messages.warning(request, "Type the key again: no page shows it.")
     told = {name: form.data.get(name) for name in ("name", "base_url", "team_id")}
     again = StartForm(
         initial={**told, "allow_private": form.data.get("allow_private") == "True"}
