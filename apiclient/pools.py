@@ -10,8 +10,9 @@ from time import monotonic
 import httpcore
 from anyio import CancelScope
 
-# A thread takes what was made for its request at once. If it gave up just then, never.
-_TAKEN_WITHIN_S = 0.25
+# A thread takes what was made for its request at once, or a little later where there are
+# many. If it gave up just then, never.
+_TAKEN_WITHIN_S = 2.0
 
 
 class Pool(httpcore.ConnectionPool):

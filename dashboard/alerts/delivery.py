@@ -68,8 +68,11 @@ _FOR_GOOD = (Fate.REFUSED, Fate.UNWANTED)
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
+    """`at_sender`: before the server had been told whom it is to or what it says."""
+
     fate: Fate
     error: str = ""
+    at_sender: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +106,7 @@ def deliver(
             break
         fate = _deliver(batch, post, at, draw())
         sent += fate is Fate.SENT
-        if fate in {Fate.REFUSED_NOW, Fate.UNKNOWN}:
+        if fate in {Fate.REFUSED_NOW, Fate.UNKNOWN, Fate.APART}:
             if batch.channel == ChannelKind.EMAIL:
                 mails = False
             else:
@@ -133,6 +136,9 @@ def _sent(batch: Batch, post: Post, now: datetime) -> _Sent:
         if attempt.fate is Fate.UNWANTED and not is_test:
             message = compose_bare(batch)
             attempt = send(message)
+            if attempt.fate is Fate.UNWANTED and attempt.at_sender:
+                # It was not its length: the server's own room is full, for now.
+                attempt = replace(attempt, fate=Fate.REFUSED_NOW)
         return _Sent(attempt, str(message.subject), str(message.body))
     channel = channels.find(batch.channel, batch.recipient)
     if channel is None:
@@ -184,7 +190,8 @@ def _handed_over(message: EmailMultiAlternatives) -> Attempt:
         # Our own address is refused, or no mail can be written with our settings: for
         # the administrator to mend, so try again.
         is_long = getattr(error, "smtp_code", 0) == _TOO_LONG
-        return Attempt(Fate.UNWANTED if is_long else Fate.REFUSED_NOW, _said(error))
+        fate = Fate.UNWANTED if is_long else Fate.REFUSED_NOW
+        return Attempt(fate, _said(error), at_sender=True)
     except smtplib.SMTPResponseException as error:
         gone = error.smtp_code >= 500
         return Attempt(Fate.UNWANTED if gone else Fate.REFUSED_NOW, _said(error))

@@ -60,7 +60,7 @@ class Prober:
     one that slept last is called first: whoever ran a moment ago runs cheaply.
     One gateway holds at most half of the threads, so that a dead one, whose every probe
     takes its whole deadline, never starves the others; and each at most half of those
-    that the others leave, so that however many are dead some stay for the next.
+    that the others leave, so that of sixteen one is free while four of them are dead.
     """
 
     def __init__(

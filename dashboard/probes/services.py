@@ -71,7 +71,7 @@ def accept_cost(
         enabled=True,
         paused=False,
         rests=switched(probe.rests, now, on=True),
-        next_run=probe.next_run if probe.enabled else now,
+        **({} if probe.enabled else {"next_run": now}),
     )
 
 
@@ -105,7 +105,8 @@ def pause(team: Team, now: datetime) -> int:
 
 
 def _note_switch(probes: QuerySet[Probe], now: datetime, *, on: bool) -> None:
-    for pk, rests in probes.values_list("pk", "rests"):
+    # In the order of the recorder, who may hold some of them.
+    for pk, rests in probes.order_by("pk").values_list("pk", "rests"):
         Probe.objects.filter(pk=pk).update(rests=switched(rests, now, on=on))
 
 

@@ -191,6 +191,21 @@ def test_what_a_receiver_answers(
     assert server.connections == 1
 
 
+def test_a_receiver_that_refuses_all_takes_no_more_than_its_turn(
+    server: Rogue, receiver: Receiver
+) -> None:
+    """Else the parts of one message, one after another, would hold up everybody's mails."""
+    make_channel(server.url)
+    ours = make_team()
+    receiver.answer = FORBIDDEN
+    for team in (ours, make_team(ours.gateway), make_team(ours.gateway)):
+        tell(make_incident(team.gateway, team))
+
+    assert [send(60), send(300)] == [0, 0]
+
+    assert len(receiver.requests) == 2
+
+
 @pytest.mark.parametrize(
     ("answer", "seconds"),
     [(FORBIDDEN, (30,)), (BROKEN, (30, 100, 300, 600))],

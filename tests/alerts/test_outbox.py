@@ -249,6 +249,19 @@ def test_what_the_server_will_not_take_hides_nobody_elses_news(
     assert deliver(after(1000)) == 1
 
 
+def test_a_server_whose_own_room_is_full_is_tried_again(mailbox: Mailbox) -> None:
+    """RFC 1870 has the same code for both; the short mail tells which it is."""
+    make_recipient()
+    tell(make_incident())
+    mailbox.most = 0
+
+    assert deliver(after(30)) == 0
+    assert states() == ["queued"]
+
+    mailbox.most = 1_000_000
+    assert deliver(after(300)) == 1
+
+
 def test_what_a_mail_of_many_said_is_kept_once(mailbox: Mailbox) -> None:
     """Of five hundred keys refused at once, each row kept all: a quarter of a gigabyte."""
     make_recipient()

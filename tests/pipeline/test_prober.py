@@ -50,7 +50,7 @@ def test_a_run_that_is_due_waits_for_no_thread_that_sleeps_until_a_later_one() -
     assert [answer and answer.ask.probe_id for answer in answers] == [2, 1]
 
 
-def test_however_many_gateways_hang_there_is_a_thread_for_the_next(
+def test_while_three_gateways_hang_there_is_a_thread_for_the_next(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """One takes half of the threads, the next half of what is left, and so on."""

@@ -1,6 +1,7 @@
 """Managers, administrators and the recorder at the same team in the same moment."""
 
 from collections.abc import Callable
+from datetime import datetime
 from functools import partial
 from io import StringIO
 from pathlib import Path
@@ -14,8 +15,9 @@ from django.urls import reverse
 
 from dashboard.alerts.models import Rule, RuleKind
 from dashboard.alerts.rulebook import apply_rule_set
+from dashboard.probes.kinds import CHEAP
 from dashboard.probes.models import Probe
-from dashboard.probes.services import note_late, watch_team
+from dashboard.probes.services import note_late, pause, resume, watch_team
 from dashboard.rollups import store as rollups
 from dashboard.rows import locked
 from dashboard.teams.keys import (
@@ -75,6 +77,23 @@ def test_what_is_late_is_noted_in_the_recorders_order(team: Team) -> None:
         return Probe.objects.filter(late_since=NOW).count()
 
     assert behind(partial(take, first), note, partial(take, second)) == 2
+
+
+@pytest.mark.postgresql
+@pytest.mark.parametrize("act", [pause, resume])
+def test_a_team_is_paused_and_resumed_in_the_recorders_order(
+    team: Team, act: Callable[[Team, datetime], int]
+) -> None:
+    first, *_, last = Probe.objects.filter(team=team, kind__in=CHEAP).order_by("pk")
+    if act is resume:
+        pause(team, NOW)
+
+    def take(probe: Probe) -> None:
+        locked(Probe, ["enabled"], [probe.pk])
+
+    behind(partial(take, first), partial(act, team, NOW), partial(take, last))
+
+    assert Probe.objects.filter(team=team, enabled=True).exists() == (act is resume)
 
 
 @pytest.mark.postgresql
