@@ -26,7 +26,11 @@ from dashboard.alerts.models import (
     Notification,
     Recipient,
 )
-from dashboard.alerts.recipients import first_administrator, outage_of_all
+from dashboard.alerts.recipients import (
+    first_administrator,
+    of_a_team,
+    outage_of_all,
+)
 
 # Longer than a mail server may take (EMAIL_TIMEOUT for each of its answers).
 LEASE = timedelta(minutes=5)
@@ -128,7 +132,6 @@ def _of_no_reader() -> Q:
     """
     of = OuterRef("incident__gateway"), OuterRef("incident__team")
     covers = (Q(gateway=None) | Q(gateway=of[0])) & (Q(team=None) | Q(team=of[1]))
-    of_a_team = Q(team__gateway=of[0])
     # Not by iexact, which takes a column for a pattern on SQLite: _ is any letter there.
     reading = Recipient.objects.alias(lower=Lower("email")).filter(
         lower=Lower(OuterRef("recipient"))
@@ -136,7 +139,7 @@ def _of_no_reader() -> Q:
     named = Channel.objects.filter(kind=OuterRef("channel"), name=OuterRef("recipient"))
 
     def reads(rows: QuerySet[Any]) -> Q:
-        in_outage = outage_of_all() & Q(Exists(rows.filter(of_a_team)))
+        in_outage = outage_of_all() & Q(Exists(rows.filter(of_a_team(of[0]))))
         return Q(Exists(rows.filter(covers))) | in_outage
 
     # He is told where nobody else is, and of the end, too, when there is somebody then.

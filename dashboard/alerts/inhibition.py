@@ -60,6 +60,9 @@ def _speaks_for(greater: Open, one: Open) -> bool:
     if greater.team_id not in {None, one.team_id}:
         return False
     if (greater.kind, one.kind) == _ERRORS_AND_BREAKER:
+        # Nor health's errors for all: of those the readers of a team are not told.
+        if one.probe_id is None and greater.probe_id is not None:
+            return False
         return _same_endpoint(one, greater) and _told_first(greater, one)
     if (one.kind, greater.kind) == _ERRORS_AND_BREAKER and _told_first(one, greater):
         return False

@@ -5,7 +5,7 @@ from operator import attrgetter
 from typing import Any, NamedTuple, TypeAlias
 
 from django.contrib.auth import get_user_model
-from django.db.models import Q, QuerySet, Value
+from django.db.models import OuterRef, Q, QuerySet, Value
 from django.db.models.functions import Lower
 
 from dashboard.alerts.models import (
@@ -39,7 +39,7 @@ def readers_of(incident: Incident) -> list[Reader]:
     whole = (incident.team_id, incident.probe_id) == (None, None)
     if not whole or incident.kind not in _OUTAGES:
         return readers
-    watched = Q(team__gateway=incident.gateway_id, team__probes__enabled=True)
+    watched = of_a_team(incident.gateway_id) & Q(team__probes__enabled=True)
     return _each_once([*readers, *map(Reader._make, _rows_of(watched))])
 
 
@@ -78,16 +78,27 @@ def _each_once(readers: Iterable[Reader]) -> list[Reader]:
     """Leave out who is there already: the case of an address says nothing."""
     found: dict[tuple[str, str], Reader] = {}
     for each in readers:
-        found.setdefault((each.channel, each.recipient.lower()), each)
+        is_mail = each.channel == ChannelKind.EMAIL
+        recipient = each.recipient.lower() if is_mail else each.recipient
+        found.setdefault((each.channel, recipient), each)
     return list(found.values())
+
+
+def of_a_team(gateway_id: int | OuterRef) -> Q:
+    """Return who is told of a team of this gateway, and not of another gateway only."""
+    return Q(team__gateway=gateway_id) & (Q(gateway=None) | Q(gateway=gateway_id))
 
 
 def teams_told_of(reader: Reader, gateway_id: int) -> set[int] | None:
     """Return the teams of a gateway that a reader is told of; None where it is of all."""
-    whole = readers_for(gateway_id, None)
-    if len(_each_once([*whole, reader])) == len(whole):
+    whole = [
+        *readers_for(gateway_id, None),
+        # He is told where nobody else was, and still when there is somebody.
+        *(Reader(ChannelKind.EMAIL, each) for each in first_administrator()),
+    ]
+    if len(_each_once([*whole, reader])) == len(_each_once(whole)):
         return None
-    own = Q(team__gateway=gateway_id)
+    own = of_a_team(gateway_id)
     if reader.channel == ChannelKind.EMAIL:
         rows = Recipient.objects.alias(lower=Lower("email"))
         mailed = rows.filter(own, lower=reader.recipient.lower())

@@ -100,6 +100,9 @@ def test_no_alarm_of_a_team_speaks_for_one_that_others_see() -> None:
     every = [host, errors, others]
 
     assert [inhibitor(each, every) for each in every] == [None, None, host]
+    # Of health's errors those who are told of one team are not told.
+    health = one(6, "error_rate", team_id=None, probe_id=9, told=True)
+    assert inhibitor(host, [health]) is None
     for kind, level in product(RuleKind.values, EVERY_LEVEL):
         of_team = one(4, kind, level=level, team_id=1, told=True)
         lesser = (one(5, each, team_id=None) for each in RuleKind.values)

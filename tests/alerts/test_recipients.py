@@ -6,8 +6,8 @@ import pytest
 from django.contrib.auth import get_user_model
 
 from dashboard.alerts import queries
-from dashboard.alerts.models import Recipient, RuleKind
-from dashboard.alerts.recipients import readers_of
+from dashboard.alerts.models import Channel, Recipient, RuleKind
+from dashboard.alerts.recipients import Reader, readers_of, teams_told_of
 from tests.alerts.conftest import make_incident, make_recipient
 from tests.factories import NOW, make_gateway, make_probe, make_team
 
@@ -53,6 +53,31 @@ def test_an_outage_of_a_whole_gateway_is_told_to_those_of_its_teams(kind: str) -
     get_user_model().objects.create_superuser("root", "root@example.org", "x")
     assert told(identity="again") == ["root@example.org", "team@example.org"]
     assert told(identity="of one", probe=health) == ["root@example.org"]
+
+
+def test_two_channels_may_differ_by_the_case_of_their_names() -> None:
+    team = make_team()
+    make_probe(team)
+    for name, told_of in (("Ops", None), ("ops", team)):
+        Channel.objects.create(name=name, kind="slack", team=told_of)
+    readers = readers_of(make_incident(team.gateway, kind=RuleKind.GATEWAY_DOWN))
+
+    assert readers == [("slack", "Ops"), ("slack", "ops")]
+    told_of_teams = [teams_told_of(each, team.gateway_id) for each in readers]
+    assert told_of_teams == [None, {team.pk}]
+
+
+def test_who_was_told_where_nobody_else_was_is_still_told_all() -> None:
+    team = make_team()
+    get_user_model().objects.create_superuser("root", "root@example.org", "x")
+    make_recipient("ops@example.org")
+    Recipient.objects.create(email="acme@example.org", team=team)
+
+    def told_of(email: str) -> set[int] | None:
+        return teams_told_of(Reader("email", email), team.gateway_id)
+
+    assert told_of("ROOT@example.org") is told_of("ops@example.org") is None
+    assert told_of("acme@example.org") == {team.pk}
 
 
 def test_without_recipients_the_first_administrator_is_told() -> None:
