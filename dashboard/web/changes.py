@@ -11,6 +11,7 @@ from typing import Any
 from django import forms
 
 from dashboard.alerts.models import Rule
+from dashboard.alerts.stories import cut
 from dashboard.web import words
 from dashboard.web.limits import limit
 
@@ -38,7 +39,7 @@ def told_of(form: forms.BaseForm, labels: Iterable[object]) -> list[str]:
 
 def turned(name: str, before: str, after: str) -> str:
     """Return "period from 60 s to 30 s"."""
-    return f"{name} from {before[:_MOST]} to {after[:_MOST]}"
+    return f"{name} from {cut(before, _MOST)} to {cut(after, _MOST)}"
 
 
 def _told(form: forms.BaseForm, name: str, label: str) -> str:

@@ -1,4 +1,4 @@
-"""The admin's list of teams, what it does with many at once, and the import page."""
+"""The admin's list of teams, and what it does with many at once."""
 
 import re
 from datetime import timedelta
@@ -25,11 +25,9 @@ from dashboard.probes.models import (
 from dashboard.probes.queries import breaker_keys
 from dashboard.probes.services import watch_team
 from dashboard.rows import locked
-from dashboard.simulator.running import running_gateway
 from dashboard.teams.credit_hours import fold
-from dashboard.teams.keys import hint, set_key
+from dashboard.teams.keys import set_key
 from dashboard.teams.models import AuditEntry, CreditReading, Gateway, Team
-from dashboard.web.admin import team_actions
 from dashboard.web.admin.teams import TeamAdmin
 from tests.factories import (
     NOW,
@@ -237,83 +235,6 @@ def test_limits_are_copied_and_taken_away(admin_page: Client) -> None:
     assert not Rule.objects.filter(team=target).exists()
 
 
-def test_a_new_key_is_typed_on_the_teams_own_page(admin_page: Client) -> None:
-    assert "Replace the key" in act(admin_page, "rotate_key", watched())
-
-
-class TestKeysOfMany:
-    def test_each_is_typed_and_an_empty_field_keeps(self, admin_page: Client) -> None:
-        """C-02, C-18: no answer shows one, and each leaves a line."""
-        one, two, three = watched(), watched(), watched()
-        before = three.key_sealed
-        Probe.objects.update(next_run=NOW + timedelta(hours=1))
-
-        asked = act(admin_page, "rotate_key", one, two, three)
-        keys = {f"key-{one.pk}": f"{KEY}-one", f"key-{two.pk}": " env:TWO "}
-        keys |= places(asked)
-        said = act(admin_page, "rotate_key", one, two, three, confirmed="1", **keys)
-
-        assert "2 keys are set" in said
-        assert [hint(team) for team in Team.objects.order_by("pk")] == [
-            "••••-one",
-            "env:TWO",
-            "••••1234",
-        ]
-        assert Team.objects.get(pk=three.pk).key_sealed == before
-        due = Probe.objects.filter(next_run=NOW)
-        assert {(p.team_id, p.kind) for p in due} == {
-            (team.pk, "balance") for team in (one, two)
-        }
-        noted = AuditEntry.objects.filter(action="key_set").order_by("team_pk")
-        assert [(e.team_pk, e.detail) for e in noted] == [(one.pk, ""), (two.pk, "")]
-        assert KEY not in asked + said
-
-    def test_it_is_sent_to_the_whole_list(self, admin_page: Client) -> None:
-        """Of the teams without a key one may have got it since: it is replaced, too."""
-        asked = admin_page.post(
-            "/admin/teams/team/?has_key=no",
-            {"action": "rotate_key", "_selected_action": [watched().pk, watched().pk]},
-        )
-
-        assert 'method="post" action="/admin/teams/team/"' in asked.content.decode()
-
-    @pytest.mark.parametrize("wrong", ["has space", "env:", "moved"])
-    def test_with_one_error_none_is_kept(self, admin_page: Client, wrong: str) -> None:
-        """C-06: also not where an address is another one since the page was opened."""
-        one, two = watched(), watched()
-        keys = places(act(admin_page, "rotate_key", one, two))
-        keys |= {f"key-{one.pk}": f"{KEY}-one", f"key-{two.pk}": f"{KEY}-two"}
-        if wrong == "moved":
-            Gateway.objects.filter(pk=two.gateway_id).update(
-                base_url="https://b.example"
-            )
-        else:
-            keys[f"key-{two.pk}"] = wrong
-
-        said = act(admin_page, "rotate_key", one, two, confirmed="1", **keys)
-
-        assert said.count("Type the key again: it is not kept") == 1
-        assert {hint(team) for team in Team.objects.all()} == {"••••1234"}
-        assert KEY not in said
-        assert not AuditEntry.objects.filter(action="key_set").exists()
-
-    def test_they_are_no_more_than_a_page_of_the_list(
-        self, admin_page: Client, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        """C-20."""
-        monkeypatch.setattr(team_actions, "MOST_KEYS", 1)
-
-        assert "1 teams at most" in act(admin_page, "rotate_key", watched(), watched())
-
-
-KEY = "sk-canary-0123456789"
-
-
-def places(asked: str) -> dict[str, str]:
-    """Return the hidden fields of the form: for which address each key is typed."""
-    return dict(re.findall('name="(place-[0-9]+)" value="([0-9a-f]+)"', asked))
-
-
 def test_periods_are_changed_in_the_list_and_noted(admin_page: Client) -> None:
     probe = Probe.objects.get(team=watched(), kind=ProbeKind.BALANCE)
     Probe.objects.exclude(pk=probe.pk).delete()
@@ -380,60 +301,6 @@ def test_where_no_team_has_limits_of_its_own_the_copying_says_so(
     admin_page: Client,
 ) -> None:
     assert "No team has limits of its own" in act(admin_page, "copy_rules", watched())
-
-
-class TestImport:
-    def test_it_shows_what_would_change_and_then_changes_it(
-        self, admin_page: Client
-    ) -> None:
-        with running_gateway(["acme", "globex", "initech"]) as running:
-            gateway = make_gateway(base_url=running.base_url, allow_private=True)
-            make_team(gateway, team_id="acme")
-            address = reverse("import_teams", args=[gateway.pk])
-
-            shown = admin_page.get(address).content.decode()
-            assert "2 new, 1 watched already" in shown
-            assert Team.objects.count() == 1
-            sent = {"teams": ["globex", "forged", "acme"]}
-            after = admin_page.post(address, sent, follow=True).content.decode()
-
-        assert "1 team watched from now on" in after
-        keyless = f"{LIST}?has_key=no&amp;gateway__id__exact={gateway.pk}"
-        assert f'<a href="{keyless}">give them keys</a>' in after
-        assert set(Team.objects.values_list("team_id", flat=True)) == {"acme", "globex"}
-        assert AuditEntry.objects.get(action="team").detail == "imported"
-
-    def test_where_none_was_ticked_none_is_ticked_the_next_time(
-        self, admin_page: Client
-    ) -> None:
-        with running_gateway(["acme", "globex"]) as running:
-            gateway = make_gateway(base_url=running.base_url, allow_private=True)
-            address = reverse("import_teams", args=[gateway.pk])
-            first = admin_page.get(address).content.decode()
-            again = admin_page.post(address).content.decode()
-
-        assert (first.count(" checked>"), again.count(" checked>")) == (2, 0)
-        assert "No team was ticked" in again
-
-    def test_it_is_reached_from_the_teams(self, admin_page: Client) -> None:
-        def led_to() -> str:
-            text = admin_page.get(reverse("teams")).content.decode()
-            return text.partition('">Import teams')[0].rpartition('href="')[2]
-
-        own = make_gateway()
-        assert led_to() == reverse("import_teams", args=[own.pk])
-        make_gateway()
-        assert led_to() == "/admin/teams/gateway/"
-        listed = admin_page.get(led_to()).content.decode()
-        assert reverse("import_teams", args=[own.pk]) in listed
-
-    def test_a_gateway_that_cannot_be_asked_says_why(self, admin_page: Client) -> None:
-        gateway = make_gateway(base_url="http://127.0.0.1:9")
-
-        text = admin_page.get(reverse("import_teams", args=[gateway.pk]))
-
-        assert "cannot be read" in text.content.decode()
-        assert "private or loopback" in text.content.decode()
 
 
 @pytest.mark.parametrize("place", ["team", "gateway"])

@@ -171,6 +171,10 @@ class Members(MembershipInline):
         return super().get_queryset(request).select_related("user")
 
 
+# Where a request keeps the team that it has stored.
+_ADDED = "gatewatch.added_team"
+
+
 @admin.register(Team)
 class TeamAdmin(DeletesItsHistory):
     place = "team"
@@ -221,14 +225,17 @@ class TeamAdmin(DeletesItsHistory):
         It is asked when the row is stored: meanwhile nobody waits for the database.
         """
         answer = super().add_view(request, form_url, extra_context)
-        if request.method == "POST" and answer.status_code == FOUND:
-            added = Team.objects.select_related("gateway").latest("pk")
-            if seek_teams(added.gateway, [added.team_id]).unknown:
-                messages.error(
-                    request,
-                    f"The gateway knows no “{added.team_id}”: correct the team's id, or "
-                    "delete it.",
-                )
+        added = request.META.get(_ADDED)
+        if (
+            isinstance(added, Team)
+            and answer.status_code == FOUND
+            and seek_teams(added.gateway, [added.team_id]).unknown
+        ):
+            messages.error(
+                request,
+                f"The gateway knows no “{added.team_id}”: correct the team's id, or "
+                "delete it.",
+            )
         return answer
 
     def render_change_form(
@@ -297,6 +304,8 @@ class TeamAdmin(DeletesItsHistory):
             # Kept by the id of before, which others may have next.
             forget_breakers(Probe.objects.filter(team=obj))
         super().save_model(request, obj, form, change)
+        if not change:
+            request.META[_ADDED] = obj
         if form.cleaned_data["key"]:
             take_with_gateway(obj)
             give_key(request, obj, form.cleaned_data["key"], timezone.now())

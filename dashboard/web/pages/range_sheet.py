@@ -40,6 +40,7 @@ def _row(seen: Summary) -> list[object]:
 
 def _too_few_for(seen: Summary) -> str:
     thin = {
+        "availability": seen.availability_is_thin,
         "rates": seen.rate_is_thin,
         "p90": seen.p90_is_thin,
         "p95": seen.p95_is_thin,
