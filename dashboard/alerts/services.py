@@ -1,24 +1,20 @@
 """Judge what is known, and write what changed: incidents and their notifications."""
 
 import logging
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from django.db import InterfaceError, OperationalError, transaction
 
-from dashboard.alerts import lifecycle, outbox, silences, unwatched
+from dashboard.alerts import lifecycle, speakers, unwatched
 from dashboard.alerts.hindsight import slow_facts
-from dashboard.alerts.inhibition import Open, inhibitors
 from dashboard.alerts.judges import Case, cases, slow_cases
 from dashboard.alerts.models import (
-    EventKind,
     Incident,
     Pending,
     Rule,
     RuleKind,
-    Severity,
-    Silence,
 )
 from dashboard.alerts.rulebook import (
     SELF_TIMED,
@@ -34,13 +30,11 @@ from dashboard.alerts.rules import (
     Verdict,
     act,
     is_late,
-    is_worse,
 )
 from dashboard.alerts.situation import Situation, load, load_all
 from dashboard.probes import heartbeats, rhythm
 from dashboard.probes import services as probes
-from dashboard.probes.kinds import KINDS
-from dashboard.probes.models import Heartbeat, ProbeKind
+from dashboard.probes.models import Heartbeat
 
 logger = logging.getLogger(__name__)
 
@@ -188,7 +182,7 @@ def _judge(known: Situation, found: Iterator[Case]) -> Round:
         if verdict.step is Step.FIRE:
             done.firing[identity] = verdict
     _note_failures(known, done.failures)
-    _speak(known, done.firing)
+    speakers.speak(known, done.firing)
     return done
 
 
@@ -266,145 +260,6 @@ def _finish(known: Situation, done: Round, kinds: Collection[str]) -> None:
     if needless:
         Pending.objects.filter(identity__in=needless).delete()
     known.book.forgive(kinds, but=done.failures)
-
-
-def _speak(known: Situation, firing: Mapping[str, Verdict]) -> None:
-    """Decide which of the open incidents speaks for which, and queue what is to be told.
-
-    The mail of an incident that another speaks for is withdrawn; when that one has ended
-    and this one has failed again since, it is told after all.
-    """
-    if not known.incidents and not firing:
-        return
-    gateway_ids = {probe.gateway_id for probe in known.probes}
-    incidents = list(
-        Incident.objects.filter(
-            resolved_at=None, gateway__in=gateway_ids
-        ).select_related("probe", "inhibited_by")
-    )
-    silenced = silences.active(known.now)
-    told = outbox.told(incidents)
-    told_of = told | outbox.queued_or_dead(incidents)
-    greater_of = inhibitors(_open(each, told=each.pk in told) for each in incidents)
-    _raise(incidents, greater_of, silenced, known.now)
-    spoken_for: list[tuple[Incident, int]] = []
-    silent: list[Incident] = []
-    for incident in incidents:
-        greater = greater_of.get(incident.pk)
-        verdict = firing.get(incident.identity)
-        silence = silences.covering(silenced, incident)
-        _note_silence(incident, silence, known.now)
-        # A silenced one, too: nobody is mailed of it, but pages count it.
-        is_on_its_own = greater is None and _is_released(incident, verdict, known.now)
-        if greater is not None:
-            spoken_for.append((incident, greater.pk))
-        elif silence is not None:
-            silent.append(incident)
-        elif is_on_its_own:
-            if incident.pk not in told_of:
-                outbox.queue_opening(incident, known.now)
-            elif is_worse(incident.level, than=incident.told_level):
-                outbox.queue_escalation(incident, known.now)
-    _mute(spoken_for, {incident.pk: incident for incident in incidents}, known.now)
-    outbox.drop_unsent([*silent, *(lesser for lesser, _ in spoken_for)])
-
-
-def _raise(
-    incidents: Collection[Incident],
-    greater_of: Mapping[int, Open],
-    silenced: Collection[Silence],
-    now: datetime,
-) -> None:
-    """Let a breaker that speaks for a critical alarm be as critical.
-
-    A warning in its place would be all that anybody hears of an outage that health does
-    not see. Of a paused team it is enough: somebody has paused it.
-    """
-    breakers = {
-        each.pk: each
-        for each in incidents
-        if each.kind == RuleKind.BREAKER_OPEN and each.severity != Severity.CRITICAL
-    }
-    for incident in incidents if breakers else ():
-        speaks = greater_of.get(incident.pk)
-        if speaks is None or speaks.pk not in breakers:
-            continue
-        is_critical = incident.severity == Severity.CRITICAL
-        if is_critical and silences.covering(silenced, incident) is None:
-            # Without their names: a whole gateway's is read by members of all its teams.
-            why = "speaks for critical alarms"
-            lifecycle.raise_severity(breakers.pop(speaks.pk), now, why)
-
-
-def _is_released(incident: Incident, verdict: Verdict | None, now: datetime) -> bool:
-    """Say whether nothing speaks for it any more, and note it where that is new."""
-    if not _has_failed_since(incident, verdict):
-        return False
-    if incident.inhibited_by_id is not None:
-        lifecycle.note(incident, EventKind.RELEASED, now)
-        Incident.objects.filter(pk=incident.pk).update(inhibited_by=None)
-    return True
-
-
-def _has_failed_since(incident: Incident, verdict: Verdict | None) -> bool:
-    """Say whether it fires, and by a failure after the end of what spoke for it."""
-    if verdict is None:
-        return False
-    spoken_for_by = incident.inhibited_by
-    if spoken_for_by is None or spoken_for_by.resolved_at is None:
-        return True
-    latest = verdict.evidence.latest
-    return latest is None or latest > spoken_for_by.resolved_at
-
-
-def _note_silence(incident: Incident, silence: Silence | None, now: datetime) -> None:
-    pk = silence.pk if silence else None
-    if incident.silence_id == pk:
-        return
-    Incident.objects.filter(pk=incident.pk).update(silence=pk)
-    if silence is None:
-        lifecycle.note(incident, EventKind.AUDIBLE, now)
-    elif incident.silence_id is None:
-        until = f"until {silence.ends_at:%Y-%m-%d %H:%M} UTC: {silence.reason}"
-        lifecycle.note(incident, EventKind.SILENCED, now, until, silence.author)
-
-
-def _mute(
-    spoken_for: Iterable[tuple[Incident, int]],
-    by_pk: Mapping[int, Incident],
-    now: datetime,
-) -> None:
-    """Note by whom each is spoken for from now on; a gateway's outage may mute hundreds."""
-    lesser: dict[int, list[Incident]] = {}
-    for incident, greater in spoken_for:
-        if incident.inhibited_by_id != greater:
-            lesser.setdefault(greater, []).append(incident)
-    for greater, incidents in lesser.items():
-        text = f"by: {by_pk[greater].summary}"
-        lifecycle.note_all(incidents, EventKind.SPOKEN_FOR, now, text)
-        muted = Incident.objects.filter(pk__in=[each.pk for each in incidents])
-        muted.update(inhibited_by=greater)
-
-
-def _open(incident: Incident, *, told: bool) -> Open:
-    return Open(
-        pk=incident.pk,
-        kind=incident.kind,
-        level=incident.level,
-        gateway_id=incident.gateway_id,
-        team_id=incident.team_id,
-        probe_id=incident.probe_id,
-        endpoints=_endpoints(incident),
-        told=told,
-    )
-
-
-def _endpoints(incident: Incident) -> frozenset[str]:
-    if incident.probe is None:
-        return frozenset()
-    if incident.kind == RuleKind.BREAKER_OPEN:
-        return frozenset({incident.evidence.get("endpoint", "")})
-    return frozenset(KINDS[ProbeKind(incident.probe.kind)].endpoints)
 
 
 __all__ = ["evaluate", "evaluate_all", "evaluate_slow", "install_default_rules"]

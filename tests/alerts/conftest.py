@@ -14,6 +14,8 @@ from dashboard.probes.models import Probe
 from dashboard.teams.models import Gateway, Team
 from tests import factories
 from tests.alerts.mailbox import Mailbox, open_mailbox
+from tests.alerts.receiver import Receiver
+from tests.apiclient.rogue import Rogue, rogue
 from tests.factories import NOW
 
 
@@ -26,6 +28,17 @@ def mailbox(settings: Settings) -> Iterator[Mailbox]:
         settings.EMAIL_PORT = box.port
         settings.EMAIL_TIMEOUT = 5
         yield box
+
+
+@pytest.fixture
+def receiver() -> Receiver:
+    return Receiver()
+
+
+@pytest.fixture
+def server(receiver: Receiver) -> Iterator[Rogue]:
+    with rogue(receiver) as running:
+        yield running
 
 
 def make_recipient(email: str = "ops@example.org") -> Recipient:

@@ -2,14 +2,8 @@
 
 import hashlib
 import hmac
-import json
-import re
 import socket
-from collections.abc import Iterator
-from http.client import parse_headers
 from io import StringIO
-from types import SimpleNamespace
-from typing import Any
 
 import pytest
 from cryptography.fernet import Fernet
@@ -17,78 +11,24 @@ from django.core.management import CommandError, call_command
 from pytest_django import Settings
 
 from dashboard.alerts import channels, lifecycle, outbox
-from dashboard.alerts.channels import Answer, Parcel, seal_into, shown_address
-from dashboard.alerts.delivery import deliver, send_test_message
+from dashboard.alerts.channels import Answer, Parcel, shown_address
+from dashboard.alerts.delivery import send_test_message
 from dashboard.alerts.models import Channel, ChannelKind, Notification
-from dashboard.alerts.payloads import defused
-from dashboard.pipeline import apprise_posting, posting
+from dashboard.pipeline import posting
 from dashboard.teams.keys import unseal
 from tests.alerts.conftest import after, make_incident, make_recipient, tell
 from tests.alerts.mailbox import Mailbox
+from tests.alerts.receiver import FORBIDDEN, OK, SECRET, Receiver, make_channel, send
 from tests.apiclient.rogue import Rogue, rogue
-from tests.factories import make_gateway, make_team
+from tests.factories import make_team
 
 pytestmark = pytest.mark.django_db
 
-SECRET = "a secret of some length"
-FORBIDDEN = b"HTTP/1.1 403 X\r\nContent-Length: 0\r\n\r\n"
 BROKEN = b"HTTP/1.1 500 X\r\nContent-Length: 0\r\n\r\n"
-OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
-
-
-class Receiver:
-    """Keeps what was posted, and answers each request with `answer`.
-
-    One that holds `refuses` gets `refusal`, as by a filter.
-    """
-
-    def __init__(self) -> None:
-        self.requests: list[tuple[dict[str, str], bytes]] = []
-        self.answer = OK
-        self.refuses, self.refusal = b"", FORBIDDEN
-
-    def __call__(self, connection: socket.socket) -> None:
-        with connection.makefile("rb") as stream:
-            stream.readline()
-            headers = {
-                key.lower(): value for key, value in parse_headers(stream).items()
-            }
-            body = stream.read(int(headers["content-length"]))
-        self.requests.append((headers, body))
-        is_refused = self.refuses and self.refuses in body
-        connection.sendall(self.refusal if is_refused else self.answer)
-
-    @property
-    def messages(self) -> list[dict[str, Any]]:
-        return [json.loads(body) for _, body in self.requests]
-
-
-@pytest.fixture
-def receiver() -> Receiver:
-    return Receiver()
-
-
-@pytest.fixture
-def server(receiver: Receiver) -> Iterator[Rogue]:
-    with rogue(receiver) as running:
-        yield running
-
-
-def make_channel(
-    url: str, kind: ChannelKind = ChannelKind.WEBHOOK, **fields: object
-) -> Channel:
-    channel = Channel(name=f"to {kind}", kind=kind, **{"allow_private": True, **fields})
-    seal_into(channel, url, SECRET if kind == ChannelKind.WEBHOOK else "")
-    channel.save()
-    return channel
 
 
 def row() -> Notification:
     return Notification.objects.get()
-
-
-def send(seconds: float = 30) -> int:
-    return deliver(after(seconds), post=posting.post, draw=lambda: 0.5)
 
 
 def test_a_webhook_is_signed_and_tells_all(server: Rogue, receiver: Receiver) -> None:
@@ -357,95 +297,6 @@ def test_a_test_message_says_what_became_of_it(server: Rogue) -> None:
 
     refused = send_test_message(channel, after(0), lambda _: Answer(error="HTTP 404"))
     assert refused == "It was not taken: HTTP 404."
-
-
-def test_slack_makes_nothing_of_what_somebody_wrote(
-    server: Rogue, receiver: Receiver
-) -> None:
-    """C-15: a link, a mention, bold letters or an image of a bare name."""
-    make_channel(server.url, ChannelKind.SLACK)
-    named = make_gateway(name="@all *<!here>* :fire: [x](https://evil.io)")
-    tell(make_incident(named, evidence={"text": "<!channel> & <http://x|y> failed"}))
-
-    assert send() == 1
-
-    (message,) = receiver.messages
-    assert "CRITICAL" in message["text"]
-    shown = json.dumps(message["blocks"])
-    assert "<!channel> & <http://x|y> failed" in shown
-    assert "Open in Gatewatch" in shown
-    texts = [block["text"] for block in message["blocks"] if "text" in block]
-    assert len(texts) == 2
-    assert all(each["type"] == "plain_text" for each in texts)
-    assert not any(each["emoji"] for each in texts)
-    assert not any(mark in message["text"] for mark in ("@all", "<!", "]("))
-    assert message["mrkdwn"] is False
-
-
-def test_no_gateway_with_many_alarms_keeps_anothers_from_slack(
-    settings: Settings, server: Rogue, receiver: Receiver
-) -> None:
-    """A-74: in a digest it has the first twenty places, and what is new comes last."""
-    settings.MAIL_CAP = 5
-    make_channel(server.url, ChannelKind.SLACK)
-    tell(make_incident())
-    send()
-    many = make_gateway(name="Many")
-    for _ in range(22):
-        tell(make_incident(many))
-    tell(make_incident(make_gateway(name="Production"), opened_at=after(1)))
-
-    assert send(60) == 1
-
-    shown = json.dumps(receiver.messages[-1]["blocks"])
-    assert "Production" in shown
-    assert shown.count("Many") == 20
-    assert "and 3 more." in shown
-
-
-@pytest.mark.parametrize(
-    "name",
-    ["@everyone", "<@U1>", "<b>b</b>", "<http://x|y>", "![x](http://evil.io/x.png)"],
-)
-def test_what_acts_in_markdown_is_broken_and_reads_the_same(name: str) -> None:
-    """C-15: Apprise hands texts to Discord and others as they are."""
-    said = defused(f"Team {name} is down")
-
-    assert said.replace("\u200b", "") == f"Team {name} is down"
-    assert not re.search(r"@\w|<[!@/#:\w]|\]\(", said)
-
-
-def test_apprise_is_told_that_a_message_is_plain_text(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """C-15: else it would be HTML or Markdown to services that know either."""
-    told: dict[str, object] = {}
-
-    class Sender:
-        def add(self, url: str) -> bool:
-            return True
-
-        def notify(self, **message: object) -> bool:
-            told.update(message)
-            return True
-
-    library = SimpleNamespace(Apprise=Sender)
-    monkeypatch.setattr(apprise_posting, "_apprise", lambda: library)
-    make_channel("ntfy://topic", ChannelKind.APPRISE)
-    tell(make_incident(make_gateway(name="<b>@here</b>")))
-
-    send()
-
-    for text in (str(told["title"]), str(told["body"])):
-        assert "<\u200bb>@\u200bhere<\u200b/b>" in text
-    assert told["body_format"] == "text"
-
-
-def test_apprise_says_how_to_install_it() -> None:
-    channel = make_channel("ntfy://topic", ChannelKind.APPRISE)
-
-    assert "pip install apprise" in send_test_message(channel, after(0), posting.post)
-    assert shown_address(channel) == "ntfy://…"
 
 
 def test_a_rotation_seals_addresses_and_secrets_too(settings: Settings) -> None:

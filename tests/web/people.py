@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from django.contrib.auth.models import User
 from django.db import connection, transaction
 from django.test import Client
+from django.urls import reverse
 
 from dashboard.teams.models import Membership, Role, Team
 
@@ -86,3 +87,11 @@ def behind(
     ended, code = at_once(first, second)
     assert ended == 0
     return code
+
+
+def send(client: Client, team: Team, part: str, **fields: object) -> str:
+    """Send one form of the team's settings; return the page that follows."""
+    address = reverse("team_settings", args=[team.pk])
+    response = client.post(address, {"part": part, **fields}, follow=True)
+    assert response.status_code == 200
+    return response.content.decode()
