@@ -17,10 +17,20 @@ from apiclient.operations import ERROR_MESSAGE_LIMIT, Operation
 from apiclient.payloads import CompletedJob
 from apiclient.redact import redact
 from apiclient.report import CallReport
-from apiclient.taxonomy import TABLE, ErrorClass
+from apiclient.taxonomy import ErrorClass
 
 INTERRUPTED_S = 5.0  # all that a completion gets while the program is being stopped
 _MOST_KEPT = 1000
+# The job is gone or ended otherwise, or the gateway will never take what is sent.
+_IN_VAIN = frozenset(
+    {
+        ErrorClass.NOT_FOUND,
+        ErrorClass.CONFLICT,
+        ErrorClass.BAD_REQUEST,
+        ErrorClass.VALIDATION,
+        ErrorClass.CLIENT_ERROR,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +66,12 @@ def is_interruption(error: BaseException | None) -> bool:
 
 
 def can_be_sent_later(report: CallReport[object]) -> bool:
-    """Return whether a completion that failed may still succeed another time."""
-    if report.error is None:
-        return False
-    later = {ErrorClass.BREAKER_HELD, ErrorClass.CANCELLED}
-    return TABLE[report.error].retried or report.error in later
+    """Return whether a completion that failed may still succeed another time.
+
+    So it may once the team is resumed, the key renewed or a certificate replaced; and
+    another team's job is for that team's client, which may share the store.
+    """
+    return report.error is not None and report.error not in _IN_VAIN
 
 
 class CompletionStore(Protocol):

@@ -199,7 +199,7 @@ class Core:
             call.request_id, call.operation.route, step.after, step.seconds
         )
         if self._hooks.on_retry is not None:
-            failed = self._event(call, call.hosts[0], step.after)
+            failed = self._event(call, call.hosts[step.base], step.after)
             journal.tell(self._hooks.on_retry, RetryEvent(failed, step.seconds))
 
     def refreshed(self, run: "Run[T]", key: str | Secret | None) -> Refreshed:
@@ -225,7 +225,9 @@ class Core:
         return sent if self._sources.clock() - at < step.fresh_for_s else None
 
     def remember(self, step: Look, sent: Sent) -> None:
-        if step.fresh_for_s > 0 and sent.answer is not None:
+        # What did not answer may answer a moment later.
+        answered = sent.answer is not None and sent.answer.status_code == 200
+        if step.fresh_for_s > 0 and answered:
             if len(self._looked) >= _REMEMBERED:
                 self._looked.clear()
             self._looked[step.operation.path] = (self._sources.clock(), sent)

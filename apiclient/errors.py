@@ -49,6 +49,11 @@ class APIError(Exception):
         super().__init__(message)
         self.report = report
 
+    def __reduce__(self) -> tuple[object, ...]:
+        # Exception would make it anew of its message alone: no process pool could pass it
+        # on, and no copy be made of it.
+        return type(self), (str(self), self.report), self.__dict__
+
     @property
     def kind(self) -> ErrorClass:
         return self.report.error or ErrorClass.INTERNAL

@@ -132,9 +132,10 @@ class _Course(Generic[T]):
         """Return the seconds waited before the next attempt; None when there is none."""
         if (yield from self._refreshed(verdict)):
             return 0.0
+        asked = self.base
         wait_s = self._next_wait(verdict, admission)
         if wait_s is not None:
-            yield Wait(wait_s, self.attempts[-1])
+            yield Wait(wait_s, self.attempts[-1], asked)
         return wait_s
 
     def _admit(self) -> Generator[Step, Reply, Admission]:

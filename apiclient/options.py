@@ -57,7 +57,7 @@ class Options(TypedDict, total=False):
 
 
 def bases_of(base_url: str | BaseURL, options: Options) -> tuple[BaseURL, ...]:
-    """Return the base URLs in their order; raises InvalidBaseURLError (a ValueError)."""
+    """Return the base URLs in their order; raises ValueError for what is none."""
     given = (base_url, *options.get("fallback_urls", ()))
     return tuple(
         each if isinstance(each, BaseURL) else parse_base_url(each) for each in given

@@ -50,10 +50,11 @@ class Look:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Do nothing for `seconds` after the attempt `after` failed."""
+    """Do nothing for `seconds` after the attempt `after` at base URL `base` failed."""
 
     seconds: float
     after: Attempt
+    base: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,9 @@ from apiclient.pools import AsyncPool, AsyncProxy, Pool, Proxy
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 WRITE_TIMEOUT_S = 10.0
 POOL_TIMEOUT_S = 2.0
+# Uvicorn, as the gateway is served by, closes a connection that nobody used for 5 s. Who
+# uses it at that moment gets no answer, and does not know whether he was charged.
+KEPT_S = 3.0
 _EARLY = "the answer was there before its question"
 hurry_h11()
 _RESOLVER = Resolver()
@@ -103,7 +106,7 @@ class WireTransport(httpx.BaseTransport):
             ssl_context=ssl_context,
             max_connections=max_connections,
             max_keepalive_connections=0 if fresh_connections else max_connections,
-            keepalive_expiry=5.0,
+            keepalive_expiry=KEPT_S,
         )
         backend = SocketBackend(check, _RESOLVER)
         self._make: Callable[[], Pool] = (
@@ -159,7 +162,7 @@ class AsyncWireTransport(httpx.AsyncBaseTransport):
             ssl_context=ssl_context,
             max_connections=max_connections,
             max_keepalive_connections=0 if fresh_connections else max_connections,
-            keepalive_expiry=5.0,
+            keepalive_expiry=KEPT_S,
         )
         backend = AsyncSocketBackend(check, _RESOLVER)
         self._make: Callable[[], AsyncPool] = (

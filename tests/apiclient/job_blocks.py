@@ -105,6 +105,10 @@ def gone() -> Scene:
     return httpx.Response(404, json={"detail": "Job not found"})
 
 
+def refusal(status: int, detail: str) -> Callable[[], Scene]:
+    return lambda: httpx.Response(status, json={"detail": detail})
+
+
 def client_of(gateway: Gateway, **options: object) -> Client:
     return Client(
         base_url="https://gw.example",

@@ -341,6 +341,16 @@ def test_the_team_is_asked_once_in_thirty_seconds() -> None:
     assert len(rig.gateway.requests) == 5
 
 
+def test_a_look_that_failed_is_taken_again(rig_of: RigOf) -> None:
+    """S-27: the next 403 may well be explained."""
+    refused = detail(403, "Access denied")
+    suspended = says(200, {"status": "suspended"})
+    rig = rig_of([refused, detail(500, "x"), refused, suspended])
+
+    assert rig.report(CALL).error is E.FORBIDDEN
+    assert rig.report(CALL).error is E.TEAM_SUSPENDED
+
+
 def test_a_text_that_says_why_needs_no_look(rig_of: RigOf) -> None:
     """S-26."""
     rig = rig_of([detail(403, "Team access is suspended. Please contact support.")])

@@ -1,3 +1,6 @@
+import copy
+import pickle
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 import pytest
@@ -31,6 +34,11 @@ def report(error: ErrorClass, *, ambiguous: bool = False) -> CallReport[object]:
         retry_after_s=3.0,
         ambiguous=ambiguous,
     )
+
+
+def pickled(error: APIError) -> APIError:
+    again: APIError = pickle.loads(pickle.dumps(error))  # noqa: S301  # our own
+    return again
 
 
 def test_every_class_has_an_exception() -> None:
@@ -109,6 +117,22 @@ def test_an_error_carries_what_its_report_knows() -> None:
     assert error.retryable
     assert error.advice
     assert error.errors == ()
+
+
+@pytest.mark.parametrize("renew", [pickled, copy.copy, copy.deepcopy])
+def test_an_error_comes_whole_from_another_process(
+    renew: Callable[[APIError], APIError],
+) -> None:
+    """S-05: a process pool passes errors on pickled, and breaks on one it cannot."""
+    error = error_for(report(ErrorClass.RATE_LIMITED))
+    error.add_note("in the second batch")
+
+    again = renew(error)
+
+    assert type(again) is type(error)
+    assert str(again) == str(error)
+    assert again.report == error.report
+    assert again.__notes__ == ["in the second batch"]
 
 
 def test_a_charged_call_that_may_have_run_has_its_own_error() -> None:

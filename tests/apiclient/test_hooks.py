@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Iterator
 
+import httpx
 import pytest
 
 from apiclient import (
@@ -22,6 +23,7 @@ from tests.apiclient.fakes import (
     Scene,
     SyncRig,
     detail,
+    fails,
     says,
 )
 
@@ -84,6 +86,23 @@ def test_hooks_hear_every_attempt_retry_and_result(rig: Make) -> None:
         (1.0, 1)
     ]
     assert [each.ok for each in heard.results] == [True]
+
+
+def test_a_retry_names_the_host_that_failed(rig: Make) -> None:
+    """B-74, B-24: not the first one, once another has been asked."""
+    heard = Heard()
+    refused = fails(httpx.ConnectError, "refused")
+    made = rig(
+        [refused, DOWN, GOOD],
+        hooks=heard.hooks,
+        fallback_urls=["https://two.example"],
+    )
+
+    made.report(BALANCE)
+
+    hosts = [each.failed.host for each in heard.retries]
+    assert hosts == [each.host for each in heard.attempts[:2]]
+    assert hosts == ["gw.example", "two.example"]
 
 
 def test_a_hook_hears_of_the_breaker(rig: Make) -> None:

@@ -1,7 +1,7 @@
 """The job helper: one completion for every job, whatever happens. S-95, S-100, S-101."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 
 import httpx
@@ -30,6 +30,7 @@ from tests.apiclient.job_blocks import (
     gone,
     lost,
     raising,
+    refusal,
     refused,
 )
 
@@ -196,6 +197,46 @@ def test_a_kept_completion_waits_on_while_the_gateway_is_away(block: Block) -> N
 
     assert block.send_again(store) == 0
     assert len(store.waiting()) == 1
+
+
+@pytest.mark.parametrize(
+    "scene",
+    [
+        refusal(403, "Team access is suspended. Please contact support."),
+        refusal(403, "Job does not belong to your team"),
+        refusal(401, "Invalid API key"),
+        lambda: httpx.Response(200, text="<html>Log in to this network</html>"),
+    ],
+    ids=["suspended", "another team's", "key refused", "no answer of the gateway's"],
+)
+def test_a_completion_waits_on_until_somebody_mends_the_cause(
+    block: Block, scene: Callable[[], Scene]
+) -> None:
+    """S-100, S-101: a job is not ended because the team is suspended."""
+    store = MemoryCompletions()
+
+    def refuse() -> None:
+        block.gateway.spoil = [("/complete", scene, False), (JOB, scene, False)] * 2
+
+    with pytest.raises(APIError):
+        block.run(refuse, completions=store)
+    assert block.send_again(store) == 0
+    assert len(store.waiting()) == 1
+
+    block.gateway.spoil = []
+    assert block.send_again(store) == 1
+    assert block.gateway.jobs[JOB] == "COMPLETED"
+    assert store.waiting() == ()
+
+
+def test_a_completion_of_a_job_that_is_gone_does_not_wait(block: Block) -> None:
+    """S-101."""
+    store = MemoryCompletions()
+    store.add(Completion(JOB, "failed", "x"))
+    block.gateway.spoil = [(JOB, gone, False)]
+
+    assert block.send_again(store) == 1
+    assert store.waiting() == ()
 
 
 def test_a_completion_that_is_refused_is_not_kept(block: Block) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import socket
 import threading
 import time
+from functools import partial
 
 import httpcore
 import pytest
@@ -45,6 +46,33 @@ def test_connections_are_kept_alive_or_fresh(ask_kept: Ask) -> None:
 
     assert kept == 1
     assert server.connections == 4
+
+
+@pytest.mark.parametrize(("idle_s", "connections"), [(2.5, 1), (4.5, 2)])
+def test_a_connection_that_is_about_to_be_closed_is_not_used(
+    monkeypatch: pytest.MonkeyPatch, idle_s: float, connections: int
+) -> None:
+    """B-33: the gateway closes after five seconds, and a request may meet its end."""
+    monotonic = time.monotonic
+    later = partial(
+        monkeypatch.setattr, time, "monotonic", lambda: monotonic() + idle_s
+    )
+
+    async def both(client: AsyncClient) -> None:
+        async with client:
+            await client.health()
+            later()
+            await client.health()
+
+    with rogue(keeps_alive(9)) as server, Client(base_url=server.url) as client:
+        client.health()
+        later()
+        client.health()
+    monkeypatch.undo()
+    with rogue(keeps_alive(9)) as other:
+        asyncio.run(both(AsyncClient(base_url=other.url)))
+
+    assert (server.connections, other.connections) == (connections, connections)
 
 
 def test_a_kept_connection_that_was_closed_is_replaced_at_once(ask: Ask) -> None:
