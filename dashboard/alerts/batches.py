@@ -5,7 +5,8 @@ claimed by one conditional UPDATE; on PostgreSQL two workers also skip each othe
 """
 
 import uuid
-from collections.abc import Collection, Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -60,6 +61,11 @@ class Batch:
         return list(told.values())
 
     @property
+    def turns(self) -> set[int | None]:
+        """Return whose turn it was: that of gateways, or None of what is of no incident."""
+        return {row.incident.gateway_id if row.incident else None for row in self.rows}
+
+    @property
     def attempt(self) -> int:
         """Return which attempt this is, 1 for the first."""
         return max(row.attempts for row in self.rows) + 1
@@ -67,12 +73,17 @@ class Batch:
 
 @transaction.atomic
 def claim(
-    now: datetime, *, mails: bool = True, but: Collection[str] = ()
+    now: datetime,
+    *,
+    mails: bool = True,
+    but: Collection[str] = (),
+    turns: Mapping[int | None, int] | None = None,
 ) -> Batch | None:
     """Claim the next batch that is ready, the one that waits longest; None for none.
 
     What goes to the channels of the names in `but` stays, and so do mails unless `mails`:
-    a channel may be called like an address, or "email".
+    a channel may be called like an address, or "email". A gateway that had fewer `turns`
+    comes first: of an outage a thousand readers may be told, and each waits for the last.
     """
     of_mail = Q(channel=ChannelKind.EMAIL)
     queued = Notification.objects.filter(state=Delivery.QUEUED).exclude(
@@ -86,11 +97,12 @@ def claim(
     rows = (
         queued.select_for_update(skip_locked=True, of=("self",))
         .select_related("incident")
-        .defer("body")
+        .defer("body", "incident__evidence")
         .order_by("due_at", "pk")
     )
     groups = grouped(rows)
-    for group, waiting in groups.items():
+    had = Counter(turns or {})
+    for group, waiting in sorted(groups.items(), key=lambda one: had[one[0].turn]):
         ready = ready_of(group, waiting, now)
         if ready and ready[0].batch is None and group.kind is not Kind.REGULAR:
             ready = paced(group, ready, groups, now)

@@ -11,6 +11,7 @@ import secrets
 import smtplib
 import time
 import uuid
+from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -95,15 +96,17 @@ def deliver(
 
     Without a mail server no mail is claimed: they wait, and lose no attempts. After one
     mail that could not be handed over the mails' round ends, since the server is away;
-    so does a channel's after one message. `post` sends what goes by HTTP.
+    so does a channel's after one message. `post` sends what goes by HTTP. Gateways have
+    their mails in turns.
     """
-    sent, started = 0, monotonic()
+    sent, started, turns = 0, monotonic(), Counter[int | None]()
     mails, away = settings.EMAIL_CONFIGURED, set[str]()
     while (elapsed := monotonic() - started) < _ROUND_S:
         at = now + timedelta(seconds=elapsed)
-        batch = claim(at, mails=mails, but=away)
+        batch = claim(at, mails=mails, but=away, turns=turns)
         if batch is None:
             break
+        turns.update(batch.turns)
         fate = _deliver(batch, post, at, draw())
         sent += fate is Fate.SENT
         if fate in {Fate.REFUSED_NOW, Fate.UNKNOWN, Fate.APART}:

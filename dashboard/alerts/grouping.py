@@ -56,6 +56,11 @@ class Group:
     def reader(self) -> tuple[str, str]:
         return self.channel, self.recipient
 
+    @property
+    def turn(self) -> int | None:
+        """Return the gateway whose turn it is, None for what is of no incident."""
+        return None if self.kind is Kind.REGULAR else self.about
+
     def of_reader(self) -> QuerySet[Notification]:
         """Return all that was ever for the same reader."""
         return Notification.objects.filter(

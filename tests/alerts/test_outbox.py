@@ -51,6 +51,24 @@ def test_each_recipient_gets_a_mail_of_his_own(mailbox: Mailbox) -> None:
     assert len(set(mailbox.ids)) == 2
 
 
+def test_a_gateway_with_many_readers_has_its_mails_in_turns_with_the_others(
+    mailbox: Mailbox,
+) -> None:
+    """Of an outage a thousand may be told: nobody else's news is to wait for the last."""
+    for address in ("a@example.org", "b@example.org", "c@example.org"):
+        make_recipient(address)
+    tell(make_incident())
+    Recipient.objects.all().delete()
+    make_recipient("d@example.org")
+    tell(make_incident(make_gateway()))
+    for address in ("a@example.org", "b@example.org", "c@example.org"):
+        make_recipient(address)
+
+    assert deliver(after(WAIT_S)) == 4
+
+    assert mailbox.messages[1]["To"] == "d@example.org"
+
+
 def test_the_recovery_is_in_the_thread_of_the_alarm(mailbox: Mailbox) -> None:
     make_recipient()
     incident = tell(make_incident())

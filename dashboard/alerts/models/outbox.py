@@ -4,7 +4,7 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import Q
-from django.db.models.functions import Coalesce
+from django.db.models.functions import Coalesce, Lower
 
 from dashboard.alerts.models.incidents import Incident
 from dashboard.lib.mail_addresses import is_plain_address
@@ -36,6 +36,8 @@ class Recipient(models.Model):
                 violation_error_message="This address is told of this already.",
             )
         ]
+        # Whether its reader is still told is asked of each row that waits, each time.
+        indexes = [models.Index(Lower("email"), name="alerts_recipient_mailbox")]
 
     def __str__(self) -> str:
         return self.email
