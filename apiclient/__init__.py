@@ -60,17 +60,20 @@ from apiclient.events import AttemptEvent, Hooks, RetryEvent
 from apiclient.gate import Transition
 from apiclient.jobs import AsyncJobBlock, JobBlock
 from apiclient.later import LaterQueue
-from apiclient.metrics import Metrics
-from apiclient.operations import Operation
+from apiclient.metrics import EndpointStats, Metrics, Stats
+from apiclient.operations import Message, Operation
 from apiclient.options import Options, default_ssl_context
 from apiclient.payloads import (
+    CallMetadata,
     CompletedJob,
     Costs,
     CreditCheck,
     Health,
     Job,
+    JobCall,
     JobStatus,
     LLMCall,
+    Reply,
     SingleCall,
 )
 from apiclient.reads import Reading
@@ -125,6 +128,7 @@ __all__ = [
     "BreakerState",
     "BreakerStore",
     "CallCancelledError",
+    "CallMetadata",
     "CallReport",
     "Category",
     "ChatStream",
@@ -141,6 +145,7 @@ __all__ = [
     "CreditCheck",
     "Credits",
     "DecodeError",
+    "EndpointStats",
     "ErrorClass",
     "Fault",
     "FieldError",
@@ -151,6 +156,7 @@ __all__ = [
     "InternalError",
     "Job",
     "JobBlock",
+    "JobCall",
     "JobStatus",
     "JobTypeUsage",
     "LLMCall",
@@ -158,6 +164,7 @@ __all__ = [
     "Meaning",
     "MemoryBreakerStore",
     "MemoryCompletions",
+    "Message",
     "Metrics",
     "ModelDeniedError",
     "NotFoundError",
@@ -172,6 +179,7 @@ __all__ = [
     "Reading",
     "RedirectError",
     "Repeat",
+    "Reply",
     "ResponseTooLargeError",
     "RetryBudget",
     "RetryEvent",
@@ -180,6 +188,7 @@ __all__ = [
     "ServerError",
     "ServiceUnavailableError",
     "SingleCall",
+    "Stats",
     "StreamError",
     "StreamInterruptedError",
     "StreamLimits",

@@ -19,7 +19,7 @@ from apiclient.defaults import core_for
 from apiclient.faults import FAULTS
 from apiclient.jobs import AsyncJobBlock
 from apiclient.journal import logger
-from apiclient.metrics import Metrics
+from apiclient.metrics import Metrics, Stats
 from apiclient.operations import Message, Operation
 from apiclient.options import Options, bases_of, checks_addresses, ssl_context_for
 from apiclient.payloads import (
@@ -105,7 +105,7 @@ class AsyncClient:
     def metrics(self) -> Metrics:
         return self._core.metrics
 
-    def get_stats(self) -> dict[str, object]:
+    def get_stats(self) -> Stats:
         return self._core.metrics.get_stats()
 
     async def run(self, operation: Operation[T]) -> T:

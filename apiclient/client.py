@@ -18,7 +18,7 @@ from apiclient.defaults import core_for
 from apiclient.faults import FAULTS
 from apiclient.jobs import JobBlock
 from apiclient.journal import logger
-from apiclient.metrics import Metrics
+from apiclient.metrics import Metrics, Stats
 from apiclient.operations import Message, Operation
 from apiclient.options import Options, bases_of, checks_addresses, ssl_context_for
 from apiclient.payloads import (
@@ -107,7 +107,7 @@ class Client:
     def metrics(self) -> Metrics:
         return self._core.metrics
 
-    def get_stats(self) -> dict[str, object]:
+    def get_stats(self) -> Stats:
         return self._core.metrics.get_stats()
 
     def run(self, operation: Operation[T]) -> T:

@@ -9,6 +9,7 @@ import json
 import threading
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from os import PathLike
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -116,14 +117,20 @@ class MemoryCompletions:
 class FileCompletions(MemoryCompletions):
     """The same, kept in a JSON file of one process, which may be started again."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: str | PathLike[str]) -> None:
         super().__init__()
-        self._path = path
-        if path.exists():
-            for fields in json.loads(path.read_text()):
-                self._kept[fields["job_id"]] = Completion(**fields)
+        self._path = Path(path)
+        if self._path.exists():
+            self._kept = {each.job_id: each for each in _read(self._path)}
 
     def _save(self, kept: Mapping[str, Completion]) -> None:
         new = self._path.with_name(self._path.name + ".new")
         new.write_text(json.dumps([asdict(each) for each in kept.values()]))
         new.replace(self._path)
+
+
+def _read(path: Path) -> list[Completion]:
+    try:
+        return [Completion(**fields) for fields in json.loads(path.read_text())]
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{path} is no list of completions: {error}") from error

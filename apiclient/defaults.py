@@ -8,7 +8,7 @@ from uuid import uuid4
 
 from apiclient.base_url import BaseURL
 from apiclient.core import Core
-from apiclient.options import Options
+from apiclient.options import Options, check
 from apiclient.redact import Secret
 from apiclient.steps import Sources
 
@@ -30,6 +30,7 @@ def core_for(
     measured: bool,
     can_refresh: bool,
 ) -> Core:
+    check(options)
     sources = Sources(
         clock=options.get("clock", time.monotonic),
         now=options.get("now", _utc_now),

@@ -4,12 +4,30 @@ from collections import Counter, deque
 from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from typing import TypedDict
 
 from apiclient.report import CallReport
 from apiclient.taxonomy import TABLE
 
 _WINDOW = 1000  # latencies kept per endpoint: p95 of the recent past, not of all time
 _ENDPOINTS = 200  # routes are templates, so a bound that is met only by a mistake
+
+
+class EndpointStats(TypedDict):
+    """Rates are 0..1, latencies milliseconds. Held calls are none of the requests."""
+
+    total_requests: int
+    total_errors: int
+    error_rate: float
+    avg_latency_ms: float
+    p95_latency_ms: float
+    total_attempts: int
+    total_held: int
+    errors_by_class: dict[str, int]
+
+
+class Stats(EndpointStats):
+    endpoints: dict[str, EndpointStats]
 
 
 def nearest_rank(latencies: Iterable[float], percent: int) -> float:
@@ -63,7 +81,7 @@ class Metrics:
             key = "other"
         return self._endpoints.setdefault(key, _Endpoint())
 
-    def get_stats(self) -> dict[str, object]:
+    def get_stats(self) -> Stats:
         """Return the guide's five numbers, over all endpoints and for each.
 
         Rates are 0..1, latencies milliseconds. p95 is the nearest rank of the last 1,000
@@ -88,7 +106,7 @@ def _copy(endpoint: _Endpoint) -> _Endpoint:
     )
 
 
-def _stats(endpoints: Iterable[_Endpoint]) -> dict[str, object]:
+def _stats(endpoints: Iterable[_Endpoint]) -> EndpointStats:
     chosen = list(endpoints)
     requests = sum(each.requests for each in chosen)
     errors = sum(each.errors for each in chosen)

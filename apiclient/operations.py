@@ -32,6 +32,24 @@ TIMEOUTS_S: Mapping[tuple[str, str], float] = {
     ("POST", "/api/jobs/{job_id}/llm-call-stream"): 120.0,
     ("POST", "/api/jobs/create-and-call-stream"): 120.0,
 }
+NAMES = frozenset(
+    {
+        "health",
+        "get_team",
+        "list_teams",
+        "balance",
+        "team_transactions",
+        "team_usage",
+        "credit_check",
+        "create_job",
+        "get_job",
+        "complete_job",
+        "llm_call",
+        "llm_call_stream",
+        "create_and_call",
+        "create_and_call_stream",
+    }
+)
 ERROR_MESSAGE_LIMIT = 1000  # the gateway's column; a longer text fails the completion
 
 _TEAM_ID_LIMIT = 255

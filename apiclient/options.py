@@ -1,10 +1,12 @@
 """What every client can be given besides its address and key."""
 
 import ssl
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from functools import cache
 from typing import TypedDict
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -14,10 +16,12 @@ from apiclient.breaker import BreakerPolicy, BreakerStore
 from apiclient.completions import CompletionStore
 from apiclient.events import Hooks
 from apiclient.metrics import Metrics
+from apiclient.operations import NAMES
 from apiclient.retry import RetryPolicy
 from apiclient.stores import RetryBudget
 
 CONNECT_TIMEOUT_S = 5.0
+_LEAST = {"max_connections": 1, "connect_timeout_s": 0.001, "max_body_bytes": 1}
 
 
 class Options(TypedDict, total=False):
@@ -28,6 +32,7 @@ class Options(TypedDict, total=False):
     what could not be sent of jobs' ends. `fallback_urls` are other base URLs of the same
     gateway, tried in turn when one cannot be reached or answers 503; they get the key,
     too. `proxy` is the URL of an HTTP proxy: the environment's is never used.
+    `max_connections` (10) are as many calls as are under way at once; a stream is one.
     `timeouts_s` overrides the seconds of one attempt by operation name. `address_check`
     replaces the policy that `allow_private` chooses. `clock` is monotonic, `now` the
     aware UTC time, `draw` a number on [0, 1), `new_id` a fresh request id.
@@ -54,6 +59,41 @@ class Options(TypedDict, total=False):
     now: Callable[[], datetime]
     draw: Callable[[], float]
     new_id: Callable[[], str]
+
+
+def check(options: Options) -> None:
+    """Raise for what would be passed over in silence, or hold up every call.
+
+    A name that is no option is a TypeError, as for any function; a value is a ValueError.
+    """
+    if unknown := options.keys() - Options.__annotations__.keys():
+        known = ", ".join(sorted(Options.__annotations__))
+        raise TypeError(f"no option is called {_listed(unknown)}; there are {known}")
+    if unknown := options.get("timeouts_s", {}).keys() - NAMES:
+        known = ", ".join(sorted(NAMES))
+        raise ValueError(
+            f"timeouts_s names {_listed(unknown)}; operations are called {known}"
+        )
+    for name, least in _LEAST.items():
+        value = options.get(name, least)
+        if not (isinstance(value, int | float) and value >= least):
+            raise ValueError(f"{name}={value} is less than {least:g}")
+    _check_proxy(options.get("proxy"))
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(map(repr, sorted(names)))
+
+
+def _check_proxy(proxy: str | None) -> None:
+    """Refuse what is no proxy's URL, unshown: it may hold a password."""
+    if proxy is None:
+        return
+    with suppress(ValueError):
+        parts = urlsplit(proxy)
+        if parts.scheme in ("http", "https") and parts.hostname and parts.port != 0:
+            return
+    raise ValueError("the proxy must be http://host:port or https://host:port")
 
 
 def bases_of(base_url: str | BaseURL, options: Options) -> tuple[BaseURL, ...]:

@@ -1,4 +1,4 @@
-"""The cookbook's blocks run as they are printed, and print what they should."""
+"""The documents' blocks run as they are printed, and print what they should."""
 
 import re
 from collections.abc import Iterator
@@ -14,7 +14,8 @@ from dashboard.simulator.world import Team, example_key
 
 pytestmark = pytest.mark.hostile
 
-COOKBOOK = Path(__file__).parents[2] / "docs" / "cookbook.md"
+DOCS = Path(__file__).parents[2] / "docs"
+COOKBOOK = DOCS / "cookbook.md"
 BLOCKS = re.findall(
     r"((?:<!-- \w+: [^>]+ -->\n)*)```python\n(.*?)```", COOKBOOK.read_text(), re.DOTALL
 )
@@ -58,6 +59,21 @@ def test_a_block_does_what_it_says(
 
 # What earlier blocks of the document import, for those that do not again.
 IMPORTED = "\nfrom apiclient import ServerError, StreamError\n"
+
+
+def test_the_quick_start_runs(
+    gateway: RunningGateway, capsys: pytest.CaptureFixture[str]
+) -> None:
+    [code] = re.findall(
+        r"```python\n(.*?)```", (DOCS / "client.md").read_text(), re.DOTALL
+    )
+    code = code.replace("https://gw.example/api", gateway.base_url)
+
+    exec(code, {"key": example_key("acme")})  # noqa: S102  # the document's own code
+
+    first, reply = capsys.readouterr().out.splitlines()
+    assert first == "True 1000.0"
+    assert reply.startswith("The gateway relays")
 
 
 def test_the_document_has_a_block_for_each_of_the_guides_situations() -> None:

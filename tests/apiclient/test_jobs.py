@@ -356,6 +356,17 @@ def test_unsent_completions_survive_in_a_file(tmp_path: Path) -> None:
     assert FileCompletions(path).waiting() == ()
 
 
+@pytest.mark.parametrize("text", ["{half", "7", "[7]", '[{"job_id": "x"}]'])
+def test_a_file_of_something_else_is_named(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "completions.json"
+    path.write_text(text)
+
+    with pytest.raises(
+        ValueError, match=r"completions\.json is no list of completions"
+    ):
+        FileCompletions(str(path))
+
+
 def test_the_list_of_unsent_completions_is_bounded() -> None:
     """S-101: the oldest is dropped, and counted."""
     store = MemoryCompletions()

@@ -35,9 +35,8 @@ def test_p95_is_the_nearest_rank(count: int, rank: int) -> None:
 def test_nothing_recorded_is_all_zero() -> None:
     """S-130."""
     stats = Metrics().get_stats()
-    assert {
-        stats[name] for name in stats if name.startswith(("total", "avg", "p95"))
-    } == {0}
+
+    assert not any(stats.values())
     assert stats["error_rate"] == 0
 
 
@@ -76,6 +75,5 @@ def test_memory_is_bounded_by_window_and_by_endpoint() -> None:
         metrics.record(report(1.0))
     endpoints = metrics.get_stats()["endpoints"]
 
-    assert isinstance(endpoints, dict)
     assert len(endpoints) == 201
     assert metrics.get_stats()["total_requests"] == 3000

@@ -1,4 +1,6 @@
 from collections.abc import Callable
+from types import FunctionType
+from typing import get_origin
 
 import msgspec
 import pytest
@@ -90,6 +92,18 @@ def test_each_operation_is_its_request(
     assert f"{operation.method} {operation.path}" == sent
     assert operation.timeout_s == timeout_s
     assert operation.repeat is repeat
+    assert operation.name in operations.NAMES
+
+
+def test_every_operation_has_its_functions_name() -> None:
+    made = {
+        name
+        for name, each in vars(operations).items()
+        if isinstance(each, FunctionType) and name[0] != "_"
+        if get_origin(each.__annotations__.get("return")) is Operation
+    }
+
+    assert made == operations.NAMES
 
 
 def test_the_bodies_hold_what_the_gateway_wants() -> None:

@@ -1,8 +1,10 @@
 """What a client can be given besides the guide's defaults, for both kinds of client."""
 
 import asyncio
+import re
 import threading
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import httpx
 import pytest
@@ -362,3 +364,37 @@ def test_cancelled_at_any_point_a_call_gives_its_trial_back() -> None:
     else:
         pytest.fail("the call never came to its end")
     assert step > 2
+
+
+@pytest.mark.parametrize("client", [Client, AsyncClient])
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("timeout", 30, "no option is called 'timeout'; there are address_check,"),
+        ("max_retries", 0, "no option is called 'max_retries'"),
+        (
+            "timeouts_s",
+            {"chat_stream": 9},
+            "timeouts_s names 'chat_stream'; operations",
+        ),
+        ("max_connections", 0, "max_connections=0 is less than 1"),
+        ("connect_timeout_s", -1.0, "connect_timeout_s=-1.0 is less than 0.001"),
+        ("connect_timeout_s", float("nan"), "connect_timeout_s=nan"),
+        ("max_body_bytes", 0, "max_body_bytes=0 is less than 1"),
+        ("proxy", "proxy.example:3128", "the proxy must be http://host:port"),
+        (
+            "proxy",
+            "socks5://u:hidden-password@h:1",
+            "the proxy must be http://host:port",
+        ),
+        ("proxy", "http://[::1:9", "the proxy must be http://host:port"),
+    ],
+)
+def test_what_a_client_would_pass_over_is_refused(
+    client: type[Client] | type[AsyncClient], name: str, value: object, told: str
+) -> None:
+    options: dict[str, Any] = {name: value}
+    with pytest.raises((TypeError, ValueError), match=re.escape(told)) as raised:
+        client(base_url="https://gw.example", **options)
+
+    assert "hidden-password" not in str(raised.value)
