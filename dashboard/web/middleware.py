@@ -26,7 +26,7 @@ from django.utils.cache import patch_cache_control, patch_vary_headers
 from dashboard.teams import audit
 from dashboard.teams.models import AuditAction
 from dashboard.web import zones
-from dashboard.web.access import Denied, is_site_admin
+from dashboard.web.access import Denied, Visitor, is_site_admin
 from dashboard.web.audited import address_of
 
 logger = logging.getLogger(__name__)
@@ -176,7 +176,7 @@ class DenialsNoted:
 class ActsBounded:
     """Refuse what somebody does after a thousand acts within an hour, but to log out.
 
-    Each leaves a line in the audit log for a year, and nobody is to fill the disk with
+    To log in is one of them, and refused where it is asked for. Each leaves a line in the audit log for a year, and nobody is to fill the disk with
     them. Site administrators do as they like.
     """
 
@@ -192,12 +192,17 @@ class ActsBounded:
         match = request.resolver_match
         if request.method != "POST" or (match and match.view_name == "logout"):
             return None
-        name = request.user.get_username()
-        if not name or is_site_admin(request.user):
-            return None
-        if not audit.has_done_much(name, timezone.now()):
-            return None
-        return render(request, "429.html", status=HTTPStatus.TOO_MANY_REQUESTS)
+        return too_much(request, request.user)
+
+
+def too_much(request: HttpRequest, user: Visitor) -> HttpResponse | None:
+    """Return what to answer to who has done a thousand things; None to all others."""
+    name = user.get_username()
+    if not name or is_site_admin(user):
+        return None
+    if not audit.has_done_much(name, timezone.now()):
+        return None
+    return render(request, "429.html", status=HTTPStatus.TOO_MANY_REQUESTS)
 
 
 class ConflictsTold:

@@ -140,6 +140,16 @@ def test_a_period_beyond_all_dates_is_refused(
     assert Probe.objects.get().period_s == 60
 
 
+@pytest.mark.parametrize("asked", ["", "?q=nothing"])
+def test_the_list_of_probes_opens_where_there_is_none(
+    admin_page: Client, asked: str
+) -> None:
+    if asked:
+        make_probe()
+
+    assert admin_page.get(f"/admin/probes/probe/{asked}").status_code == 200
+
+
 def test_a_probe_that_its_gateway_made_dear_keeps_no_other_from_being_saved(
     admin_page: Client,
 ) -> None:

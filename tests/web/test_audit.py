@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 from django.contrib.auth.models import User
+from django.contrib.sessions.models import Session
 from django.db import DatabaseError, connection, transaction
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -158,6 +159,28 @@ def test_whoever_changes_things_all_day_fills_no_disk(
     assert [change(admin_page, hour) for hour in range(5)] == [302] * 5
     in_an_hour = timezone.now() + timedelta(minutes=61)
     assert not audit.has_done_much("charlie", in_an_hour)
+
+
+def test_whoever_logs_in_all_day_fills_no_disk(
+    admin: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """C-20: a viewer's program left two lines, and a session, for each log-in."""
+    monkeypatch.setattr(audit, "MOST_ACTS", 3)
+    word = "a long enough password"
+    User.objects.create_user("charlie", password=word)
+    admin.set_password(word)
+    admin.save()
+
+    def log_in(name: str, word: str = word) -> int:
+        return (
+            Client().post("/log-in/", {"username": name, "password": word}).status_code
+        )
+
+    assert [log_in("charlie") for _ in range(5)] == [302, 302, 302, 429, 429]
+    # To who does not know the password nothing of it is told.
+    assert log_in("charlie", "wrong") == 200
+    assert Session.objects.count() == 3
+    assert [log_in(admin.username) for _ in range(5)] == [302] * 5
 
 
 def test_a_changed_team_names_its_fields_and_a_key_never_its_value(

@@ -42,7 +42,8 @@ class ProbeForm(ProbeModelForm):
             self.fields.get("daily_credit_cap"),
             self.instance.daily_credit_cap,
         )
-        least = least_cap(self.instance)
+        # Of an empty list Django makes a form of no probe.
+        least = least_cap(self.instance) if self.instance.pk else 0
         # What is too little by the team's terms of now may stay: the rows of a list are
         # saved together, and one that a gateway made dear would keep all from it.
         if cap and least and (stored is None or stored >= least):

@@ -5,7 +5,7 @@ from typing import Any
 from django.conf import settings
 from django.contrib.auth import authenticate
 from django.contrib.auth.decorators import login_not_required
-from django.contrib.auth.forms import PasswordChangeForm
+from django.contrib.auth.forms import AuthenticationForm, PasswordChangeForm
 from django.contrib.auth.views import (
     LoginView,
     PasswordChangeView,
@@ -21,6 +21,7 @@ from django.views.decorators.http import require_safe
 from dashboard.teams.models import AuditAction
 from dashboard.web import access
 from dashboard.web.audited import noted
+from dashboard.web.middleware import too_much
 
 # Django's form views take PUT for POST, too.
 _METHODS = ["get", "head", "post", "options"]
@@ -37,6 +38,11 @@ class LogIn(LoginView):
         """Lead nobody from the log-in to the log-in, where Django sees a circle."""
         asked: str = super().get_redirect_url()
         return "" if asked == self.request.path else asked
+
+    def form_valid(self, form: AuthenticationForm) -> HttpResponse:
+        """Let in nobody who fills the log by logging in again and again."""
+        user = form.get_user()
+        return too_much(self.request, user) or super().form_valid(form)
 
     def get_context_data(self, **kwargs: object) -> dict[str, object]:
         shown = (settings.DEMO_USER, settings.DEMO_PASSWORD) if settings.DEMO else None
