@@ -40,9 +40,12 @@ def noted(
 
 
 def address_of(request: HttpRequest) -> str | None:
-    """Return where a request came from; None for a Unix socket."""
+    """Return where a request came from; None for a Unix socket.
+
+    From this link it comes with the name of our own interface, which a database refuses.
+    """
     try:
-        return str(ip_address(request.META.get("REMOTE_ADDR", "")))
+        return str(ip_address(request.META.get("REMOTE_ADDR", "").partition("%")[0]))
     except ValueError:
         return None
 

@@ -183,6 +183,17 @@ def test_whoever_logs_in_all_day_fills_no_disk(
     assert [log_in(admin.username) for _ in range(5)] == [302] * 5
 
 
+def test_who_comes_from_this_link_is_noted_without_our_interface() -> None:
+    """C-18: with the longest names PostgreSQL took no such address."""
+    link_local = "fe80::1234:5678:9abc:def0"
+    visitor = Client(REMOTE_ADDR=f"{link_local}%br-0123456789ab")
+
+    refused = visitor.post("/log-in/", {"username": "charlie", "password": "wrong"})
+
+    assert refused.status_code == 200
+    assert AuditEntry.objects.get().address == link_local
+
+
 def test_a_changed_team_names_its_fields_and_a_key_never_its_value(
     admin_page: Client,
 ) -> None:
