@@ -31,6 +31,8 @@ from dashboard.web.pages.parts import Badge, Link
 from dashboard.web.states import Tone
 
 MOST_LESSER = 50
+# Of an outage a thousand people may be told, again every four hours.
+MOST_TOLD = 500
 _MOST_DETAILS = 3
 _RATES = {RuleKind.ERROR_RATE, RuleKind.STREAM_FAILURES, RuleKind.GATEWAY_DOWN}
 # How a mail stands, in the words of the manual.
@@ -96,6 +98,7 @@ class IncidentPage:
     acknowledged: str
     timeline: list[Moment]
     told: list[Told]
+    told_more: bool
     may_acknowledge: bool
     may_note: bool
     acknowledge_url: str
@@ -165,13 +168,20 @@ def incident(
         else "",
         acknowledged=_acknowledged(shown),
         timeline=_timeline(shown, notifications, now),
-        told=[_told(each, now) for each in notifications],
+        told=[_told(each, now) for each in notifications[:MOST_TOLD]],
+        told_more=len(notifications) > MOST_TOLD,
         may_acknowledge=may_operate and shown.is_open and shown.acknowledged_at is None,
         may_note=may_operate,
         acknowledge_url=reverse("acknowledge", args=[shown.pk]),
         note_url=reverse("note", args=[shown.pk]),
         export_url=reverse("export_incident", args=[shown.pk]),
     )
+
+
+def first_told(shown: Incident) -> list[Notification]:
+    """Return the first that was sent of it, one more than is told of."""
+    found = shown.notifications.defer("body").order_by("created_at", "recipient")
+    return list(found[: MOST_TOLD + 1])
 
 
 def lesser_ones(shown: Incident, visible: QuerySet[Incident]) -> list[Incident]:

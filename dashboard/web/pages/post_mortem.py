@@ -18,6 +18,7 @@ from dashboard.web.pages.classes import class_counts
 from dashboard.web.pages.incident import (
     DELIVERIES,
     MOST_LESSER,
+    MOST_TOLD,
     Visible,
     lesser_ones,
 )
@@ -160,10 +161,12 @@ def _told(notifications: Sequence[Notification]) -> str:
             DELIVERIES[Delivery(each.state)].word.capitalize(),
             _utc(each.sent_at) if each.sent_at else "",
         )
-        for each in notifications
+        for each in notifications[:MOST_TOLD]
     ]
-    names = ["Recipient", "Channel", "About", "State", "Sent"]
-    return _table(names, rows) if rows else "Nobody by a message of its own."
+    if not rows:
+        return "Nobody by a message of its own."
+    more = "\n\nAnd others." if len(notifications) > MOST_TOLD else ""
+    return _table(["Recipient", "Channel", "About", "State", "Sent"], rows) + more
 
 
 def _table(names: Sequence[str], rows: Iterable[Sequence[object]]) -> str:

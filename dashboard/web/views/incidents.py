@@ -38,7 +38,7 @@ def incident(request: HttpRequest, pk: int) -> HttpResponse:
     found = access.incident_or_404(request.user, pk)
     shown = one.incident(
         found,
-        list(found.notifications.order_by("created_at", "recipient")),
+        one.first_told(found),
         one.Visible(access.incidents(request.user), access.probes(request.user)),
         timezone.now(),
         may_operate=access.may_operate(request.user, found.team),
@@ -56,7 +56,7 @@ def export(request: HttpRequest, pk: int) -> HttpResponse:
         found,
         one.readable(
             found,
-            list(found.notifications.order_by("created_at", "recipient")),
+            one.first_told(found),
             may_operate=access.may_operate(request.user, found.team),
         ),
         one.Visible(access.incidents(request.user), access.probes(request.user)),
