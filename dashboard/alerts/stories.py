@@ -163,7 +163,7 @@ def story(
     evidence = incident.evidence
     since = incident.began_at.astimezone(UTC)
     ended = incident.resolved_at
-    failed, runs = _runs(incident, since) if ended else (None, None)
+    failed, runs = _runs(incident, since, of_teams) if ended else (None, None)
     row = meaning(incident.error_class) if incident.error_class else None
     window_s = evidence.get("window_s")
     return Story(
@@ -263,8 +263,14 @@ def _rank(incident: Incident) -> int:
     return 1 if incident.severity == Severity.CRITICAL else 2
 
 
-def _runs(incident: Incident, since: datetime) -> tuple[int | None, int | None]:
-    """Return how many runs failed while it lasted, and how many there were."""
+def _runs(
+    incident: Incident, since: datetime, of_teams: Collection[int] | None
+) -> tuple[int | None, int | None]:
+    """Return how many runs failed while it lasted, and how many there were.
+
+    To count those of a whole gateway takes a second after some days, and hundreds may be
+    told who are told of one team each.
+    """
     outcomes = Outcome.objects.filter(
         started_at__gte=since,
         started_at__lte=incident.resolved_at,
@@ -272,7 +278,8 @@ def _runs(incident: Incident, since: datetime) -> tuple[int | None, int | None]:
         misdated=False,
     )
     if incident.kind == RuleKind.GATEWAY_DOWN:
-        outcomes = outcomes.filter(probe__gateway=incident.gateway)
+        own = models.Q() if of_teams is None else models.Q(probe__team__in=of_teams)
+        outcomes = outcomes.filter(own, probe__gateway=incident.gateway)
     elif incident.probe_id is not None:
         outcomes = outcomes.filter(probe=incident.probe_id)
     else:

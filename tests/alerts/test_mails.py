@@ -13,6 +13,7 @@ from dashboard.alerts.delivery import deliver
 from dashboard.alerts.mail import clean_subject
 from dashboard.alerts.models import Incident, Notification, RuleKind, Severity
 from dashboard.alerts.services import evaluate, install_default_rules
+from dashboard.alerts.stories import story
 from dashboard.probes.models import Probe, ProbeKind
 from dashboard.teams.models import Team
 from tests.alerts.conftest import after, make_incident, make_recipient, tell
@@ -116,6 +117,19 @@ def test_a_recovery_says_how_long_it_lasted_and_what_it_cost(team: Team) -> None
     )
     assert "Failed:     5 of 12 runs" in str(message.body)
     assert "5 of 12 runs" in html(message)
+
+
+def test_who_is_told_of_one_team_is_told_what_an_outage_cost_it(team: Team) -> None:
+    """A-57: not of all teams, of which hundreds would have to be counted for each of them."""
+    for each in (team, make_team(team.gateway), make_team(team.gateway)):
+        make_outcome(make_probe(each), 1, error_class="server_error")
+    down = make_incident(
+        team.gateway, kind=RuleKind.GATEWAY_DOWN, resolved_at=after(60)
+    )
+
+    told = [story(down, "", after(60), of_teams=of) for of in (None, {team.pk})]
+
+    assert [(each.failed, each.runs) for each in told] == [(3, 3), (1, 1)]
 
 
 def test_credits_say_how_long_they_last(team: Team) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from django.db.models import F, QuerySet
+from django.db.models import Exists, F, OuterRef, QuerySet
 
 from dashboard.alerts.models import CREDIT_KINDS, Incident, RuleKind
 from dashboard.alerts.rules.error_rate import minutes
@@ -15,6 +15,8 @@ from dashboard.web import charts, drawing
 from dashboard.web.drawing import ChartTable, Mark, Setting
 from dashboard.web.pages.marks import incident_mark
 
+# Of so many probes their failures are looked for by time.
+_MANY = 50
 MOST_SAMPLES = 10
 # How much is shown before and after, so that the difference can be seen.
 _LEAST_AROUND = timedelta(minutes=20)
@@ -61,8 +63,12 @@ def teams(incident: Incident, visible: QuerySet[Probe], now: datetime) -> list[T
         return [incident.team]
     if incident.kind not in {RuleKind.GATEWAY_DOWN, RuleKind.BREAKER_OPEN}:
         return []
-    failed = _failed(incident, visible, now)
-    return list(Team.objects.filter(pk__in=failed.values("probe__team")))
+    failed = _while_it_lasted(
+        incident, Outcome.objects.filter(probe=OuterRef("pk")), now
+    )
+    probe_ids = _probe_ids(incident, visible)
+    whose = Probe.objects.filter(Exists(failed), pk__in=probe_ids, team__isnull=False)
+    return list(Team.objects.filter(pk__in=whose.values("team")))
 
 
 def basis(incident: Incident) -> str:
@@ -80,10 +86,17 @@ def _failed(
 ) -> QuerySet[Outcome]:
     probe_ids = _probe_ids(incident, visible)
     found = Outcome.objects.filter(probe__in=probe_ids)
-    if incident.probe_id is None:
+    if len(probe_ids) > _MANY:
         # The sum keeps SQLite from reading all results: failures have an index by time.
+        # Of few probes that would be read through all that failed of all gateways.
         whose = Outcome.objects.alias(whose=F("probe_id") + 0)
         found = whose.filter(whose__in=probe_ids)
+    return _while_it_lasted(incident, found, now)
+
+
+def _while_it_lasted(
+    incident: Incident, found: QuerySet[Outcome], now: datetime
+) -> QuerySet[Outcome]:
     return found.filter(
         started_at__gte=incident.began_at,
         started_at__lte=incident.resolved_at or now,
