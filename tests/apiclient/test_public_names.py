@@ -35,6 +35,7 @@ def test_a_title_is_a_few_plain_words(error: ErrorClass) -> None:
     assert all(word == word.lower() or word == "HTTP" for word in others)
 
 
+@pytest.mark.slow
 def test_the_client_imports_neither_django_nor_the_dashboard() -> None:
     code = (
         "import sys, apiclient;"
