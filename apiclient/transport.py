@@ -15,6 +15,7 @@ from collections.abc import (
     Iterable,
     Iterator,
 )
+from dataclasses import dataclass
 from functools import partial
 from typing import TypedDict
 
@@ -141,6 +142,30 @@ class WireTransport(httpx.BaseTransport):
         self._pool.close()
 
 
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where the requests of one event loop get their connections, and the door to it."""
+
+    pool: AsyncPool
+    door: asyncio.Lock
+
+    async def handed_over(
+        self, request: httpx.Request, raw: httpcore.Request
+    ) -> httpcore.Response:
+        exchange, door, pool = _exchange_of(request), self.door, self.pool
+        if exchange is None:
+            return await pool.handle_async_request(raw)
+        await _enter(door, request.extensions["timeout"], exchange)
+        exchange.on_begin = door.release
+        try:
+            return await pool.handle_async_request(raw)
+        finally:
+            if exchange.on_begin is not None:
+                exchange.on_begin = None
+                pool.unmake()
+                door.release()
+
+
 class AsyncWireTransport(httpx.AsyncBaseTransport):
     """The same for asyncio.
 
@@ -170,19 +195,23 @@ class AsyncWireTransport(httpx.AsyncBaseTransport):
             if proxy is None
             else partial(AsyncProxy, proxy, network_backend=backend, **options)
         )
-        self._pool = self._make()
-        self._door = asyncio.Lock()
-        self._loop: asyncio.AbstractEventLoop | None = None
+        # A connection is of use in its own loop only; many threads may each run one.
+        self._places: dict[asyncio.AbstractEventLoop, _Place] = {}
+
+    def _place(self) -> _Place:
+        loop = asyncio.get_running_loop()
+        place = self._places.get(loop)
+        if place is None:
+            for ended in [each for each in list(self._places) if each.is_closed()]:
+                self._places.pop(ended, None)
+            place = self._places[loop] = _Place(self._make(), asyncio.Lock())
+        return place
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        raw = _raw(request)
-        if self._loop is not asyncio.get_running_loop():
-            # Connections of a loop that has ended (or of a parent process) are dead.
-            self._loop, self._pool = asyncio.get_running_loop(), self._make()
-            self._door = asyncio.Lock()
+        raw, place = _raw(request), self._place()
         while True:
             try:
-                response = await self._handed_over(request, raw)
+                response = await place.handed_over(request, raw)
                 if _came_early(request):
                     await response.aclose()
                     raise httpcore.RemoteProtocolError(_EARLY)
@@ -197,24 +226,11 @@ class AsyncWireTransport(httpx.AsyncBaseTransport):
                 stream=_AsyncBody(response.stream),
             )
 
-    async def _handed_over(
-        self, request: httpx.Request, raw: httpcore.Request
-    ) -> httpcore.Response:
-        exchange, door, pool = _exchange_of(request), self._door, self._pool
-        if exchange is None:
-            return await pool.handle_async_request(raw)
-        await _enter(door, request.extensions["timeout"], exchange)
-        exchange.on_begin = door.release
-        try:
-            return await pool.handle_async_request(raw)
-        finally:
-            if exchange.on_begin is not None:
-                exchange.on_begin = None
-                pool.unmake()
-                door.release()
-
     async def aclose(self) -> None:
-        await self._pool.aclose()
+        """Close the connections of the running loop; those of one that ended are dead."""
+        place = self._places.pop(asyncio.get_running_loop(), None)
+        if place is not None:
+            await place.pool.aclose()
 
 
 async def _enter(

@@ -1,9 +1,11 @@
 """Connections that are kept: closed behind our back, answered out of turn, all in use."""
 
 import asyncio
+import gc
 import socket
 import threading
 import time
+import weakref
 from functools import partial
 
 import httpcore
@@ -46,6 +48,40 @@ def test_connections_are_kept_alive_or_fresh(ask_kept: Ask) -> None:
 
     assert kept == 1
     assert server.connections == 4
+
+
+def test_each_event_loop_keeps_its_own_connections() -> None:
+    """B-71: as threads of a web server have them, which take turns."""
+    with (
+        rogue(keeps_alive(9)) as server,
+        asyncio.Runner() as one,
+        asyncio.Runner() as two,
+    ):
+        client = AsyncClient(base_url=server.url)
+        for _ in range(3):
+            assert one.run(client.health()).healthy
+            assert two.run(client.health()).healthy
+        one.run(client.aclose())
+        two.run(client.aclose())
+
+    assert server.connections == 2
+
+
+def test_nothing_is_kept_for_an_event_loop_that_ended() -> None:
+    """B-71: a program may have one for each of its calls."""
+    client = AsyncClient(base_url="http://127.0.0.1:9")
+    ended: list[weakref.ref[asyncio.AbstractEventLoop]] = []
+
+    async def call() -> None:
+        ended.append(weakref.ref(asyncio.get_running_loop()))
+        report = await client.report(operations.health(), max_retries=0)
+        assert report.error is E.CONNECT_FAILED
+
+    for _ in range(4):
+        asyncio.run(call())
+    gc.collect()
+
+    assert [each() is None for each in ended] == [True, True, True, False]
 
 
 @pytest.mark.parametrize(("idle_s", "connections"), [(2.5, 1), (4.5, 2)])
