@@ -3,8 +3,9 @@
 import queue
 import threading
 import time
+from bisect import bisect
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from math import inf
@@ -21,7 +22,13 @@ from dashboard.pipeline.asks import prepare, put
 from dashboard.pipeline.recorder import FLUSH_AT, Recorder
 from dashboard.probes import services as probes
 from dashboard.probes.breaker_store import TickBreakers
-from dashboard.probes.claims import LEASE_MARGIN, claim_due, give_back, starts_at
+from dashboard.probes.claims import (
+    LEASE_MARGIN,
+    claim_due,
+    give_back,
+    share,
+    starts_at,
+)
 from dashboard.probes.kinds import PAID
 from dashboard.probes.models import Probe, ProbeKind
 from dashboard.probes.services import Spent
@@ -32,6 +39,10 @@ _LOOK_EVERY_S = 1.0
 # While some were left out, for want of threads, the next look is this soon; at once
 # where nothing is claimed ahead.
 _LOOK_AGAIN_S = 0.1
+# A call that has lasted so long gives its place to another, of so many threads more:
+# where all gateways but one hang at once, that one is still asked.
+_SLOW_AFTER_S = 1.0
+_RESERVE = 16
 # How many runs may be claimed beyond those that can have a thread.
 _MOST_AHEAD = 240
 # How late a claimed run may start: the margin of its lease.
@@ -60,7 +71,8 @@ class Prober:
     one that slept last is called first: whoever ran a moment ago runs cheaply.
     One gateway holds at most half of the threads, so that a dead one, whose every probe
     takes its whole deadline, never starves the others; and each at most half of those
-    that the others leave, so that of sixteen one is free while four of them are dead.
+    that the others leave, or a single one of the reserve where calls are slow. Claims
+    are shared out like threads.
     """
 
     def __init__(
@@ -75,11 +87,11 @@ class Prober:
         self._kinds = kinds
         self._threads = [
             threading.Thread(target=self._work, name=f"probe-{number}", daemon=True)
-            for number in range(settings.PROBE_THREADS)
+            for number in range(settings.PROBE_THREADS + _RESERVE)
         ]
-        self._most = most_per_gateway or len(self._threads) // 2
+        self._most = most_per_gateway or settings.PROBE_THREADS // 2
         self._claims_ahead = most_ahead > 0
-        self._most_claimed = len(self._threads) + most_ahead
+        self._most_claimed = settings.PROBE_THREADS + most_ahead
         self._most_claimed_of_one = self._most + most_ahead
         # By gateway, from the claim until its answer was taken; only the owner counts.
         self._running: Counter[int] = Counter()
@@ -92,6 +104,8 @@ class Prober:
         # By gateway: those that have a thread, and those of them that do not sleep any more.
         self._held: Counter[int] = Counter()
         self._busy: Counter[int] = Counter()
+        # When the calls of those that do not sleep began; the first is the oldest.
+        self._begun: list[float] = []
         # Until when threads sleep, each until its run is due; and the bells of those idle.
         self._watched: list[float] = []
         self._idle: list[threading.Event] = []
@@ -103,7 +117,7 @@ class Prober:
         # Set when the owner should not sleep on.
         self._news = threading.Event()
         self._look_at = 0.0
-        # Whether the last look may have left out probes that had no free thread.
+        # Whether the last look may have left out probes that are due.
         self._crowded = not self._claims_ahead
         self._draining = False
 
@@ -136,22 +150,29 @@ class Prober:
 
     def _look(self, now: datetime, now_s: float) -> None:
         self._give_back()
+        with self._lock:
+            # What has become slow since made room.
+            self._call()
+        left_out = not self._claims_ahead
         while room := self._most_claimed - self._running.total():
+            taken = self._taken()
+            left_out |= self._has_full(taken)
             claimed = claim_due(
                 self._kinds,
                 now,
                 until=now + timedelta(seconds=_LOOK_EVERY_S),
                 most=room,
-                running=self._taken(),
+                running=taken,
                 most_per_gateway=self._most_claimed_of_one,
             )
             self._hand_out(self._prepared(claimed, now, now_s))
+            gateway_ids = {probe.gateway_id for probe in claimed}
+            has_full = self._has_full({pk: self._running[pk] for pk in gateway_ids})
+            left_out |= has_full
             # One that has become full may have kept others out of this claim.
-            if not claimed or (len(claimed) < room and not self._is_full(claimed)):
+            if not claimed or (len(claimed) < room and not has_full):
                 break
-        with self._lock:
-            has_room = self._claims_ahead and room
-            self._crowded = not has_room or any(map(self._has_no_thread, self._busy))
+        self._crowded = left_out or not room
 
     def _give_back(self) -> None:
         if self._never_begun:
@@ -159,25 +180,29 @@ class Prober:
             self._never_begun = []
 
     def _taken(self) -> dict[int, int]:
-        """Return what each gateway has claimed: all that it may where it is slow."""
+        """Return what each gateway has claimed: all that it may where it is behind."""
         most = self._most_claimed_of_one
         with self._lock:
             return {
-                gateway_id: most if self._has_no_thread(gateway_id) else count
+                gateway_id: most if self._is_behind(gateway_id) else count
                 for gateway_id, count in self._running.items()
             }
 
-    def _is_full(self, claimed: Sequence[Probe]) -> bool:
+    def _has_full(self, taken: Mapping[int, int]) -> bool:
+        """Say whether a gateway that has `taken` so many may claim no more."""
+        left = self._most_claimed - self._running.total()
         most = self._most_claimed_of_one
-        return any(self._running[probe.gateway_id] >= most for probe in claimed)
+        return any(count >= share(left + count, most) for count in taken.values())
 
-    def _has_no_thread(self, gateway_id: int) -> bool:
-        return self._busy[gateway_id] >= self._share(gateway_id)
+    def _is_behind(self, gateway_id: int) -> bool:
+        """Say whether all its threads are busy and as many runs wait, or more."""
+        most = self._share(gateway_id)
+        return self._busy[gateway_id] >= most and self._running[gateway_id] >= 2 * most
 
     def _share(self, gateway_id: int) -> int:
         """Return how many threads a gateway may have now."""
-        left = len(self._threads) - self._held.total() + self._held[gateway_id]
-        return min(self._most, max(1, left // 2))
+        left = settings.PROBE_THREADS - self._held.total() + self._held[gateway_id]
+        return share(left, self._most)
 
     def _prepared(
         self, claimed: Sequence[Probe], now: datetime, now_s: float
@@ -244,11 +269,12 @@ class Prober:
     def _work(self) -> None:
         bell = threading.Event()
         while (claim := self._next(bell)) is not None:
+            began_s = self._begin(claim)
             # Too late its lease may be over, and another worker may have it.
-            in_time = time.monotonic() - claim.start_s <= _PATIENCE_S
+            in_time = began_s - claim.start_s <= _PATIENCE_S
             answer = put(claim.ask, claim.breakers) if in_time else None
             self._answers.put((claim.probe, answer))
-            self._end(claim.ask.gateway_id)
+            self._end(claim.ask.gateway_id, began_s)
 
     def _next(self, bell: threading.Event) -> _Claim | None:
         """Return the next run when it is due; None when all is over."""
@@ -257,10 +283,6 @@ class Prober:
                 return None
             bell.wait()
         time.sleep(max(0.0, claim.start_s - time.monotonic()))
-        with self._lock:
-            self._watched.remove(claim.start_s)
-            self._busy[claim.ask.gateway_id] += 1
-            self._call()
         return None if self._over else claim
 
     def _take(self, bell: threading.Event) -> _Claim | None:
@@ -278,6 +300,9 @@ class Prober:
 
     def _place(self) -> int | None:
         """Return where the first claim is whose gateway may have another thread."""
+        slow = bisect(self._begun, time.monotonic() - _SLOW_AFTER_S)
+        if self._held.total() >= settings.PROBE_THREADS + slow:
+            return None
         for place, claim in enumerate(self._claimed):
             gateway_id = claim.probe.gateway_id
             if self._held[gateway_id] < self._share(gateway_id):
@@ -292,8 +317,18 @@ class Prober:
         ):
             self._idle.pop().set()
 
-    def _end(self, gateway_id: int) -> None:
+    def _begin(self, claim: _Claim) -> float:
         with self._lock:
+            began_s = time.monotonic()
+            self._watched.remove(claim.start_s)
+            self._busy[claim.ask.gateway_id] += 1
+            self._begun.append(began_s)
+            self._call()
+        return began_s
+
+    def _end(self, gateway_id: int, began_s: float) -> None:
+        with self._lock:
+            self._begun.remove(began_s)
             self._busy[gateway_id] -= 1
             self._held[gateway_id] -= 1
             ended = self._draining and not self._claimed and not self._held.total()

@@ -31,7 +31,7 @@ def claim_due(
 
     They are due now, or fall due by `until`; the caller starts each when it `starts_at`.
     With `most_per_gateway` no gateway gets more than that, together with those that are
-    `running` there, by its id.
+    `running` there, by its id; nor more than its `share` of what the others leave.
     Two workers never get the same run: on PostgreSQL each skips the rows that the other
     has locked; SQLite ignores the row locks and takes its one write lock instead.
     Missed runs are not made up for: a gap in the outcomes is the truth.
@@ -39,7 +39,8 @@ def claim_due(
     full = [
         gateway_id
         for gateway_id, count in running.items()
-        if most_per_gateway is not None and count >= most_per_gateway
+        if most_per_gateway is not None
+        and count >= share(most + count, most_per_gateway)
     ]
     with transaction.atomic():
         due = _runnable(tuple(kinds)).filter(
@@ -50,7 +51,7 @@ def claim_due(
             due = due.exclude(gateway__in=full)
         probes = list(due[:most])
         if most_per_gateway is not None:
-            probes = _fair(probes, running, most_per_gateway)
+            probes = _fair(probes, running, most, most_per_gateway)
         for probe in probes:
             start = max(now, probe.next_run)
             probe.leased_until = start + _lease_length(probe)
@@ -59,14 +60,24 @@ def claim_due(
     return probes
 
 
+def share(left: int, most: int) -> int:
+    """Return how many one gateway may have where the others leave `left`: half of them.
+
+    At least one, and at most `most`. So any number of gateways that hang leave something
+    to the next, which nobody knows to hang before it was asked.
+    """
+    return min(most, max(1, left // 2))
+
+
 def _fair(
-    probes: Iterable[Probe], running: Mapping[int, int], most: int
+    probes: Iterable[Probe], running: Mapping[int, int], room: int, most: int
 ) -> list[Probe]:
-    """Leave out what would make more than `most` runs at one gateway."""
+    """Leave out what would give a gateway more than its share, in all `most` at most."""
     counts = Counter(running)
-    chosen = []
+    chosen: list[Probe] = []
     for probe in probes:
-        if counts[probe.gateway_id] < most:
+        count = counts[probe.gateway_id]
+        if count < share(room - len(chosen) + count, most):
             counts[probe.gateway_id] += 1
             chosen.append(probe)
     return chosen

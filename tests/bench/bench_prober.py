@@ -86,7 +86,7 @@ _TEAM = {
 # What our own CPU is spent on; the rest is Python's threads and what is once a tick.
 PARTS: Mapping[str, Sequence[Place]] = {
     "the request itself": [(prober, "put")],
-    "waiting for its moment": [(Prober, "_next"), (Prober, "_end")],
+    "waiting for its moment": [(Prober, "_next"), (Prober, "_begin"), (Prober, "_end")],
     "claims": [(Prober, "start_due"), (prober, "claim_due"), (Shift, "renew")],
     "outcome stored": [(probes_, "record")],
     "status and credits stored": [(teams, "record_sightings")],

@@ -5,6 +5,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from django.conf import settings
@@ -20,7 +21,7 @@ from dashboard.probes.kinds import CHEAP
 from dashboard.probes.models import Probe, ProbeKind
 from dashboard.probes.services import Spent
 from dashboard.teams.models import Gateway, Team
-from tests.factories import NOW, make_probe
+from tests.factories import NOW, make_gateway, make_probe
 
 
 def claim(number: int, start_s: float, gateway_id: int = 1) -> _Claim:
@@ -39,7 +40,7 @@ def until(holds: Callable[[], bool]) -> None:
 
 def test_a_run_that_is_due_waits_for_no_thread_that_sleeps_until_a_later_one() -> None:
     with Prober(Recorder(), CHEAP) as prober:
-        until(lambda: len(prober._idle) == settings.PROBE_THREADS)
+        until(lambda: len(prober._idle) == len(prober._threads))
         now_s = time.monotonic()
         prober._hand_out([claim(1, now_s + 0.5)])
         until(lambda: not prober._claimed)
@@ -50,15 +51,18 @@ def test_a_run_that_is_due_waits_for_no_thread_that_sleeps_until_a_later_one() -
     assert [answer and answer.ask.probe_id for answer in answers] == [2, 1]
 
 
-def test_while_three_gateways_hang_there_is_a_thread_for_the_next(
+def test_while_five_gateways_hang_there_is_a_thread_for_the_next(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """One takes half of the threads, the next half of what is left, and so on."""
+    """One takes half of the threads, the next half of what is left, and so on.
+
+    When all are held and their calls have become slow, one of the reserve is called.
+    """
     ended, asked = threading.Event(), Counter[int]()
 
     def hang(ask: Ask, _: object) -> Answer:
         asked[ask.gateway_id] += 1
-        if ask.gateway_id < 4:
+        if ask.gateway_id < 6:
             ended.wait(5)
         return unasked(ask, TickBreakers(1))
 
@@ -66,20 +70,50 @@ def test_while_three_gateways_hang_there_is_a_thread_for_the_next(
     monkeypatch.setattr("dashboard.pipeline.prober.put", hang)
     now_s = time.monotonic()
     with Prober(Recorder(), CHEAP) as prober:
-        until(lambda: len(prober._idle) == settings.PROBE_THREADS)
-        for gateway_id in (1, 2, 3):
+        until(lambda: len(prober._idle) == len(prober._threads))
+        for gateway_id in range(1, 6):
             prober._hand_out([claim(n, now_s, gateway_id) for n in range(20)])
-            until(lambda: asked[gateway_id] == 16 >> gateway_id)  # noqa: B023
-        assert prober._place() is None
+            until(lambda: asked[gateway_id] == max(1, 16 >> gateway_id))  # noqa: B023
         hung = dict(asked)
-        prober._hand_out([claim(1, now_s, 4)])
-        until(lambda: asked[4] == 1)
-        found = asked[4]
+        prober._hand_out([claim(1, now_s, 6)])
+        assert prober._place() is None, "all sixteen threads are held"
+        monkeypatch.setattr("dashboard.pipeline.prober._SLOW_AFTER_S", 0.0)
+        prober._hand_out([])
+        until(lambda: asked[6] == 1)
+        found = asked[6]
         prober._claimed.clear()
         ended.set()
 
     assert settings.PROBE_THREADS == 16
-    assert (hung, found) == ({1: 8, 2: 4, 3: 2}, 1)
+    assert (hung, found) == ({1: 8, 2: 4, 3: 2, 4: 1, 5: 1}, 1)
+
+
+@pytest.mark.django_db
+def test_two_gateways_with_much_to_do_leave_claims_for_the_next() -> None:
+    """After a restart each may have hundreds of overdue probes, and hang."""
+    busy = make_gateway(), make_gateway()
+    teams = [Team(gateway=one, team_id=f"team-{n}") for one in busy for n in range(250)]
+    overdue = NOW - timedelta(minutes=5)
+    Probe.objects.bulk_create(
+        Probe(
+            gateway=team.gateway,
+            team=team,
+            kind=ProbeKind.TEAM_STATUS,
+            period_s=60,
+            next_run=overdue,
+        )
+        for team in Team.objects.bulk_create(teams)
+    )
+    prober = Prober(Recorder(), CHEAP)
+
+    prober._look(NOW, 0.0)
+    claimed = [prober._running[each.pk] for each in busy]
+    late = make_probe(next_run=NOW)
+    prober._look(NOW, 1.0)
+
+    assert claimed == [128, 64]
+    assert prober._running[late.gateway_id] == 1
+    assert prober._crowded, "the next look comes soon"
 
 
 @pytest.mark.django_db

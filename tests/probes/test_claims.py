@@ -115,6 +115,18 @@ def test_one_claim_gives_a_gateway_no_more_than_its_share() -> None:
     assert (second.next_run, second.leased_until) == (NOW, None)
 
 
+def test_each_gateway_gets_half_of_what_the_others_leave() -> None:
+    first, second = make_gateway(), make_gateway()
+    for gateway in [first] * 8 + [second] * 8:
+        make_probe(make_team(gateway), next_run=NOW)
+
+    claimed = claim(most=8, most_per_gateway=8)
+    more = claim(most=4, running={first.pk: 4}, most_per_gateway=8)
+
+    assert [probe.gateway_id for probe in claimed] == [first.pk] * 4
+    assert [probe.gateway_id for probe in more] == [second.pk] * 2
+
+
 def test_probes_that_are_off_or_not_due_stay() -> None:
     make_probe(enabled=False)
     make_probe(next_run=NOW + MINUTE)
