@@ -60,7 +60,8 @@ class Facts:
 class Item:
     """One thing that needs attention: what, where, why, since when, what next.
 
-    A `wide` one is the whole gateway's: it comes before what is a team's own.
+    A `wide` one is the whole gateway's: it comes before what is a team's own. `name` is
+    where it is, of one whose title goes on to change.
     """
 
     tone: Tone
@@ -72,6 +73,7 @@ class Item:
     advice: str = ""
     blame: Blame | None = None
     wide: bool = False
+    name: str = ""
 
 
 def items(facts: Facts) -> list[Item]:
@@ -115,6 +117,7 @@ def _incidents(facts: Facts) -> list[Item]:
             advice=_advice(incident.error_class) or next_step(incident.kind),
             blame=of_alarm(incident.kind, incident.error_class),
             wide=incident.kind == RuleKind.GATEWAY_DOWN,
+            name=f"{incident.team or incident.gateway}",
         )
         for incident in facts.incidents
         if incident.inhibited_by_id is None
@@ -222,6 +225,7 @@ def _failing_together(states: Mapping[Probe, ProbeState]) -> Item:
         advice="" if missing else _advice(worst.last_error),
         blame=None if missing else of_class(worst.last_error),
         wide=not missing and meaning(worst.last_error).fault is not Fault.TEAM,
+        name=f"{worst.gateway}",
     )
 
 

@@ -11,12 +11,16 @@ from dashboard.web.states import State, Tone, state_of
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The page's first sentence. `problems` counts what needs attention."""
+    """The page's first sentence. `problems` counts what needs attention.
+
+    `aloud` is for who hears the page: no word of it changes while nothing else does.
+    """
 
     tone: Tone
     sentence: str
     detail: str
     problems: int
+    aloud: str = ""
 
 
 def verdict(facts: Facts, found: Sequence[Item]) -> Verdict:
@@ -25,11 +29,13 @@ def verdict(facts: Facts, found: Sequence[Item]) -> Verdict:
             return early
     if found:
         needs = "needs" if len(found) == 1 else "need"
+        sentence = f"{words.count(len(found), 'thing')} {needs} attention"
         return Verdict(
             tone=min((item.tone for item in found), key=URGENCY.__getitem__),
-            sentence=f"{words.count(len(found), 'thing')} {needs} attention",
+            sentence=sentence,
             detail=_first(found[0], facts),
             problems=len(found),
+            aloud=f"{sentence}: {_aloud(found[0])}",
         )
     return _all_clear(facts)
 
@@ -43,6 +49,13 @@ def _first(item: Item, facts: Facts) -> str:
     if item.since:
         parts.append(f"for {words.duration((facts.now - item.since).total_seconds())}")
     return " · ".join(parts)
+
+
+def _aloud(item: Item) -> str:
+    """Return the same in words that stay: its numbers, and for how long, go on."""
+    since = f"since {words.minute(item.since)}" if item.since else ""
+    parts = [f"{item.kind}, {item.name or item.title}", f"{item.blame or ''}", since]
+    return "; ".join(filter(None, parts))
 
 
 def _nothing_set_up(facts: Facts) -> Verdict | None:
@@ -75,6 +88,7 @@ def _prober_silent(facts: Facts) -> Verdict | None:
         f"Unknown: the prober has not worked for {silence}",
         "Everything below is the last that was known; manage.py up starts it again.",
         0,
+        aloud="Unknown: the prober does not work",
     )
 
 

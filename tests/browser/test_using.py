@@ -201,6 +201,8 @@ def test_a_run_that_is_asked_for_shows_its_result_by_itself(site: Site) -> None:
             await page.goto(site.url + reverse("probe", args=[site.probe.pk]))
             await page.get_by_role("button", name="Probe now").click()
             await page.locator("[data-soon]").wait_for()
+            # Who goes on by the keyboard goes on from what he asked for.
+            assert await page.locator("#run:focus").count() == 1
             await asyncio.to_thread(
                 make_outcome, site.probe, started_at=timezone.now(), status_code=200
             )

@@ -1,5 +1,6 @@
 """One incident: its chart and failed results, who was told, and the Markdown file."""
 
+import re
 from datetime import timedelta
 from uuid import uuid4
 
@@ -128,6 +129,27 @@ def test_it_lasts_from_its_first_failure_on_wherever_it_is_told(
     assert listed.lasted == shown.lasted == "6 min"
     assert chart.chart["marks"][0]["start"] == 1772452440000
     assert f"{mailed.since:%H:%M}" == "11:54"
+
+
+def test_what_becomes_of_it_is_read_aloud(admin: User, incident: Incident) -> None:
+    page = Client()
+    page.force_login(admin)
+    path = f"/incidents/{incident.pk}/"
+
+    said = [_aloud(page, path)]
+    page.post(f"{path}acknowledge/")
+    said.append(_aloud(page, path))
+    Incident.objects.update(resolved_at=NOW)
+    said.append(_aloud(page, path))
+
+    assert said[0] == "critical"
+    assert said[1].startswith("critical; acknowledged. Acknowledged by root, ")
+    assert said[2].startswith("resolved. ")
+
+
+def _aloud(client: Client, path: str) -> str:
+    [said] = re.findall(r'id="aloud" role="status">(.*?)</p>', text(client, path))
+    return str(said)
 
 
 def test_it_tells_the_clock_so_that_a_page_at_night_is_found(

@@ -1,9 +1,11 @@
 """The overview in each state that it can be in."""
 
 import gzip
+import re
 from datetime import timedelta
 
 import pytest
+import time_machine
 from django.contrib.auth.models import User
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries
@@ -262,6 +264,43 @@ def test_the_number_of_problems_is_there_for_the_icon(admin_page: Client) -> Non
     make_probe(last_at=NOW, last_error="server_error", failing_since=NOW)
 
     assert 'data-problems="1"' in overview(admin_page)
+
+
+def test_what_is_read_aloud_changes_with_what_is_wrong_and_not_with_its_numbers(
+    admin_page: Client, clock: time_machine.Traveller
+) -> None:
+    beat()
+    probe = make_probe(last_at=NOW)
+    slow = make_incident(probe.gateway, kind="latency", severity="warning")
+
+    first = _aloud(admin_page)
+    Incident.objects.update(summary="Two thirds of everything fail")
+    clock.shift(20)
+    later = _aloud(admin_page)
+    slow.delete()
+    make_incident(make_gateway(name="Other"))
+    other = _aloud(admin_page)
+
+    assert first == later
+    assert first.startswith("1 thing needs attention: slow answers, ")
+    assert "2 Mar 12:00" in first
+    assert other.startswith("1 thing needs attention: error-rate spike, Other")
+
+
+def _aloud(client: Client) -> str:
+    [said] = re.findall(r'id="aloud" role="status">(.*?)</p>', overview(client))
+    return str(said)
+
+
+def test_a_link_says_whose_number_it_is(admin_page: Client) -> None:
+    beat()
+    probe = make_probe(make_team(name="Acme"), last_at=NOW)
+    fold([make_outcome(probe, -60), make_outcome(probe, -30, error_class="timeout")])
+
+    text = overview(admin_page)
+
+    assert 'aria-label="50 % failed: Team status, Acme"' in text
+    assert 'aria-label="2 results: Team status, Acme"' in text
 
 
 def test_numbers_lead_to_the_results_that_they_count(admin_page: Client) -> None:

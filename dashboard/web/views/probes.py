@@ -66,7 +66,9 @@ def run(request: HttpRequest, pk: int) -> HttpResponse:
         noted(
             request, AuditAction.PROBE, found, detail="run asked for", team=found.team
         )
-        return redirect(f"{reverse('probe', args=[pk])}?asked={int(now.timestamp())}")
+        # There the focus goes on: what comes of it is read where it appears.
+        place = f"?asked={int(now.timestamp())}#run"
+        return redirect(f"{reverse('probe', args=[pk])}{place}")
     messages.error(request, "This probe is switched off, so it was not run.")
     return redirect("probe", pk)
 
