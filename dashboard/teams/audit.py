@@ -51,11 +51,12 @@ def note_refusal(
     """Write that somebody was refused: with `every` each time, else once an hour.
 
     Never more than MOST_REFUSALS an hour of one visitor: whoever tries all numbers, or a
-    list of passwords, fills no disk.
+    list of passwords, fills no disk. Who is logged in is one from all his addresses.
     """
     lately = AuditEntry.objects.filter(
         at__gt=now - _SAME_AGAIN, action=action, actor=actor[:150]
     )
+    his = lately
     visitor = visitor_of(address)
     if visitor == address:
         lately = lately.filter(address=address)
@@ -65,7 +66,8 @@ def note_refusal(
             pk__in=[pk for pk, a in rows if visitor_of(a) == visitor]
         )
     same = lately.filter(subject=_as_kept(subject))
-    if (every or not same.exists()) and lately.count() < MOST_REFUSALS:
+    written = (his if actor else lately).count()
+    if (every or not same.exists()) and written < MOST_REFUSALS:
         note(action, subject, now=now, actor=actor, address=address)
 
 

@@ -141,6 +141,24 @@ def test_whoever_tries_everything_fills_no_disk(admin: User) -> None:
         assert written == audit.MOST_REFUSALS
 
 
+def test_whoever_is_refused_from_many_networks_fills_no_disk(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """C-20: one account wrote fifty lines an hour from each of its networks."""
+    monkeypatch.setattr(audit, "MOST_REFUSALS", 3)
+    addresses = [reverse("team", args=[make_team().pk]) for _ in range(2)]
+    charlie = person("charlie").client
+
+    for network in range(3):
+        for address in addresses:
+            charlie.get(address, REMOTE_ADDR=f"2001:db8:0:{network}::1")
+
+    denied = AuditEntry.objects.filter(action=AuditAction.DENIED)
+    assert denied.count() == 3
+    # Of what he tried, also that it was from elsewhere.
+    assert denied.values("address").distinct().count() == 2
+
+
 def test_whoever_changes_things_all_day_fills_no_disk(
     admin_page: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
