@@ -135,7 +135,7 @@ class SilenceForm(QuietForm):
         label="It is a maintenance",
         required=False,
         help_text="Results of this time are stored and shown, and left out of all "
-        "rates. A maintenance is of all kinds of alarms.",
+        "rates. It is of all kinds of alarms, whichever is chosen above.",
     )
 
     def __init__(
@@ -158,8 +158,9 @@ class SilenceForm(QuietForm):
 
     def clean(self) -> dict[str, Any]:
         cleaned = self.cleaned_data
-        if cleaned.get("maintenance") and cleaned.get("kind"):
-            self.add_error("kind", "A maintenance is of all kinds of alarms.")
+        # It is of all kinds of alarms, as its field says, whatever was chosen before.
+        if cleaned.get("maintenance"):
+            cleaned["kind"] = ""
         return cleaned
 
     def clean_starts_at(self) -> datetime:

@@ -114,7 +114,7 @@ def test_the_number_of_queries_does_not_grow_with_the_probes(
     for _ in range(number):
         make_probe(team=make_team(gateway), last_at=NOW)
 
-    with django_assert_max_num_queries(14):
+    with django_assert_max_num_queries(15):
         overview(admin_page)
 
 

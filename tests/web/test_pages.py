@@ -130,7 +130,7 @@ class TestTeams:
         for _ in range(number):
             make_reading(make_team(gateway))
 
-        with django_assert_max_num_queries(10):
+        with django_assert_max_num_queries(11):
             page(admin_page, "teams")
 
 

@@ -101,7 +101,7 @@ class TestProbe:
 
     @pytest.mark.parametrize("query", ["", "?compare=1", "?range=30d&state=failed"])
     @pytest.mark.parametrize("number", [3, 30])
-    def test_it_asks_fourteen_queries_at_most(
+    def test_it_asks_fifteen_queries_at_most(
         self,
         admin_page: Client,
         number: int,
@@ -115,7 +115,7 @@ class TestProbe:
 
         install_default_rules()
 
-        with django_assert_max_num_queries(14):
+        with django_assert_max_num_queries(15):
             page(admin_page, "probe", probe.pk, query=query)
 
     def test_why_it_failed_comes_before_the_charts(self, admin_page: Client) -> None:

@@ -15,7 +15,7 @@ from dashboard.probes.models import ProbeKind
 from dashboard.teams.models import Membership, Role
 from dashboard.web.views.silences import MOST_SILENCES
 from tests.alerts.conftest import make_incident
-from tests.factories import make_probe, make_team
+from tests.factories import NOW, make_probe, make_team
 from tests.web.people import person
 
 pytestmark = pytest.mark.django_db
@@ -108,12 +108,34 @@ def test_an_operator_announces_a_maintenance_of_his_team() -> None:
     team = make_team()
     olga = person("olga", team, Role.OPERATOR).client
 
-    assert ask(olga, team=team.pk, maintenance="on", kind=RuleKind.CREDITS) == 200
-    assert not Silence.objects.exists()
-    assert ask(olga, team=team.pk, maintenance="on") == 302
+    assert ask(olga, team=team.pk, maintenance="on", kind=RuleKind.CREDITS) == 302
 
-    assert Silence.objects.get().maintenance
+    # It is of all kinds, whatever was chosen before the box was ticked.
+    assert (Silence.objects.get().maintenance, Silence.objects.get().kind) == (True, "")
     assert f"Maintenance of {team}" in olga.get(ADDRESS).content.decode()
+
+
+def test_who_looks_at_what_is_in_maintenance_reads_so() -> None:
+    """A-59: its own pages tell it, those of others do not."""
+    team = make_team(name="Acme")
+    other = make_team(team.gateway, name="Globex")
+    probe, apart = make_probe(team), make_probe(other)
+    vera = person("vera", team, Role.VIEWER).client
+    gus = person("gus", other).client
+    made = Silence(team=team, maintenance=True, reason="new disks", starts_at=NOW)
+    made.ends_at = NOW + timedelta(hours=2)
+    made.save()
+
+    told = "In maintenance until "
+    for path in ("/", f"/teams/{team.pk}/", f"/probes/{probe.pk}/"):
+        text = vera.get(path).content.decode()
+        assert told in text
+        assert "Acme (new disks)" in text
+    assert "in maintenance until 2 Mar 14:00" in vera.get("/teams/").content.decode()
+    for path in ("/", "/teams/", f"/teams/{other.pk}/", f"/probes/{apart.pk}/"):
+        assert told not in gus.get(path).content.decode()
+    end(made, NOW)
+    assert told not in vera.get("/").content.decode()
 
 
 def test_an_operator_silences_no_other_team_and_not_all() -> None:

@@ -14,6 +14,7 @@ from dashboard.web.exports import Sheet, sheets
 from dashboard.web.pages.breakers import BreakerRow, breaker_row
 from dashboard.web.pages.facts import facts
 from dashboard.web.pages.incidents import IncidentRow, incident_row
+from dashboard.web.pages.maintenance import Maintenance, told, under_way
 from dashboard.web.pages.parts import Alarm, alarm
 from dashboard.web.pages.probe_rows import ProbeRow, Quiet, is_quiet, probe_rows, quiet
 from dashboard.web.pages.team_lines import TeamLine, team_lines
@@ -36,6 +37,7 @@ class Overview:
     verdict: Verdict
     prober: Prober
     is_stale: bool
+    maintenances: list[Maintenance]
     alarms: list[Alarm]
     more_alarms: int
     tiles: list[Tile]
@@ -53,7 +55,7 @@ class Overview:
 
 
 def overview(user: access.Visitor, now: datetime, *, whole: bool = False) -> Overview:
-    """Return the overview of everything that the user may see; fourteen queries.
+    """Return the overview of everything that the user may see; fifteen queries.
 
     `whole` shows every alarm and probe, not only the worst ones and those that run.
     """
@@ -65,7 +67,13 @@ def overview(user: access.Visitor, now: datetime, *, whole: bool = False) -> Ove
     burns = paces(spent, known.readings, now)
     listed = [each for each in known.probes if whole or not is_quiet(each)]
     most = None if whole else MOST_ROWS
-    rows = probe_rows(listed, known.prober, seen, now, with_off=whole, most=most)
+    announced = under_way(user, now)
+    rows = probe_rows(
+        *(listed, known.prober, seen, now),
+        with_off=whole,
+        most=most,
+        announced=announced,
+    )
     teams = team_lines(known, spent, burns)
     opened = [each for each in known.breakers if not each.state.endswith("closed")]
     setting = Setting(drill=reverse("outcomes"))
@@ -74,6 +82,7 @@ def overview(user: access.Visitor, now: datetime, *, whole: bool = False) -> Ove
         verdict=said,
         prober=known.prober,
         is_stale=known.prober.state is ProberState.STOPPED,
+        maintenances=told(announced, now),
         alarms=[alarm(item, now) for item in items[:most]],
         more_alarms=len(items[most:]) if most else 0,
         tiles=tiles(known, seen, spent, burns) if known.probes else [],

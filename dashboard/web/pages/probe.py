@@ -9,6 +9,7 @@ from django.utils.safestring import SafeString
 
 from dashboard.alerts.queries import slow_judge
 from dashboard.alerts.rules.latency import duration_ms
+from dashboard.alerts.silences import in_maintenance
 from dashboard.probes.kinds import KINDS
 from dashboard.probes.models import Outcome, Probe, ProbeKind
 from dashboard.probes.queries import BreakerView, breaker_changes, breakers_of
@@ -22,6 +23,7 @@ from dashboard.web.pages.breaker_times import BreakerTimes, breaker_times
 from dashboard.web.pages.breakers import BreakerLine, breaker_line
 from dashboard.web.pages.classes import ClassCount, class_counts
 from dashboard.web.pages.costs import Cost, cost
+from dashboard.web.pages.maintenance import Maintenance, told, under_way
 from dashboard.web.pages.marks import marks
 from dashboard.web.pages.outcomes import (
     STATES,
@@ -67,6 +69,7 @@ class ProbePage:
     place: Link
     prober: Prober
     badge: Badge
+    maintenances: list[Maintenance]
     since: SafeString | None
     advice: str
     proves: str
@@ -114,6 +117,7 @@ def probe(
     chosen = asked.range
     state = asked.state if asked.state in STATES else ""
     works = prober(now)
+    own = [each for each in under_way(user, now) if in_maintenance([each], shown, now)]
     seen = course_of([shown.pk], chosen, now)
     breakers = [each for each in breakers_of([shown], now) if _guards(each, shown)]
     outcomes = _latest(shown, chosen, state)
@@ -125,6 +129,7 @@ def probe(
         place=_place(shown, chosen),
         prober=works,
         badge=probe_badge(shown, works, now),
+        maintenances=told(own, now),
         since=words.lasting(shown.failing_since, now),
         advice=_advice(shown, works, now),
         proves=kind.proves,

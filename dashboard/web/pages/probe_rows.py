@@ -1,12 +1,14 @@
 """The table of probes: the same on the overview and on a team's page, worst first."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from django.urls import reverse
 from django.utils.safestring import SafeString
 
+from dashboard.alerts.models import Silence
+from dashboard.alerts.silences import in_maintenance
 from dashboard.probes.models import Probe
 from dashboard.probes.rhythm import waits_for_key
 from dashboard.rollups.numbers import Summary
@@ -55,15 +57,25 @@ def probe_rows(
     *,
     with_off: bool = False,
     most: int | None = None,
+    announced: Collection[Silence] = (),
 ) -> list[ProbeRow]:
-    """Return a row for each probe that runs, at most so many, the worst first."""
+    """Return a row for each probe that runs, at most so many, the worst first.
+
+    One that is in an `announced` maintenance says so.
+    """
 
     def badness(probe: Probe) -> tuple[int, float, str]:
         rate = seen.by_probe[probe.pk].error_rate or 0.0
         return state_of(probe, prober, now).place, -rate, str(probe.team or "")
 
+    def badge(probe: Probe) -> Badge:
+        found = probe_badge(probe, prober, now)
+        if not in_maintenance(announced, probe, now):
+            return found
+        return replace(found, reason=f"{found.reason}, in maintenance".lstrip(", "))
+
     return [
-        _row(probe, probe_badge(probe, prober, now), seen, now)
+        _row(probe, badge(probe), seen, now)
         for probe in sorted(
             (each for each in probes if each.enabled or with_off), key=badness
         )[:most]

@@ -1,14 +1,14 @@
 """What the list of teams and one team show."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from django.db.models import Exists, OuterRef
 from django.urls import reverse
 from django.utils.safestring import SafeString
 
-from dashboard.alerts.models import ChannelKind, Incident
+from dashboard.alerts.models import ChannelKind, Incident, Silence
 from dashboard.alerts.recipients import Reader, reader_rows, readers_in
 from dashboard.lib import buckets
 from dashboard.lib.buckets import HOUR_S
@@ -47,6 +47,7 @@ from dashboard.web.pages.credits import (
     soonest_first,
 )
 from dashboard.web.pages.incidents import IncidentRow, incident_row
+from dashboard.web.pages.maintenance import Maintenance, of_team, told, under_way
 from dashboard.web.pages.parts import Badge, Link
 from dashboard.web.pages.probe_rows import ProbeRow, off_links, probe_rows
 from dashboard.web.pages.statements import StatementPart, statement_part
@@ -103,6 +104,7 @@ class TeamPage:
     settings_url: str
     manage_url: str
     uncharged: str
+    maintenances: list[Maintenance]
     status: Badge
     status_at: SafeString
     credits: Credits
@@ -138,12 +140,16 @@ def teams(user: access.Visitor, now: datetime) -> Teams:
     hours = hours_of([team.pk for team in found], now - BURN_WINDOW, now)
     told_by, marks = credit_probes(user), marks_of(found)
     burns = paces(hours, readings, now)
+    announced = under_way(user, now)
     rows = [
         TeamRow(
             link=Link(team.full_name, reverse("team", args=[team.pk])),
             gateway=str(team.gateway),
-            status=status_badge(
-                team, told_by.get(team.pk, ()), is_watched=team.is_watched
+            status=_announced(
+                status_badge(
+                    team, told_by.get(team.pk, ()), is_watched=team.is_watched
+                ),
+                of_team(announced, team),
             ),
             status_at=words.time(team.status_at, now, "not yet"),
             credits=credits_of(
@@ -164,6 +170,13 @@ def teams(user: access.Visitor, now: datetime) -> Teams:
         ),
         import_url=_import_url() if access.is_site_admin(user) else "",
     )
+
+
+def _announced(status: Badge, maintenances: Sequence[Silence]) -> Badge:
+    if not maintenances:
+        return status
+    until = f"in maintenance until {words.minute(maintenances[0].ends_at)}"
+    return replace(status, reason=", ".join(filter(None, [status.reason, until])))
 
 
 def _import_url() -> str:
@@ -199,6 +212,7 @@ def team(user: access.Visitor, shown: Team, chosen: Range, now: datetime) -> Tea
     hours = [row for row in every if row.hour >= now - _REFILLS_SHOWN]
     spent = paces({shown.pk: hours}, readings, now)[shown.pk]
     at_work = prober(now)
+    announced = of_team(under_way(user, now), shown)
     members, readers = _people(shown)
     return TeamPage(
         title=str(shown),
@@ -212,6 +226,7 @@ def team(user: access.Visitor, shown: Team, chosen: Range, now: datetime) -> Tea
         if access.may_manage(user, shown)
         else "",
         uncharged=_uncharged(shown, probes, now),
+        maintenances=told(announced, now),
         status=status_badge(shown, probes, is_watched=any(p.enabled for p in probes)),
         status_at=words.time(shown.status_at, now, "not yet"),
         credits=credits_of(reading, probes, spent, marks_of([shown])[shown.pk], now),
@@ -237,7 +252,7 @@ def team(user: access.Visitor, shown: Team, chosen: Range, now: datetime) -> Tea
         recipients=[
             f"{ChannelKind(each.channel).label}: {each.recipient}" for each in readers
         ],
-        rows=probe_rows(probes, at_work, seen, now),
+        rows=probe_rows(probes, at_work, seen, now, announced=announced),
         off=off_links(probes),
         incidents=[incident_row(each, now) for each in _incidents(user, shown)],
         statement=statement_part(shown, statement_of(shown), now),
