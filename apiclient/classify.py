@@ -121,6 +121,8 @@ _PROVIDER_PREFIX = re.compile(
 _NOT_SET_UP = re.compile(
     r"(?i)no provider credentials configured|\bconfiguration error\b|failed to encrypt"
 )
+# A fault in the gateway's own program, which today ends each stream inside a job.
+_CANNOT_STREAM = re.compile(r"object does not support the asynchronous context manager")
 # What the provider's own message says is matched behind the gateway's fixed words, or
 # in the fixed words of its HTTP libraries, never anywhere in free text.
 _PROVIDER_TEXTS = (
@@ -184,7 +186,7 @@ def stream_error(text: str, *secrets: str) -> Verdict:
         ErrorClass.STREAM_ERROR,
         status_code=200,
         detail=redact(text, *secrets),
-        repeatable=repeatable,
+        repeatable=repeatable and not _CANNOT_STREAM.search(text),
     )
 
 

@@ -48,8 +48,10 @@ class LaterQueue:
         """
         wait_s = error.retry_after
         due = now + (_DEFAULT_WAIT_S if wait_s is None else wait_s)
+        # What is asked of a job names no team; its client does.
+        team_id = operation.team_id or error.report.team_id
         with self._lock:
-            queue = self._teams.setdefault(operation.team_id, deque())
+            queue = self._teams.setdefault(team_id, deque())
             queue.append(Waiting(operation, due))
             if len(queue) > self._most:
                 queue.popleft()

@@ -121,9 +121,18 @@ def test_an_error_inside_the_stream_ends_it(rig: Make, frame: object) -> None:
     assert told.error.partial_text == "Hel"
 
 
-def test_a_first_error_that_cannot_pass_is_not_sent_again(rig: Make) -> None:
+@pytest.mark.parametrize(
+    "words",
+    [
+        "500: No provider credentials configured for openai.",
+        "'Response' object does not support the asynchronous context manager protocol",
+    ],
+    ids=["not set up", "each stream inside a job"],
+)
+def test_a_first_error_that_cannot_pass_is_not_sent_again(
+    rig: Make, words: str
+) -> None:
     """S-36: the gateway's own words say that a repeat is in vain."""
-    words = "500: No provider credentials configured for openai."
     given = rig((f"data: {json.dumps({'error': words})}\n\n".encode(),), HELLO)
 
     assert given.listen().error is not None

@@ -14,6 +14,7 @@ from apiclient import (
     operations,
 )
 from tests.apiclient.fakes import (
+    JOB,
     Rig,
     Scene,
     SyncRig,
@@ -31,11 +32,12 @@ def forever(scene: Callable[[], Scene]) -> Iterator[Callable[[], Scene]]:
         yield scene
 
 
-def refused_for(seconds: str | None) -> APIError:
-    headers = {"retry_after": seconds} if seconds else {}
-    made = SyncRig([detail(429, "slow down", **headers)])
+def refused_for(
+    seconds: str, operation: Operation[object] = BALANCE, team_id: str = "acme"
+) -> APIError:
+    made = SyncRig([detail(429, "slow down", retry_after=seconds)], team_id=team_id)
     with pytest.raises(RateLimitError) as raised:
-        made.client.run(operations.balance("acme").with_timeout(5))
+        made.run(operation)
     return raised.value
 
 
@@ -57,6 +59,15 @@ def test_without_a_retry_after_it_waits_a_minute() -> None:
         made.run(BALANCE)
 
     assert queue.put(BALANCE, raised.value, now=0.0) == 60.0
+
+
+def test_what_is_asked_of_a_job_is_its_clients_teams() -> None:
+    """S-66."""
+    queue, look = LaterQueue(most=1), operations.get_job(JOB)
+    for team_id in ("acme", "globex"):
+        queue.put(look, refused_for("300", look, team_id), now=0.0)
+
+    assert (len(queue), queue.dropped) == (2, 0)
 
 
 def test_each_team_has_its_own_bounded_queue() -> None:
