@@ -10,12 +10,18 @@ from cryptography.fernet import Fernet
 from django.apps import AppConfig
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register  # noqa: A004
-from django.db import DatabaseError
+from django.db import DatabaseError, connection
 from django.utils import timezone
 
 from dashboard.alerts.channels import is_readable
 from dashboard.alerts.models import Channel
 from dashboard.alerts.watchdog import memory_file
+from dashboard.database import (
+    missing_file,
+    missing_migrations,
+    newer_migrations,
+    sentence_of,
+)
 from dashboard.probes.claims import LEASE_MARGIN
 from dashboard.teams.keys import UNREADABLE, hint
 from dashboard.teams.models import Team
@@ -133,6 +139,31 @@ def _watchdog_looks() -> bool:
     except OSError:
         return False
     return timezone.now().timestamp() - looked_at < _WATCHDOG_RESTS.total_seconds()
+
+
+@register(Tags.database, deploy=True)
+def database_is_ours(app_configs: Apps, **_: object) -> Found:
+    """E004, E005, W006: the database answers, and has this version's tables.
+
+    Asked without `--database` as well: who deploys wants to know.
+    """
+    if missing_file():
+        # `up` makes it, and says whatever keeps it from that.
+        return []
+    try:
+        newer, missing = newer_migrations(connection), missing_migrations(connection)
+    except DatabaseError as error:
+        told = sentence_of(error) or f"The database cannot be used ({error})."
+        return [Error(told, id="dashboard.E004")]
+    if newer:
+        told = f"The database belongs to a newer version: it has {_some(newer)}."
+        hint = "Start the newer version, or go back to the back-up taken before it."
+        return [Error(told, hint=hint, id="dashboard.E005")]
+    if missing:
+        told = f"The database lacks {len(missing)} migration(s) of this version."
+        hint = "manage.py up makes them at its start; take a back-up before."
+        return [Warning(told, hint=hint, id="dashboard.W006")]
+    return []
 
 
 @register(Tags.security)

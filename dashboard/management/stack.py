@@ -2,6 +2,7 @@
 
 import io
 import sys
+from collections.abc import Callable
 from contextlib import redirect_stdout, suppress
 from datetime import timedelta
 from socket import socket
@@ -19,6 +20,7 @@ from django.utils import timezone
 
 from dashboard import schedules
 from dashboard.alerts.services import install_default_rules
+from dashboard.management import schema
 from dashboard.management.address import Bind
 from dashboard.management.edge import UsageError
 from dashboard.management.supervisor import Service
@@ -45,15 +47,17 @@ def _told(message: checks.CheckMessage) -> str:
     return " ".join([message.msg, *filter(None, [message.hint]), f"({message.id})"])
 
 
-def prepare() -> None:
+def prepare(tell: Callable[[str], None]) -> None:
     """Bring the database, the static files, the rules and the schedules up to date."""
-    call_command("migrate", interactive=False, verbosity=0)
+    with schema.alone(tell):
+        schema.refuse_newer()
+        call_command("migrate", interactive=False, verbosity=0)
+        install_default_rules()
+        schedules.install(timezone.now())
     if isinstance(staticfiles_storage, ManifestStaticFilesStorage):
         # The storage tells of each file on stdout, whatever the verbosity.
         with redirect_stdout(io.StringIO()):
             call_command("collectstatic", interactive=False, verbosity=0)
-    install_default_rules()
-    schedules.install(timezone.now())
 
 
 def warnings() -> list[str]:

@@ -5,6 +5,10 @@ from pathlib import Path
 
 import pytest
 from cryptography.fernet import Fernet
+from django.core.checks import ERROR
+from django.db import OperationalError, connection
+from django.db.migrations.loader import MigrationLoader
+from django.db.migrations.recorder import MigrationRecorder
 from django.utils import timezone
 from pytest_django import Settings
 
@@ -85,6 +89,49 @@ def test_that_nobody_watches_the_watcher_is_told(
 
     settings.PING_URL = "https://switch.example/1"
     assert checks.somebody_watches_it(None) == []
+
+
+@pytest.mark.django_db
+def test_deploying_asks_whether_the_database_is_this_versions() -> None:
+    recorder = MigrationRecorder(connection)
+    assert checks.database_is_ours(None) == []
+
+    last = MigrationLoader(connection).graph.leaf_nodes("rollups")[0]
+    recorder.record_unapplied(*last)
+    [found] = checks.database_is_ours(None)
+    assert (found.id, found.msg) == (
+        "dashboard.W006",
+        "The database lacks 1 migration(s) of this version.",
+    )
+
+    recorder.record_applied("probes", "0999_future")
+    [found] = checks.database_is_ours(None)
+    assert (found.id, found.level) == ("dashboard.E005", ERROR)
+    assert "probes.0999_future" in found.msg
+
+
+@pytest.mark.django_db
+def test_deploying_says_that_the_database_is_away() -> None:
+    def away(*_: object) -> object:
+        raise OperationalError("the disk I/O error; server closed the connection")
+
+    with connection.execute_wrapper(away):
+        [found] = checks.database_is_ours(None)
+
+    assert (found.id, found.level) == ("dashboard.E004", ERROR)
+    assert "cannot be used" in found.msg
+
+
+def test_deploying_makes_no_database(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: Settings
+) -> None:
+    file = tmp_path / "gatewatch.sqlite3"
+    database = settings.DATABASES["default"]
+    monkeypatch.setitem(database, "ENGINE", "django.db.backends.sqlite3")
+    monkeypatch.setitem(database, "NAME", file)
+
+    assert checks.database_is_ours(None) == []
+    assert not file.exists()
 
 
 def test_a_database_that_others_may_read_is_told(

@@ -53,7 +53,7 @@ class Command(BaseCommand):
                 )
                 self.stdout.flush()
             gateway = Bind("127.0.0.1", _free_port())
-            stack.prepare()
+            stack.prepare(self.stdout.write)
             demo.seed(gateway.url, timezone.now())
             connections.close_all()
             self._tell(bound)

@@ -40,7 +40,7 @@ class Command(BaseCommand):
         stack.check()
         if no_web:
             self._prepare()
-            self.stdout.write("Gatewatch's jobs run (Ctrl-C stops them).")
+            self._tell("Gatewatch's jobs run (Ctrl-C stops them).")
             Supervisor([stack.jobs(settings.PUBLIC_URL)]).run()
             return
         server, bound = listen(Bind.parse(bind))
@@ -52,9 +52,14 @@ class Command(BaseCommand):
             self._serve(services, bound)
 
     def _prepare(self) -> None:
-        stack.prepare()
+        stack.prepare(self._tell)
         for warning in stack.warnings():
-            self.stdout.write(warning)
+            self._tell(warning)
+
+    def _tell(self, sentence: str) -> None:
+        """Say it at once: a journal's pipe would keep it until the process ends."""
+        self.stdout.write(sentence)
+        self.stdout.flush()
 
     def _serve(self, services: list[Service], bound: Bind) -> None:
         address = settings.PUBLIC_URL or bound.url

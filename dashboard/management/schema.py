@@ -1,0 +1,46 @@
+"""Whose turn it is to change the database's tables, and whether they are ours."""
+
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+
+from django.conf import settings
+from django.db import connection
+
+from dashboard.database import newer_migrations
+from dashboard.management.edge import UsageError
+
+# Any number will do, as long as it is always the same: "prepares" on a phone's keys.
+_PREPARING_LOCK = 77372737
+
+
+@contextmanager
+def alone(tell: Callable[[str], None]) -> Iterator[None]:
+    """Be the only one who prepares the database; `tell` says when another is waited for.
+
+    Two machines that migrate an empty database at once fail on each other's tables. The
+    lock is that of a transaction on a connection of its own: it outlives those of the
+    migrations, also behind a pooler, and ends with the process. SQLite is of one machine
+    and needs none.
+    """
+    if connection.vendor != "postgresql":
+        yield
+        return
+    with closing(connection.copy()) as keeper:
+        keeper.set_autocommit(False)
+        with keeper.cursor() as cursor:
+            cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [_PREPARING_LOCK])
+            if not cursor.fetchone()[0]:
+                tell("Another start prepares the database; this one waits for it.")
+                cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_PREPARING_LOCK])
+        yield
+
+
+def refuse_newer() -> None:
+    """Refuse a database that a newer version has changed: this one would harm it."""
+    newer = newer_migrations(connection)
+    if newer:
+        raise UsageError(
+            f"The database belongs to a newer version of Gatewatch than this one "
+            f"({settings.VERSION}): it has {', '.join(newer)}. Start the newer version, "
+            "or go back to the back-up that was taken before it."
+        )
