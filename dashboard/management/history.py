@@ -13,9 +13,17 @@ from dashboard.management.past import Credits, Episode, Run, Subject
 from dashboard.management.past_incidents import AROUND
 from dashboard.probes.kinds import KINDS
 from dashboard.probes.models import Outcome, Probe, ProbeKind
+from dashboard.probes.paces import changed_pace
 from dashboard.rollups import store
 from dashboard.rollups.retention import is_kept
-from dashboard.rollups.tally import Key, Tally, by_bucket, coarsened, tally
+from dashboard.rollups.tally import (
+    Key,
+    Tally,
+    by_bucket,
+    coarsened,
+    standing_for,
+    tally,
+)
 from dashboard.simulator.script import demo_teams
 from dashboard.teams.credit_hours import fold_between
 from dashboard.teams.models import CreditReading, Gateway, Team
@@ -42,6 +50,7 @@ def fill_history(*, now: datetime, days: int = 30, seed: int = 7) -> None:
     seen: dict[int, list[Run]] = {}
     for subject in _subjects(teams):
         seen[subject.probe_id] = _write_runs(subject, begin, end, bad_times, draw)
+        _note_pace(subject, end)
     past_incidents.write_outages(bad_times, seen, teams)
     for team in teams:
         readings = _write_readings(team, begin, end, draw)
@@ -96,6 +105,13 @@ def _write_runs(
     return kept + _around(bad_times, recent)
 
 
+def _note_pace(subject: Subject, end: datetime) -> None:
+    """Note until when the probe had the period of its past."""
+    probe = Probe.objects.get(pk=subject.probe_id)
+    probe.paces = changed_pace(probe.paces, subject.period_s, probe.period_s, end)
+    probe.save(update_fields=["paces"])
+
+
 def _around(bad_times: list[Episode], told: list[Run]) -> list[Run]:
     spans = [(bad.start - AROUND, bad.end + AROUND) for bad in bad_times]
     return [run for run in told if any(a <= run.started_at < b for a, b in spans)]
@@ -103,7 +119,10 @@ def _around(bad_times: list[Episode], told: list[Run]) -> list[Run]:
 
 def _write_rollups(subject: Subject, tallies: dict[Key, Tally]) -> None:
     store.write(
-        {key: (key.level / subject.period_s, part) for key, part in tallies.items()}
+        {
+            key: (key.level / subject.period_s, standing_for(part, subject.period_s))
+            for key, part in tallies.items()
+        }
     )
 
 

@@ -41,6 +41,8 @@ class Probe(models.Model):
     paused = models.BooleanField(default=False, editable=False)
     # When it was off, oldest first, by probes.rests: [from, until], null for open ends.
     rests = models.JSONField(default=list, editable=False)
+    # The periods it had before, oldest first, by probes.paces: [period_s, until].
+    paces = models.JSONField(default=list, editable=False)
     # Deep probes only: which model they call, and how many credits a UTC day may cost.
     model = models.CharField(max_length=LONGEST_MODEL, blank=True)
     daily_credit_cap = models.PositiveIntegerField(null=True, blank=True)

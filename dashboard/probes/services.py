@@ -11,6 +11,7 @@ from django.db.models import Q, QuerySet
 
 from dashboard.probes.kinds import CHEAP, KINDS, NEED_KEY, TEAM_KINDS
 from dashboard.probes.models import Outcome, Probe, ProbeKind
+from dashboard.probes.paces import changed_pace
 from dashboard.probes.prices import expected_price
 from dashboard.probes.queries import spent_by_team, spent_today
 from dashboard.probes.rests import NEVER_ON, switched
@@ -87,6 +88,7 @@ def change(probe: Probe, *, period_s: int, enabled: bool, now: datetime) -> list
     if changed:
         Probe.objects.filter(pk=probe.pk).update(
             period_s=period_s,
+            paces=changed_pace(probe.paces, probe.period_s, period_s, now),
             enabled=enabled,
             rests=switched(probe.rests, now, on=enabled),
             next_run=next_run,

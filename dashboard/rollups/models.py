@@ -47,6 +47,10 @@ class Rollup(models.Model):
     first_byte_sum_us = models.BigIntegerField(default=0)
     bad_sum_us = models.BigIntegerField(default=0)
     bad_histogram = models.BinaryField(default=bytes)
+    # The seconds that its outcomes stand for. Null where none was folded since these are
+    # kept: each stands for the period that was `expected`.
+    up_s = models.PositiveBigIntegerField(null=True)
+    down_s = models.PositiveBigIntegerField(null=True)
 
     class Meta:
         constraints = [

@@ -6,8 +6,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from dashboard.lib import buckets, histogram
-from dashboard.probes.taxonomy import ErrorClass
-from dashboard.rollups.tally import Key, Tally, merged
+from dashboard.rollups.tally import Tally, merged
 
 # Below these a quantile is one of the last few values: shown as "too few to say".
 LEAST_FOR_P90 = 10
@@ -186,10 +185,10 @@ class Part(NamedTuple):
         return self._replace(up_s=self.up_s * share, down_s=self.down_s * share)
 
 
-def part_of(rows: Iterable[tuple[Key, tuple[float, Tally]]]) -> Part:
-    """Put rollup rows (bucket, outcomes promised, counts) together."""
-    rows = list(rows)
-    return Part(merged(tally for _, (_, tally) in rows), *_time_in_state(rows))
+def part_of(tallies: Iterable[Tally]) -> Part:
+    """Put the counts of rollup rows together."""
+    tally = merged(tallies)
+    return Part(tally, tally.up_s, tally.down_s)
 
 
 def together(parts: Iterable[Part]) -> Part:
@@ -240,19 +239,6 @@ def summary(
         latest_at=latest_at,
         watched_s=watched_s,
     )
-
-
-def _time_in_state(
-    rows: Iterable[tuple[Key, tuple[float, Tally]]],
-) -> tuple[float, float]:
-    """Return the seconds up and down: each outcome stands for one period."""
-    up_s = down_s = 0.0
-    for key, (expected, part) in rows:
-        period_s = key.level / expected
-        up_s += (part.samples - part.bad) * period_s
-        if part.classes:
-            down_s += (part.bad + part.classes[ErrorClass.BREAKER_HELD]) * period_s
-    return up_s, down_s
 
 
 def _sorted_classes(classes: Mapping[str, int]) -> dict[str, int]:

@@ -278,7 +278,7 @@ def _summary(
     found: Sequence[_Seen], start: datetime, end: datetime, now: datetime
 ) -> Summary:
     latest = [_latest_at(seen, start, end) for seen in found]
-    part = part_of(row for seen in found for row in seen.rows.items())
+    part = part_of(tally for seen in found for _, tally in seen.rows.values())
     expected = sum(_expected(seen, start, min(end, now)) for seen in found)
     watched_s = [
         buckets.seconds(max(start, seen.begins), min(end, now)) for seen in found

@@ -17,8 +17,8 @@ from dashboard.probes.models import Outcome, Probe
 from dashboard.rollups import store
 from dashboard.rollups.models import Rollup
 from dashboard.rollups.retention import is_kept, kept_from
-from dashboard.rollups.services import expectations
-from dashboard.rollups.tally import LEVELS, Key, Tally, by_bucket
+from dashboard.rollups.services import by_period, periods_of, standing
+from dashboard.rollups.tally import LEVELS, Key, Tally
 
 _DAY = timedelta(seconds=DAY_S)
 _COLUMNS = (
@@ -39,6 +39,7 @@ class Difference:
     """A bucket whose row is not what its outcomes make; None where there is none."""
 
     key: Key
+    expected: float
     stored: Tally | None
     true: Tally | None
 
@@ -81,22 +82,22 @@ def _differences(probe_id: int, day: datetime, now: datetime) -> list[Difference
         started_at__lt=day + _DAY,
         misdated=False,
     ).only(*_COLUMNS)
-    true = {
-        key: part for key, part in by_bucket(outcomes).items() if key.level in levels
-    }
     rows = store.rows_in([probe_id], [Stretch(lvl, day, day + _DAY) for lvl in levels])
+    periods = periods_of([probe_id])
+    made = standing(by_period(outcomes, periods), rows, periods)
     stored = {key: part for key, (_, part) in rows.items()}
+    true = {key: part for key, (_, part) in made.items() if key.level in levels}
     return [
-        Difference(key, stored.get(key), true.get(key))
+        Difference(key, (made.get(key) or rows[key])[0], stored.get(key), true.get(key))
         for key in sorted(stored.keys() | true.keys())
         if stored.get(key) != true.get(key)
     ]
 
 
 def _mend(differences: list[Difference]) -> None:
-    true = {each.key: each.true for each in differences if each.true}
-    expected = expectations(true)
-    store.write({key: (expected[key], part) for key, part in true.items()})
+    store.write(
+        {each.key: (each.expected, each.true) for each in differences if each.true}
+    )
     for each in differences:
         if each.true is None:
             Rollup.objects.filter(**each.key._asdict()).delete()

@@ -15,7 +15,7 @@ from dashboard.probes.kinds import PAID
 from dashboard.probes.models import Probe
 from dashboard.rollups import store
 from dashboard.rollups.numbers import Part, Summary, part_of, summary, together
-from dashboard.rollups.tally import Key, Tally
+from dashboard.rollups.tally import Tally
 
 HOURS = 24
 _HOUR = timedelta(hours=1)
@@ -127,22 +127,22 @@ def _current(
     running: datetime,
 ) -> dict[int, Part]:
     """Return each probe's last hour; the running clock hour is one row of it."""
-    found: dict[int, list[tuple[Key, store.Row]]] = {pk: [] for pk in probe_ids}
-    for key, row in minutes.items():
-        found[key.probe_id].append((key, row))
-    for key, row in hourly.items():
+    found: dict[int, list[Tally]] = {pk: [] for pk in probe_ids}
+    for key, (_, tally) in minutes.items():
+        found[key.probe_id].append(tally)
+    for key, (_, tally) in hourly.items():
         if key.start == running:
-            found[key.probe_id].append((key, row))
-    return {pk: part_of(rows) for pk, rows in found.items()}
+            found[key.probe_id].append(tally)
+    return {pk: part_of(tallies) for pk, tallies in found.items()}
 
 
 def _hours(
     hours: Iterable[datetime], hourly: store.Rows, probe_ids: Collection[int]
 ) -> dict[datetime, Part]:
-    found: dict[datetime, list[tuple[Key, store.Row]]] = {hour: [] for hour in hours}
-    for key, row in hourly.items():
+    found: dict[datetime, list[Tally]] = {hour: [] for hour in hours}
+    for key, (_, tally) in hourly.items():
         if key.probe_id in probe_ids:
-            found[key.start].append((key, row))
+            found[key.start].append(tally)
     return {hour: part_of(inside) for hour, inside in found.items()}
 
 

@@ -17,7 +17,7 @@ import psycopg
 from django.db import connection
 
 from dashboard.lib.buckets import Stretch
-from dashboard.rollups.tally import Key, Tally
+from dashboard.rollups.tally import Key, Tally, standing_for
 
 # Each column with its type on PostgreSQL.
 _KEY = {"probe_id": "bigint", "level": "integer", "start": "timestamptz"}
@@ -39,6 +39,8 @@ _COUNTS = {
     "first_byte_sum_us": "bigint",
     "bad_sum_us": "bigint",
     "bad_histogram": "bytea",
+    "up_s": "bigint",
+    "down_s": "bigint",
 }
 _COLUMNS = {**_KEY, "expected": "double precision", **_COUNTS}
 _NAMES = ", ".join(_COLUMNS)
@@ -155,7 +157,11 @@ def _read(condition: str, params: Sequence[Any]) -> Iterator[tuple[Key, Row]]:
         cursor.execute(f"SELECT {names} FROM {_TABLE} WHERE {condition}", params)  # noqa: S608
         for probe_id, level, start, expected, *counts in cursor.fetchall():
             counts[_CLASSES] = _classes(counts[_CLASSES])
-            yield Key(probe_id, level, _moment(start)), (expected, Tally._make(counts))
+            has_time = counts[-1] is not None
+            part = Tally._make(counts)
+            if not has_time:
+                part = standing_for(part, round(level / expected))
+            yield Key(probe_id, level, _moment(start)), (expected, part)
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import NamedTuple, Protocol
 
 from dashboard.lib import buckets, histogram
-from dashboard.probes.taxonomy import counted
+from dashboard.probes.taxonomy import ErrorClass, counted
 
 LEVELS = (buckets.MINUTE_S, buckets.HOUR_S, buckets.DAY_S)
 # Shared, as those of equal rows are: a tally is merged, never changed.
@@ -51,7 +51,8 @@ class Tally(NamedTuple):
     `attempts` and the latencies are theirs alone. `classes` has everything that failed
     but in a maintenance: all of that is only in `excluded`. `phased` counts the successes
     whose phases are known; their sums are the latency of those (`phased_sum_us`) and its
-    parts, of which the body is the rest.
+    parts, of which the body is the rest. `up_s` and `down_s` are the seconds that the
+    outcomes stand for: only whoever knows their period can say, see `standing_for`.
     """
 
     samples: int = 0
@@ -71,6 +72,19 @@ class Tally(NamedTuple):
     first_byte_sum_us: int = 0
     bad_sum_us: int = 0
     bad_histogram: bytes = b""
+    up_s: int = 0
+    down_s: int = 0
+
+
+def standing_for(part: Tally, period_s: int) -> Tally:
+    """Return the counts with the time they stand for: one period for each outcome.
+
+    A run that was held stands for the outage that held it.
+    """
+    held = part.classes[ErrorClass.BREAKER_HELD] if part.classes else 0
+    return part._replace(
+        up_s=(part.samples - part.bad) * period_s, down_s=(part.bad + held) * period_s
+    )
 
 
 def tally(samples: Iterable[Sample]) -> Tally:
@@ -152,6 +166,8 @@ _SUMMED = (
     "tls_sum_us",
     "first_byte_sum_us",
     "bad_sum_us",
+    "up_s",
+    "down_s",
 )
 
 

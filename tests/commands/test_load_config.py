@@ -169,7 +169,8 @@ def test_a_change_is_shown_with_both_values(load: Load) -> None:
     told = load(GATEWAY + '[[gateways.probes]]\nkind = "health"\nperiod_s = 15\n')
 
     assert "~ probe health of gateway Production: period_s 60 -> 15\n" in told
-    assert Probe.objects.get(kind="health").period_s == 15
+    health = Probe.objects.get(kind="health")
+    assert (health.period_s, [before_s for before_s, _ in health.paces]) == (15, [60])
 
 
 def test_a_new_address_forgets_the_keys_that_were_given_for_the_old(

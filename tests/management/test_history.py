@@ -15,10 +15,11 @@ from dashboard.probes.services import watch_gateway, watch_team
 from dashboard.rollups.models import Level, Rollup
 from dashboard.rollups.queries import series, total
 from dashboard.rollups.rebuild import check
+from dashboard.rollups.services import fold
 from dashboard.teams.keys import set_key
 from dashboard.teams.models import Gateway
 from dashboard.teams.queries import burn
-from tests.factories import NOW, make_gateway, make_team
+from tests.factories import NOW, make_gateway, make_outcome, make_team
 from tests.shared import lasting
 
 pytestmark = [pytest.mark.django_db, pytest.mark.slow]
@@ -35,6 +36,7 @@ def watched() -> Gateway:
         set_key(team, "sk-example", NOW)
         watch_team(team, NOW)
     gateway.probes.filter(kind=ProbeKind.DEEP_JOB).update(enabled=True)
+    gateway.probes.filter(kind=ProbeKind.HEALTH).update(period_s=5)
     return gateway
 
 
@@ -73,6 +75,25 @@ def test_rollups_of_the_past_equal_its_outcomes_and_older_ones_stay(
     assert list(check(NOW - 400 * DAY, NOW)) == []
     assert Outcome.objects.earliest("started_at").started_at >= NOW - 3 * DAY
     assert hours > 8 * 24 * 7
+
+
+def test_what_comes_live_stands_for_its_own_period(gateway: Gateway) -> None:
+    """The past was watched once a minute, the demo's health is every five seconds."""
+    probe = gateway.probes.get(kind=ProbeKind.HEALTH)
+    before = total([probe.pk], NOW - DAY, NOW, NOW)
+    fold(make_outcome(probe, 5 * n, error_class="timeout") for n in range(24))
+    later = NOW + timedelta(minutes=2)
+
+    found = [total([probe.pk], NOW - d * DAY, later, later) for d in (1, 7)]
+
+    known_s = before.up_s + before.down_s
+    assert known_s == pytest.approx(86_400, rel=0.01)
+    assert found[0].down_s == pytest.approx(before.down_s + 120, abs=61)
+    assert found[1].down_s >= before.down_s + 120
+    day = Rollup.objects.get(probe=probe, level=Level.DAY, start__date=NOW.date())
+    assert (day.up_s or 0) + (day.down_s or 0) == pytest.approx(
+        12 * 3600 + 120, abs=121
+    )
 
 
 def test_bad_times_have_their_incidents_which_are_over(gateway: Gateway) -> None:

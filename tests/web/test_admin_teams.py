@@ -253,6 +253,7 @@ def test_periods_are_changed_in_the_list_and_noted(admin_page: Client) -> None:
 
     probe.refresh_from_db()
     assert probe.period_s == 120
+    assert [before_s for before_s, _ in probe.paces] == [300]
     told = "Changed Period from 300 s to 120 s."
     assert AuditEntry.objects.get(action="probe").detail == told
 

@@ -14,7 +14,10 @@ from dashboard.rollups.rebuild import Difference
 from dashboard.rollups.retention import kept_from
 
 _MOST_SHOWN = 50
-_COMPARED = ("samples", "bad", "excluded", "first_try_ok", "attempts", "classes")
+_COMPARED = (
+    *("samples", "bad", "excluded", "first_try_ok", "attempts", "classes"),
+    *("up_s", "down_s"),
+)
 
 
 class Command(BaseCommand):

@@ -25,6 +25,7 @@ from dashboard.probes.addresses import why_refused
 from dashboard.probes.breaker_events import forget_breakers
 from dashboard.probes.kinds import KINDS
 from dashboard.probes.models import Probe, ProbeKind
+from dashboard.probes.paces import changed_pace
 from dashboard.probes.rests import switched
 from dashboard.probes.services import watch_gateway, watch_team
 from dashboard.teams.keys import forget_keys, take_teams
@@ -134,7 +135,9 @@ class _Loader:
             raise self._document.wrong(
                 place, "this probe costs credits; name its model and daily_credit_cap"
             )
-        beside = []
+        beside = ["paces"]
+        period_now_s = entry.period_s or period_s
+        probe.paces = changed_pace(probe.paces, period_s, period_now_s, self._now)
         if on != was_on:
             beside += ["paused", "rests"]
             probe.paused = False
@@ -144,9 +147,9 @@ class _Loader:
             probe.next_run = self._now
             # Who writes the file accepts the cost up to the cap it names.
             probe.cost_accepted_at = self._now if costs else None
-        elif told.get("period_s", period_s) != period_s:
+        elif period_now_s != period_s:
             beside += ["next_run"]
-            soon = self._now + timedelta(seconds=entry.period_s or period_s)
+            soon = self._now + timedelta(seconds=period_now_s)
             probe.next_run = min(probe.next_run, soon)
         self._store(probe, told, what, place, beside)
 

@@ -12,6 +12,7 @@ from django.utils.safestring import SafeString
 
 from dashboard.probes.kinds import PAID
 from dashboard.probes.models import LONGEST_PERIOD_S, Outcome, Probe
+from dashboard.probes.paces import changed_pace
 from dashboard.probes.prices import least_cap
 from dashboard.probes.rests import switched
 from dashboard.probes.services import change, request_run
@@ -178,6 +179,10 @@ class ProbeAdmin(AuditedAdmin):
         change: bool,  # noqa: FBT001 (Django's signature)
     ) -> None:
         super().save_model(request, obj, form, change)
+        if "period_s" in form.changed_data:
+            before_s = form.initial["period_s"]
+            paces = changed_pace(obj.paces, before_s, obj.period_s, timezone.now())
+            Probe.objects.filter(pk=obj.pk).update(paces=paces)
         if "enabled" in form.changed_data:
             # Switched by hand, it is no matter of a pause any more.
             rests = switched(obj.rests, timezone.now(), on=obj.enabled)

@@ -1,0 +1,51 @@
+"""The periods that a probe had: a result stands for the one it had then."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple, TypeAlias
+
+# Beyond so many the oldest is forgotten: rollup rows tell of the time before it.
+MOST = 50
+Stored: TypeAlias = list[list[int | str]]
+
+
+class Pace(NamedTuple):
+    period_s: int
+    until: datetime
+
+
+class Periods(NamedTuple):
+    """The period of today, and those before it, the oldest first."""
+
+    period_s: int
+    before: Sequence[Pace] = ()
+
+    def at(self, moment: datetime) -> int:
+        """Return the period at a moment; before the oldest that is known, that one."""
+        return next(
+            (pace.period_s for pace in self.before if moment < pace.until),
+            self.period_s,
+        )
+
+    def is_known(self, moment: datetime) -> bool:
+        """Say whether it was noted; it was not before the first change that was."""
+        return bool(self.before) and moment >= self.before[0].until
+
+
+def changed_pace(stored: Stored, before_s: int, period_s: int, now: datetime) -> Stored:
+    """Return a probe's earlier periods after it was given `period_s`."""
+    if period_s == before_s:
+        return stored
+    last: list[int | str] = [before_s, now.isoformat()]
+    return [*stored, last][-MOST:]
+
+
+def periods_from(period_s: int, stored: Stored) -> Periods:
+    """Return a probe's periods from its two columns."""
+    return Periods(
+        period_s,
+        tuple(
+            Pace(int(before_s), datetime.fromisoformat(str(until)))
+            for before_s, until in stored
+        ),
+    )

@@ -1,0 +1,175 @@
+"""A probe's period may change: each result stands for the one it had then."""
+
+import random
+from datetime import datetime, timedelta
+
+import pytest
+
+from dashboard.probes.models import Outcome, Probe
+from dashboard.probes.paces import MOST, Stored, changed_pace, periods_from
+from dashboard.probes.services import change
+from dashboard.rollups.models import Level, Rollup
+from dashboard.rollups.queries import course, grouped, total
+from dashboard.rollups.rebuild import check, rebuild
+from dashboard.rollups.services import fold
+from dashboard.teams.models import Gateway
+from tests.factories import NOW, make_gateway, make_probe
+
+HOUR = timedelta(hours=1)
+DAY = timedelta(days=1)
+LONG_AGO = NOW - timedelta(days=400)
+
+
+def old_probe(period_s: int) -> Probe:
+    """Make a probe that is a month old."""
+    gateway = make_gateway()
+    Gateway.objects.filter(pk=gateway.pk).update(created_at=NOW - 30 * DAY)
+    return make_probe(gateway=gateway, period_s=period_s)
+
+
+def run(probe: Probe, start: datetime, end: datetime, *, bad: range = range(0)) -> None:
+    """Fold a result a period; those whose number is in `bad` failed."""
+    seconds = range(
+        int((start - NOW).total_seconds()),
+        int((end - NOW).total_seconds()),
+        probe.period_s,
+    )
+    outcomes = [
+        Outcome(
+            probe=probe,
+            started_at=NOW + timedelta(seconds=second),
+            latency_us=50_000,
+            elapsed_us=50_000,
+            attempts=1,
+            error_class="timeout" if number in bad else "",
+        )
+        for number, second in enumerate(seconds)
+    ]
+    Outcome.objects.bulk_create(outcomes)
+    fold(outcomes)
+
+
+def set_period(probe: Probe, period_s: int, now: datetime) -> None:
+    change(probe, period_s=period_s, enabled=True, now=now)
+    probe.refresh_from_db()
+
+
+def changed_probe() -> Probe:
+    """Make one of 300 s that runs every 10 s since half an hour, and failed 25 min."""
+    probe = old_probe(300)
+    changed_at = NOW - HOUR / 2
+    run(probe, NOW - 10 * HOUR, changed_at)
+    set_period(probe, 10, changed_at)
+    run(probe, changed_at, NOW, bad=range(150))
+    return probe
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("hours", [1, 5, 24, 7 * 24, 30 * 24])
+def test_an_outage_is_as_long_in_every_window(hours: int) -> None:
+    """Minutes, hours and days tell of it: the hour and the day knew another period."""
+    probe = changed_probe()
+
+    found = total([probe.pk], NOW - hours * HOUR, NOW, NOW)
+
+    assert found.down_s == 1500
+    watched_s = min(hours, 10) * 3600
+    assert found.up_s == watched_s - 1500
+    assert course([probe.pk], NOW - hours * HOUR, NOW, 30, NOW).whole.down_s == 1500
+
+
+@pytest.mark.django_db
+def test_a_longer_period_does_not_stretch_the_outage_before_it() -> None:
+    probe = old_probe(10)
+    run(probe, NOW - HOUR / 2, NOW, bad=range(30))
+    set_period(probe, 3600, NOW)
+    run(probe, NOW + HOUR, NOW + 5 * HOUR)
+
+    found = total([probe.pk], NOW - DAY, NOW + 5 * HOUR, NOW + 5 * HOUR)
+
+    assert (found.up_s, found.down_s) == (1500 + 4 * 3600, 300)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("seed", range(3))
+def test_a_whole_is_the_sum_of_its_parts_and_lies_between_them(seed: int) -> None:
+    draw = random.Random(seed)  # noqa: S311 (no secret)
+    probes = []
+    for _ in range(3):
+        probe = old_probe(draw.choice([60, 300]))
+        at = NOW - 30 * HOUR
+        while at < NOW:
+            until = min(NOW, at + draw.choice([0.2, 1, 7, 20]) * HOUR)
+            first = draw.randrange(100)
+            run(probe, at, until, bad=range(first, first + draw.randrange(60)))
+            set_period(probe, draw.choice([60, 120, 600]), until)
+            at = until
+        probes.append(probe)
+    members = {"": [probe.pk for probe in probes]}
+    members |= {str(probe.pk): [probe.pk] for probe in probes}
+
+    for hours in (1, 24, 7 * 24):
+        start = NOW - hours * HOUR
+        whole, *parts = grouped(members, start, NOW, NOW).values()
+        pieces = course(members[""], start, NOW, 12, NOW).pieces
+
+        assert whole.down_s == sum(part.down_s for part in parts)
+        assert whole.up_s == sum(part.up_s for part in parts)
+        assert whole.down_s == sum(piece.down_s for piece in pieces)
+        shares = [part.availability for part in parts if part.availability is not None]
+        assert min(shares) <= (whole.availability or 0) <= max(shares)
+    assert list(check(LONG_AGO, NOW)) == []
+
+
+@pytest.mark.django_db
+def test_rows_of_before_read_as_before_and_are_added_to() -> None:
+    """An older version kept no time in state, and noted no change of a period."""
+    probe = old_probe(300)
+    run(probe, NOW - 2 * HOUR, NOW, bad=range(3))
+    before = total([probe.pk], NOW - DAY, NOW, NOW)
+    Rollup.objects.update(up_s=None, down_s=None)
+
+    assert total([probe.pk], NOW - DAY, NOW, NOW) == before
+    assert list(check(LONG_AGO, NOW)) == []
+    assert (before.up_s, before.down_s) == (21 * 300, 3 * 300)
+
+    set_period(probe, 10, NOW)
+    run(probe, NOW, NOW + HOUR / 2, bad=range(6))
+    later = NOW + HOUR / 2
+    found = total([probe.pk], NOW - DAY, later, later)
+
+    assert (found.up_s, found.down_s) == (21 * 300 + 174 * 10, 3 * 300 + 60)
+    assert list(check(LONG_AGO, later)) == []
+
+
+@pytest.mark.django_db
+def test_a_wrong_time_in_state_is_found_and_mended() -> None:
+    probe = changed_probe()
+    before = total([probe.pk], NOW - DAY, NOW, NOW)
+    Rollup.objects.filter(level=Level.DAY).update(down_s=9)
+    Rollup.objects.filter(level=Level.HOUR, start=NOW - HOUR).delete()
+
+    levels = [each.key.level for each in rebuild(LONG_AGO, NOW)]
+
+    assert levels == [Level.HOUR, Level.DAY]
+    assert list(check(LONG_AGO, NOW)) == []
+    assert total([probe.pk], NOW - DAY, NOW, NOW) == before
+
+
+def test_the_period_of_a_moment_is_the_one_before_the_next_change() -> None:
+    stored = changed_pace([], 300, 10, NOW)
+    stored = changed_pace(stored, 10, 10, NOW + HOUR / 2)
+    periods = periods_from(60, changed_pace(stored, 10, 60, NOW + HOUR))
+
+    moments = [NOW - DAY, NOW, NOW + HOUR / 2, NOW + HOUR, NOW + DAY]
+    assert [periods.at(moment) for moment in moments] == [300, 10, 10, 60, 60]
+    assert [periods.is_known(moment) for moment in moments] == [False] + [True] * 4
+    assert not periods_from(60, []).is_known(NOW)
+
+
+def test_the_oldest_periods_are_forgotten() -> None:
+    stored: Stored = []
+    for number in range(2 * MOST):
+        stored = changed_pace(stored, number, number + 1, NOW + number * HOUR)
+
+    assert [before_s for before_s, _ in stored] == list(range(MOST, 2 * MOST))
