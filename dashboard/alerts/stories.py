@@ -46,7 +46,8 @@ _STEPS = {
     RuleKind.CREDITS_FORECAST: "Add credits to the team, or slow down what uses them.",
     RuleKind.CERTIFICATE: "Renew the certificate of the gateway, or of its proxy.",
     RuleKind.AUTH_FAILED: (
-        "Set the team's new key. Until then it is tried every 15 minutes only."
+        "A manager of the team, or a site administrator, sets its new key. Until then "
+        "it is tried every 15 minutes only."
     ),
     RuleKind.LATENCY: "Look at the slow runs: which phase takes the time?",
     RuleKind.BURN_RATE: "Look at the failing runs of the window.",

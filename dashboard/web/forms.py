@@ -77,6 +77,10 @@ class CostForm(forms.Form):
             form.initial["daily_credit_cap"] = 0
         else:
             refuse_less(form.fields["daily_credit_cap"], least_cap(probe))
+            form.fields["daily_credit_cap"].help_text += (
+                f" With fewer than {cost:,} it stops before the day is over: with half "
+                "of them at about noon."
+            )
             field = form.fields["model"]
             assert isinstance(field, forms.ChoiceField)
             # A gateway may tell names that are longer than what is kept of one.

@@ -69,6 +69,9 @@ class KeyForm(forms.Form):
         super().__init__(*args, **kwargs)
         self._any_reference = any_reference
         self.fields["place"].initial = place_of(team)
+        if team.has_key:
+            field = self.fields["key"]
+            field.help_text += " The present one is gone at once, and never comes back."
 
     def clean_key(self) -> str:
         key: str = self.cleaned_data["key"].strip()
@@ -155,7 +158,11 @@ class RecipientForm(forms.Form):
     strangers mailed.
     """
 
-    email = forms.ChoiceField(label="Mail to")
+    email = forms.ChoiceField(
+        label="Mail to",
+        help_text="Members with a mail address. A site administrator adds others, such "
+        "as the list of who is on call.",
+    )
 
     def __init__(self, team: Team, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

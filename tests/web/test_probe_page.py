@@ -28,6 +28,7 @@ from dashboard.probes.queries import breaker_keys
 from dashboard.rollups.services import fold
 from dashboard.teams.keys import set_key
 from dashboard.teams.models import AuditEntry, Team
+from dashboard.web.pages.costs import when_reached
 from tests.alerts.conftest import make_incident
 from tests.factories import (
     NOW,
@@ -360,6 +361,40 @@ class TestDeepProbe:
 
         alice.post(address, {**sent, "daily_credit_cap": 10})
         assert Probe.objects.get(pk=self.of(team).pk).enabled
+
+    def test_what_a_low_cap_comes_to_is_said_at_once(
+        self, alice: Client, team: Team
+    ) -> None:
+        Team.objects.update(key_sealed="x")
+        shown, address = self.of(team).pk, reverse("accept", args=[self.of(team).pk])
+        sent = {"model": "chat-fast", "daily_credit_cap": 20}
+
+        before = page(alice, "probe", shown)
+        low = alice.post(address, sent, follow=True).content.decode()
+        Team.objects.update(daily_credit_cap=0)
+        of_team = alice.post(address, sent, follow=True).content.decode()
+        Probe.objects.filter(pk=shown).update(
+            capped_on=NOW.date(), last_at=NOW, last_error="config_error"
+        )
+        reached = page(alice, "probe", shown)
+
+        assert "With fewer than 96 it stops before the day is over" in before
+        assert "it stops at about 05:00 UTC each day" in low
+        assert (
+            "It waits until midnight UTC: the team&#x27;s cap of 0 credits" in of_team
+        )
+        assert "The team&#x27;s cap of 0 credits a day is reached" in reached
+
+    @pytest.mark.parametrize(
+        ("cap", "told"),
+        [
+            (96, ""),
+            (95, "at about 23:45 UTC each day"),
+            (1, "at about 00:15 UTC each day"),
+        ],
+    )
+    def test_a_cap_lasts_until_a_time_of_the_day(self, cap: int, told: str) -> None:
+        assert when_reached(cap, 96) == told
 
     def test_a_reached_cap_says_what_to_do_and_is_changed_where_it_is_shown(
         self, alice: Client, team: Team

@@ -12,7 +12,7 @@ from pytest_django import DjangoAssertNumQueries
 from dashboard.alerts.models import RuleKind, Silence
 from dashboard.alerts.silences import covering, end
 from dashboard.probes.models import ProbeKind
-from dashboard.teams.models import Membership, Role
+from dashboard.teams.models import AuditEntry, Membership, Role
 from dashboard.web.views.silences import MOST_SILENCES
 from tests.alerts.conftest import make_incident
 from tests.factories import NOW, make_probe, make_team
@@ -34,6 +34,7 @@ def test_an_operator_silences_his_team(client: Client) -> None:
 
     assert ask(olga, team=team.pk, kind=RuleKind.CREDITS) == 302
 
+    assert AuditEntry.objects.get(action="silence").detail == "Credits low for 4 h"
     silence = Silence.objects.get()
     assert (silence.team, silence.kind, str(silence.author)) == (
         team,

@@ -160,10 +160,15 @@ class TestKey:
         assert "<form" not in part
 
     def test_it_is_forgotten(self, alice: Client, team: Team) -> None:
-        send(alice, team, "key", key=CANARY)
+        asked = send(alice, team, "key", key=CANARY)
         send(alice, team, "forget_key")
 
         assert not Team.objects.get().has_key
+        # No one click does it: what cannot be undone is asked once more.
+        assert "never comes back" in asked
+        [forget] = re.findall(r"<details.*?</details>", asked, re.DOTALL)[:1]
+        assert "Nothing brings it back" in forget
+        assert forget.count("<button") == asked.count("Forget it for good") == 1
 
 
 class TestProbes:
@@ -235,9 +240,11 @@ class TestProbes:
         own.filter(kind=ProbeKind.BALANCE).update(enabled=False)
         own.filter(kind=ProbeKind.DEEP_JOB).update(enabled=True, cost_accepted_at=NOW)
 
+        before = alice.get(reverse("team_settings", args=[team.pk])).content.decode()
         paused = send(alice, team, "pause")
         assert not own.filter(enabled=True).exists()
         assert "Resume watching" in paused
+        assert "1 paid probe waits until the cost is accepted once more" in before
         resumed = send(alice, team, "resume")
 
         assert [probe.kind for probe in own.filter(enabled=True)] == ["team_status"]
@@ -281,6 +288,31 @@ class TestProbes:
 
         theirs.refresh_from_db()
         assert theirs.period_s == 300
+
+
+def test_a_cap_that_stops_its_probes_at_once_says_so(alice: Client, team: Team) -> None:
+    deep = Probe.objects.get(kind=ProbeKind.DEEP_JOB)
+    Probe.objects.filter(pk=deep.pk).update(enabled=True)
+    make_outcome(deep, credits=30.0)
+
+    asked = alice.get(reverse("team_settings", args=[team.pk])).content.decode()
+    low = send(alice, team, "details", daily_credit_cap=48)
+    spent = send(alice, team, "details", daily_credit_cap=20)
+
+    assert "30 credits spent by its probes today (UTC)" in asked
+    assert "switched on cost 96 a day" in asked
+    assert "Its paid probes stop at about 12:00 UTC each day." in low
+    assert "30 credits are spent today, so its paid probes wait" in spent
+
+
+def test_what_a_manager_may_not_do_is_said_with_who_does_it(
+    alice: Client, admin_page: Client, team: Team
+) -> None:
+    address = reverse("team_settings", args=[team.pk])
+    told = "A site administrator sets up the rest"
+
+    assert told in alice.get(address).content.decode()
+    assert told not in admin_page.get(address).content.decode()
 
 
 def test_a_team_cannot_be_moved_or_renamed_into_another(

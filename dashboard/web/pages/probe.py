@@ -6,6 +6,7 @@ from datetime import datetime
 
 from django.urls import reverse
 from django.utils.safestring import SafeString
+from django.utils.text import capfirst
 
 from dashboard.alerts.queries import slow_judge
 from dashboard.alerts.rules.latency import duration_ms
@@ -14,6 +15,7 @@ from dashboard.probes.kinds import KINDS
 from dashboard.probes.models import Outcome, Probe, ProbeKind
 from dashboard.probes.queries import BreakerView, breaker_changes, breakers_of
 from dashboard.probes.rhythm import period_now_s, waits_for_key
+from dashboard.probes.services import spent, why_capped
 from dashboard.probes.taxonomy import meaning
 from dashboard.rollups.queries import Course
 from dashboard.web import access, charts, ranges, words
@@ -209,9 +211,11 @@ def _charts(
 
 def _advice(shown: Probe, works: Prober, now: datetime) -> str:
     if state_of(shown, works, now).state is State.CAPPED:
+        why = why_capped(shown, spent([shown], now)[shown.pk])
+        told = f"{capfirst(why)}. " if why else ""
         return (
-            "It goes on after midnight UTC, or as soon as the cap that is reached is "
-            "raised: its own below, its team's with the team's settings."
+            f"{told}It goes on after midnight UTC, or as soon as the cap that is reached "
+            "is raised: its own below, its team's with the team's settings."
         )
     return meaning(shown.last_error).advice if shown.last_error else ""
 

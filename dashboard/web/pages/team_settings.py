@@ -18,7 +18,7 @@ from dashboard.teams.models import Membership, Role, Team
 from dashboard.web import words
 from dashboard.web.limits import limits
 from dashboard.web.pages.audit import Line, team_history
-from dashboard.web.pages.costs import cost
+from dashboard.web.pages.costs import a_day, cost
 from dashboard.web.pages.parts import Badge, Link, probe_link
 from dashboard.web.states import Tone
 from dashboard.web.team_forms import OWN_RULES, ProbeForm
@@ -65,6 +65,7 @@ class TeamSettings:
     tried: Tried | None
     spent: str
     is_running: bool
+    pause_means: str
     probes: list[ProbeLine]
     members: list[MemberLine]
     recipients: list[Recipient]
@@ -82,8 +83,9 @@ def team_settings(
         key=hint(team),
         key_at=words.time(team.key_set_at, now) if team.key_set_at else None,
         tried=_tried(team, [form.probe for form in forms], now),
-        spent=f"{words.amount(spent, 'credit')} spent by its probes today (UTC)",
+        spent=_spent(spent, a_day(form.probe for form in forms)),
         is_running=any(form.probe.enabled for form in forms),
+        pause_means=_pause_means([form.probe for form in forms]),
         probes=[
             ProbeLine(
                 link=probe_link(form.probe),
@@ -99,6 +101,32 @@ def team_settings(
         rules=[_rule(team, kind) for kind in OWN_RULES],
         history=team_history(team, now),
     )
+
+
+def _spent(spent: float, a_day: float) -> str:
+    """Say before a cap is set what would come of a low one."""
+    said = f"{words.amount(spent, 'credit')} spent by its probes today (UTC)"
+    if not a_day:
+        return f"{said}."
+    return (
+        f"{said}. Those that are switched on cost {words.number(a_day)} a day: with a "
+        "lower cap they stop before the day is over, and at once where it is spent."
+    )
+
+
+def _pause_means(probes: list[Probe]) -> str:
+    """Say before a pause what does not come back by itself after it."""
+    paid = sum(
+        1 for each in probes if each.enabled and KINDS[ProbeKind(each.kind)].paid
+    )
+    said = (
+        "Nobody asks for the team until it is resumed. Its open alarms end, and what "
+        "still holds then is mailed anew. For work on it, announce a maintenance in Silences instead."
+    )
+    if not paid:
+        return said
+    waits = words.count(paid, "paid probe waits", "paid probes wait")
+    return f"{said} After it {waits} until the cost is accepted once more."
 
 
 def _tried(team: Team, probes: list[Probe], now: datetime) -> Tried | None:

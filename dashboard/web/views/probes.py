@@ -21,6 +21,7 @@ from dashboard.web.changes import turned
 from dashboard.web.forms import CostForm
 from dashboard.web.live import template_of
 from dashboard.web.pages import probe as page
+from dashboard.web.pages.costs import cap_means
 from dashboard.web.remembered import remembering_range
 
 # How long the page of a probe goes on showing the run that somebody asked for.
@@ -106,6 +107,9 @@ def accept(request: HttpRequest, pk: int) -> HttpResponse:
     noted(request, AuditAction.PROBE, found, detail=detail, team=found.team)
     said = "it goes on." if was_on else "the probe is switched on."
     messages.success(request, f"Its cost is accepted; {said}")
+    found.refresh_from_db()
+    if means := cap_means(found, timezone.now()):
+        messages.warning(request, means)
     return redirect("probe", pk)
 
 

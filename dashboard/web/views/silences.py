@@ -10,7 +10,7 @@ from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST
 
-from dashboard.alerts.models import Silence
+from dashboard.alerts.models import RuleKind, Silence
 from dashboard.alerts.silences import end as end_now
 from dashboard.teams.models import AuditAction, Team
 from dashboard.web import access
@@ -117,7 +117,9 @@ def _place(silence: Silence) -> object:
 
 
 def _what(silence: Silence) -> str:
-    return "maintenance" if silence.maintenance else silence.kind or "all alarms"
+    if silence.maintenance:
+        return "maintenance"
+    return RuleKind(silence.kind).label if silence.kind else "all alarms"
 
 
 @require_POST

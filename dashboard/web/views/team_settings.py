@@ -27,6 +27,7 @@ from dashboard.web.live import template_of
 from dashboard.web.members import may_name_more, note_gone, now_a
 from dashboard.web.new_keys import give_key
 from dashboard.web.pages import team_settings as page
+from dashboard.web.pages.costs import team_cap_means
 from dashboard.web.team_forms import (
     NOBODY,
     OWN_RULES,
@@ -130,6 +131,9 @@ def _details(request: HttpRequest, team: Team, shown: Forms) -> bool:
     changed = changes(shown.details)
     noted(request, AuditAction.TEAM, team, detail=changed, team=team)
     messages.success(request, "Saved.")
+    probes = [form.probe for form in shown.probes]
+    if means := team_cap_means(shown.details.instance, probes, timezone.now()):
+        messages.warning(request, means)
     return True
 
 
@@ -145,7 +149,8 @@ def _key(request: HttpRequest, team: Team, shown: Forms) -> bool:
         return True
     tried = give_key(request, team, shown.key.cleaned_data["key"], timezone.now())
     when = "the balance is read with it now" if tried else "the next probes send it"
-    messages.success(request, f"The key is set: {when}.")
+    said = f"The key is set, and not tried yet: {when}."
+    messages.add_message(request, messages.INFO, said)
     return True
 
 
