@@ -54,7 +54,7 @@ def test_each_recipient_gets_a_mail_of_his_own(mailbox: Mailbox) -> None:
 def test_a_gateway_with_many_readers_has_its_mails_in_turns_with_the_others(
     mailbox: Mailbox,
 ) -> None:
-    """Of an outage a thousand may be told: nobody else's news is to wait for the last."""
+    """A-74: of an outage a thousand may be told, and nobody else waits for the last."""
     for address in ("a@example.org", "b@example.org", "c@example.org"):
         make_recipient(address)
     tell(make_incident())
