@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from django.db import connection
 from django.db.models import Exists, F, OuterRef, QuerySet
 
 from dashboard.alerts.models import CREDIT_KINDS, Incident, RuleKind
@@ -15,8 +16,6 @@ from dashboard.web import charts, drawing
 from dashboard.web.drawing import ChartTable, Mark, Setting
 from dashboard.web.pages.marks import incident_mark
 
-# Of so many probes their failures are looked for by time.
-_MANY = 50
 MOST_SAMPLES = 10
 # How much is shown before and after, so that the difference can be seen.
 _LEAST_AROUND = timedelta(minutes=20)
@@ -86,9 +85,9 @@ def _failed(
 ) -> QuerySet[Outcome]:
     probe_ids = _probe_ids(incident, visible)
     found = Outcome.objects.filter(probe__in=probe_ids)
-    if len(probe_ids) > _MANY:
-        # The sum keeps SQLite from reading all results: failures have an index by time.
-        # Of few probes that would be read through all that failed of all gateways.
+    if incident.probe_id is None and connection.vendor == "sqlite":
+        # The sum keeps it from reading all results: failures have an index by time.
+        # PostgreSQL would read all that failed, of all gateways, and knows better.
         whose = Outcome.objects.alias(whose=F("probe_id") + 0)
         found = whose.filter(whose__in=probe_ids)
     return _while_it_lasted(incident, found, now)
