@@ -2,13 +2,13 @@
 
 import logging
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.core import signing
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 
 from dashboard.alerts.models import (
     REGULAR,
@@ -22,6 +22,7 @@ from dashboard.alerts.models import (
 from dashboard.alerts.recipients import first_administrator
 from dashboard.alerts.rulebook import limits_of
 from dashboard.alerts.rules import Limits, Sample, Step, error_rate
+from dashboard.teams.models import Membership
 
 logger = logging.getLogger(__name__)
 
@@ -46,16 +47,26 @@ def _due_reports(now: datetime) -> Iterator[Notification]:
     wanted = Subscription.objects.filter(
         Q(daily=True) | Q(weekly=True), user__is_active=True
     ).exclude(user__email="")
+    # Who sees no team would read that nothing is watched, as in an outage.
+    member = Exists(Membership.objects.filter(user=OuterRef("user")))
+    wanted = wanted.filter(Q(user__is_superuser=True) | Q(user__is_staff=True) | member)
     for each in wanted.select_related("user"):
         here = now.astimezone(ZoneInfo(each.time_zone))
+        today, to = here.date(), each.user.email
         if here.hour < each.hour:
             continue
-        if each.daily:
-            yield _row(
-                Change.DAILY, f"{here:%Y-%m-%d}", each.user.email, now, each.user
-            )
-        if each.weekly and here.weekday() == 0:
-            yield _row(Change.WEEKLY, f"{here:%G-W%V}", each.user.email, now, each.user)
+        if each.daily and today >= (each.daily_from or today):
+            yield _row(Change.DAILY, f"{here:%Y-%m-%d}", to, now, each.user)
+        is_begun = today >= (each.weekly_from or today)
+        if each.weekly and here.weekday() == 0 and is_begun:
+            yield _row(Change.WEEKLY, f"{here:%G-W%V}", to, now, each.user)
+
+
+def first_day(subscription: Subscription, now: datetime) -> date:
+    """Return the first day of a mail that is asked for now: after its hour, tomorrow."""
+    here = now.astimezone(ZoneInfo(subscription.time_zone))
+    is_late = here.hour >= subscription.hour
+    return here.date() + timedelta(days=1) if is_late else here.date()
 
 
 def _due_self_tests(now: datetime) -> Iterator[Notification]:

@@ -36,6 +36,11 @@ class Denied(Http404):
     """
 
 
+def has_teams(user: Visitor) -> bool:
+    """Say whether anything could be there for the user to see."""
+    return is_site_admin(user) or own_team_ids(user).exists()
+
+
 def probes(user: Visitor) -> QuerySet[Probe]:
     return Probe.objects.select_related("gateway", "team").filter(is_own(user))
 

@@ -51,6 +51,8 @@ class Facts:
     broken_rules: Sequence[Rule] = ()
     ended: Sequence[Incident] = ()
     marks: Mapping[int, Marks] = field(default_factory=dict)
+    # Whether there is any team, or all of them, that the visitor may see.
+    is_shared: bool = True
 
     def marks_of(self, team: Team) -> Marks:
         return self.marks.get(team.pk, USUAL)

@@ -31,6 +31,7 @@ def site(request: HttpRequest) -> dict[str, object]:
             lambda: not request.is_secure() and not _is_local(request)
         ),
         "site_admin": SimpleLazyObject(lambda: access.is_site_admin(request.user)),
+        "without_team": SimpleLazyObject(lambda: not access.has_teams(request.user)),
         "mail_trouble": SimpleLazyObject(lambda: _mail_trouble(request)),
         "prober": SimpleLazyObject(lambda: prober(timezone.now())),
     }

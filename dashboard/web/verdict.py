@@ -8,6 +8,8 @@ from dashboard.web.attention import URGENCY, Facts, Item
 from dashboard.web.prober import ProberState
 from dashboard.web.states import State, Tone, state_of
 
+ASK_FOR_TEAM = "Ask a manager of the team, or a site administrator, to add you."
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
@@ -61,11 +63,12 @@ def _aloud(item: Item) -> str:
 def _nothing_set_up(facts: Facts) -> Verdict | None:
     if facts.probes:
         return None
+    if not facts.is_shared:
+        return Verdict(Tone.UNKNOWN, "No team is shared with you yet", ASK_FOR_TEAM, 0)
     return Verdict(
         Tone.UNKNOWN,
         "Nothing is watched yet",
-        "No gateway is set up, or no team is shared with you: a site administrator does "
-        "the one, and a team's managers do the other, too.",
+        "No gateway is set up, or no probe is: a site administrator does it.",
         0,
     )
 

@@ -51,6 +51,7 @@ def _quiet(settings: Settings) -> None:
 
 def reader(name: str = "rita", **fields: object) -> Subscription:
     user = User.objects.create_user(name, f"{name}@example.org")
+    Membership.objects.create(user=user, team=make_team())
     return Subscription.objects.create(user=user, **{"daily": True, **fields})
 
 
@@ -117,8 +118,20 @@ def test_each_comes_once_for_its_period_and_a_report_on_mondays() -> None:
     assert ("weekly", "2026-W10") in queued()
 
 
+def test_it_begins_on_the_day_on_which_it_was_asked_for_to() -> None:
+    reader(weekly=True, daily_from=NOON.date() + timedelta(days=1))
+
+    assert queue_due(NOON) == 1
+    assert queue_due(NOON + timedelta(days=1)) == 1
+    assert queued() == [("weekly", "2026-W10"), ("daily", "2026-03-03")]
+    Subscription.objects.update(weekly_from=NOON.date() + timedelta(days=8))
+    assert queue_due(NOON + timedelta(days=7)) == 1
+
+
 def test_nobody_gets_what_he_did_not_ask_for(settings: Settings) -> None:
     reader("off", daily=False)
+    # He would read that nothing is watched.
+    reader("alone").user.memberships.all().delete()
     reader("gone").user.delete()
     without = reader("without")
     User.objects.filter(pk=without.user.pk).update(email="")

@@ -284,7 +284,7 @@ def test_a_teams_page_asks_few_queries(
     Recipient.objects.create(email="ops@example.com")
 
     # A site administrator's banner about the mails is the twelfth.
-    with django_assert_max_num_queries(13):
+    with django_assert_max_num_queries(14):
         page(admin_page, "team", team.pk)
 
 

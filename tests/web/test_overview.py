@@ -25,6 +25,7 @@ from tests.factories import (
     make_team,
 )
 from tests.web.looking import overview
+from tests.web.people import person
 
 pytestmark = pytest.mark.django_db
 
@@ -34,6 +35,33 @@ def test_an_empty_site_leads_its_administrator_to_the_guide(admin_page: Client) 
 
     assert response.status_code == 302
     assert response["Location"] == "/start/"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/",
+        "/teams/",
+        "/credits/",
+        "/trends/",
+        "/incidents/",
+        "/silences/",
+        "/breakers/",
+        "/outcomes/",
+    ],
+)
+def test_who_has_no_team_reads_whom_to_ask(path: str) -> None:
+    probe = make_probe(make_team())
+    nina = person("nina").client
+    mona = person("mona", probe.team).client
+
+    told = nina.get(path).content.decode()
+
+    assert "No team is shared with you yet" in told
+    assert "a manager of the team, or a site administrator, to add you" in told
+    # The list of results is searched, and is a file, empty or not.
+    assert path == "/outcomes/" or "format=csv" not in told
+    assert "No team is shared" not in mona.get(path).content.decode()
 
 
 def test_a_new_probe_waits_for_its_first_result(admin_page: Client) -> None:

@@ -1,5 +1,7 @@
 """Each one's own regular mails, and the link that ends them."""
 
+from datetime import date
+
 import pytest
 from django.contrib.auth.models import User
 from django.forms import Select
@@ -12,7 +14,7 @@ from dashboard.alerts.delivery import deliver
 from dashboard.alerts.models import Change, Notification, Subscription
 from dashboard.alerts.regular import unsubscribe_token
 from dashboard.web.mail_forms import PlainSelect, PreferencesForm
-from tests.factories import NOW
+from tests.factories import NOW, make_team
 from tests.web.people import at_once, person
 
 pytestmark = pytest.mark.django_db
@@ -29,6 +31,28 @@ def test_each_one_chooses_for_himself() -> None:
     assert (kept.user.username, kept.daily, kept.weekly) == ("bob", False, True)
     assert (kept.time_zone, kept.hour) == ("Europe/Berlin", 6)
     assert "bob@example.com" in shown
+    assert "None comes before a team is shared with you." in shown
+
+
+def test_what_is_asked_for_after_its_hour_begins_with_the_next() -> None:
+    """It is Monday noon: this morning's mails were asked for by nobody."""
+    bob = person("bob", make_team()).client
+    told = {"daily": "on", "time_zone": "UTC", "hour": "8"}
+
+    late = bob.post("/preferences/", told, follow=True).content.decode()
+    again = bob.post("/preferences/", told, follow=True).content.decode()
+    told["weekly"] = "on"
+    weekly = bob.post("/preferences/", told, follow=True).content.decode()
+    early = person("eve", make_team()).client
+    told["hour"] = "13"
+    soon = early.post("/preferences/", told, follow=True).content.decode()
+
+    assert "Saved. The first comes on Tuesday, 3 March, from 08:00 on (UTC)." in late
+    assert "The first" not in again
+    assert "The first comes on Monday, 9 March" in weekly
+    assert "The first comes on Monday, 2 March, from 13:00 on" in soon
+    kept = Subscription.objects.get(user__username="bob")
+    assert kept.daily_from == kept.weekly_from == date(2026, 3, 3)
 
 
 @pytest.mark.django_db(transaction=True)

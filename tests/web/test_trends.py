@@ -191,7 +191,7 @@ def test_others_see_nothing_of_it(admin_page: Client) -> None:
     text = person("charlie").client.get(reverse("trends")).content.decode()
 
     assert "Acme" not in text
-    assert "Nothing is watched yet" in text
+    assert "No team is shared with you yet" in text
 
 
 @pytest.mark.parametrize("query", ["?range=1h", "?range=90d&compare=1"])

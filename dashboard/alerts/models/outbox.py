@@ -86,7 +86,11 @@ class Channel(models.Model):
 
 
 class Subscription(models.Model):
-    """Which regular mails a user gets, and in which time zone his day begins."""
+    """Which regular mails a user gets, and in which time zone his day begins.
+
+    `daily_from` and `weekly_from` are the first days there on which each may come: who
+    asks for it in the evening has not asked for this morning's.
+    """
 
     user = models.OneToOneField(
         settings.AUTH_USER_MODEL, models.CASCADE, related_name="subscription"
@@ -95,6 +99,8 @@ class Subscription(models.Model):
     weekly = models.BooleanField("weekly report", default=False)
     time_zone = models.CharField(max_length=60, default="UTC")
     hour = models.PositiveSmallIntegerField("hour of the day", default=8)
+    daily_from = models.DateField(null=True, editable=False)
+    weekly_from = models.DateField(null=True, editable=False)
 
     def __str__(self) -> str:
         return f"{self.user}: daily {self.daily}, weekly {self.weekly}"

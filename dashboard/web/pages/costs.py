@@ -37,7 +37,7 @@ def when_reached(cap: int, a_day: float) -> str:
 def cap_means(probe: Probe, now: datetime) -> str:
     """Say what the caps of a probe that runs come to; "" where it runs all day."""
     if why := why_capped(probe, spent([probe], now)[probe.pk]):
-        return f"It waits until midnight UTC: {why}."
+        return f"It waits until midnight UTC: {'its ' * why.startswith('cap')}{why}."
     cap = probe.daily_credit_cap or 0
     when = when_reached(cap, a_day([probe]))
     return f"With {words.amount(cap, 'credit')} a day it stops {when}." if when else ""

@@ -37,4 +37,5 @@ def facts(user: access.Visitor, now: datetime) -> Facts:
         readings=latest_readings([team.pk for team in teams]),
         marks=marks_of(teams),
         broken_rules=broken_rules() if access.is_site_admin(user) else [],
+        is_shared=bool(probes) or access.has_teams(user),
     )
