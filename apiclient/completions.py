@@ -6,7 +6,6 @@ Failure".
 """
 
 import json
-import threading
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from os import PathLike
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from apiclient import operations
+from apiclient.locks import SharedLock
 from apiclient.operations import ERROR_MESSAGE_LIMIT, Operation
 from apiclient.payloads import CompletedJob
 from apiclient.redact import redact
@@ -91,7 +91,7 @@ class MemoryCompletions:
     def __init__(self) -> None:
         self.dropped = 0
         self._kept: dict[str, Completion] = {}
-        self._lock = threading.Lock()
+        self._lock = SharedLock()
 
     def add(self, completion: Completion) -> None:
         with self._lock:

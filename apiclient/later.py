@@ -3,11 +3,11 @@
 Source: the guide, "Usage": RateLimitError, queue request for later.
 """
 
-import threading
 from collections import deque
 from dataclasses import dataclass
 
 from apiclient.errors import APIError
+from apiclient.locks import SharedLock
 from apiclient.operations import Operation
 
 _DEFAULT_WAIT_S = 60.0
@@ -34,7 +34,7 @@ class LaterQueue:
         self.dropped = 0
         self._most = most
         self._teams: dict[str, deque[Waiting]] = {}
-        self._lock = threading.Lock()
+        self._lock = SharedLock()
 
     def __len__(self) -> int:
         with self._lock:

@@ -1,8 +1,7 @@
 """What many threads share: the breaker rows of one process, and metrics with a lock."""
 
-import threading
-
 from apiclient.breaker import CLOSED_ROW, BreakerRow
+from apiclient.locks import SharedLock
 from apiclient.metrics import Metrics
 from apiclient.taxonomy import BreakerEffect
 
@@ -14,7 +13,7 @@ class MemoryBreakerStore:
 
     def __init__(self) -> None:
         self._rows: dict[str, BreakerRow] = {}
-        self._lock = threading.Lock()
+        self._lock = SharedLock()
 
     def load(self, key: str) -> BreakerRow:
         return self._rows.get(key, CLOSED_ROW)
@@ -49,7 +48,7 @@ class RetryBudget:
         self._most = tokens
         self._ratio = ratio
         self._tokens: dict[str, float] = {}
-        self._lock = threading.Lock()
+        self._lock = SharedLock()
 
     def note(self, host: str, effect: BreakerEffect) -> bool:
         """Take note of an attempt; return whether its host may be retried now."""
@@ -65,4 +64,4 @@ class RetryBudget:
 
 def shared_metrics() -> Metrics:
     """Return metrics that many threads may record in."""
-    return Metrics(threading.Lock())
+    return Metrics(SharedLock())
