@@ -219,6 +219,26 @@ def acknowledge(incident: Incident, user: User, now: datetime, text: str = "") -
     return bool(changed)
 
 
+@transaction.atomic
+def take_over(incident: Incident, user: User, now: datetime, text: str = "") -> bool:
+    """Note that `user` is on it in place of who was; False when that is no more so."""
+    before = incident.acknowledged_by
+    if before == user:
+        return False
+    changed = Incident.objects.filter(
+        pk=incident.pk,
+        acknowledged_at=incident.acknowledged_at,
+        acknowledged_at__isnull=False,
+        acknowledged_by=before,
+        resolved_at=None,
+    ).update(acknowledged_at=now, acknowledged_by=user)
+    if changed:
+        told = f"taken over from {before or 'somebody'}"
+        line = f"{told}: {text}" if text else told
+        note(incident, EventKind.ACKNOWLEDGED, now, line, user)
+    return bool(changed)
+
+
 def remind(incidents: Iterable[Incident], now: datetime) -> None:
     """Queue the reminders that are due of open incidents that nobody is on.
 

@@ -18,7 +18,14 @@ from dashboard.teams.models import CreditReading, Team, TeamStatus
 from dashboard.web import credit_levels, words
 from dashboard.web.credit_levels import USUAL, Marks
 from dashboard.web.prober import Prober
-from dashboard.web.states import ProbeState, State, Tone, state_of, tone_of
+from dashboard.web.states import (
+    ProbeState,
+    State,
+    Tone,
+    breaker_word,
+    state_of,
+    tone_of,
+)
 
 URGENCY = {Tone.BAD: 0, Tone.WARN: 1, Tone.UNKNOWN: 2}
 _WORRYING = {State.FAILING, State.OVERDUE, State.OWN_FAULT}
@@ -28,6 +35,7 @@ _TEAM_WORDS = {"unknown": "team status unknown"}
 _TEAM_KINDS = {RuleKind.TEAM_STATE, RuleKind.AUTH_FAILED}
 # What is slow, or has spent its budget, may fail besides.
 _NOT_OF_FAILURES = {RuleKind.LATENCY, RuleKind.BURN_RATE}
+_FORCED = "forced_open"
 # So many classes of failures are named of what fails together.
 _MOST_REASONS = 2
 # A gateway fails in more than one way at once: some time out where others are refused.
@@ -296,6 +304,9 @@ def _open_breakers(facts: Facts) -> list[Item]:
 def _places_of(breaker: BreakerView) -> set[tuple[int, int | None]]:
     """Return which gateway and probe an incident has that speaks of the breaker."""
     gateway_id, probe = breaker.gateway.pk, breaker.probe
+    if probe and breaker.state == _FORCED:
+        # A person did it: no outage of the gateway speaks for that.
+        return {(gateway_id, probe.pk)}
     return {(gateway_id, None), (gateway_id, probe.pk if probe else None)}
 
 
@@ -306,14 +317,17 @@ def _open_breaker(breaker: BreakerView) -> Item:
         if breaker.probe
         else reverse("overview") + "#breakers"
     )
+    is_forced = breaker.state == _FORCED
     return Item(
         tone=Tone.WARN,
-        kind=f"breaker {breaker.state.replace('_', '-')}",
+        kind=f"breaker {breaker_word(breaker.state)}",
         title=f"{where or breaker.gateway}: {breaker.endpoint}",
         why=in_words(breaker.reason),
         since=breaker.opened_at,
         url=page,
-        advice="Paid probes wait until it closes by itself.",
+        advice="Nothing is sent until somebody resets it, of Breakers."
+        if is_forced
+        else "Paid probes wait until it closes by itself.",
     )
 
 

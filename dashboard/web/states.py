@@ -131,3 +131,8 @@ def _expected(probe: Probe, now: datetime) -> str:
     return (
         "due now" if probe.next_run <= now else f"due {words.ago(probe.next_run, now)}"
     )
+
+
+def breaker_word(state: str) -> str:
+    """Return what the pages call a breaker's state: "half-open", "forced open"."""
+    return state.replace("half_", "half-").replace("_", " ")

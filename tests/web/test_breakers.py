@@ -10,7 +10,14 @@ from pytest_django import DjangoAssertNumQueries
 
 from dashboard.probes.models import Breaker, BreakerEvent, Probe
 from dashboard.probes.queries import breaker_keys
-from tests.factories import NOW, make_gateway, make_probe, make_team
+from tests.factories import (
+    NOW,
+    beat,
+    make_gateway,
+    make_incident,
+    make_probe,
+    make_team,
+)
 from tests.web.people import person
 
 pytestmark = pytest.mark.django_db
@@ -83,6 +90,9 @@ def test_one_that_half_of_its_calls_opened_says_so_and_not_too_few_failures(
         ({"open_until": NOW.timestamp() - 1}, "The next call is its trial"),
         ({"open_until": 0, "failures": 2}, "2 failures in a row so far"),
         ({"failures": 0, "reason": "slow calls"}, "Opened after too many slow calls."),
+        ({"failures": 7}, "Open: 7 failures in a row by now, the last: Server error."),
+        ({"open_until": 0, "forced": "forced_open"}, ">forced open<"),
+        ({"open_until": NOW.timestamp() - 1}, ">half-open<"),
         ({"open_until": 0, "forced": "forced_open"}, "Forced open by a person"),
         ({"open_until": 0, "forced": "forced_closed"}, "Forced closed by a person"),
     ],
@@ -93,6 +103,20 @@ def test_each_state_is_told_in_words(
     make_breaker(make_probe(make_team()), **fields)
 
     assert said in page(admin_page)
+
+
+def test_what_a_person_forced_is_told_in_an_outage_as_well(admin_page: Client) -> None:
+    beat()
+    probe = make_probe(make_team(), last_at=NOW)
+    make_incident(probe.gateway, kind="gateway_down", summary="The gateway is down")
+    breaker = make_breaker(probe, open_until=NOW.timestamp() + 50)
+
+    def kinds() -> list[str]:
+        return [each.badge.word for each in admin_page.get("/").context["page"].alarms]
+
+    assert kinds() == ["gateway down"]
+    admin_page.post(reverse("force", args=[breaker.pk]), {"to": "forced_open"})
+    assert kinds() == ["gateway down", "breaker forced open"]
 
 
 def test_forcing_it_is_told_with_who_did_it(admin_page: Client) -> None:

@@ -301,6 +301,30 @@ def test_a_gateways_file_names_what_it_speaks_for_as_far_as_one_may_see(
     assert ("Silenced", "olga") in [(each.what, each.who) for each in moments]
 
 
+def test_a_colleague_takes_over_what_somebody_acknowledged(
+    admin_page: Client, incident: Incident
+) -> None:
+    """A-58."""
+    path = f"/incidents/{incident.pk}/"
+    assert incident.team is not None
+    olga = person("olga", incident.team, Role.OPERATOR).client
+    vera = person("vera", incident.team, Role.VIEWER).client
+    admin_page.post(f"{path}acknowledge/")
+
+    offered = ["Take over" in text(client, path) for client in (admin_page, olga, vera)]
+    olga.post(f"{path}acknowledge/", {"over": "1"})
+    olga.post(f"{path}acknowledge/", {"over": "1"})
+    refused = vera.post(f"{path}acknowledge/", {"over": "1"})
+
+    assert offered == [False, True, False]
+    assert refused.status_code == 404
+    assert "Acknowledged by olga" in text(admin_page, path)
+    own = incident.events.filter(kind=EventKind.ACKNOWLEDGED).order_by("pk")
+    assert [each.text for each in own] == ["", "taken over from root"]
+    Incident.objects.update(resolved_at=NOW)
+    assert "Take over" not in text(admin_page, path)
+
+
 def test_what_people_write_down_is_one_plain_line_everywhere(
     admin_page: Client, incident: Incident
 ) -> None:

@@ -27,7 +27,7 @@ from dashboard.web.pages.parts import Badge
 from dashboard.web.pages.teams import status_badge
 from dashboard.web.prober import Prober, prober
 from dashboard.web.sparks import spark
-from dashboard.web.states import State, Tone, state_of
+from dashboard.web.states import State, Tone, breaker_word, state_of
 
 _SHOWN = timedelta(days=7)
 
@@ -134,7 +134,7 @@ _GOOD = {State.OK, State.WAITING, State.NO_KEY}
 @admin.display(description="breakers")
 def breakers(team: Any) -> SafeString:
     states = Counter(
-        breaker.state.replace("_", "-")
+        breaker_word(breaker.state)
         for breaker in team.facts.breakers
         if not breaker.state.endswith("closed")
     )

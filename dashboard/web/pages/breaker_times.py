@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from dashboard.probes.queries import BreakerChange, BreakerView
 from dashboard.web import words
 from dashboard.web.ranges import Range
+from dashboard.web.states import breaker_word
 
 WIDTH = 1000.0
 _THINNEST = 2.0
@@ -61,7 +62,7 @@ def _times(
         rows=[
             (
                 words.minute(start),
-                state.replace("_", "-"),
+                breaker_word(state),
                 words.duration((end - start).total_seconds()),
             )
             for state, start, end in stretches

@@ -20,7 +20,7 @@ from dashboard.web import access, ranges, words
 from dashboard.web.exports import Sheet
 from dashboard.web.pages.parts import Badge
 from dashboard.web.ranges import Range, RangeBar, stamp
-from dashboard.web.states import Tone
+from dashboard.web.states import Tone, breaker_word
 
 _TONES = {
     "closed": Tone.OK,
@@ -65,7 +65,7 @@ def breaker_row(breaker: BreakerView, now: datetime) -> BreakerRow:
 
 
 def _badge(state: str) -> Badge:
-    return Badge(_TONES[state], state.replace("_", "-"))
+    return Badge(_TONES[state], breaker_word(state))
 
 
 def _place(of: BreakerView | BreakerChange) -> str:
@@ -206,6 +206,10 @@ def why(breaker: BreakerView) -> str:
         return "Forced open by a person: nothing is sent, cheap probes neither."
     if breaker.state == "forced_closed":
         return "Forced closed by a person: all is sent, whatever fails."
+    if breaker.state != "closed" and breaker.failures > IN_A_ROW:
+        # Trials that fail go on to be counted.
+        failed = f"{breaker.failures:,} failures in a row by now"
+        return f"Open: {failed}{_last(breaker.reason)}."
     if breaker.state != "closed":
         return f"Opened after {_failed(breaker.failures, breaker.reason)}."
     if not breaker.failures:
@@ -218,10 +222,14 @@ def _failed(failures: int, reason: str) -> str:
     """Return what opened it; with too few failures in a row it was a share of the calls."""
     if reason and not failures:
         return f"too many {reason}"
-    last = f", the last: {in_words(reason)}" if reason else ""
+    last = _last(reason)
     if failures < IN_A_ROW:
         return f"half of the latest calls failed{last}"
     return f"{words.count(failures, 'failure')}{last}"
+
+
+def _last(reason: str) -> str:
+    return f", the last: {in_words(reason)}" if reason else ""
 
 
 def next_step(breaker: BreakerView, now: datetime) -> str:
@@ -243,7 +251,7 @@ def _change(change: BreakerChange, now: datetime) -> ChangeRow:
         place=_place(change),
         endpoint=change.endpoint,
         badge=_badge(change.after),
-        before=change.before.replace("_", "-"),
+        before=breaker_word(change.before),
         why=_why_changed(change),
     )
 

@@ -100,6 +100,7 @@ class IncidentPage:
     told: list[Told]
     told_more: bool
     may_acknowledge: bool
+    may_take_over: bool
     may_note: bool
     acknowledge_url: str
     note_url: str
@@ -121,10 +122,12 @@ def incident(
     now: datetime,
     *,
     may_operate: bool,
+    is_mine: bool,
 ) -> IncidentPage:
     """Return the page, without other teams' incidents and results.
 
-    A gateway's incident is seen by the members of all its teams.
+    A gateway's incident is seen by the members of all its teams. It `is_mine` where the
+    visitor acknowledged it.
     """
     notifications = readable(shown, notifications, may_operate=may_operate)
     failed = evidence.samples(shown, visible.probes, now)
@@ -171,6 +174,10 @@ def incident(
         told=[_told(each, now) for each in notifications[:MOST_TOLD]],
         told_more=len(notifications) > MOST_TOLD,
         may_acknowledge=may_operate and shown.is_open and shown.acknowledged_at is None,
+        may_take_over=may_operate
+        and shown.is_open
+        and shown.acknowledged_at is not None
+        and not is_mine,
         may_note=may_operate,
         acknowledge_url=reverse("acknowledge", args=[shown.pk]),
         note_url=reverse("note", args=[shown.pk]),

@@ -42,6 +42,7 @@ def incident(request: HttpRequest, pk: int) -> HttpResponse:
         one.Visible(access.incidents(request.user), access.probes(request.user)),
         timezone.now(),
         may_operate=access.may_operate(request.user, found.team),
+        is_mine=found.acknowledged_by == request.user,
     )
     context = {"page": shown, "quiet": QuietForm()}
     return render(request, template_of(request, "incident"), context)
@@ -72,12 +73,17 @@ def export(request: HttpRequest, pk: int) -> HttpResponse:
 
 @require_POST
 def acknowledge(request: HttpRequest, pk: int) -> HttpResponse:
-    """Say that somebody is on it. The first one stays named."""
+    """Say that somebody is on it. The first one stays named, until one takes over."""
     found = access.incident_or_404(request.user, pk)
     access.operate_or_404(request.user, found.team)
     assert isinstance(request.user, User)
     text = request.POST.get("text", "").strip()
-    if lifecycle.acknowledge(found, request.user, timezone.now(), text):
+    now = timezone.now()
+    if "over" in request.POST:
+        if lifecycle.take_over(found, request.user, now, text):
+            _noted(request, found, "taken over")
+            messages.success(request, "Taken over: the others see that you are on it.")
+    elif lifecycle.acknowledge(found, request.user, now, text):
         _noted(request, found, "acknowledged")
         messages.success(request, "Acknowledged: the others see that you are on it.")
     return redirect("incident", pk)
