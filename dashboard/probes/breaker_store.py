@@ -122,9 +122,13 @@ class TickBreakers:
         Where another worker wrote first, its row wins: both saw the same gateway.
         """
         with self._lock:
-            changed = {key: self._rows[key] for key in sorted(self._dirty())}
-        for key, row in changed.items():
-            seen = BreakerRow(version=self._stored.get(key, 0))
+            # With their versions: a trial may be taken meanwhile, which must win.
+            changed = [
+                (key, self._rows[key], self._stored.get(key, 0))
+                for key in sorted(self._dirty())
+            ]
+        for key, row, version in changed:
+            seen = BreakerRow(version=version)
             won = self._database.swap(key, seen, row)
             stored = row if won else self._database.load(key)
             # Not before the commit: rolled back, the row must stay to be written.
@@ -148,8 +152,9 @@ class TickBreakers:
         """Take the lease of a half-open trial in the database; from a probe's thread."""
         try:
             stored = self._database.load(key)
+            known = self.versions()
             # Less than what was stored before: it was deleted with its team.
-            if not self._stored.get(key, 0) <= stored.version <= seen.version:
+            if not known.get(key, 0) <= stored.version <= seen.version:
                 return False
             if not self._database.swap(key, stored, new):
                 return False

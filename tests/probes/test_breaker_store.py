@@ -107,6 +107,27 @@ class TestTickBreakers(BreakerStoreSuite):
 
         assert stored() == failed(1, 1)
 
+    def test_a_trial_that_is_taken_during_a_flush_stays(
+        self, breakers: TickBreakers, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A thread takes it while the flush writes what comes before it."""
+        first, trial = "a", replace(failed(1, 2), trial_until=9.0)
+        breakers.swap(first, CLOSED, failed(1, 1))
+        breakers.swap(KEY, CLOSED, failed(1, 1))
+        swap = breakers._database.swap
+
+        def swapped(key: str, seen: BreakerRow, new: BreakerRow) -> bool:
+            if key == first:
+                assert breakers.swap(KEY, failed(1, 1), trial)
+            return swap(key, seen, new)
+
+        monkeypatch.setattr(breakers._database, "swap", swapped)
+        breakers.flush()
+
+        kept = Breaker.objects.get(key=KEY)
+        assert (kept.version, kept.trial_until) == (2, 9.0)
+        assert breakers.load(KEY) == trial
+
     def test_what_another_worker_wrote_first_wins(self, breakers: TickBreakers) -> None:
         breakers.swap(KEY, CLOSED, failed(1, 1))
         breakers.flush()
