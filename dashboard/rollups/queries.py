@@ -230,7 +230,8 @@ def _seen(probe_ids: Collection[int], stretches: Sequence[Stretch]) -> dict[int,
     # As text: Django's way from PostgreSQL's to a time takes twenty times as long.
     created_at = Cast(Coalesce("team__created_at", "gateway__created_at"), TextField())
     last_at = Cast("last_at", TextField())
-    key_at = Cast("team__key_set_at", TextField())
+    # A key that was only replaced is no beginning.
+    key_at = Cast(Coalesce("team__keyed_since", "team__key_set_at"), TextField())
     return {
         probe_id: _Seen(
             rows=rows[probe_id],

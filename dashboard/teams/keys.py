@@ -28,6 +28,7 @@ _OWN = frozenset(
 
 # A key has 500 characters at most, and a file a few more.
 _MOST_BYTES = 4096
+_KEPT = ("key_sealed", "key_set_at", "keyed_since")
 
 UNREADABLE = "unreadable: set it again"
 
@@ -82,8 +83,9 @@ def set_key(team: Team, text: str, now: datetime) -> None:
     """
     text = check_key(text)
     team.key_sealed = seal_key(text, team.gateway.base_url)
+    team.keyed_since = team.keyed_since or team.key_set_at or now
     team.key_set_at = now
-    team.save(update_fields=["key_sealed", "key_set_at"])
+    team.save(update_fields=_KEPT)
 
 
 def check_key(text: str) -> str:
@@ -153,8 +155,8 @@ def _lies_in(path: Path, folder: Path) -> bool:
 
 
 def clear_key(team: Team) -> None:
-    team.key_sealed, team.key_set_at = "", None
-    team.save(update_fields=["key_sealed", "key_set_at"])
+    team.key_sealed, team.key_set_at, team.keyed_since = "", None, None
+    team.save(update_fields=_KEPT)
 
 
 def take_teams(gateway: Gateway) -> None:
@@ -181,7 +183,7 @@ def forget_keys(gateway: Gateway) -> int:
     A key belongs to the host it was given for: it must not be sent to another one.
     """
     teams = Team.objects.filter(gateway=gateway).exclude(key_sealed="")
-    return teams.update(key_sealed="", key_set_at=None)
+    return teams.update(key_sealed="", key_set_at=None, keyed_since=None)
 
 
 def resolve(team: Team, base_url: str = "") -> Secret | None:

@@ -104,6 +104,8 @@ class Team(models.Model):
     # while the team has no key. Only dashboard.teams.keys reads or writes it.
     key_sealed = models.TextField(blank=True, editable=False)
     key_set_at = models.DateTimeField(null=True, blank=True, editable=False)
+    # Since when it has had one, whichever; empty while that is `key_set_at`.
+    keyed_since = models.DateTimeField(null=True, editable=False)
     daily_credit_cap = models.PositiveIntegerField(
         "credits a day for probes",
         null=True,

@@ -10,6 +10,7 @@ from dashboard.rollups.queries import (
     total,
 )
 from dashboard.rollups.services import fold
+from dashboard.teams import keys
 from dashboard.teams.models import Gateway, Team
 from tests.factories import NOW, make_gateway, make_outcome, make_probe, make_team
 from tests.rollups.histories import seen_probe
@@ -104,6 +105,31 @@ def test_nothing_is_expected_of_a_probe_before_its_team_has_a_key() -> None:
     fold([make_outcome(probe, seconds) for seconds in (-170, -110)])
 
     assert total([probe.pk], NOW - HOUR, NOW, NOW).expected == 3
+
+
+def test_a_replaced_key_hides_no_gap_before_it() -> None:
+    team = make_team()
+    Gateway.objects.update(created_at=NOW - DAY)
+    Team.objects.update(created_at=NOW - DAY)
+    probe = make_probe(team, kind=ProbeKind.BALANCE)
+    keys.set_key(team, "sk-the-first-one", NOW - 3 * HOUR)
+    fold([make_outcome(probe, -60 * number) for number in range(30, 0, -1)])
+    keys.set_key(team, "sk-the-second-one", NOW - timedelta(minutes=9))
+
+    found = total([probe.pk], NOW - HOUR, NOW, NOW)
+
+    assert (found.samples, found.expected) == (30, 60)
+
+
+def test_a_capped_probe_is_not_missing() -> None:
+    """It says each time that it is held, and is there."""
+    probe = seen_probe([-60 * number for number in range(60, 30, -1)])
+    held = [-60 * number for number in range(30, 0, -1)]
+    fold([make_outcome(probe, at, error_class="config_error") for at in held])
+
+    found = total([probe.pk], NOW - HOUR, NOW, NOW)
+
+    assert (found.samples, found.excluded, found.coverage) == (30, 30, 1.0)
 
 
 def test_a_new_probes_first_results_are_no_more_than_expected() -> None:
