@@ -20,7 +20,14 @@ from operator import attrgetter
 from typing import Any, TypeAlias
 
 from django.db import connection
-from django.db.models import DateTimeField, Field, ForeignKey, JSONField, Model
+from django.db.models import (
+    DateTimeField,
+    Field,
+    ForeignKey,
+    JSONField,
+    Model,
+    QuerySet,
+)
 
 _Field: TypeAlias = "Field[Any, Any]"
 
@@ -117,6 +124,16 @@ def _loaded(
 def _aware(moment: datetime) -> datetime:
     """Return a moment with its zone: SQLite keeps none, and it is always UTC."""
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def take(rows: QuerySet[Any]) -> list[Any]:
+    """Lock these rows until the commit, in the order of their keys; return the keys.
+
+    Whoever needs rows of several kinds takes them as the recorder does: probes, then
+    teams, then gateways, then incidents. Else two would wait for each other in a circle.
+    """
+    taken = rows.select_for_update(no_key=True).order_by("pk")
+    return list(taken.values_list("pk", flat=True))
 
 
 def insert(rows: Collection[Model]) -> None:

@@ -17,7 +17,7 @@ from dashboard.probes.queries import spent_by_team, spent_today
 from dashboard.probes.rests import NEVER_ON, switched
 from dashboard.probes.rhythm import CLOCK_SLACK, REFUSED, REFUSED_PERIOD_S
 from dashboard.probes.taxonomy import counted
-from dashboard.rows import insert, locked, update
+from dashboard.rows import insert, locked, take, update
 from dashboard.teams.models import Gateway, Team
 
 
@@ -262,4 +262,5 @@ def note_late(probe_ids: Collection[int], now: datetime) -> None:
 
 def forgive_late(now: datetime) -> None:
     """Count all lateness from now on: nothing ran meanwhile, by our own doing."""
-    Probe.objects.filter(late_since__isnull=False).update(late_since=now)
+    late = take(Probe.objects.filter(late_since__isnull=False))
+    Probe.objects.filter(pk__in=late).update(late_since=now)

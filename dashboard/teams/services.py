@@ -54,7 +54,7 @@ class Terms:
 
 def record_certificates(expiries: Mapping[int, datetime]) -> None:
     """Store when the gateways' certificates end, where that is new; by gateway id."""
-    for gateway_id, expires_at in expiries.items():
+    for gateway_id, expires_at in sorted(expiries.items()):
         Gateway.objects.filter(pk=gateway_id).exclude(
             certificate_expires_at=expires_at
         ).update(certificate_expires_at=expires_at)

@@ -1,7 +1,7 @@
 """Managers, administrators and the recorder at the same team in the same moment."""
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from io import StringIO
 from pathlib import Path
@@ -17,7 +17,13 @@ from dashboard.alerts.models import Rule, RuleKind
 from dashboard.alerts.rulebook import apply_rule_set
 from dashboard.probes.kinds import CHEAP
 from dashboard.probes.models import Probe
-from dashboard.probes.services import note_late, pause, resume, watch_team
+from dashboard.probes.services import (
+    forgive_late,
+    note_late,
+    pause,
+    resume,
+    watch_team,
+)
 from dashboard.rollups import store as rollups
 from dashboard.rows import locked
 from dashboard.teams.keys import (
@@ -77,6 +83,45 @@ def test_what_is_late_is_noted_in_the_recorders_order(team: Team) -> None:
         return Probe.objects.filter(late_since=NOW).count()
 
     assert behind(partial(take, first), note, partial(take, second)) == 2
+
+
+@pytest.mark.postgresql
+def test_what_was_late_is_forgiven_in_the_recorders_order(team: Team) -> None:
+    first, second = Probe.objects.order_by("pk")[:2]
+    Probe.objects.filter(pk__in=[first.pk, second.pk]).update(late_since=NOW)
+    # It lies behind the second one now.
+    Probe.objects.filter(pk=first.pk).update(late_since=NOW)
+
+    def take(probe: Probe) -> None:
+        locked(Probe, ["enabled"], [probe.pk])
+
+    def forgive() -> int:
+        with transaction.atomic():
+            forgive_late(NOW + timedelta(hours=1))
+        return Probe.objects.filter(late_since__gt=NOW).count()
+
+    assert behind(partial(take, first), forgive, partial(take, second)) == 2
+
+
+@pytest.mark.postgresql
+def test_a_file_that_moves_a_gateway_takes_its_probes_first(
+    team: Team, tmp_path: Path
+) -> None:
+    file = tmp_path / "gatewatch.toml"
+    name, address = team.gateway.name, "https://elsewhere.example"
+    told = f'[[gateways]]\nname = "{name}"\nbase_url = "{address}"\n'
+    probes = f'[[gateways.teams]]\nteam_id = "{team.team_id}"\n'
+    probes += '[[gateways.teams.probes]]\nkind = "team_status"\nperiod_s = 600\n'
+    file.write_text(told + probes, encoding="utf-8")
+    set_key(team, CANARY, NOW)
+
+    def move() -> int:
+        call_command("load_config", str(file), stdout=StringIO())
+        return Team.objects.exclude(key_sealed="").count()
+
+    then = partial(locked, Team, ["status"], [team.pk])
+
+    assert behind(take_probes, move, then) == 0
 
 
 @pytest.mark.postgresql

@@ -28,7 +28,8 @@ from dashboard.probes.models import Probe, ProbeKind
 from dashboard.probes.paces import changed_pace
 from dashboard.probes.rests import switched
 from dashboard.probes.services import watch_gateway, watch_team
-from dashboard.teams.keys import forget_keys, take_teams
+from dashboard.rows import take
+from dashboard.teams.keys import forget_keys
 from dashboard.teams.models import Gateway, Team
 from dashboard.teams.services import clean_base_url
 
@@ -41,6 +42,9 @@ def load(document: Document, now: datetime, *, prune: bool) -> Changes:
     What the file does not name is kept, or with `prune` deleted; probes and the default
     rules are switched off by `enabled`, never deleted.
     """
+    # As the recorder takes them: it may hold some now, and wait for others.
+    for rows in (Probe.objects.all(), Team.objects.all(), Gateway.objects.all()):
+        take(rows)
     loader = _Loader(document, now)
     for number, entry in enumerate(document.entries.gateways):
         loader.gateway(entry, f"gateways[{number}]")
@@ -79,8 +83,6 @@ class _Loader:
                 f"{what}: {why}; allow_private = true allows private ones"
             )
         moved = found is not None and found.base_url != base_url
-        if moved:
-            take_teams(gateway)
         self._store(gateway, told, what, place)
         if moved and forget_keys(gateway):
             self.changes.note(f"{what}: keys of its old address are forgotten")

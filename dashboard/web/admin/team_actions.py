@@ -19,6 +19,7 @@ from dashboard.probes.prices import each, expected_price, least_cap
 from dashboard.probes.services import accept_cost, request_run
 from dashboard.probes.services import pause as pause_team
 from dashboard.probes.services import resume as resume_team
+from dashboard.rows import take
 from dashboard.teams.models import AuditAction, Team
 from dashboard.web import words
 from dashboard.web.admin.asking import ask
@@ -183,8 +184,11 @@ def _aliases(probe: Probe) -> list[str]:
 @transaction.atomic
 def _accept(request: HttpRequest, form: DeepForm, probes: list[Probe]) -> None:
     model, cap = form.cleaned_data["model"], form.cleaned_data["daily_credit_cap"]
+    chosen = [probe.pk for probe in probes]
     assert isinstance(request.user, User)
-    for probe in probes:
+    # In the order of the recorder, who may hold some of them.
+    taken = Probe.objects.filter(pk__in=take(Probe.objects.filter(pk__in=chosen)))
+    for probe in taken.select_related("team", "gateway").order_by("pk"):
         accept_cost(
             probe,
             user=request.user,
