@@ -181,16 +181,30 @@ class Refill:
 
 def refills(hours: Iterable[Hour]) -> list[Refill]:
     """Return the refills in these hours, those between two of them, too."""
-    found = []
+    return [Refill(row.hour, row.refilled) for row in linked(hours) if row.refilled > 0]
+
+
+def linked(hours: Iterable[Hour]) -> list[Hour]:
+    """Return the hours, each also with what went and came since the one before it.
+
+    That lies between the last reading of the one and the first of the other; of a team
+    that is read once an hour it is all.
+    """
+    found: list[Hour] = []
     before: Hour | None = None
     for row in hours:
-        rise = row.refilled
-        if before and is_refill(_told(before, before.last), _told(row, row.first)):
-            rise += row.first - before.last
-        if rise > 0:
-            found.append(Refill(row.hour, rise))
+        found.append(row if before is None else _linked(before, row))
         before = row
     return found
+
+
+def _linked(before: Hour, row: Hour) -> Hour:
+    spent, refilled = row.spent, row.refilled
+    if is_refill(_told(before, before.last), _told(row, row.first)):
+        refilled += row.first - before.last
+    else:
+        spent += max(0.0, before.last - row.first)
+    return row._replace(spent=spent, refilled=refilled)
 
 
 def _told(row: Hour, remaining: float) -> Told:
@@ -217,11 +231,15 @@ def spent(hours: Sequence[Hour]) -> float:
 
 
 class Spending(NamedTuple):
-    """What was used in a time, as far as the readings in so many of its hours tell."""
+    """What was used in a time, as far as the readings in so many of its hours tell.
+
+    `least` is the fewest that were left.
+    """
 
     credits: float
     hours: int
     readings: int
+    least: float | None = None
 
 
 def spending(
@@ -229,15 +247,28 @@ def spending(
 ) -> Spending | None:
     """Return what these hours tell of [since, until), None where there are none.
 
-    The hour that `since` is in counts whole; of the one before it counts what went
-    between the last reading of the one and the first of the other.
+    They count as `hours_in` tells.
     """
-    start = buckets.floor(since, HOUR_S)
-    own = [row for row in hours if start <= row.hour < until]
+    own = hours_in(hours, since, until)
     if not own:
         return None
-    led = [row._replace(spent=0.0) for row in hours if row.hour == start - _HOUR]
-    return Spending(spent([*led, *own]), len(own), sum(row.readings for row in own))
+    return Spending(
+        credits=sum(row.spent for row in own),
+        hours=len(own),
+        readings=sum(row.readings for row in own),
+        least=min(row.least for row in own),
+    )
+
+
+def hours_in(hours: Sequence[Hour], since: datetime, until: datetime) -> list[Hour]:
+    """Return the hours of [since, until), the one that `since` is in whole, linked.
+
+    The first is linked to the hour before it, if that has readings.
+    """
+    start = buckets.floor(since, HOUR_S)
+    led = [row for row in hours if row.hour == start - _HOUR]
+    own = [row for row in hours if start <= row.hour < until]
+    return linked([*led, *own])[len(led) :]
 
 
 def spent_between(
@@ -256,9 +287,9 @@ def spent_between(
     # All names are from here; values are parameters.
     statement = f"""
         SELECT team_id, SUM(spent + CASE WHEN before > first THEN before - first ELSE 0 END),
-            COUNT(*), SUM(readings)
+            COUNT(*), SUM(readings), MIN(least)
         FROM (
-            SELECT team_id, hour, first, spent, readings,
+            SELECT team_id, hour, first, least, spent, readings,
                 LAG(last) OVER (PARTITION BY team_id ORDER BY hour) AS before
             FROM teams_credithour
             WHERE team_id IN ({places}) AND hour >= %s AND hour < %s
@@ -269,8 +300,8 @@ def spent_between(
     with connection.cursor() as cursor:
         cursor.execute(statement, [*team_ids, *moments, own_start])
         return {
-            team_id: Spending(used, hours, readings)
-            for team_id, used, hours, readings in cursor.fetchall()
+            team_id: Spending(used, hours, readings, least)
+            for team_id, used, hours, readings, least in cursor.fetchall()
         }
 
 
@@ -330,11 +361,19 @@ def with_latest(hours: Sequence[Hour], reading: CreditReading | None) -> Sequenc
     *others, row = hours
     left, hour = reading.remaining, buckets.floor(reading.read_at, HOUR_S)
     if row.hour < hour:
-        return [*hours, Hour(hour, left, left, left, readings=1)]
+        allocated = reading.allocated
+        return [*hours, Hour(hour, left, left, left, 0.0, 0.0, allocated, readings=1)]
     if row.hour > hour:
         return hours
-    used = row.spent + max(0.0, row.last - left)
-    return [*others, row._replace(last=left, least=min(row.least, left), spent=used)]
+    told = Hour(hour, left, left, left, allocated=reading.allocated)
+    since = _linked(row, told)
+    changed = row._replace(
+        last=left,
+        least=min(row.least, left),
+        spent=row.spent + since.spent,
+        refilled=row.refilled + since.refilled,
+    )
+    return [*others, changed]
 
 
 def paces(

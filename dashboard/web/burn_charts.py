@@ -1,6 +1,6 @@
 """Credits drawn: what was left, what is forecast, and the small line of a table's row."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime, timedelta
 
@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from dashboard.lib import buckets
 from dashboard.lib.buckets import DAY_S, HOUR_S
-from dashboard.teams.credit_hours import Hour, refills, spent
+from dashboard.teams.credit_hours import Hour, hours_in
 from dashboard.teams.queries import Burn
 from dashboard.web import words
 from dashboard.web.drawing import (
@@ -38,9 +38,11 @@ def burn_down(
     step_s = next((s for span, s in _STEPS if chosen.span <= span), DAY_S)
     step = timedelta(seconds=step_s)
     start = buckets.floor(chosen.start, step_s)
-    known = within(hours, chosen)
+    known = hours_in(hours, chosen.start, chosen.end)
     left = {buckets.floor(row.hour, step_s): row.last for row in known}
-    filled = {buckets.floor(each.at, step_s) for each in refills(known)}
+    filled = {buckets.floor(row.hour, step_s) for row in known if row.refilled > 0}
+    least = _least(known, step_s)
+    dips = {at for at in filled if least[at] < left[at]}
     reach = min(_AHEAD, chosen.span)
     ahead = _forecast(burn, now, step, reach) if chosen.is_live else []
     end = max(
@@ -53,6 +55,7 @@ def burn_down(
         Line("Left before", "ink-soft", _points(grid, earlier), [2, 2], is_echo=True),
         Line("Left", "chart-1", _points(grid, left)),
         Line("Refilled", "ok", _points(grid, _at(filled, left)), is_dots=True),
+        Line("Least before", "warn", _points(grid, _at(dips, least)), is_dots=True),
         *(
             Line(label, "chart-3", _points(grid, dict(line)), dash, fills=place > 0)
             for place, (label, dash, line) in enumerate(
@@ -95,16 +98,20 @@ _ONE_POINT = "Readings in one hour of this time: a line needs two."
 _FORECASTS = ("Faster pace", "Slower pace")
 
 
-def within(hours: Sequence[Hour], chosen: Range) -> list[Hour]:
-    """Return the hours of a range, the one in which it begins as well."""
-    start = buckets.floor(chosen.start, HOUR_S)
-    return [row for row in hours if start <= row.hour < chosen.end]
-
-
 def _moved(hours: Sequence[Hour], chosen: Range) -> list[Hour]:
     """Return the hours of the period before, moved to where the present one is."""
-    earlier = within(hours, chosen.before())
+    then = chosen.before()
+    earlier = hours_in(hours, then.start, then.end)
     return [row._replace(hour=row.hour + chosen.span) for row in earlier]
+
+
+def _least(hours: Iterable[Hour], step_s: int) -> dict[datetime, float]:
+    """Return the least that was left in each step of time."""
+    found: dict[datetime, float] = {}
+    for row in hours:
+        at = buckets.floor(row.hour, step_s)
+        found[at] = min(row.least, found.get(at, row.least))
+    return found
 
 
 def _at(
@@ -149,8 +156,15 @@ def _points(
 def _summary(hours: Sequence[Hour]) -> str:
     if len(hours) < 2:
         return "too few readings"
-    first, last = words.number(hours[0].first), words.number(hours[-1].last)
-    return f"{first} to {last}, from {words.minute(hours[0].hour)} on"
+    least = min(row.least for row in hours)
+    told = course_words(hours[0].first, hours[-1].last, least)
+    return f"{told}, from {words.minute(hours[0].hour)} on"
+
+
+def course_words(first: float, last: float, least: float) -> str:
+    """Return from what to what credits went, and how few there were in between."""
+    low = f", least {words.number(least)}" if least < min(first, last) else ""
+    return f"first {words.number(first)}, last {words.number(last)}{low}"
 
 
 _COLUMNS: list[object] = ["hour", "left", "least", "spent", "refilled", "readings"]
@@ -164,20 +178,14 @@ def _record(row: Hour) -> list[object]:
 def _days(
     hours: Sequence[Hour], earlier: Sequence[Hour] | None = None
 ) -> list[list[str]]:
-    """Return a row a day; what happened over midnight counts for the day after.
+    """Return a row a day; the hours are linked: what went over midnight is the day's after.
 
     `earlier` are the moved hours of the period before, None where there is no comparison.
     """
-    least: dict[datetime, float] = {}
-    for row in earlier or ():
-        day = buckets.floor(row.hour, DAY_S)
-        least[day] = min(row.least, least.get(day, row.least))
+    least = _least(earlier or (), DAY_S)
     days: dict[datetime, list[Hour]] = {}
-    before: Hour | None = None
     for row in hours:
-        edge = [_end_of(before)] if before else []
-        days.setdefault(buckets.floor(row.hour, DAY_S), edge).append(row)
-        before = row
+        days.setdefault(buckets.floor(row.hour, DAY_S), []).append(row)
     return [
         [
             *_day(day, rows),
@@ -191,19 +199,13 @@ def _or_no_data(value: float | None) -> str:
     return words.NO_DATA if value is None else words.number(value)
 
 
-def _end_of(row: Hour) -> Hour:
-    """Return the moment at which an hour ended, in which nothing happened."""
-    return Hour(row.hour, row.last, row.last, row.last, allocated=row.allocated)
-
-
 def _day(day: datetime, rows: Sequence[Hour]) -> list[str]:
-    own = [row for row in rows if row.hour >= day]
     return [
         day.strftime("%a %-d %b"),
-        words.number(min(row.least for row in own)),
-        words.number(round(spent(rows), 1)),
-        words.number(round(sum(each.amount for each in refills(rows)), 1)),
-        f"{sum(row.readings for row in own):,}",
+        words.number(min(row.least for row in rows)),
+        words.number(round(sum(row.spent for row in rows), 1)),
+        words.number(round(sum(row.refilled for row in rows), 1)),
+        f"{sum(row.readings for row in rows):,}",
     ]
 
 
@@ -216,14 +218,18 @@ def spark_hours(chosen: Range) -> list[datetime]:
 
 
 def spark(hours: Sequence[Hour], grid: Sequence[datetime]) -> str:
-    """Return the path of a small line of what was left; a point that lacks is a gap."""
+    """Return the path of a small line of what was left; a point that lacks is a gap.
+
+    Of an hour it shows the least, of the latest the last.
+    """
     place_of = {at: place for place, at in enumerate(grid)}
     top = max((row.last for row in hours), default=0.0) or 1.0
     path, before = [], -2
     for row in hours:
         place = place_of[row.hour]
         x = place / max(1, len(grid) - 1) * SPARK_WIDTH
-        y = SPARK_HEIGHT - 1 - max(0.0, row.last) / top * (SPARK_HEIGHT - 2)
+        left = row.last if row is hours[-1] else row.least
+        y = SPARK_HEIGHT - 1 - max(0.0, left) / top * (SPARK_HEIGHT - 2)
         # One that stands alone is a dot: a line of no length with round ends.
         path.append(
             f"L{x:.0f} {y:.0f}" if place == before + 1 else f"M{x:.0f} {y:.0f}h0"

@@ -1,10 +1,19 @@
 """The lines of credits: what was left by the hour, the forecast's band, gaps."""
 
+import random
 from datetime import timedelta
+from itertools import pairwise
 
 import pytest
 
-from dashboard.teams.credit_hours import Hour, fold_between
+from dashboard.teams.credit_hours import (
+    Hour,
+    fold_between,
+    refills,
+    spending,
+    spent_between,
+)
+from dashboard.teams.models import CreditReading, Team
 from dashboard.web.burn_charts import burn_down, spark, spark_hours
 from tests.factories import NOW, make_gateway, make_reading, make_team
 from tests.web.burning import DAY, HOUR_S, burn, burning, hours, span
@@ -60,6 +69,83 @@ def test_missing_hours_are_a_gap_in_the_line_and_a_lonely_one_is_a_dot() -> None
     path = spark(hours(team), spark_hours(span("range=24h")))
 
     assert path == "M21 1h0M83 1h0M104 1h0L110 1L115 1"
+
+
+def told(gap_s: int) -> tuple[Team, list[float]]:
+    """Return a team read so often for two days, and what was left each time."""
+    team, draw = make_team(), random.Random(gap_s)  # noqa: S311 (no secret)
+    left = [100.0]
+    for _ in range(2 * gap_s, 2 * 24 * HOUR_S + 1, gap_s):
+        refill = 900.0 if left[-1] < 60 else 0.0
+        left.append(round(left[-1] + refill - draw.choice([0, 0.5, 30]), 1))
+    CreditReading.objects.bulk_create(
+        CreditReading(
+            team=team,
+            read_at=NOW - timedelta(seconds=gap_s * (len(left) - place)),
+            remaining=value,
+            allocated=1000.0,
+        )
+        for place, value in enumerate(left)
+    )
+    fold_between([team.pk], NOW - 2 * DAY, NOW)
+    return team, left
+
+
+@pytest.mark.parametrize("gap_s", [HOUR_S, 5 * HOUR_S, 300])
+def test_a_file_of_credits_adds_up_to_what_is_said(gap_s: int) -> None:
+    """Also where a team is read once an hour: all goes between two hours then."""
+    team, left = told(gap_s)
+    steps = [b - a for a, b in pairwise(left)]
+    rows = hours(team)
+
+    shown = burn_down(rows, None, NOW, span())
+
+    records = [
+        dict(zip(shown.sheet[0], record, strict=True)) for record in shown.sheet[1:]
+    ]
+    spent = sum(record["spent"] for record in records)  # type: ignore[misc]
+    refilled = sum(record["refilled"] for record in records)  # type: ignore[misc]
+    assert spent == pytest.approx(-sum(step for step in steps if step < 0))
+    assert refilled == pytest.approx(sum(step for step in steps if step > 100))
+    assert refilled > 0
+    said = spending(rows, NOW - 7 * DAY, NOW)
+    assert said is not None
+    assert spent == pytest.approx(said.credits)
+    assert refilled == pytest.approx(sum(each.amount for each in refills(rows)))
+    days = [[float(cell.replace(",", "")) for cell in row[2:4]] for row in shown.rows]
+    assert [sum(column) for column in zip(*days, strict=True)] == pytest.approx(
+        [spent, refilled], abs=0.2
+    )
+
+
+@pytest.mark.parametrize("asked", ["range=6h", "range=24h", "range=7d"])
+def test_each_range_of_a_file_adds_up_to_what_its_page_says(asked: str) -> None:
+    team, _ = told(900)
+    chosen = span(asked)
+
+    shown = burn_down(hours(team), None, NOW, chosen)
+
+    place = shown.sheet[0].index("spent")
+    said = spent_between([team.pk], chosen.start, chosen.end)[team.pk]
+    spent = sum(record[place] for record in shown.sheet[1:])  # type: ignore[misc]
+    assert spent == pytest.approx(said.credits)
+
+
+def test_a_team_that_ran_dry_between_two_hours_is_seen_to_have() -> None:
+    rows = [
+        Hour(NOW - 3 * timedelta(hours=1), 380.0, 374.5, 374.5, 5.5),
+        Hour(NOW - 2 * timedelta(hours=1), 370.0, 910.0, 13.0, 357.0, 897.0, 1000.0),
+        Hour(NOW - timedelta(hours=1), 905.0, 901.0, 901.0, 4.0),
+    ]
+
+    shown = burn_down(rows, None, NOW, span("range=24h"))
+
+    assert shown.summary == "first 380, last 901, least 13, from 2 Mar 09:00 on"
+    lines = {line["label"]: line["points"] for line in shown.chart["lines"]}  # type: ignore[attr-defined]
+    dips = [value for _, value in lines["Least before"] if value is not None]
+    assert dips == [13.0]
+    lowest = spark(rows, spark_hours(span("range=24h"))).split("L")[1]
+    assert lowest == "115 23", "at the ground of the small line"
 
 
 @pytest.mark.parametrize(

@@ -76,7 +76,7 @@ def test_a_burn_of_the_last_hour_is_the_tight_end_on_each_page(
         page(admin_page, "admin:teams_team_changelist"),
     ):
         assert "7 min to 3 h" in text
-    assert "in the last 6 h, 800 in the last hour" in page(admin_page)
+    assert "over the last 6 h, 800 in the last hour alone" in page(admin_page)
     assert "2 Mar, 800 in the last hour, of 1 team" in page(admin_page, "overview")
     assert 'data-tone="bad">ends soon' in page(admin_page, "teams")
 

@@ -25,7 +25,13 @@ from dashboard.teams.credit_hours import refills as refills_of
 from dashboard.teams.models import CreditReading, Team
 from dashboard.teams.queries import Burn, latest_readings
 from dashboard.web import access, credit_levels, ranges, words
-from dashboard.web.burn_charts import SPARK_HEIGHT, SPARK_WIDTH, spark, spark_hours
+from dashboard.web.burn_charts import (
+    SPARK_HEIGHT,
+    SPARK_WIDTH,
+    course_words,
+    spark,
+    spark_hours,
+)
 from dashboard.web.pages.parts import Badge, Link
 from dashboard.web.pages.used import Used, before_of, used
 from dashboard.web.ranges import Range, RangeBar, stamp
@@ -117,9 +123,11 @@ def pace(burn: Burn | None) -> str:
     basis = f"from {words.count(burn.readings, 'reading')} over {span}"
     lately = ""
     if burn.recent_per_hour is not None:
-        lately = f", {words.number(burn.recent_per_hour)} in the last 6 h"
+        lately = f", {words.number(burn.recent_per_hour)} an hour over the last 6 h"
     if burn.hurried_per_hour is not None:
-        lately += f", {words.number(round(burn.hurried_per_hour))} in the last hour"
+        lately += (
+            f", {words.number(round(burn.hurried_per_hour))} in the last hour alone"
+        )
     return f"{words.amount(burn.per_hour, 'credit')} an hour, {basis}{lately}"
 
 
@@ -235,7 +243,7 @@ def page(user: access.Visitor, chosen: Range, now: datetime) -> CreditsPage:
                 reading, told_by.get(team.pk, ()), burn, marks[team.pk], now
             ),
             spark=spark(points, past.grid),
-            spark_words=_spark_words(points),
+            spark_words=_spark_words(points, past.spent.get(team.pk)),
             used=past.used(team.pk),
             runway=runway(burn, paced_from(own, now)),
             runs_out=runs_out(burn, now),
@@ -341,11 +349,13 @@ def _rank(row: CreditRow) -> tuple[float, float, str]:
     return soonest_first(row.hours_left, row.credits, row.team.word)
 
 
-def _spark_words(points: Sequence[Hour]) -> str:
+def _spark_words(points: Sequence[Hour], spent: Spending | None) -> str:
     if not points:
         return "no readings in this time"
-    first, last = words.number(points[0].last), words.number(points[-1].last)
-    return f"from {first} to {last} left"
+    least = min(row.least for row in points)
+    if spent and spent.least is not None:
+        least = min(least, spent.least)
+    return f"left: {course_words(points[0].first, points[-1].last, least)}"
 
 
 def _sentence(rows: Sequence[CreditRow]) -> str:
