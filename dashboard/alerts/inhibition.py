@@ -3,13 +3,21 @@
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
+# How long after an outage what comes of it may still be seen, and before it is known.
+GRACE = timedelta(minutes=2)
 _STOPPED = frozenset({"suspended", "paused"})
 
 
 @dataclass(frozen=True, slots=True)
 class Open:
-    """An open incident. `endpoints` are those it is about, none for all of them."""
+    """An open incident. `endpoints` are those it is about, none for all of them.
+
+    What fails after `over_since` is not of it, though it is open until it has been good
+    for long enough. `fires` says that its rule holds now. Its latest failure was neither
+    before `failed_after` nor after `failed_until`, where these are known.
+    """
 
     pk: int
     kind: str
@@ -19,6 +27,12 @@ class Open:
     probe_id: int | None = None
     endpoints: frozenset[str] = frozenset()
     told: bool = False
+    began_at: datetime | None = None
+    over_since: datetime | None = None
+    fires: bool = False
+    failed_after: datetime | None = None
+    failed_until: datetime | None = None
+    spoken_for_by: int | None = None
 
 
 Relation = Callable[[Open, Open], bool]
@@ -57,7 +71,7 @@ def _speaks_for(greater: Open, one: Open) -> bool:
     if greater.pk == one.pk or greater.gateway_id != one.gateway_id:
         return False
     # Whoever sees the one sees the other: of a whole gateway no team's alarm speaks.
-    if greater.team_id not in {None, one.team_id}:
+    if greater.team_id not in {None, one.team_id} or not _at_one_time(greater, one):
         return False
     if (greater.kind, one.kind) == _ERRORS_AND_BREAKER:
         # Nor health's errors for all: of those the readers of a team are not told.
@@ -67,6 +81,24 @@ def _speaks_for(greater: Open, one: Open) -> bool:
     if (one.kind, greater.kind) == _ERRORS_AND_BREAKER and _told_first(one, greater):
         return False
     return RELATIONS.get((greater.kind, one.kind), _never)(greater, one)
+
+
+def _at_one_time(greater: Open, one: Open) -> bool:
+    """Say whether what is wrong with the one may be of the other.
+
+    What was over before the other began is not, nor what failed after that was good
+    again. What is spoken for and has not failed since stays so.
+    """
+    if not one.fires and one.spoken_for_by == greater.pk:
+        return True
+    if greater.over_since is not None and not (
+        one.fires and one.failed_after and one.failed_after <= greater.over_since
+    ):
+        return False
+    if greater.began_at is None or one.failed_until is None:
+        return True
+    # Who is told of a suspension knows it a moment after it made the first call fail.
+    return one.failed_until >= greater.began_at - (GRACE if one.fires else timedelta())
 
 
 def _told_first(one: Open, other: Open) -> bool:

@@ -175,11 +175,15 @@ def raise_severity(incident: Incident, now: datetime, why: str) -> None:
 def _refreshed(
     incident: Incident, target: Target, verdict: Verdict, now: datetime
 ) -> dict[str, object]:
-    """Return the new numbers; of an outage the worst ones stay, and its beginning."""
+    """Return the new numbers; of an outage the worst ones stay, and its beginning.
+
+    Its latest failure is always the latest: what it may be part of depends on it.
+    """
     before = incident.value
     eases = before is not None and verdict.value is not None and verdict.value < before
     if eases and incident.kind in _TOLD_AT_WORST and incident.level == verdict.level:
-        return {"evaluated_at": now}
+        latest = as_json(Evidence(latest=verdict.evidence.latest))
+        return {"evaluated_at": now, "evidence": {**incident.evidence, **latest}}
     flaps = incident.flapping_since is not None
     numbers = _numbers(target, verdict, now, flaps=flaps)
     since = incident.evidence.get("since")

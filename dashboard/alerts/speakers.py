@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 
 from dashboard.alerts import lifecycle, outbox, silences
-from dashboard.alerts.inhibition import Open, inhibitors
+from dashboard.alerts.inhibition import GRACE, Open, inhibitors
 from dashboard.alerts.models import (
     EventKind,
     Incident,
@@ -16,6 +16,13 @@ from dashboard.alerts.rules import Verdict, is_worse
 from dashboard.alerts.situation import Situation
 from dashboard.probes.kinds import KINDS
 from dashboard.probes.models import ProbeKind
+
+# Their rules tell the very moment of the latest failure.
+_TELL_FAILURES = {
+    RuleKind.ERROR_RATE,
+    RuleKind.AUTH_FAILED,
+    RuleKind.STREAM_FAILURES,
+}
 
 
 def speak(known: Situation, firing: Mapping[str, Verdict]) -> None:
@@ -35,7 +42,10 @@ def speak(known: Situation, firing: Mapping[str, Verdict]) -> None:
     silenced = silences.active(known.now)
     told = outbox.told(incidents)
     told_of = told | outbox.queued_or_dead(incidents)
-    greater_of = inhibitors(_open(each, told=each.pk in told) for each in incidents)
+    greater_of = inhibitors(
+        _open(each, firing.get(each.identity), known.now, told=each.pk in told)
+        for each in incidents
+    )
     _raise(incidents, greater_of, silenced, known.now)
     spoken_for: list[tuple[Incident, int]] = []
     silent: list[Incident] = []
@@ -88,7 +98,7 @@ def _raise(
 
 def _is_released(incident: Incident, verdict: Verdict | None, now: datetime) -> bool:
     """Say whether nothing speaks for it any more, and note it where that is new."""
-    if not _has_failed_since(incident, verdict):
+    if not _has_failed_since(incident, verdict, now):
         return False
     if incident.inhibited_by_id is not None:
         lifecycle.note(incident, EventKind.RELEASED, now)
@@ -96,15 +106,45 @@ def _is_released(incident: Incident, verdict: Verdict | None, now: datetime) -> 
     return True
 
 
-def _has_failed_since(incident: Incident, verdict: Verdict | None) -> bool:
+def _has_failed_since(
+    incident: Incident, verdict: Verdict | None, now: datetime
+) -> bool:
     """Say whether it fires, and by a failure after the end of what spoke for it."""
     if verdict is None:
         return False
-    spoken_for_by = incident.inhibited_by
-    if spoken_for_by is None or spoken_for_by.resolved_at is None:
-        return True
+    greater = incident.inhibited_by
+    over = None if greater is None else _over_since(greater)
+    return over is None or _failed_after(incident, verdict, now) > over
+
+
+def _over_since(incident: Incident) -> datetime | None:
+    """Return from when on what fails is not of it any more; None while it may be.
+
+    One that must be good for a time before it ends is over when it has been for a moment.
+    """
+    if incident.clear_since is None:
+        return incident.resolved_at
+    good = incident.clear_since + GRACE
+    return min(good, incident.resolved_at or good)
+
+
+def _failed_after(incident: Incident, verdict: Verdict, now: datetime) -> datetime:
+    """Return the earliest that the latest failure of one that fires can have been.
+
+    A state without a moment of its own is bad now.
+    """
     latest = verdict.evidence.latest
-    return latest is None or latest > spoken_for_by.resolved_at
+    return now if latest is None else max(latest, incident.began_at)
+
+
+def _failed_until(incident: Incident, verdict: Verdict | None) -> datetime | None:
+    """Return its latest failure; None where only its state, or its window, is known."""
+    if incident.kind not in _TELL_FAILURES:
+        return None
+    if verdict is not None:
+        return verdict.evidence.latest
+    stored = incident.evidence.get("latest")
+    return datetime.fromisoformat(stored) if stored else None
 
 
 def _note_silence(incident: Incident, silence: Silence | None, now: datetime) -> None:
@@ -136,7 +176,9 @@ def _mute(
         muted.update(inhibited_by=greater)
 
 
-def _open(incident: Incident, *, told: bool) -> Open:
+def _open(
+    incident: Incident, verdict: Verdict | None, now: datetime, *, told: bool
+) -> Open:
     return Open(
         pk=incident.pk,
         kind=incident.kind,
@@ -146,6 +188,12 @@ def _open(incident: Incident, *, told: bool) -> Open:
         probe_id=incident.probe_id,
         endpoints=_endpoints(incident),
         told=told,
+        began_at=incident.began_at,
+        over_since=_over_since(incident),
+        fires=verdict is not None,
+        failed_after=None if verdict is None else _failed_after(incident, verdict, now),
+        failed_until=_failed_until(incident, verdict),
+        spoken_for_by=incident.inhibited_by_id,
     )
 
 

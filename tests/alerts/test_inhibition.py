@@ -1,11 +1,13 @@
 """Which alarm speaks for which, as a table; and that none is ever lost in a circle."""
 
+from datetime import timedelta
 from itertools import product
 
 import pytest
 
 from dashboard.alerts import inhibition
 from dashboard.alerts.inhibition import (
+    GRACE,
     RANKS,
     RELATIONS,
     Open,
@@ -14,6 +16,7 @@ from dashboard.alerts.inhibition import (
     ranks,
 )
 from dashboard.alerts.models import RuleKind
+from tests.factories import NOW
 
 ENDPOINT = frozenset({"GET /x"})
 OF_A_PROBE = ["error_rate", "latency", "burn_rate", "breaker_open", "stream_failures"]
@@ -166,3 +169,63 @@ def test_some_alarm_always_speaks(told: tuple[bool, bool]) -> None:
             while greater := inhibitor(chain[-1], alarms):
                 assert greater not in chain
                 chain.append(greater)
+
+
+LATER, LONG_BEFORE = NOW + timedelta(seconds=1), NOW - GRACE - timedelta(seconds=1)
+
+
+@pytest.mark.parametrize(
+    ("fires", "failed_after", "muted", "spoken"),
+    [
+        (True, NOW, False, True),
+        (True, LATER, False, False),
+        (True, LATER, True, False),
+        (True, None, True, False),
+        # It has not failed since: as it was.
+        (False, None, True, True),
+        (False, None, False, False),
+    ],
+)
+@pytest.mark.parametrize("greater", ["gateway_down", "breaker_open", "auth_failed"])
+def test_what_is_good_again_speaks_for_nothing_new(
+    greater: str, failed_after: object, *, fires: bool, muted: bool, spoken: bool
+) -> None:
+    """A-57: it may stay open for half an hour of calm, and is not what fails now."""
+    good = one(1, greater, over_since=NOW)
+    errors = one(
+        2,
+        "error_rate",
+        fires=fires,
+        failed_after=failed_after,
+        spoken_for_by=1 if muted else None,
+    )
+
+    assert (inhibitor(errors, [good]) is not None) == spoken
+
+
+@pytest.mark.parametrize(
+    ("fires", "failed_until", "muted", "spoken"),
+    [
+        (False, NOW, False, True),
+        (False, NOW - timedelta(seconds=1), False, False),
+        (False, LONG_BEFORE, True, True),
+        # Its probes fail a moment before anybody is told of a suspension.
+        (True, NOW - GRACE, False, True),
+        (True, LONG_BEFORE, False, False),
+        (True, None, False, True),
+    ],
+)
+def test_nothing_speaks_for_what_was_over_before_it_began(
+    failed_until: object, *, fires: bool, muted: bool, spoken: bool
+) -> None:
+    """A-57: old errors are no part of a suspension, however long their end takes."""
+    suspended = one(1, "team_state", level="suspended", began_at=NOW)
+    errors = one(
+        2,
+        "error_rate",
+        fires=fires,
+        failed_until=failed_until,
+        spoken_for_by=1 if muted else None,
+    )
+
+    assert (inhibitor(errors, [suspended]) is not None) == spoken

@@ -9,7 +9,7 @@ three days.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from dashboard.alerts.rules.verdict import (
     CLEAR,
@@ -91,5 +91,10 @@ def _fire(
         value=rate,
         limit=step.rate,
         samples=long.samples,
-        evidence=Evidence(since=now, window_s=step.long_s, bad=long.bad),
+        evidence=Evidence(
+            since=now,
+            latest=now - timedelta(seconds=step.short_s),
+            window_s=step.long_s,
+            bad=long.bad,
+        ),
     )

@@ -1,7 +1,7 @@
 """Answers that are slow: the 95th percentile, judged by counting."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from dashboard.alerts.rules.error_rate import minutes
 from dashboard.alerts.rules.verdict import (
@@ -96,6 +96,7 @@ def _fire(pace: Slowness, limit_ms: float, window_s: int, now: datetime) -> Verd
         error_class="timeout" if pace.timed_out else "",
         evidence=Evidence(
             since=now,
+            latest=now - timedelta(seconds=window_s),
             window_s=window_s,
             bad=pace.slow,
             classes={"timeout": pace.timed_out} if pace.timed_out else {},

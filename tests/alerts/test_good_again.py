@@ -1,0 +1,136 @@
+"""An outage that comes and goes stays open while it is good: it hides nothing then."""
+
+import pytest
+from django.core import mail
+
+from dashboard.alerts.delivery import deliver
+from dashboard.alerts.models import Incident, Notification, Rule, RuleKind
+from dashboard.alerts.services import (
+    evaluate,
+    evaluate_all,
+    evaluate_slow,
+    install_default_rules,
+)
+from dashboard.probes import heartbeats
+from dashboard.probes.models import Probe
+from dashboard.rollups.services import fold
+from dashboard.teams.models import Team
+from tests.alerts.conftest import after, make_incident, make_recipient, tell
+from tests.factories import NOW, make_outcome, make_probe, make_team
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def _told() -> None:
+    install_default_rules()
+    Rule.objects.filter(kind=RuleKind.NO_DATA).update(enabled=False)
+    make_recipient()
+    heartbeats.beat("evaluate", after(-241))
+
+
+def run(probe: Probe, seconds: float, error: str = "") -> None:
+    """Let a probe end so, and health well; judge all, and send what is due."""
+    make_outcome(Probe.objects.get(team=None), seconds)
+    make_outcome(probe, seconds, error_class=error, detail=error and "HTTP 500")
+    Probe.objects.filter(pk=probe.pk).update(last_at=after(seconds), last_error=error)
+    evaluate({probe.pk}, after(seconds))
+    for later in (0, 35):
+        evaluate_all(after(seconds + later))
+        deliver(after(seconds + later))
+
+
+def subjects() -> list[str]:
+    return [message.subject.removeprefix("[Gatewatch] ") for message in mail.outbox]
+
+
+def make_outage(team: Team, *, good_at: float) -> Incident:
+    """Store an outage that came and went, was told, and has been good for a while."""
+    health = make_probe(gateway=team.gateway)
+    for seconds in (-305, -245):
+        make_outcome(health, seconds)
+    return tell(
+        make_incident(
+            team.gateway,
+            identity=f"gateway_down:gateway:{team.gateway_id}",
+            kind="gateway_down",
+            summary="Gateway down",
+            opened_at=after(-900),
+            evaluated_at=after(-900),
+            flapping_since=after(good_at),
+            clear_since=after(good_at),
+        ),
+        after(-900),
+    )
+
+
+def test_another_outage_is_told_while_the_one_before_waits_for_its_calm() -> None:
+    """A-53, A-57: half an hour of calm hid whatever failed in it, from everybody."""
+    team = make_team()
+    probe = make_probe(team)
+    down = make_outage(team, good_at=-300)
+    for minute in range(4):
+        run(probe, 60 * minute - 240)
+    mail.outbox.clear()
+
+    for minute in range(3):
+        run(probe, 60 * minute, "rate_limited")
+
+    down.refresh_from_db()
+    assert down.is_open
+    (told,) = subjects()
+    assert told.startswith(f"CRITICAL {probe}")
+    errors = Incident.objects.get(probe=probe)
+    assert errors.inhibited_by is None
+    # Nor is it spoken for again in rounds that do not judge it.
+    evaluate_all(after(150))
+    evaluate(
+        list(Probe.objects.filter(team=None).values_list("pk", flat=True)), after(151)
+    )
+    errors.refresh_from_db()
+    assert errors.inhibited_by is None
+
+
+def test_what_failed_in_the_outage_only_stays_spoken_for() -> None:
+    """A-57: a moment after its end late runs end, and breakers close."""
+    team = make_team()
+    probe = make_probe(team)
+    make_outage(team, good_at=-60)
+    for minute in range(5):
+        run(probe, 60 * minute - 240, "timeout")
+    mail.outbox.clear()
+
+    for minute in range(1, 6):
+        run(probe, 60 * minute)
+
+    assert Incident.objects.get(probe=probe).inhibited_by is not None
+    assert subjects() == []
+
+
+def test_slowness_of_the_outages_own_timeouts_is_no_alarm_after_it() -> None:
+    """A-57: a p95 of half an hour tells for half an hour what is over."""
+    probe = make_probe(make_team())
+    outage = make_incident(
+        probe.gateway, kind="gateway_down", opened_at=after(-600), resolved_at=NOW
+    )
+    slow = make_incident(
+        probe.gateway,
+        probe.team,
+        probe,
+        identity=f"latency:probe:{probe.pk}",
+        kind="latency",
+        opened_at=after(-300),
+        inhibited_by=outage,
+    )
+
+    def live(minutes: range, **fields: object) -> None:
+        fold(make_outcome(probe, 60 * minute, **fields) for minute in minutes)
+        evaluate_slow(after(60 * minutes.stop))
+
+    live(range(-30, -10))
+    live(range(-10, 0), error_class="timeout")
+    live(range(3))
+    assert Notification.objects.filter(incident=slow).count() == 0
+
+    live(range(3, 34), latency_us=20_000_000, elapsed_us=20_000_000)
+    assert Notification.objects.filter(incident=slow, state="queued").count() == 1
