@@ -15,7 +15,6 @@ from django.utils import timezone
 
 from dashboard.alerts.channels import is_readable
 from dashboard.alerts.models import Channel
-from dashboard.alerts.watchdog import memory_file
 from dashboard.database import (
     missing_file,
     missing_migrations,
@@ -23,6 +22,7 @@ from dashboard.database import (
     sentence_of,
 )
 from dashboard.probes.claims import LEASE_MARGIN
+from dashboard.probes.models import Heartbeat
 from dashboard.teams.keys import UNREADABLE, hint
 from dashboard.teams.models import Team
 
@@ -125,7 +125,7 @@ def somebody_watches_it(app_configs: Apps, **_: object) -> Found:
         Warning(
             "Nobody watches Gatewatch itself: when the prober stops, these pages say so, "
             "and nobody is mailed.",
-            hint="Let cron run manage.py watchdog each minute, or set GATEWATCH_PING_URL "
+            hint="Let a timer run manage.py watchdog each minute, or set GATEWATCH_PING_URL "
             "to a dead man's switch outside.",
             id="dashboard.W005",
         )
@@ -133,12 +133,13 @@ def somebody_watches_it(app_configs: Apps, **_: object) -> Found:
 
 
 def _watchdog_looks() -> bool:
-    """Say whether the watchdog has looked lately, on this machine."""
+    """Say whether a watchdog has looked lately, on whichever machine."""
+    since = timezone.now() - _WATCHDOG_RESTS
     try:
-        looked_at = memory_file().stat().st_mtime
-    except OSError:
-        return False
-    return timezone.now().timestamp() - looked_at < _WATCHDOG_RESTS.total_seconds()
+        return Heartbeat.objects.filter(name="watchdog", beat_at__gte=since).exists()
+    except DatabaseError:
+        # Nobody knows; that it is away is told by others.
+        return True
 
 
 @register(Tags.database, deploy=True)

@@ -1,13 +1,18 @@
 """Say by a mail of its own that Gatewatch itself stands still, once for each outage.
 
-For cron: it starts, looks and ends. It asks neither the prober nor the outbox to work,
+For a timer: it starts, looks and ends. It asks neither the prober nor the outbox to work,
 and keeps what it knows in a file, since the database may be what is away.
 """
 
 import json
-from collections.abc import Collection
+import os
+import shutil
+import tempfile
+from collections.abc import Collection, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
+from hashlib import sha256
 from pathlib import Path
 
 from django.conf import settings
@@ -18,6 +23,7 @@ from dashboard.alerts.mail import Note, compose_note
 from dashboard.alerts.models import Delivery, Notification, Recipient
 from dashboard.alerts.recipients import distinct, first_administrator
 from dashboard.lib.spans import duration
+from dashboard.probes.heartbeats import beat
 from dashboard.probes.models import Heartbeat
 from dashboard.probes.queries import SILENT_AFTER, last_tick
 
@@ -26,6 +32,8 @@ _AWAY = (DatabaseError, InterfaceError)
 _DELIVERIES_SILENT = timedelta(minutes=5)
 # A mail waits for an hour at most between two attempts.
 _STUCK = timedelta(minutes=90)
+# With less than this SQLite cannot write its journal.
+_FULL_BYTES = 1_000_000
 _NEXT_STEP = (
     "Look at the service (systemctl status gatewatch, or manage.py status) and start "
     "manage.py up again. Until then nothing is watched, or nobody is told."
@@ -43,22 +51,37 @@ class Memory:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What one look found and did; `refused` is what the mail server said."""
+    """What one look found and did.
+
+    `refused` is what the mail server said, `forgets` why nothing could be remembered.
+    """
 
     troubles: tuple[str, ...]
     told: int
     refused: tuple[str, ...]
+    forgets: str
 
 
-def memory_file() -> Path:
-    """Return where it keeps what it knows; each look writes it."""
-    return Path(settings.VAR_DIR) / "watchdog.json"
+def memory_files() -> list[Path]:
+    """Return where it may keep what it knows, the first that can be written.
+
+    The second is in the machine's memory: a disk that is full, or read-only since it
+    broke, is one of the outages that are told once.
+    """
+    var = Path(settings.VAR_DIR)
+    shared = Path("/dev/shm")  # noqa: S108 (see _read)
+    spare = shared if shared.is_dir() else Path(tempfile.gettempdir())
+    mark = sha256(str(var.absolute()).encode()).hexdigest()[:12]
+    return [var / "watchdog.json", spare / f"gatewatch-{os.geteuid()}-{mark}.json"]
 
 
-def look(now: datetime, path: Path) -> Look:
+def look(now: datetime, files: Sequence[Path]) -> Look:
     """Look once, and mail what is new: a trouble, or its end to those who know of it."""
-    memory = _read(path)
+    memory = _read(files)
     found = troubles(now)
+    with suppress(*_AWAY):
+        # The pages, perhaps on another machine, say when nobody looks.
+        beat("watchdog", now)
     memory.recipients = _recipients() or memory.recipients
     if found:
         memory.since = memory.since or now.isoformat()
@@ -74,16 +97,30 @@ def look(now: datetime, path: Path) -> Look:
         memory.told = [each for each in memory.told if each not in reached]
         if not memory.told:
             memory.since = ""
-    _write(path, memory)
-    return Look(tuple(found), len(reached), tuple(refused))
+    forgets = _write(files, memory)
+    return Look(tuple(found), len(reached), tuple(refused), forgets)
 
 
 def troubles(now: datetime) -> list[str]:
     """Return what is wrong with Gatewatch itself, a sentence each; empty for nothing."""
     try:
-        return [text for text in (_prober(now), _deliveries(now), _stuck(now)) if text]
+        found = [text for text in (_prober(now), _deliveries(now), _stuck(now)) if text]
     except _AWAY as error:
-        return [f"The database is away ({type(error).__name__})."]
+        found = [f"The database is away ({type(error).__name__})."]
+    return [*found, *_full_disk()] if found else []
+
+
+def _full_disk() -> list[str]:
+    """Return why nothing works, where it is that the embedded database has no room."""
+    database = settings.DATABASES["default"]
+    if database["ENGINE"] != "django.db.backends.sqlite3":
+        return []
+    folder = Path(str(database["NAME"])).parent
+    try:
+        is_full = shutil.disk_usage(folder).free < _FULL_BYTES
+    except OSError:
+        return []
+    return [f"The disk of {folder} is full."] if is_full else []
 
 
 def _prober(now: datetime) -> str:
@@ -158,16 +195,43 @@ def _send(note: Note, to: Collection[str]) -> tuple[list[str], list[str]]:
     return reached, refused
 
 
-def _read(path: Path) -> Memory:
-    try:
-        return Memory(**json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
-        # Lost or damaged: at worst somebody is told a second time.
-        return Memory()
+def _read(files: Sequence[Path]) -> Memory:
+    """Return what the last look left: a later place is only there while it is newer."""
+    for path in reversed(files):
+        try:
+            # Anybody may put a file into the machine's memory.
+            if path.lstat().st_uid == os.geteuid():
+                return Memory(**json.loads(path.read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError):
+            # Lost or damaged: at worst somebody is told a second time.
+            continue
+    return Memory()
 
 
-def _write(path: Path, memory: Memory) -> None:
+def _write(files: Sequence[Path], memory: Memory) -> str:
+    """Keep it in the first place that takes it, there alone; return why none did."""
+    why = ""
+    for number, path in enumerate(files):
+        try:
+            _replace(path, json.dumps(asdict(memory)))
+        except OSError as error:
+            why = why or str(error)
+            continue
+        for stale in files[number + 1 :]:
+            with suppress(OSError):
+                stale.unlink()
+        return ""
+    return why
+
+
+def _replace(path: Path, text: str) -> None:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    new = path.with_suffix(".new")
-    new.write_text(json.dumps(asdict(memory)), encoding="utf-8")
-    new.replace(path)
+    # A name that nobody can guess, and its file is nobody else's.
+    handle, new = tempfile.mkstemp(dir=path.parent, prefix=".watchdog-")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+        Path(new).replace(path)
+    except OSError:
+        Path(new).unlink()
+        raise

@@ -55,9 +55,20 @@ def prepare(tell: Callable[[str], None]) -> None:
         install_default_rules()
         schedules.install(timezone.now())
     if isinstance(staticfiles_storage, ManifestStaticFilesStorage):
+        collect_static()
+
+
+def collect_static() -> None:
+    """Put the static files where the web server reads them."""
+    try:
         # The storage tells of each file on stdout, whatever the verbosity.
         with redirect_stdout(io.StringIO()):
             call_command("collectstatic", interactive=False, verbosity=0)
+    except OSError as error:
+        raise UsageError(
+            f"The static files cannot be put into {settings.STATIC_ROOT}: {error}; set "
+            "GATEWATCH_STATIC to a folder that this user may write."
+        ) from error
 
 
 def warnings() -> list[str]:

@@ -1,5 +1,7 @@
 """A-81: somebody is told that Gatewatch itself stands still, and once."""
 
+import os
+import shutil
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -10,6 +12,7 @@ from pytest_django import Settings
 
 from dashboard.alerts.models import Notification, Recipient
 from dashboard.alerts.watchdog import look, troubles
+from dashboard.management.edge import UsageError
 from dashboard.pipeline.dead_mans_ping import ping_when_due
 from dashboard.probes.models import Heartbeat
 from tests.alerts.conftest import after, make_incident, make_recipient, tell
@@ -21,8 +24,9 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def memory(tmp_path: Path) -> Path:
-    return tmp_path / "var" / "watchdog.json"
+def memory(tmp_path: Path) -> list[Path]:
+    (tmp_path / "shm").mkdir()
+    return [tmp_path / "var" / "watchdog.json", tmp_path / "shm" / "spare.json"]
 
 
 def beat(name: str, at: datetime) -> None:
@@ -30,7 +34,7 @@ def beat(name: str, at: datetime) -> None:
 
 
 def test_a_prober_that_stands_still_is_mailed_once_and_its_end_once(
-    mailbox: Mailbox, memory: Path
+    mailbox: Mailbox, memory: list[Path]
 ) -> None:
     make_recipient("ops@example.org")
     beat("tick-0", after(0))
@@ -51,7 +55,7 @@ def test_a_prober_that_stands_still_is_mailed_once_and_its_end_once(
     assert not Notification.objects.exists()
 
 
-def test_a_second_outage_is_mailed_again(mailbox: Mailbox, memory: Path) -> None:
+def test_a_second_outage_is_mailed_again(mailbox: Mailbox, memory: list[Path]) -> None:
     make_recipient()
     for start in (0, 5000):
         beat("tick-0", after(start))
@@ -63,7 +67,7 @@ def test_a_second_outage_is_mailed_again(mailbox: Mailbox, memory: Path) -> None
 
 
 def test_two_spellings_of_an_address_are_one_mailbox(
-    mailbox: Mailbox, memory: Path
+    mailbox: Mailbox, memory: list[Path]
 ) -> None:
     for email in ("ops@example.org", "Ops@example.org"):
         make_recipient(email)
@@ -77,7 +81,7 @@ def test_two_spellings_of_an_address_are_one_mailbox(
 
 
 def test_who_could_not_be_reached_is_tried_at_the_next_look(
-    mailbox: Mailbox, memory: Path
+    mailbox: Mailbox, memory: list[Path]
 ) -> None:
     make_recipient()
     beat("tick-0", after(0))
@@ -89,7 +93,7 @@ def test_who_could_not_be_reached_is_tried_at_the_next_look(
 
 
 def test_a_database_that_is_away_is_told_to_those_known_before(
-    mailbox: Mailbox, memory: Path
+    mailbox: Mailbox, memory: list[Path]
 ) -> None:
     make_recipient("known@example.org")
     beat("tick-0", after(0))
@@ -121,13 +125,81 @@ def test_deliveries_that_stand_still_are_a_trouble(settings: Settings) -> None:
 
 
 def test_a_memory_that_was_damaged_is_begun_anew(
-    mailbox: Mailbox, memory: Path
+    mailbox: Mailbox, memory: list[Path]
 ) -> None:
     make_recipient()
-    memory.parent.mkdir()
-    memory.write_text("{")
+    memory[0].parent.mkdir()
+    memory[0].write_text("{")
 
     assert look(after(0), memory).told == 1
+
+
+def test_a_full_disk_is_told_once_and_so_is_its_end(
+    mailbox: Mailbox,
+    memory: list[Path],
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A-81: what cannot be kept on the disk is kept in the machine's memory."""
+    monkeypatch.setitem(
+        settings.DATABASES["default"], "ENGINE", "django.db.backends.sqlite3"
+    )
+    monkeypatch.setitem(settings.DATABASES["default"], "NAME", memory[0].parent / "x")
+    usage = shutil.disk_usage(memory[1].parent)._replace(free=4096)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
+    make_recipient()
+    beat("tick-0", after(0))
+    look(after(60), memory)
+    broken = memory[0].parent
+    shutil.rmtree(broken)
+    # Nothing can be written there, by root either.
+    broken.touch()
+
+    found = [look(after(seconds), memory) for seconds in (600, 660, 720)]
+
+    assert [each.told for each in found] == [1, 0, 0]
+    assert [each.forgets for each in found] == [""] * 3
+    assert found[0].troubles[1:] == (f"The disk of {broken} is full.",)
+
+    broken.unlink()
+    beat("tick-0", after(780))
+    assert [look(after(at), memory).told for at in (780, 840)] == [1, 0]
+    assert (memory[0].exists(), memory[1].exists()) == (True, False)
+
+
+def test_a_memory_that_somebody_else_put_there_is_not_believed(
+    mailbox: Mailbox, memory: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_recipient()
+    memory[1].write_text('{"told": ["ops@example.org"]}')
+    assert look(after(0), memory).told == 0
+    memory[0].unlink()
+    memory[1].write_text('{"told": ["ops@example.org"]}')
+    nobody_here = os.geteuid() + 1
+    monkeypatch.setattr(os, "geteuid", lambda: nobody_here)
+
+    assert look(after(60), memory).told == 1
+
+
+def test_what_can_be_kept_nowhere_is_said(mailbox: Mailbox, memory: list[Path]) -> None:
+    for path in memory:
+        path.mkdir(parents=True)
+
+    assert "Is a directory" in look(after(0), memory).forgets
+
+
+def test_without_a_database_that_ever_was_nothing_is_looked_at(
+    tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.VAR_DIR = tmp_path / "var"
+    database = settings.DATABASES["default"]
+    monkeypatch.setitem(database, "ENGINE", "django.db.backends.sqlite3")
+    monkeypatch.setitem(database, "NAME", settings.VAR_DIR / "gatewatch.sqlite3")
+
+    with pytest.raises(UsageError, match="with the environment of the service"):
+        call_command("watchdog")
+
+    assert not settings.VAR_DIR.exists()
 
 
 def test_the_command_ends_with_1_while_something_is_wrong(

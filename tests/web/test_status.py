@@ -115,5 +115,5 @@ def test_it_asks_few_queries(
     admin_page: Client, django_assert_max_num_queries: DjangoAssertNumQueries
 ) -> None:
     # PostgreSQL is asked for its size; of SQLite the file is looked at.
-    with django_assert_max_num_queries(13):
+    with django_assert_max_num_queries(14):
         page(admin_page)
