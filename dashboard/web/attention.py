@@ -304,9 +304,9 @@ def _open_breakers(facts: Facts) -> list[Item]:
 def _places_of(breaker: BreakerView) -> set[tuple[int, int | None]]:
     """Return which gateway and probe an incident has that speaks of the breaker."""
     gateway_id, probe = breaker.gateway.pk, breaker.probe
-    if probe and breaker.state == _FORCED:
-        # A person did it: no outage of the gateway speaks for that.
-        return {(gateway_id, probe.pk)}
+    if breaker.state == _FORCED:
+        # A person did it, and must undo it: no alarm speaks for that.
+        return set()
     return {(gateway_id, None), (gateway_id, probe.pk if probe else None)}
 
 

@@ -109,14 +109,15 @@ def test_what_a_person_forced_is_told_in_an_outage_as_well(admin_page: Client) -
     beat()
     probe = make_probe(make_team(), last_at=NOW)
     make_incident(probe.gateway, kind="gateway_down", summary="The gateway is down")
+    make_incident(None, probe.team, probe, kind="breaker_open", summary="It is open")
     breaker = make_breaker(probe, open_until=NOW.timestamp() + 50)
 
     def kinds() -> list[str]:
         return [each.badge.word for each in admin_page.get("/").context["page"].alarms]
 
-    assert kinds() == ["gateway down"]
+    assert kinds() == ["gateway down", "breaker open"]
     admin_page.post(reverse("force", args=[breaker.pk]), {"to": "forced_open"})
-    assert kinds() == ["gateway down", "breaker forced open"]
+    assert kinds() == ["gateway down", "breaker open", "breaker forced open"]
 
 
 def test_forcing_it_is_told_with_who_did_it(admin_page: Client) -> None:
