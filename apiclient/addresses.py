@@ -97,7 +97,7 @@ def address_check(*, allow_private: bool) -> AddressCheck:
 
 
 class ResolverBusyError(Exception):
-    """All look-ups that may run at once are stuck: our own congestion."""
+    """No look-up more may run, or no thread more can begin: our own congestion."""
 
 
 class Resolver:
@@ -164,7 +164,7 @@ class Resolver:
             ).start()
         except RuntimeError:  # the machine has no thread left
             self._forget(future, host, port)
-            raise
+            raise ResolverBusyError from None
         return future
 
     def _run(self, future: "Future[list[str]]", host: str, port: int) -> None:

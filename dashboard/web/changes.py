@@ -59,12 +59,21 @@ def _value(form: forms.BaseForm, name: str, value: Any) -> str:
     if value is None or value == "":
         return "none"
     if isinstance(field, forms.ChoiceField):
-        return str(dict(field.choices).get(value, "another"))  # type: ignore[arg-type]
+        return _chosen(field, value)
     if isinstance(value, datetime):
         return words.exact(value)
     if isinstance(row, Rule) and name in _RULES_LIMITS:
         return limit(row.kind, value)
     return _number(name, value)
+
+
+def _chosen(field: forms.ChoiceField, value: Any) -> str:
+    """Return the names of what is chosen, one or several."""
+    choices: Any = field.choices
+    if not isinstance(field, forms.MultipleChoiceField):
+        return str(dict(choices).get(value, "another"))
+    names = {str(each): str(name) for each, name in choices}
+    return ", ".join(names.get(str(each), "another") for each in value) or "none"
 
 
 def _number(name: str, value: float) -> str:
