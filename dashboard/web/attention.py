@@ -1,7 +1,7 @@
 """What needs somebody's attention, worst first."""
 
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -71,7 +71,8 @@ class Item:
     """One thing that needs attention: what, where, why, since when, what next.
 
     A `wide` one is the whole gateway's: it comes before what is a team's own. `name` is
-    where it is, of one whose title goes on to change.
+    where it is, of one whose title goes on to change. What is `good_since` a moment comes
+    after what fails now, and what somebody has silenced after all others.
     """
 
     tone: Tone
@@ -84,14 +85,27 @@ class Item:
     blame: Blame | None = None
     wide: bool = False
     name: str = ""
+    good_since: datetime | None = None
+    silenced_until: datetime | None = None
+
+    @property
+    def urgency(self) -> int:
+        """How soon it is to be looked at: the less, the sooner."""
+        if self.silenced_until:
+            return len(URGENCY) + 1
+        return len(URGENCY) if self.good_since else URGENCY[self.tone]
 
 
 def items(facts: Facts) -> list[Item]:
-    """Return what needs attention; a fact that an incident tells is told once."""
-    telling = [each for each in facts.incidents if not _is_left_over(each)]
+    """Return what needs attention; a fact that an incident tells is told once.
+
+    One that is good again tells of nothing that fails now.
+    """
+    standing_ones = [each for each in facts.incidents if not _is_left_over(each)]
+    telling = [each for each in standing_ones if each.clear_since is None]
     facts = replace(facts, incidents=telling)
     found = [
-        *_incidents(facts),
+        *_incidents(standing_ones),
         *_broken_rules(facts),
         *_failing_probes(facts),
         *_open_breakers(facts),
@@ -101,7 +115,7 @@ def items(facts: Facts) -> list[Item]:
     return sorted(
         found,
         key=lambda item: (
-            URGENCY[item.tone],
+            item.urgency,
             not item.wide,
             item.since or facts.now,
             item.title,
@@ -115,10 +129,10 @@ def _is_left_over(incident: Incident) -> bool:
     return greater is not None and not greater.is_open
 
 
-def _incidents(facts: Facts) -> list[Item]:
+def _incidents(incidents: Iterable[Incident]) -> list[Item]:
     return [
         Item(
-            tone=tone_of(incident.severity),
+            tone=Tone.WARN if incident.clear_since else tone_of(incident.severity),
             kind=_kind(incident),
             title=incident.summary,
             why=standing(incident),
@@ -128,18 +142,30 @@ def _incidents(facts: Facts) -> list[Item]:
             blame=of_alarm(incident.kind, incident.error_class),
             wide=incident.kind == RuleKind.GATEWAY_DOWN,
             name=f"{incident.team or incident.gateway}",
+            good_since=incident.clear_since,
+            silenced_until=incident.silence.ends_at if incident.silence else None,
         )
-        for incident in facts.incidents
+        for incident in incidents
         if incident.inhibited_by_id is None
     ]
 
 
 def standing(incident: Incident) -> str:
     """Return what an open incident's summary does not say: its text is its latest firing."""
-    good = incident.clear_since
+    good, greater, silence = (
+        incident.clear_since,
+        incident.inhibited_by,
+        incident.silence,
+    )
+    spoken_for = (
+        "a greater one speaks for it"
+        if greater and greater.is_open
+        else "has not failed since the greater one ended that spoke for it"
+    )
     parts = [
         "acknowledged" if incident.acknowledged_at else "",
-        "a greater one speaks for it" if incident.inhibited_by_id else "",
+        f"silenced until {words.minute(silence.ends_at)}" if silence else "",
+        spoken_for if greater else "",
         f"good again since {words.minute(good)}" if good else "",
         "comes and goes, ends after 30 min of calm" if incident.flapping_since else "",
     ]

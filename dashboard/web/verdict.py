@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from dashboard.web import words
-from dashboard.web.attention import URGENCY, Facts, Item
+from dashboard.web.attention import Facts, Item
 from dashboard.web.prober import ProberState
 from dashboard.web.states import State, Tone, state_of
 
@@ -30,21 +30,35 @@ def verdict(facts: Facts, found: Sequence[Item]) -> Verdict:
         if early := decide(facts):
             return early
     if found:
-        needs = "needs" if len(found) == 1 else "need"
-        sentence = f"{words.count(len(found), 'thing')} {needs} attention"
+        bad = [item for item in found if not item.good_since]
+        sentence = _attention(len(bad)) if bad else _good_again(len(found))
         return Verdict(
-            tone=min((item.tone for item in found), key=URGENCY.__getitem__),
+            tone=found[0].tone,
             sentence=sentence,
             detail=_first(found[0], facts),
-            problems=len(found),
+            problems=len(bad),
             aloud=f"{sentence}: {_aloud(found[0])}",
         )
     return _all_clear(facts)
 
 
+def _attention(number: int) -> str:
+    needs = "needs" if number == 1 else "need"
+    return f"{words.count(number, 'thing')} {needs} attention"
+
+
+def _good_again(number: int) -> str:
+    ends = "ends" if number == 1 else "end"
+    return f"Good again: {words.count(number, 'alarm')} {ends} when it stays so"
+
+
 def _first(item: Item, facts: Facts) -> str:
     """Return what is worst, whose fault it is, and since when."""
+    if item.good_since:
+        return f"Good again since {words.minute(item.good_since)}, it was: {item.title}"
     parts = [item.title]
+    if item.silenced_until:
+        parts.append(f"silenced until {words.minute(item.silenced_until)}")
     # At 3 a.m. the first question is whether it is us.
     if item.blame:
         parts.append(f"whose fault: {item.blame}")
@@ -56,6 +70,8 @@ def _first(item: Item, facts: Facts) -> str:
 def _aloud(item: Item) -> str:
     """Return the same in words that stay: its numbers, and for how long, go on."""
     since = f"since {words.minute(item.since)}" if item.since else ""
+    if item.good_since:
+        since = f"good again since {words.minute(item.good_since)}"
     parts = [f"{item.kind}, {item.name or item.title}", f"{item.blame or ''}", since]
     return "; ".join(filter(None, parts))
 

@@ -191,6 +191,10 @@ def test_one_outage_is_one_row_of_the_list(
         admin_page, f"/incidents/{incident.pk}/"
     )
     assert [row.url for row in theirs.rows] == [f"/incidents/{lesser.pk}/"]
+    Incident.objects.filter(pk=down.pk).update(resolved_at=NOW)
+    after = admin_page.get(f"/incidents/{incident.pk}/").context["page"]
+    assert after.speaking == "spoke for it, and it has not failed since that ended"
+    assert "has not failed since the greater one ended" in after.badge.reason
 
 
 def test_credits_show_their_way_down(admin_page: Client) -> None:

@@ -203,7 +203,7 @@ def test_many_alarms_show_the_worst_and_lead_to_the_others(admin_page: Client) -
     short, whole = overview(admin_page), admin_page.get("/?all=1").content.decode()
 
     assert "45 things need attention" in short
-    assert "Show 5 more</a>, none of them worse" in short
+    assert "Show 5 more</a>, none of them more urgent" in short
     assert short.count('class="alarm"') == 40
     assert "Worst of all" in short
     assert whole.count('class="alarm"') == 45

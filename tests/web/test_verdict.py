@@ -6,12 +6,13 @@ from datetime import timedelta
 import pytest
 from django.test import Client
 
-from dashboard.alerts.models import Incident, Rule, RuleKind, Severity
+from dashboard.alerts.models import Incident, Rule, RuleKind, Severity, Silence
 from dashboard.probes.models import Probe
 from dashboard.teams.credit_hours import fold as fold_credits
 from dashboard.teams.models import Gateway, TeamStatus
 from dashboard.web.attention import Facts, items
 from dashboard.web.prober import Prober, ProberState
+from dashboard.web.states import Tone
 from tests.factories import (
     NOW,
     beat,
@@ -199,7 +200,11 @@ def test_the_tile_counts_the_alarms_that_the_list_of_incidents_has(
     tile = admin_page.get("/").context["page"].tiles[2]
 
     assert tile.title == "Breakers open, now"
-    assert tile.change.startswith("1 alarm in 24 h")
+    last = "the last just now, greater ones spoke for 1 more"
+    assert tile.change == f"1 alarm in 24 h, {last}"
+    Incident.objects.filter(kind=RuleKind.BREAKER_OPEN, inhibited_by=None).delete()
+    tile = admin_page.get("/").context["page"].tiles[2]
+    assert tile.change == "no alarm of its own in 24 h, greater ones spoke for 1"
 
 
 def make_outage(number: int = 5, error_class: str = "unavailable") -> list[Probe]:
@@ -394,6 +399,61 @@ def test_an_incident_lasts_since_its_first_failure_not_since_it_opened(
 
     assert "for 64 s" in text
     assert "for 11 s" not in text
+
+
+def test_what_is_good_again_does_not_lead_what_fails_now(admin_page: Client) -> None:
+    """A-53: an outage that comes and goes waits for its calm, and hides nothing."""
+    beat()
+    probe = make_probe(make_team(name="fir"), last_at=NOW)
+    good = NOW - timedelta(minutes=9)
+    make_incident(
+        gateway=probe.gateway,
+        kind=RuleKind.GATEWAY_DOWN,
+        summary="Production: gateway down",
+        flapping_since=good,
+        clear_since=good,
+    )
+    page = admin_page.get("/").context["page"]
+    assert page.verdict.tone == Tone.WARN
+    assert page.verdict.sentence == "Good again: 1 alarm ends when it stays so"
+    was = "Good again since 2 Mar 11:51, it was: Production: gateway down"
+    assert page.verdict.detail == was
+    assert page.title == "Overview"
+
+    Probe.objects.filter(pk=probe.pk).update(
+        last_error="server_error", failing_since=NOW - timedelta(seconds=64)
+    )
+
+    page = admin_page.get("/").context["page"]
+    assert page.verdict.tone == Tone.BAD
+    assert page.verdict.sentence == "1 thing needs attention"
+    assert page.verdict.detail.startswith("Team status of fir: Server error")
+    first, second = page.alarms
+    assert first.title == "Team status of fir: Server error"
+    assert second.badge.tone == Tone.WARN
+    assert second.why.startswith("good again since 2 Mar 11:51; comes and goes")
+
+
+def test_what_is_silenced_says_so_and_stands_below_what_is_not(
+    admin_page: Client,
+) -> None:
+    """A-59: somebody has seen it."""
+    beat()
+    make_probe(last_at=NOW)
+    until = NOW + timedelta(hours=1)
+    silence = Silence.objects.create(starts_at=NOW, ends_at=until, reason="known")
+    make_incident(summary="Balance fails", silence=silence)
+    page = admin_page.get("/").context["page"]
+    assert page.verdict.tone == Tone.BAD
+    assert " · silenced until 2 Mar 13:00 · " in page.verdict.detail
+
+    make_incident(summary="Credits low", severity=Severity.WARNING)
+
+    page = admin_page.get("/").context["page"]
+    assert page.verdict.tone == Tone.WARN
+    assert page.verdict.sentence == "2 things need attention"
+    assert page.verdict.detail.startswith("Credits low")
+    assert [alarm.why for alarm in page.alarms] == ["", "silenced until 2 Mar 13:00"]
 
 
 def test_what_failed_before_for_its_own_reason_does_not_date_an_outage(

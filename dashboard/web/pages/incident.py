@@ -91,6 +91,7 @@ class IncidentPage:
     chart: ChartTable | None
     failed: list[OutcomeRow]
     inhibitor: Link | None
+    speaking: str
     speaks_for: list[Link]
     speaks_for_more: bool
     silenced: SafeString | None
@@ -160,6 +161,7 @@ def incident(
         inhibitor=Link(greater.summary, reverse("incident", args=[greater.pk]))
         if greater
         else None,
+        speaking=_speaking(shown, greater) if greater else "",
         speaks_for=[
             Link(lesser.summary, reverse("incident", args=[lesser.pk]))
             for lesser in spoken_for[:MOST_LESSER]
@@ -189,6 +191,13 @@ def first_told(shown: Incident) -> list[Notification]:
     """Return the first that was sent of it, one more than is told of."""
     found = shown.notifications.defer("body").order_by("created_at", "recipient")
     return list(found[: MOST_TOLD + 1])
+
+
+def _speaking(shown: Incident, greater: Incident) -> str:
+    if greater.is_open:
+        return "speaks for it"
+    so_far = ", and it has not failed since that ended" if shown.is_open else ""
+    return f"spoke for it{so_far}"
 
 
 def lesser_ones(shown: Incident, visible: QuerySet[Incident]) -> list[Incident]:

@@ -163,8 +163,7 @@ def _breakers(facts: Facts, hours: Sequence[datetime]) -> Tile:
         title="Breakers open, now",
         value=f"{opened}" if facts.probes else None,
         fine=f"guarding {guarded}" if facts.probes else "no probes",
-        # As the list of incidents has them: without those that another speaks for.
-        change=_latest_alarm([a for a in alarms if not a.inhibited_by_id], facts.now),
+        change=_alarms(alarms, facts.now),
         tone=Tone.WARN if opened else Tone.OK,
         url="#breakers" if opened else reverse("breakers"),
         spark=spark(
@@ -185,12 +184,18 @@ def _open_in(alarms: Sequence[Incident], hour: datetime, facts: Facts) -> float:
     return sum(1 for a in alarms if a.opened_at < end and _ended(a, facts) >= hour)
 
 
-def _latest_alarm(alarms: Sequence[Incident], now: datetime) -> str:
+def _alarms(alarms: Sequence[Incident], now: datetime) -> str:
+    """Tell them as the list of incidents has them, and how many another speaks for."""
     if not alarms:
         return "no alarm of one in 24 h"
-    latest = max(each.opened_at for each in alarms)
-    number = words.count(len(alarms), "alarm")
-    return f"{number} in 24 h, the last {words.ago(latest, now)}"
+    own = [each for each in alarms if not each.inhibited_by_id]
+    lesser = len(alarms) - len(own)
+    if not own:
+        return f"no alarm of its own in 24 h, greater ones spoke for {lesser:,}"
+    latest = max(each.opened_at for each in own)
+    number = words.count(len(own), "alarm")
+    more = f", greater ones spoke for {lesser:,} more" if lesser else ""
+    return f"{number} in 24 h, the last {words.ago(latest, now)}{more}"
 
 
 def _credits(
