@@ -50,7 +50,7 @@ def fill_history(*, now: datetime, days: int = 30, seed: int = 7) -> None:
     seen: dict[int, list[Run]] = {}
     for subject in _subjects(teams):
         seen[subject.probe_id] = _write_runs(subject, begin, end, bad_times, draw)
-        _note_pace(subject, end)
+        _note_pace(subject, now)
     past_incidents.write_outages(bad_times, seen, teams)
     for team in teams:
         readings = _write_readings(team, begin, end, draw)
@@ -105,10 +105,10 @@ def _write_runs(
     return kept + _around(bad_times, recent)
 
 
-def _note_pace(subject: Subject, end: datetime) -> None:
+def _note_pace(subject: Subject, now: datetime) -> None:
     """Note until when the probe had the period of its past."""
     probe = Probe.objects.get(pk=subject.probe_id)
-    probe.paces = changed_pace(probe.paces, subject.period_s, probe.period_s, end)
+    probe.paces = changed_pace(probe.paces, subject.period_s, probe.period_s, now)
     probe.save(update_fields=["paces"])
 
 

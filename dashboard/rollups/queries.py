@@ -23,15 +23,15 @@ from dashboard.lib import buckets
 from dashboard.lib.buckets import DAY_S, HOUR_S, MINUTE_S, Stretch
 from dashboard.probes.kinds import NEED_KEY
 from dashboard.probes.models import Probe
-from dashboard.probes.rests import Rest, awake_s, rests_of
+from dashboard.probes.paces import periods_from
+from dashboard.probes.rests import rests_of
 from dashboard.rollups import store
-from dashboard.rollups.numbers import Summary, part_of, summary
+from dashboard.rollups.numbers import Part, Summary, part_of, summary, together
+from dashboard.rollups.promises import Promised, Promises, promises
 from dashboard.rollups.retention import is_kept
-from dashboard.rollups.tally import LEVELS, Key
 
 G = TypeVar("G", bound=Hashable)
 
-_LENGTHS = {level: timedelta(seconds=level) for level in LEVELS}
 _SHORT = timedelta(hours=6)
 _MEDIUM = timedelta(hours=48)
 # A row is read and merged in some 10 µs. Beyond so many a series takes coarser rows,
@@ -44,16 +44,18 @@ _LEAST_PIECES = 6
 class _Seen:
     """One probe's rows in a window, and what was to be expected of it.
 
-    `period_s` is None for a probe that is switched off, or waits for its team's key:
-    where it has no rows, none were expected. `begins` is the moment before which there
-    was no such probe or key, `rests` are the times in which it was off.
+    `begins` is the moment before which there was no such probe or key. What it promises
+    is known from all that was read of it, however that is cut.
     """
 
     rows: store.Rows
-    period_s: int | None
+    promises: Promises
     begins: datetime
-    rests: tuple[Rest, ...]
     last_at: datetime | None
+
+    def expected(self, start: datetime, end: datetime) -> float:
+        """Return how many outcomes [start, end) should have."""
+        return self.promises.expected(max(start, self.begins), end)
 
 
 def total(
@@ -235,17 +237,24 @@ def _seen(probe_ids: Collection[int], stretches: Sequence[Stretch]) -> dict[int,
     return {
         probe_id: _Seen(
             rows=rows[probe_id],
-            period_s=period_s if enabled and (key or kind not in NEED_KEY) else None,
+            promises=promises(
+                [
+                    Promised(row_key, expected, tally.samples + tally.excluded)
+                    for row_key, (expected, tally) in rows[probe_id].items()
+                ],
+                periods_from(period_s, paces),
+                rests_of(rests),
+                is_on=bool(enabled and (key or kind not in NEED_KEY)),
+            ),
             begins=_beginning(
                 rows[probe_id],
                 _moment(max(created, key) if key and kind in NEED_KEY else created),
             ),
-            rests=rests_of(rests),
             last_at=_moment(last) if last else None,
         )
-        for probe_id, kind, period_s, enabled, rests, last, key, created in (
+        for probe_id, kind, period_s, paces, enabled, rests, last, key, created in (
             probes.values_list(
-                *("pk", "kind", "period_s", "enabled", "rests"),
+                *("pk", "kind", "period_s", "paces", "enabled", "rests"),
                 *(last_at, key_at, created_at),
             )
         )
@@ -279,13 +288,18 @@ def _summary(
     found: Sequence[_Seen], start: datetime, end: datetime, now: datetime
 ) -> Summary:
     latest = [_latest_at(seen, start, end) for seen in found]
-    part = part_of(tally for seen in found for _, tally in seen.rows.values())
-    expected = sum(_expected(seen, start, min(end, now)) for seen in found)
+    expected = sum(seen.expected(start, min(end, now)) for seen in found)
     watched_s = [
         buckets.seconds(max(start, seen.begins), min(end, now)) for seen in found
     ]
     if any(seen.begins > start for seen in found):
-        part = part.within(sum(watched_s))
+        # Each for itself: the whole is no more than its parts.
+        part = together(
+            _part([seen]).within(most_s)
+            for seen, most_s in zip(found, watched_s, strict=True)
+        )
+    else:
+        part = _part(found)
     return summary(
         part,
         start=start,
@@ -297,39 +311,8 @@ def _summary(
     )
 
 
-def _expected(seen: _Seen, start: datetime, end: datetime) -> float:
-    """Return how many outcomes [start, end) should have, from the rows that are there.
-
-    A row knows what its probe's period promised then; so does it for the hole behind it,
-    since a probe that runs every five minutes has a row in each fifth only. The period
-    of today judges what comes after the last row. Where a probe was off nothing is, and
-    of a row no less than what came.
-    """
-    start = max(start, seen.begins)
-    expected, counted_to, pace = 0.0, start, None
-    for key, (promised, came) in sorted(seen.rows.items(), key=_start_of):
-        begins, ends = key.start, key.start + _LENGTHS[key.level]
-        here, inside = promised / key.level, promised
-        if begins < start or ends > end:
-            begins, ends = max(start, begins), min(end, ends)
-            if begins >= ends:
-                continue
-            inside = here * buckets.seconds(begins, ends)
-        if seen.rests:
-            least = min(inside, came.samples + came.excluded)
-            inside = max(least, here * awake_s(seen.rests, begins, ends))
-        if begins > counted_to and seen.period_s is not None:
-            hole_s = awake_s(seen.rests, counted_to, begins)
-            expected += hole_s * (here if pace is None else pace)
-        expected += inside
-        counted_to, pace = ends, here
-    if seen.period_s is not None:
-        expected += awake_s(seen.rests, counted_to, end) / seen.period_s
-    return expected
-
-
-def _start_of(row: tuple[Key, store.Row]) -> datetime:
-    return row[0].start
+def _part(found: Iterable[_Seen]) -> Part:
+    return part_of(tally for seen in found for _, tally in seen.rows.values())
 
 
 def _latest_at(seen: _Seen, start: datetime, end: datetime) -> datetime | None:

@@ -144,9 +144,16 @@ def errors(
 
 
 def volume(
-    pieces: Sequence[Summary], name: str = "volume", *, setting: Setting = PLAIN
+    pieces: Sequence[Summary],
+    whole: Summary,
+    name: str = "volume",
+    *,
+    setting: Setting = PLAIN,
 ) -> ChartTable:
-    """Return how many results there are, and how many of those expected are missing."""
+    """Return how many results there are, and how many of those expected are missing.
+
+    The `whole` is not the sum of its pieces, of which each expects whole results.
+    """
     head, past = _before(
         *(pieces, setting, "Results before"),
         lambda then: _counted(then, drawing.present),
@@ -156,8 +163,7 @@ def volume(
         drawing.line("results", "chart-1", pieces, drawing.present),
         drawing.line("missing", "line-strong", pieces, _missing),
     ]
-    came = sum(map(drawing.present, pieces))
-    expected = sum(piece.expected for piece in pieces)
+    came, expected = drawing.present(whole), whole.expected
     share = words.percent(min(1.0, came / expected)) if expected else words.NO_DATA
     rows = [
         [

@@ -4,14 +4,18 @@ import random
 from datetime import datetime, timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dashboard.probes.models import Outcome, Probe
 from dashboard.probes.paces import MOST, Stored, changed_pace, periods_from
 from dashboard.probes.services import change
 from dashboard.rollups.models import Level, Rollup
+from dashboard.rollups.promises import Promised, promises
 from dashboard.rollups.queries import course, grouped, total
 from dashboard.rollups.rebuild import check, rebuild
 from dashboard.rollups.services import fold
+from dashboard.rollups.tally import Key
 from dashboard.teams.models import Gateway
 from tests.factories import NOW, make_gateway, make_probe
 
@@ -122,6 +126,56 @@ def test_a_whole_is_the_sum_of_its_parts_and_lies_between_them(seed: int) -> Non
 
 
 @pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("hours", "pieces", "is_noted"),
+    # By minutes and by hours; an older version's minutes know what was not noted.
+    [(24, 96, True), (24, 96, False), (24, 24, True), (12, 12, True)],
+)
+def test_the_pieces_of_a_time_expect_what_the_whole_does(
+    hours: int, pieces: int, *, is_noted: bool
+) -> None:
+    """A day at 300 s with an hour missing, then five minutes at 10 s."""
+    probe = old_probe(300)
+    changed_at = NOW - HOUR / 12
+    run(probe, NOW - DAY, NOW - 10 * HOUR)
+    run(probe, NOW - 9 * HOUR, changed_at)
+    set_period(probe, 10, changed_at)
+    if not is_noted:
+        Probe.objects.update(paces=[])
+    run(probe, changed_at, NOW)
+
+    start = NOW - hours * HOUR
+    found = course([probe.pk], start, NOW, pieces, NOW)
+
+    due = (changed_at - start).total_seconds() / 300 + 30
+    assert (found.whole.samples, found.whole.expected) == (due - 12, due)
+    expected = sum(piece.expected for piece in found.pieces)
+    assert expected == pytest.approx(due, abs=1)
+
+
+@pytest.mark.django_db
+def test_coverage_is_the_same_in_every_window_after_a_change() -> None:
+    """Twenty minutes of the shorter period are missing; no row of an hour knows it."""
+    probe = old_probe(300)
+    changed_at = NOW - 1.5 * HOUR
+    run(probe, NOW - 20 * HOUR, changed_at)
+    set_period(probe, 10, changed_at)
+    run(probe, changed_at, NOW - HOUR / 3)
+
+    found = {
+        hours: total([probe.pk], NOW - hours * HOUR, NOW, NOW)
+        for hours in (1, 5, 24, 99)
+    }
+
+    missing = {
+        hours: seen.expected - seen.samples - seen.excluded
+        for hours, seen in found.items()
+    }
+    assert missing == {1: 120, 5: 120, 24: 120 + 4 * 12, 99: 120 + 79 * 12}
+    assert found[1].coverage == pytest.approx(2 / 3)
+
+
+@pytest.mark.django_db
 def test_rows_of_before_read_as_before_and_are_added_to() -> None:
     """An older version kept no time in state, and noted no change of a period."""
     probe = old_probe(300)
@@ -165,6 +219,42 @@ def test_the_period_of_a_moment_is_the_one_before_the_next_change() -> None:
     assert [periods.at(moment) for moment in moments] == [300, 10, 10, 60, 60]
     assert [periods.is_known(moment) for moment in moments] == [False] + [True] * 4
     assert not periods_from(60, []).is_known(NOW)
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 300), st.sampled_from([10, 60, 300])), max_size=9
+    ),
+    st.lists(st.integers(0, 300 * 60), max_size=3).map(sorted),
+    st.lists(st.integers(-600, 310 * 60), min_size=3, max_size=3).map(sorted),
+    st.booleans(),
+)
+def test_what_is_promised_of_two_times_is_promised_of_both(
+    minutes: list[tuple[int, int]],
+    changes: list[int],
+    edges: list[int],
+    is_on: bool,  # noqa: FBT001 (hypothesis gives it)
+) -> None:
+    stored: Stored = []
+    for number, second in enumerate(changes):
+        at = NOW + timedelta(seconds=second)
+        stored = changed_pace(stored, 20 + number, 21 + number, at)
+    rows = {
+        minute: Promised(
+            Key(1, 60, NOW + timedelta(minutes=minute)), 60 / period_s, came=1
+        )
+        for minute, period_s in minutes
+    }
+    told = promises(list(rows.values()), periods_from(30, stored), (), is_on=is_on)
+    start, middle, end = (NOW + timedelta(seconds=second) for second in edges)
+
+    whole = told.expected(start, end)
+
+    assert whole == pytest.approx(
+        told.expected(start, middle) + told.expected(middle, end)
+    )
+    if is_on:
+        assert (end - start).total_seconds() / 300 - 1e-6 <= whole
 
 
 def test_the_oldest_periods_are_forgotten() -> None:

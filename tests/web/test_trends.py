@@ -9,8 +9,10 @@ from django.urls import reverse
 from pytest_django import DjangoAssertNumQueries
 
 from dashboard.lib.buckets import HOUR_S
+from dashboard.probes.services import change
 from dashboard.rollups.services import fold
 from dashboard.teams.credit_hours import fold as fold_credits
+from dashboard.teams.models import Gateway
 from tests.factories import (
     NOW,
     beat,
@@ -183,6 +185,24 @@ def test_the_facts_name_the_mean_the_pace_and_what_a_retry_mended(
     assert basis["p95"].startswith("n = 20, p90 1")
     assert basis["Right at first try"] == "n = 20, in the end 100 %"
     assert basis["Coverage"].endswith("expected, 0.33 a minute")
+
+
+@pytest.mark.parametrize("address", ["probe", "trends"])
+def test_a_page_says_one_coverage(admin_page: Client, address: str) -> None:
+    """Of a probe that ran every five minutes until ten minutes ago."""
+    probe = make_probe(period_s=300)
+    Gateway.objects.update(created_at=NOW - timedelta(days=2))
+    fold(make_outcome(probe, -300 * n) for n in range(3, 200))
+    change(probe, period_s=10, enabled=True, now=NOW - timedelta(minutes=10))
+    fold(make_outcome(probe, -10 * n) for n in range(1, 31))
+
+    path = reverse(address, args=[probe.pk] if address == "probe" else [])
+    shown = admin_page.get(f"{path}?range=24h").context["page"]
+
+    coverage = next(fact for fact in shown.facts if fact.name == "Coverage")
+    volume = next(each for each in shown.charts if each.name == "volume")
+    assert coverage.fine.startswith("227 of 346 expected")
+    assert volume.summary == f"227 results of 346 expected: {coverage.value}"
 
 
 def test_others_see_nothing_of_it(admin_page: Client) -> None:

@@ -204,7 +204,7 @@ def _charts(
     return [
         charts.latency(seen.pieces, setting=setting),
         charts.errors(seen.pieces, setting=setting),
-        charts.volume(seen.pieces, setting=setting),
+        charts.volume(seen.pieces, seen.whole, setting=setting),
         charts.phases(seen.pieces, setting=setting),
     ]
 

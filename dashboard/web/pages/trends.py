@@ -123,7 +123,7 @@ def _charts(seen: Course, probes: Sequence[Probe]) -> list[ChartTable]:
             note=_WITH_PAID if has_paid else "",
             setting=setting,
         ),
-        charts.volume(seen.pieces, setting=setting),
+        charts.volume(seen.pieces, seen.whole, setting=setting),
     ]
 
 
