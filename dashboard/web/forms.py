@@ -12,7 +12,14 @@ from django.core.validators import MinValueValidator
 from django.db.models import QuerySet
 from django.http import QueryDict
 
-from dashboard.alerts.models import FARTHEST_SILENCE, Rule, RuleKind, plain_address
+from dashboard.alerts.models import (
+    FARTHEST_SILENCE,
+    GATEWAY_KINDS,
+    OF_NO_TEAM,
+    Rule,
+    RuleKind,
+    plain_address,
+)
 from dashboard.probes.kinds import KINDS, runs_a_day
 from dashboard.probes.models import LONGEST_MODEL, Probe, ProbeKind
 from dashboard.probes.prices import expected_price, least_cap
@@ -128,7 +135,11 @@ class SilenceForm(QuietForm):
 
     team = TeamField(queryset=Team.objects.none(), empty_label="All teams")
     kind = forms.ChoiceField(
-        label="Alarms", required=False, choices=[("", "All kinds"), *RuleKind.choices]
+        label="Alarms",
+        required=False,
+        choices=[("", "All kinds"), *RuleKind.choices],
+        help_text="Of a team these are its own: an outage of its whole gateway is mailed "
+        "all the same, until a site administrator silences that.",
     )
     starts_at = forms.DateTimeField(
         required=False,
@@ -159,12 +170,20 @@ class SilenceForm(QuietForm):
         field.required = not for_all
         if not for_all:
             field.empty_label = None
+            kinds = self.fields["kind"]
+            assert isinstance(kinds, forms.ChoiceField)
+            kinds.choices = [
+                ("", "All kinds"),
+                *(each for each in RuleKind.choices if each[0] not in GATEWAY_KINDS),
+            ]
 
     def clean(self) -> dict[str, Any]:
         cleaned = self.cleaned_data
         # It is of all kinds of alarms, as its field says, whatever was chosen before.
         if cleaned.get("maintenance"):
             cleaned["kind"] = ""
+        if cleaned.get("team") and cleaned.get("kind") in GATEWAY_KINDS:
+            self.add_error("kind", OF_NO_TEAM)
         return cleaned
 
     def clean_starts_at(self) -> datetime:

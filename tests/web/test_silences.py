@@ -1,5 +1,6 @@
 """The page of silences: who may silence what."""
 
+import html
 from datetime import datetime, timedelta
 
 import pytest
@@ -9,7 +10,7 @@ from django.urls import reverse
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
-from dashboard.alerts.models import RuleKind, Silence
+from dashboard.alerts.models import OF_NO_TEAM, RuleKind, Silence
 from dashboard.alerts.silences import covering, end
 from dashboard.probes.models import ProbeKind
 from dashboard.teams.models import AuditEntry, Membership, Role
@@ -137,6 +138,33 @@ def test_who_looks_at_what_is_in_maintenance_reads_so() -> None:
         assert told not in gus.get(path).content.decode()
     end(made, NOW)
     assert told not in vera.get("/").content.decode()
+
+
+def test_no_silence_of_a_team_pretends_to_be_of_its_gateway(
+    admin_page: Client,
+) -> None:
+    """A-59: it silenced nothing, and an operator slept on it."""
+    team = make_team(name="Acme")
+    olga = person("olga", team, Role.OPERATOR).client
+
+    kinds = dict(olga.get(ADDRESS).context["form"].fields["kind"].choices)
+    assert set(RuleKind.values) - set(kinds) == {"gateway_down", "certificate"}
+    assert ask(olga, team=team.pk, kind=RuleKind.GATEWAY_DOWN) == 200
+    fields = {"team": team.pk, "hours": 4, "reason": "x", "kind": "certificate"}
+    assert OF_NO_TEAM in html.unescape(
+        admin_page.post(ADDRESS, fields).content.decode()
+    )
+    day = f"{timezone.now():%Y-%m-%d}"
+    times = {"starts_at_0": day, "starts_at_1": "00:00", "ends_at_0": day}
+    fields |= {**times, "ends_at_1": "23:59:59"}
+    answer = admin_page.post("/admin/alerts/silence/add/", fields)
+    assert OF_NO_TEAM in html.unescape(answer.content.decode())
+    assert not Silence.objects.exists()
+
+    assert ask(olga, team=team.pk) == 302
+    assert ask(admin_page, kind=RuleKind.GATEWAY_DOWN) == 302
+    said = olga.get(ADDRESS).content.decode()
+    assert "All alarms of Acme itself, none of its whole gateway" in said
 
 
 def test_an_operator_silences_no_other_team_and_not_all() -> None:

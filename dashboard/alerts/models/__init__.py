@@ -23,7 +23,9 @@ from dashboard.alerts.models.outbox import (
 from dashboard.alerts.models.rules import (
     CREDIT_KINDS,
     FARTHEST_SILENCE,
+    GATEWAY_KINDS,
     LONGEST_SILENCE,
+    OF_NO_TEAM,
     Rule,
     RuleKind,
     Severity,
@@ -33,8 +35,10 @@ from dashboard.alerts.models.rules import (
 __all__ = [
     "CREDIT_KINDS",
     "FARTHEST_SILENCE",
+    "GATEWAY_KINDS",
     "LONGEST_SILENCE",
     "NEWS",
+    "OF_NO_TEAM",
     "REGULAR",
     "TOLD",
     "TROUBLE",

@@ -36,6 +36,11 @@ CREDIT_KINDS = (
     RuleKind.CREDITS_SPIKE,
     RuleKind.CREDITS_UNKNOWN,
 )
+# Alarms of a whole gateway: no team and no probe has one of its own.
+OF_NO_TEAM = (
+    "That is of a whole gateway, and no team's: it would be mailed all the same."
+)
+GATEWAY_KINDS = (RuleKind.GATEWAY_DOWN, RuleKind.CERTIFICATE)
 
 # Longer than anything is kept for; more than any rule could count in that time.
 _AT_MOST_DAYS = [MaxValueValidator(90 * 24 * 3600, "It may be 90 days at most.")]
@@ -265,3 +270,5 @@ class Silence(models.Model):
             raise ValidationError({"starts_at": "It begins within a year from today."})
         if self.maintenance and self.kind:
             raise ValidationError({"kind": "A maintenance is of all kinds of alarms."})
+        if self.kind in GATEWAY_KINDS and (self.team_id or self.probe_id):
+            raise ValidationError({"kind": OF_NO_TEAM})

@@ -89,4 +89,6 @@ def _what(silence: Silence) -> str:
     if silence.maintenance:
         kind = "Maintenance"
     place = silence.probe or silence.team or silence.gateway
+    if silence.team and not (silence.probe or silence.kind or silence.maintenance):
+        return f"{kind} of {place} itself, none of its whole gateway"
     return f"{kind} of {place}" if place else f"{kind} of everything"

@@ -109,7 +109,11 @@ def _keep(request: HttpRequest, form: QuietForm, silence: Silence) -> None:
         detail=f"{_what(silence)} for {hours} h",
         team=silence.team,
     )
-    messages.success(request, "Silenced: incidents still open, and nobody is mailed.")
+    messages.success(
+        request,
+        "Silenced: incidents still open, and nobody is mailed. Who was told of one "
+        "before is told of its end.",
+    )
 
 
 def _place(silence: Silence) -> object:
