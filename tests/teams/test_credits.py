@@ -1,11 +1,14 @@
-from datetime import timedelta
+import random
+from dataclasses import asdict
+from datetime import datetime, timedelta
+from itertools import pairwise
 
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from dashboard.teams.models import CreditReading, Team
-from dashboard.teams.queries import Told, burn, is_refill, latest_readings
+from dashboard.teams.queries import Burn, Told, burn, burns, is_refill, latest_readings
 from dashboard.teams.services import (
     Credits,
     Sighting,
@@ -205,3 +208,69 @@ def test_a_base_url_with_credentials_is_refused_without_showing_them() -> None:
     with pytest.raises(ValueError, match="credentials") as caught:
         clean_base_url("https://user:CANARY@gw.example")
     assert "CANARY" not in str(caught.value)
+
+
+def plain_burn(team: Team, now: datetime) -> Burn | None:
+    """Return the pace of one team, reading by reading."""
+
+    def pace(told: list[CreditReading]) -> float | None:
+        if len(told) < 3 or told[-1].read_at - told[0].read_at < timedelta(hours=1):
+            return None
+        return spent(told) / ((told[-1].read_at - told[0].read_at) / timedelta(hours=1))
+
+    def spent(told: list[CreditReading]) -> float:
+        left = [each.remaining for each in told if each.remaining is not None]
+        return sum(max(0.0, a - b) for a, b in pairwise(left))
+
+    def within(hours: float) -> list[CreditReading]:
+        own = CreditReading.objects.filter(team=team, remaining__isnull=False)
+        since = now - timedelta(hours=hours)
+        return list(own.filter(read_at__gt=since, read_at__lte=now).order_by("read_at"))
+
+    day, hour = within(24), within(1)
+    per_hour = pace(day)
+    if per_hour is None:
+        return None
+    return Burn(
+        per_hour=per_hour,
+        remaining=day[-1].remaining or 0.0,
+        readings=len(day),
+        span=day[-1].read_at - day[0].read_at,
+        auto_refill=bool(day[-1].auto_refill),
+        recent_per_hour=pace(within(6)),
+        latest_per_hour=spent(hour) if len(hour) >= 3 else None,
+    )
+
+
+@pytest.mark.django_db
+def test_the_paces_of_many_teams_are_those_of_each_reading_by_reading() -> None:
+    """Refills, gaps, unknown credits, what is on the edge, or dated ahead of the clock."""
+    draw = random.Random(7)  # noqa: S311
+    teams = [make_team() for _ in range(30)]
+    edges = [0.0, -3600, -6 * 3600, -24 * 3600, 60, -3599.5]
+    for team in teams:
+        often = draw.choice([2, 5, 40])
+        hours = draw.choice([0.5, 3, 26])
+        moments = {round(draw.uniform(-hours * 3600, 60), 6) for _ in range(often)}
+        CreditReading.objects.bulk_create(
+            CreditReading(
+                team=team,
+                read_at=NOW + timedelta(seconds=at),
+                remaining=draw.choice([None, -3.0, *[draw.uniform(0, 1000)] * 6]),
+                auto_refill=draw.choice([None, False, True]),
+            )
+            for at in sorted(moments | set(draw.sample(edges, 2)))
+        )
+    expected = {team.pk: plain_burn(team, NOW) for team in teams}
+
+    found = burns([team.pk for team in teams], NOW)
+
+    told = {pk: pace for pk, pace in expected.items() if pace is not None}
+    assert found.keys() == told.keys()
+    for pk, pace in told.items():
+        for name, value in asdict(pace).items():
+            # The database may add up in another order.
+            same = pytest.approx(value) if isinstance(value, float) else value
+            assert getattr(found[pk], name) == same
+    assert 10 < len(found) < 30
+    assert burns([], NOW) == {}
