@@ -42,8 +42,9 @@ def window_s(book: RuleBook, probe: Probe) -> int:
     period_s = period_now_s(probe)
     rule = book.rule_for(targets.of_probe(RuleKind.ERROR_RATE, probe))
     if rule is None:
-        # A team's state is judged by its latest answers all the same.
-        return min(3 * period_s, _LONGEST_WINDOW_S)
+        # A team's state is judged by its latest answers all the same, and whether it is
+        # only Gatewatch that fails by those of some minutes.
+        return min(max(3 * period_s, 300), _LONGEST_WINDOW_S)
     runs = max(rule.min_samples, rule.of_last or 0)
     return max(rule.window_s, min(period_s * runs, _LONGEST_WINDOW_S))
 

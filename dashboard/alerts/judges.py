@@ -155,7 +155,8 @@ def _no_data(known: Situation, probe: Probe) -> Case:
         if silences.in_maintenance(known.silences, probe):
             return rules.HOLD
         period_s = period_now_s(probe)
-        silence = rules.Silence(probe.last_at, probe.late_since, period_s)
+        results = known.samples[probe.pk]
+        silence = rules.Silence(probe.last_at, probe.late_since, period_s, results)
         return rules.no_data(silence, known.now)
 
     return Case(targets.of_probe(RuleKind.NO_DATA, probe), judge)

@@ -44,7 +44,7 @@ MONTH: list[tuple[int, list[tuple[int, Fate]]]] = [
     (21, [(5, {"acme": "bad_gateway"}), (2, {}), (5, {"acme": "bad_gateway"})]),
     # We rest for two hours, and nothing was wrong meanwhile.
     (24, [(120, {"we": "rest"})]),
-    # Our own faults, and what a breaker held, are nobody's alarm.
+    # Our own faults are told as ours; what a breaker held is nobody's alarm.
     (27, [(9, {"health": "internal_error", "acme": "breaker_held"})]),
     # A status that nobody knows.
     (29, [(3, {"acme status": "unknown"})]),
@@ -67,6 +67,8 @@ EXPECTED = [
     "18 12:10 RESOLVED acme (Production) after 10 min, it was: credits very low, 8 % left (80 of 1,000 credits)",
     "21 12:02 CRITICAL Team status of acme (Production): 3 of 5 runs failed in 5 min (60 %, limit 20 %): bad gateway since 12:00 UTC",
     "21 12:16 RESOLVED Team status of acme (Production) after 16 min, it was: 5 of 5 runs failed in 5 min (100 %, limit 20 %): bad gateway",
+    "27 12:03 WARNING Health of Production (Production): Gatewatch cannot probe (internal error) since 12:00 UTC",
+    "27 12:09 RESOLVED Health of Production (Production) after 9 min, it was: Gatewatch cannot probe (internal error)",
     "29 12:00 WARNING acme (Production): the gateway tells a team status that is not known since 12:00 UTC",
     "29 12:03 RESOLVED acme (Production) after 3 min, it was: the gateway tells a team status that is not known",
 ]

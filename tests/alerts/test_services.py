@@ -388,13 +388,15 @@ def test_a_clock_that_went_back_changes_nothing() -> None:
 
 
 def test_our_own_faults_are_never_the_gateways() -> None:
+    """A-01, A-80: they are told, and as what they are."""
     probe, health = make_probe(make_team()), make_probe()
     fail(probe, error="internal_error")
     fail(health, error="internal_error")
 
     evaluate_all(NOW)
 
-    assert open_kinds() == []
+    assert open_kinds() == ["no_data", "no_data"]
+    assert {each.error_class for each in Incident.objects.all()} == {"internal_error"}
 
 
 def test_nobody_to_tell_is_no_reason_not_to_open() -> None:

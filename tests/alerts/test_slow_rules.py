@@ -11,6 +11,7 @@ from dashboard.alerts.models import Incident, Notification, Rule, RuleKind
 from dashboard.alerts.rules import (
     Limits,
     Pace,
+    Sample,
     Silence,
     Step,
     certificate,
@@ -22,7 +23,7 @@ from dashboard.alerts.services import (
     evaluate_slow,
     install_default_rules,
 )
-from dashboard.probes.models import Outcome, ProbeKind
+from dashboard.probes.models import Outcome, Probe, ProbeKind
 from dashboard.probes.services import record
 from dashboard.teams.models import Team
 from dashboard.teams.queries import burns
@@ -31,6 +32,7 @@ from tests.alerts.mailbox import Mailbox
 from tests.factories import (
     NOW,
     make_gateway,
+    make_outcome,
     make_probe,
     make_reading,
     make_team,
@@ -143,6 +145,31 @@ def test_a_missing_result_is_judged_by_its_period(
     assert no_data(silence, NOW).step is step
 
 
+OWN, HELD, REFUSED = "config_error", "breaker_held", "auth_failed"
+
+
+@pytest.mark.parametrize(
+    ("results", "step"),
+    [
+        ({200: OWN, 140: OWN, 80: OWN, 20: OWN}, Step.FIRE),
+        ({200: "internal_error", 140: OWN, 80: HELD, 70: "cancelled"}, Step.HOLD),
+        ({200: OWN, 140: OWN, 80: HELD, 20: OWN}, Step.FIRE),
+        ({170: OWN, 110: OWN, 50: OWN}, Step.HOLD),  # not for long enough
+        ({240: OWN, 60: OWN}, Step.HOLD),  # not often enough
+        ({260: OWN, 200: "", 140: OWN, 80: OWN, 20: OWN}, Step.HOLD),
+        ({200: OWN, 140: OWN, 80: OWN, 20: REFUSED}, Step.CLEAR),
+        ({200: OWN, 140: OWN, 80: OWN, 20: ""}, Step.CLEAR),
+        ({80: "", 20: HELD}, Step.CLEAR),
+    ],
+)
+def test_our_own_faults_are_no_results(results: dict[int, str], step: Step) -> None:
+    """A-80: told as ours, when nothing else has come for three periods."""
+    samples = [Sample(NOW - timedelta(seconds=s), each) for s, each in results.items()]
+    silence = Silence(NOW - timedelta(seconds=20), None, 60, samples)
+
+    assert no_data(silence, NOW).step is step
+
+
 def kinds() -> list[str]:
     found = Incident.objects.filter(resolved_at=None).order_by("kind")
     return list(found.values_list("kind", flat=True))
@@ -198,6 +225,27 @@ class TestOnTheDatabase:
         )
         evaluate_all(after(415))
 
+        assert kinds() == []
+
+    def test_a_key_that_cannot_be_read_is_told_as_our_own_fault(
+        self, mailbox: Mailbox
+    ) -> None:
+        """A-80: not the gateway's, and to somebody."""
+        probe = make_probe(make_team(), last_at=NOW)
+        for seconds in range(0, 300, 60):
+            make_outcome(probe, seconds, error_class=OWN, detail="its file is gone")
+        Probe.objects.update(last_at=after(240), last_error=OWN)
+        evaluate_all(after(250))
+        deliver(after(300))
+
+        [mail] = mailbox.messages
+        assert "Gatewatch cannot probe (not configured)" in str(mail["Subject"])
+        text = str(mail.get_body(("plain",)))
+        assert "yours (Gatewatch itself: not configured)" in text
+        assert "its file is gone" in text
+
+        make_outcome(probe, 260)
+        evaluate_all(after(270))
         assert kinds() == []
 
     def test_what_waits_for_its_teams_key_is_not_missing(self) -> None:

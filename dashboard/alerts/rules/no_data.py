@@ -1,5 +1,6 @@
-"""No data: a probe that should run brings no results. That is not the gateway's fault."""
+"""No data: a probe brings no results, or none but our own faults: not the gateway's."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -7,9 +8,15 @@ from dashboard.alerts.rules.verdict import (
     CLEAR,
     HOLD,
     Evidence,
+    Sample,
     Severity,
     Step,
     Verdict,
+    class_counts,
+    dominant,
+    latest_details,
+    mix,
+    own_faults_in_a_row,
 )
 
 # A result is late after this many periods and seconds, and missing after these.
@@ -22,11 +29,15 @@ _GRACE_S = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Silence:
-    """A probe's latest result, and since when an evaluation has found it late."""
+    """A probe's latest result, and since when an evaluation has found it late.
+
+    `results` are the latest ones, oldest first.
+    """
 
     last_at: datetime | None
     late_since: datetime | None
     period_s: int
+    results: Sequence[Sample] = ()
 
 
 def is_late(last_at: datetime | None, period_s: int, now: datetime) -> bool:
@@ -37,12 +48,12 @@ def is_late(last_at: datetime | None, period_s: int, now: datetime) -> bool:
 
 
 def no_data(silence: Silence, now: datetime) -> Verdict:
-    """Judge a probe that is switched on; any result clears.
+    """Judge a probe that is switched on; any result clears that is not our own fault.
 
-    Fires after three periods without a result, at least 180 s.
+    Fires after three periods without one, at least 180 s.
     """
     if not is_late(silence.last_at, silence.period_s, now):
-        return CLEAR
+        return _unasked(silence.results, now)
     if silence.late_since is None:
         return HOLD
     late_s = (now - silence.late_since).total_seconds()
@@ -59,6 +70,32 @@ def no_data(silence: Silence, now: datetime) -> Verdict:
         value=silent_s,
         limit=missing_after_s,
         evidence=Evidence(since=since),
+    )
+
+
+def _unasked(results: Sequence[Sample], now: datetime) -> Verdict:
+    """Judge a probe whose results come: whether they tell anything of the gateway."""
+    own = own_faults_in_a_row(results)
+    if not own:
+        return CLEAR
+    lasts_s = (now - own[0].at).total_seconds()
+    if len(own) < _MISSING_PERIODS or lasts_s < _LEAST_MISSING_S:
+        return HOLD
+    classes = class_counts(own)
+    return Verdict(
+        Step.FIRE,
+        Severity.WARNING,
+        text=f"Gatewatch cannot probe ({mix(classes)})",
+        value=lasts_s,
+        limit=_LEAST_MISSING_S,
+        samples=len(own),
+        error_class=dominant(classes),
+        evidence=Evidence(
+            since=own[0].at,
+            bad=len(own),
+            classes=classes,
+            details=latest_details(own),
+        ),
     )
 
 

@@ -9,6 +9,7 @@ from operator import attrgetter
 
 from dashboard.probes.taxonomy import (
     Category,
+    ErrorClass,
     Fault,
     counted,
     in_a_sentence,
@@ -130,6 +131,7 @@ HOLD = Verdict(Step.HOLD)
 CLEAR = Verdict(Step.CLEAR)
 
 _KEPT_DETAILS = 3
+_NEVER_BEGUN = (ErrorClass.BREAKER_HELD, ErrorClass.CANCELLED)
 
 
 def in_rate(samples: Sequence[Sample]) -> list[Sample]:
@@ -158,6 +160,21 @@ def bad_in_a_row(samples: Sequence[Sample]) -> int:
             break
         count += 1
     return count
+
+
+def own_faults_in_a_row(results: Sequence[Sample]) -> list[Sample]:
+    """Return the results at the end of `results` in which Gatewatch itself failed.
+
+    What a breaker held, and what was cancelled, neither is one nor ends them.
+    """
+    found: list[Sample] = []
+    for each in reversed(results):
+        if each.error_class in _NEVER_BEGUN:
+            continue
+        if not each.error_class or meaning(each.error_class).fault is not Fault.US:
+            break
+        found.append(each)
+    return found[::-1]
 
 
 def class_counts(samples: Sequence[Sample]) -> dict[str, int]:
