@@ -180,6 +180,8 @@ def burns(team_ids: Collection[int], now: datetime) -> dict[int, Burn]:
         cursor.execute(statement, [*[recent] * 3, *[hour] * 2, *team_ids, *window])
         rows = [_Sums(*row) for row in cursor.fetchall()]
     latest = latest_readings([row.team_id for row in rows], now)
+    # A team may be deleted between the two.
+    rows = [row for row in rows if row.team_id in latest]
     paces = {row.team_id: _burn(row, latest[row.team_id]) for row in rows}
     return {team_id: pace for team_id, pace in paces.items() if pace is not None}
 
