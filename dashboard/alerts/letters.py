@@ -32,6 +32,17 @@ class Letter:
         return duration(settings.MAIL_REPEAT_S) if settings.MAIL_REPEAT_S else ""
 
     @property
+    def acknowledged_by(self) -> str:
+        """Who ends its repetition: what is of a whole gateway is no team's."""
+        of_gateway = [story.of_gateway for story in self.stories]
+        if all(of_gateway):
+            return "a site administrator"
+        more = (
+            ", or for a whole gateway a site administrator," if any(of_gateway) else ""
+        )
+        return f"somebody{more}"
+
+    @property
     def open(self) -> list[Story]:
         return [story for story in self.stories if not story.lasted]
 

@@ -94,7 +94,8 @@ class Story:
     """One incident, finished for the templates; `runway` only for credits.
 
     `state` is its severity, or how it is over: "resolved", or "ended" where nobody knows.
-    `missed` is one that the reader first hears of now that it is over.
+    `missed` is one that the reader first hears of now that it is over, and one
+    `of_gateway` is a site administrator's to acknowledge.
     """
 
     rank: tuple[int, datetime]
@@ -102,6 +103,7 @@ class Story:
     severity: str
     state: str
     gateway: str
+    of_gateway: bool
     subject: str
     probe_id: int | None
     text: str
@@ -173,6 +175,7 @@ def story(
         severity=incident.severity,
         state=incident.state,
         gateway=incident.gateway.name,
+        of_gateway=incident.team_id is None,
         subject=str(incident.probe or incident.team or incident.gateway),
         probe_id=incident.probe_id,
         text=evidence.get("text") or incident.summary,

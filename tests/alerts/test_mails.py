@@ -100,6 +100,26 @@ def test_a_reminder_of_an_old_outage_names_its_day() -> None:
     assert letter().extra_headers["In-Reply-To"]
 
 
+def test_a_mail_says_who_may_acknowledge(team: Team, settings: Settings) -> None:
+    """A-55, C-08: what is of a whole gateway no operator of a team may."""
+    settings.MAIL_GROUP_INTERVAL_S = 0
+    whole = "until a site administrator acknowledges it"
+    both = (
+        "until somebody, or for a whole gateway a site administrator, acknowledges it"
+    )
+    for at, places, said in (
+        (0, [None], whole),
+        (100, [team], "until somebody acknowledges it"),
+        (200, [None, team], both),
+    ):
+        for place in places:
+            tell(make_incident(team.gateway, place), after(at))
+        deliver(after(at + 40))
+
+        assert said in " ".join(str(letter().body).split())
+        assert said in html(letter())
+
+
 def test_a_recovery_says_how_long_it_lasted_and_what_it_cost(team: Team) -> None:
     probe = spike(team)
     deliver(after(40))

@@ -21,7 +21,7 @@ from dashboard.alerts.models import (
 )
 from dashboard.alerts.services import evaluate
 from dashboard.alerts.stories import story
-from dashboard.probes.models import Outcome, Probe
+from dashboard.probes.models import Outcome, Probe, ProbeKind
 from dashboard.rollups.services import fold
 from dashboard.teams.models import Role
 from dashboard.web.views.incidents import MOST_NOTES
@@ -303,6 +303,43 @@ def test_a_gateways_file_names_what_it_speaks_for_as_far_as_one_may_see(
     assert "| Silenced | `olga` | `until " in hers
     moments = olga.client.get(f"/incidents/{down.pk}/").context["page"].timeline
     assert ("Silenced", "olga") in [(each.what, each.who) for each in moments]
+
+
+def test_who_may_not_act_reads_who_may_and_what_is_his() -> None:
+    """A-58, C-08: an operator paged for a whole gateway knew neither."""
+    team = make_team()
+    own = make_probe(team)
+    make_probe(team, kind=ProbeKind.DEEP_JOB, enabled=True)
+    theirs = make_probe(make_team(team.gateway))
+    down = make_incident(team.gateway, kind=RuleKind.GATEWAY_DOWN)
+    for address in ("olga@example.com", "nobody@example.com"):
+        Notification.objects.create(
+            incident=down,
+            change=Change.OPENED,
+            recipient=address,
+            state=Delivery.SENT,
+            sent_at=NOW,
+            due_at=NOW,
+            created_at=NOW,
+        )
+    olga = person("olga", team, Role.OPERATOR).client
+    vera = person("vera", team, Role.VIEWER).client
+    path = f"/incidents/{down.pk}/"
+
+    page = olga.get(path).context["page"]
+    assert "a site administrator acknowledges or silences it" in text(olga, path)
+    assert [each.run_url for each in page.own_probes] == [f"/probes/{own.pk}/run/"]
+    assert f'action="/probes/{own.pk}/run/"' in text(olga, path)
+    assert f"/probes/{theirs.pk}/" not in text(olga, path)
+    assert [each.recipient for each in page.told] == ["n…", "olga@example.com"]
+    export = text(olga, f"{path}export/").replace("\\@\u200b", "@")
+    assert "olga@example.com" in export
+    assert "nobody@" not in export
+    assert vera.get(path).context["page"].own_probes == []
+
+    of_team = f"/incidents/{make_incident(team.gateway, team).pk}/"
+    assert "An operator or a manager of the team acknowledges" in text(vera, of_team)
+    assert olga.get(of_team).context["page"].handled_by == ""
 
 
 def test_a_colleague_takes_over_what_somebody_acknowledged(

@@ -19,6 +19,7 @@ from dashboard.alerts.models import (
 )
 from dashboard.alerts.silences import active, covering
 from dashboard.alerts.stories import LIMIT_UNITS
+from dashboard.probes.kinds import CHEAP
 from dashboard.probes.models import Outcome, Probe
 from dashboard.probes.taxonomy import meaning
 from dashboard.web import words
@@ -34,6 +35,7 @@ MOST_LESSER = 50
 # Of an outage a thousand people may be told, again every four hours.
 MOST_TOLD = 500
 _MOST_DETAILS = 3
+_MOST_OWN_PROBES = 5
 _RATES = {RuleKind.ERROR_RATE, RuleKind.STREAM_FAILURES, RuleKind.GATEWAY_DOWN}
 # How a mail stands, in the words of the manual.
 DELIVERIES = {
@@ -69,6 +71,14 @@ class Moment:
 
 
 @dataclass(frozen=True, slots=True)
+class OwnProbe:
+    """A probe that the visitor may run, of a gateway whose incident is not his."""
+
+    link: Link
+    run_url: str
+
+
+@dataclass(frozen=True, slots=True)
 class IncidentPage:
     title: str
     badge: Badge
@@ -100,6 +110,8 @@ class IncidentPage:
     timeline: list[Moment]
     told: list[Told]
     told_more: bool
+    handled_by: str
+    own_probes: list[OwnProbe]
     may_acknowledge: bool
     may_take_over: bool
     may_note: bool
@@ -110,10 +122,13 @@ class IncidentPage:
 
 @dataclass(frozen=True, slots=True)
 class Visible:
-    """What the visitor of an incident may see beside it."""
+    """What the visitor of an incident may see, and do, beside it."""
 
     incidents: QuerySet[Incident]
     probes: QuerySet[Probe]
+    # Those that he may run, and his own address.
+    operated: QuerySet[Probe]
+    address: str
 
 
 def incident(
@@ -130,7 +145,9 @@ def incident(
     A gateway's incident is seen by the members of all its teams. It `is_mine` where the
     visitor acknowledged it.
     """
-    notifications = readable(shown, notifications, may_operate=may_operate)
+    notifications = readable(
+        shown, notifications, visible.address, may_operate=may_operate
+    )
     failed = evidence.samples(shown, visible.probes, now)
     ended = shown.resolved_at
     # One that was asked for just now holds before the next round notes it.
@@ -175,6 +192,10 @@ def incident(
         timeline=_timeline(shown, notifications, now),
         told=[_told(each, now) for each in notifications[:MOST_TOLD]],
         told_more=len(notifications) > MOST_TOLD,
+        handled_by="" if may_operate or ended else _handled_by(shown),
+        own_probes=[]
+        if may_operate or ended or shown.team_id is not None
+        else _own_probes(shown, visible.operated),
         may_acknowledge=may_operate and shown.is_open and shown.acknowledged_at is None,
         may_take_over=may_operate
         and shown.is_open
@@ -185,6 +206,27 @@ def incident(
         note_url=reverse("note", args=[shown.pk]),
         export_url=reverse("export_incident", args=[shown.pk]),
     )
+
+
+def _handled_by(shown: Incident) -> str:
+    """Return who may do what the visitor may not."""
+    if shown.team_id is None:
+        return (
+            "It is of the whole gateway: a site administrator acknowledges or silences "
+            "it, and adds notes."
+        )
+    return "An operator or a manager of the team acknowledges or silences it, and adds notes."
+
+
+def _own_probes(shown: Incident, operated: QuerySet[Probe]) -> list[OwnProbe]:
+    found = operated.filter(gateway=shown.gateway_id, enabled=True, kind__in=CHEAP)
+    return [
+        OwnProbe(
+            Link(str(probe), reverse("probe", args=[probe.pk])),
+            reverse("run", args=[probe.pk]),
+        )
+        for probe in found.order_by("team", "pk")[:_MOST_OWN_PROBES]
+    ]
 
 
 def first_told(shown: Incident) -> list[Notification]:
@@ -219,15 +261,22 @@ def _details(shown: Incident, failed: Sequence[Outcome]) -> list[str]:
 
 
 def readable(
-    shown: Incident, notifications: Sequence[Notification], *, may_operate: bool
+    shown: Incident,
+    notifications: Sequence[Notification],
+    own_address: str,
+    *,
+    may_operate: bool,
 ) -> Sequence[Notification]:
-    """Return what the visitor may know of who was told."""
+    """Return what the visitor may know of who was told; that he was, in any case."""
     if may_operate:
         return notifications
-    return [_masked(each, of_all=shown.team_id is None) for each in notifications]
+    return [
+        _masked(each, own_address, of_all=shown.team_id is None)
+        for each in notifications
+    ]
 
 
-def _masked(each: Notification, *, of_all: bool) -> Notification:
+def _masked(each: Notification, own_address: str, *, of_all: bool) -> Notification:
     """Return a copy without the address: others than its team's may look at it.
 
     Of a gateway's incident, of which the readers of all its teams are told, not even the
@@ -235,13 +284,14 @@ def _masked(each: Notification, *, of_all: bool) -> Notification:
     """
     name, at, host = each.recipient.partition("@")
     at, host = ("", "") if of_all else (at, host)
+    is_mail = each.channel == ChannelKind.EMAIL
+    masked = f"{name[:1]}…{at}{host}" if is_mail else each.get_channel_display()
+    is_own = is_mail and each.recipient.lower() == own_address.lower()
     return Notification(
         change=each.change,
         channel=each.channel,
         state=each.state,
-        recipient=f"{name[:1]}…{at}{host}"
-        if each.channel == ChannelKind.EMAIL
-        else each.get_channel_display(),
+        recipient=each.recipient if is_own else masked,
         created_at=each.created_at,
         sent_at=each.sent_at,
     )

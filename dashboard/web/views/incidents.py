@@ -39,13 +39,27 @@ def incident(request: HttpRequest, pk: int) -> HttpResponse:
     shown = one.incident(
         found,
         one.first_told(found),
-        one.Visible(access.incidents(request.user), access.probes(request.user)),
+        _visible(request),
         timezone.now(),
         may_operate=access.may_operate(request.user, found.team),
         is_mine=found.acknowledged_by == request.user,
     )
     context = {"page": shown, "quiet": QuietForm()}
     return render(request, template_of(request, "incident"), context)
+
+
+def _visible(request: HttpRequest) -> one.Visible:
+    probes = access.probes(request.user)
+    return one.Visible(
+        incidents=access.incidents(request.user),
+        probes=probes,
+        operated=probes.filter(team__in=access.operable_teams(request.user)),
+        address=_address(request),
+    )
+
+
+def _address(request: HttpRequest) -> str:
+    return request.user.email if isinstance(request.user, User) else ""
 
 
 @require_safe
@@ -58,9 +72,10 @@ def export(request: HttpRequest, pk: int) -> HttpResponse:
         one.readable(
             found,
             one.first_told(found),
+            _address(request),
             may_operate=access.may_operate(request.user, found.team),
         ),
-        one.Visible(access.incidents(request.user), access.probes(request.user)),
+        _visible(request),
         now,
     )
     name = f"incident-{pk}-{found.opened_at:%Y%m%d}.md"
