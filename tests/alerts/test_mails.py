@@ -152,6 +152,20 @@ def test_who_is_told_of_one_team_is_told_what_an_outage_cost_it(team: Team) -> N
     assert [(each.failed, each.runs) for each in told] == [(3, 3), (1, 1)]
 
 
+def test_a_refused_keys_next_step_says_who_may_take_it(team: Team) -> None:
+    """A-60: its readers are operators as well, who may not set a key."""
+    refused = make_incident(
+        team.gateway, team, kind=RuleKind.AUTH_FAILED, error_class="auth_failed"
+    )
+    tell(refused)
+    deliver(after(40))
+
+    told = (
+        "Next step:  A manager of the team, or a site administrator, sets its new key."
+    )
+    assert told in str(letter().body)
+
+
 def test_credits_say_how_long_they_last(team: Team) -> None:
     probe = make_probe(team, kind=ProbeKind.BALANCE, period_s=300)
     for hour in range(5):
