@@ -203,5 +203,5 @@ def test_more_rows_ask_no_more_queries(
     team = keyed()
     keep(team, Told([CHARGE] * number, usage=USAGE), NOW)
 
-    with django_assert_max_num_queries(12):
+    with django_assert_max_num_queries(13):
         assert page(admin_page, team).count("1,000 → 997") == number
