@@ -226,13 +226,14 @@ def keys_readable(
             channel for channel in channels if not is_readable(channel)
         ],
     }
+    made = "" if settings.PRODUCTION else f" ({settings.SECRETS_FILE} keeps them here)"
     return [
         Warning(
             f"{what.format(len(rows))} ({_some(rows)}) cannot be read with the present "
             "FIELD_KEYS.",
             hint=(
-                f"Was {settings.SECRETS_FILE} lost, or FIELD_KEYS changed? Put the "
-                "former key back, at the end of FIELD_KEYS, or set them again."
+                "Start every process with the same FIELD_KEYS, the former key behind the "
+                f"new one{made}. Where it is lost, set them again."
             ),
             id="dashboard.W003",
         )

@@ -9,6 +9,7 @@ from dashboard.web.views import (
     account,
     audit,
     breakers,
+    broken,
     channels,
     imports,
     incidents,
@@ -92,3 +93,5 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("admin/login/", account.to_log_in),
     path("admin/", admin.site.urls),
 ]
+
+handler500 = broken.broken

@@ -85,6 +85,8 @@ def evaluate_all(now: datetime) -> None:
         return
     known = load(None, now)
     paused = _paused(before, now)
+    if paused and before is not None:
+        heartbeats.note_rest(before, now)
     _find_late(known, paused=paused)
     if paused:
         _count_anew(known, now)

@@ -10,6 +10,8 @@ from dashboard.probes.rhythm import CLOCK_SLACK
 
 # How long a queued job may take to begin before another one is queued.
 QUEUE_PATIENCE = timedelta(seconds=10)
+# No work: the two ends of the latest time in which there was none.
+REST_BEGAN, REST_ENDED = "rest began", "rest ended"
 
 
 def lease(name: str, holder: UUID, now: datetime, seconds: float) -> bool:
@@ -40,6 +42,23 @@ def beat(name: str, now: datetime) -> datetime | None:
     row, _ = Heartbeat.objects.get_or_create(name=name)
     Heartbeat.objects.filter(name=name).update(beat_at=now)
     return row.beat_at
+
+
+def note_rest(start: datetime, end: datetime) -> None:
+    """Note that nothing was judged between these two: there the latest rest is told."""
+    for name, at in ((REST_BEGAN, start), (REST_ENDED, end)):
+        Heartbeat.objects.update_or_create(name=name, defaults={"beat_at": at})
+
+
+def latest_rest() -> tuple[datetime, datetime] | None:
+    """Return when Gatewatch last did nothing for a while, and until when."""
+    at = dict(
+        Heartbeat.objects.filter(name__in=(REST_BEGAN, REST_ENDED)).values_list(
+            "name", "beat_at"
+        )
+    )
+    began, ended = at.get(REST_BEGAN), at.get(REST_ENDED)
+    return (began, ended) if began and ended else None
 
 
 def take_turn(name: str, now: datetime, every: timedelta) -> bool:

@@ -265,8 +265,9 @@ def _stored(team: Team) -> tuple[str, str]:
         return unseal_key(team.key_sealed)
     except KeyUnavailableError:
         raise KeyUnavailableError(
-            "the stored key cannot be decrypted with FIELD_KEYS (were they changed, or "
-            "var/secrets lost?); set the team's key again"
+            "the stored key cannot be decrypted with FIELD_KEYS: start all processes "
+            "again with the FIELD_KEYS that sealed it; where they are lost, set the "
+            "team's key again"
         ) from None
 
 

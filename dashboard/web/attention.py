@@ -61,6 +61,8 @@ class Facts:
     marks: Mapping[int, Marks] = field(default_factory=dict)
     # Whether there is any team, or all of them, that the visitor may see.
     is_shared: bool = True
+    # Between these two Gatewatch itself did nothing.
+    rest: tuple[datetime, datetime] | None = None
 
     def marks_of(self, team: Team) -> Marks:
         return self.marks.get(team.pk, USUAL)

@@ -2,12 +2,15 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
 from dashboard.web import words
 from dashboard.web.attention import Facts, Item
 from dashboard.web.prober import ProberState
 from dashboard.web.states import State, Tone, state_of
 
+# For so long "all clear" says that Gatewatch itself did not work meanwhile.
+_TOLD_FOR = timedelta(days=1)
 ASK_FOR_TEAM = "Ask a manager of the team, or a site administrator, to add you."
 
 
@@ -125,9 +128,23 @@ def _all_clear(facts: Facts) -> Verdict:
     return Verdict(
         Tone.OK,
         f"All clear: {words.count(answered, 'probe')} answered",
-        ", ".join([f"the latest {words.ago(latest, facts.now)}", *_quiet_ones(states)]),
+        ", ".join(
+            [
+                f"the latest {words.ago(latest, facts.now)}",
+                *_quiet_ones(states),
+                *_rested(facts),
+            ]
+        ),
         0,
     )
+
+
+def _rested(facts: Facts) -> list[str]:
+    """Return when nothing was watched within the last day: what is clear is the rest."""
+    if facts.rest is None or facts.now - facts.rest[1] > _TOLD_FOR:
+        return []
+    began, ended = map(words.minute, facts.rest)
+    return [f"but nothing was watched from {began} to {ended} {words.zone()}"]
 
 
 def _quiet_ones(states: Collection[State]) -> list[str]:

@@ -23,6 +23,7 @@ from dashboard.alerts.services import (
     evaluate_slow,
     install_default_rules,
 )
+from dashboard.probes.heartbeats import latest_rest
 from dashboard.probes.models import Outcome, Probe, ProbeKind
 from dashboard.probes.services import record
 from dashboard.teams.models import Team
@@ -276,6 +277,7 @@ class TestOnTheDatabase:
         evaluate_all(after(7200))
 
         assert kinds() == []
+        assert latest_rest() == (after(130), after(7200))
 
     def test_what_is_switched_off_is_not_missed(self) -> None:
         """A-80."""

@@ -143,7 +143,7 @@ def test_what_was_said_before_it_was_given_up_is_told_by_no_page(
 
 
 @pytest.mark.parametrize(
-    ("cause", "code"), [(DeadlockDetected(), 409), (AdminShutdown(), 500)]
+    ("cause", "code"), [(DeadlockDetected(), 409), (AdminShutdown(), 503)]
 )
 def test_who_waits_in_a_circle(
     cause: Exception, code: int, admin_page: Client, monkeypatch: pytest.MonkeyPatch
@@ -159,6 +159,8 @@ def test_who_waits_in_a_circle(
     [key, *_] = breaker_keys(probe).values()
     breaker = Breaker.objects.create(gateway=probe.gateway, key=key)
 
-    address = reverse("force", args=[breaker.pk])
+    answer = admin_page.post(reverse("force", args=[breaker.pk]), {"to": "forced_open"})
 
-    assert admin_page.post(address, {"to": "forced_open"}).status_code == code
+    assert answer.status_code == code
+    is_told = b"nothing is watched, stored or mailed" in answer.content
+    assert is_told == (code == 503)

@@ -11,6 +11,7 @@ from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
 from dashboard.alerts.models import Incident
+from dashboard.probes.heartbeats import note_rest
 from dashboard.probes.models import ProbeKind
 from dashboard.probes.taxonomy import meaning
 from dashboard.rollups.services import fold
@@ -72,6 +73,21 @@ def test_a_new_probe_waits_for_its_first_result(admin_page: Client) -> None:
 
     assert "Waiting for the first result" in text
     assert "for the first result, due in 20 s" in text
+
+
+def test_all_clear_tells_when_nothing_was_watched(admin_page: Client) -> None:
+    """A-83: for a day; the status page does, too."""
+    beat()
+    make_outcome(make_probe(last_at=NOW))
+    note_rest(NOW - timedelta(minutes=7), NOW - timedelta(minutes=5))
+
+    told = "2 Mar 11:53 to 2 Mar 11:55 UTC"
+    assert f"but nothing was watched from {told}" in overview(admin_page)
+    with time_machine.travel(NOW, tick=False):
+        assert told in admin_page.get("/status/").content.decode()
+
+    note_rest(NOW - timedelta(days=2), NOW - timedelta(hours=25))
+    assert "nothing was watched" not in overview(admin_page)
 
 
 def test_healthy_probes_are_all_clear(admin_page: Client) -> None:
@@ -142,7 +158,7 @@ def test_the_number_of_queries_does_not_grow_with_the_probes(
     for _ in range(number):
         make_probe(team=make_team(gateway), last_at=NOW)
 
-    with django_assert_max_num_queries(15):
+    with django_assert_max_num_queries(16):
         overview(admin_page)
 
 

@@ -13,7 +13,9 @@ from dashboard.web import words
 class Command(BaseCommand):
     help = (
         "Seal every stored virtual key, and every channel's address and secret, with "
-        "the first of FIELD_KEYS, so that the others can be left out afterwards."
+        "the first of FIELD_KEYS, so that the others can be left out afterwards. First "
+        "start every process on every machine again with both: those that do not know "
+        "the new key cannot read what was sealed with it."
     )
 
     def handle(self, *_args: object, **_options: object) -> None:

@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 from operator import attrgetter
 
 from dashboard.alerts.queries import broken_rules
+from dashboard.probes.heartbeats import latest_rest
 from dashboard.probes.queries import breakers_of
 from dashboard.teams.queries import latest_readings
 from dashboard.web import access
@@ -17,7 +18,7 @@ _MOST_ENDED = 500
 
 
 def facts(user: access.Visitor, now: datetime) -> Facts:
-    """Return the facts in nine queries; teams are those that have a probe."""
+    """Return the facts in ten queries; teams are those that have a probe."""
     probes = list(access.probes(user))
     for probe in probes:
         if probe.team:
@@ -37,5 +38,6 @@ def facts(user: access.Visitor, now: datetime) -> Facts:
         readings=latest_readings([team.pk for team in teams]),
         marks=marks_of(teams),
         broken_rules=broken_rules() if access.is_site_admin(user) else [],
+        rest=latest_rest(),
         is_shared=bool(probes) or access.has_teams(user),
     )

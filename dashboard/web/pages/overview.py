@@ -55,7 +55,7 @@ class Overview:
 
 
 def overview(user: access.Visitor, now: datetime, *, whole: bool = False) -> Overview:
-    """Return the overview of everything that the user may see; fifteen queries.
+    """Return the overview of everything that the user may see; sixteen queries.
 
     `whole` shows every alarm and probe, not only the worst ones and those that run.
     """

@@ -3,7 +3,7 @@
 import os
 import resource
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -19,6 +19,7 @@ from django.utils.safestring import SafeString
 from dashboard import checks
 from dashboard.alerts.models import Delivery
 from dashboard.alerts.queries import OutboxState, outbox_state
+from dashboard.probes.heartbeats import REST_BEGAN, REST_ENDED
 from dashboard.probes.models import Heartbeat
 from dashboard.rollups.storage import database_bytes
 from dashboard.schedules import QueueState, queue_state
@@ -78,7 +79,7 @@ def status(now: datetime) -> Status:
     problems = [_problem(message) for message in _messages()]
     tone, sentence = _verdict(at_work, jobs, problems)
     counts = _counts(now)
-    facts = [*_waiting(counts), *_running(counts)]
+    facts = [*_waiting(counts), *_running(counts), *_rest(beats)]
     sheets = _sheets(counts, jobs, problems)
     return Status(tone, sentence, jobs, facts, problems, at_work, sheets)
 
@@ -173,6 +174,17 @@ def _running(counts: _Counts) -> list[Fact]:
             f"its most so far, process {os.getpid()}",
         ),
     ]
+
+
+def _rest(beats: Mapping[str, Heartbeat]) -> list[Fact]:
+    """Return the latest time in which nothing was watched."""
+    ends = [beats.get(REST_BEGAN), beats.get(REST_ENDED)]
+    began, ended = (each.beat_at if each else None for each in ends)
+    if began is None or ended is None:
+        return []
+    lasted = words.duration((ended - began).total_seconds())
+    until = f"{words.minute(began)} to {words.minute(ended)} {words.zone()}"
+    return [Fact("Last without watching", lasted, until)]
 
 
 def _sheets(
