@@ -11,19 +11,21 @@ from django.contrib.auth.models import User
 from django.db.models import Q, QuerySet
 
 from dashboard.alerts.models import Change, Incident, Subscription
+from dashboard.alerts.rules.forecast import last
 from dashboard.lib.spans import duration, roughly
 from dashboard.probes.models import Probe
 from dashboard.probes.taxonomy import meaning
 from dashboard.rollups.numbers import Comparison
 from dashboard.rollups.queries import grouped
 from dashboard.teams.models import Team
-from dashboard.teams.queries import burns, latest_readings
+from dashboard.teams.queries import Burn, burns, latest_readings
 from dashboard.teams.reach import is_own, teams
 
 _MOST_INCIDENTS = 10
 _MOST_CLASSES = 5
 _MOST_TEAMS = 30
 _DAY = timedelta(days=1)
+_HOUR = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,7 @@ class CreditLine:
     name: str
     left: str
     runway: str
+    read_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,18 +245,32 @@ def _credits(seen: Collection[Team], now: datetime) -> tuple[CreditLine, ...]:
     lines: list[tuple[float, CreditLine]] = []
     for pk, reading in readings.items():
         pace = paces.get(pk)
-        hours = pace.hours_left if pace else None
+        hours, _ = (pace and pace.hours_range) or (None, None)
         allocated = f" of {reading.allocated:,.0f}" if reading.allocated else ""
         line = CreditLine(
             name=names[pk],
             left=f"{reading.remaining or 0:,.0f}{allocated}",
-            runway=f"about {roughly(hours * 3600)} at the last 24 h's pace"
-            if hours is not None
-            else "no use in the last 24 h, or too few readings",
+            runway=_runway(pace),
+            read_at=reading.read_at,
         )
         lines.append((hours if hours is not None else float("inf"), line))
     lines.sort(key=lambda each: (each[0], each[1].name))
     return tuple(line for _, line in lines[:_MOST_TEAMS])
+
+
+def _runway(pace: Burn | None) -> str:
+    """Return how long the credits last at the fastest pace that counts, and the slowest."""
+    using = [each for each in pace.paces if each[0] > 0] if pace else []
+    if pace is None or not using:
+        return "no use in the last 24 h, or too few readings"
+    if pace.remaining <= 0:
+        return "used up"
+    (soonest, since), (latest, of_all) = (
+        (roughly(pace.remaining / per_hour * 3600), last(span / _HOUR))
+        for per_hour, span in (using[0], using[-1])
+    )
+    told = f"about {soonest} at the pace of the {since}"
+    return told if latest == soonest else f"{told}, {latest} at that of the {of_all}"
 
 
 def _subject(

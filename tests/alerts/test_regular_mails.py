@@ -271,6 +271,7 @@ def test_a_digest_tells_of_the_day_of_the_readers_teams_only() -> None:
         assert "-50 %" in text
         assert "Server error. Look at the gateway" in text or ">4" in text
         assert "120 of 1,000" in text
+        assert "read 2026-03-02 12:00 UTC" in text
         assert "Secret" not in text
         assert "Strange" not in text
 
@@ -326,6 +327,32 @@ def test_a_report_asks_a_constant_number_of_queries(
 
     assert len(told.places) == 12
     assert len(told.credits) == 12
+
+
+@pytest.mark.parametrize(
+    ("an_hour", "runway"),
+    [
+        (5.0, "about 20 h at the pace of the last 24 h"),
+        # A burn that began 40 minutes ago; its page says so as well.
+        (
+            300.0,
+            "about 59 min at the pace of the last hour, 13 h at that of the last 24 h",
+        ),
+    ],
+)
+def test_credits_last_as_long_as_at_the_fastest_pace_that_counts(
+    an_hour: float, runway: str
+) -> None:
+    team, wanted = make_team(), reader()
+    Membership.objects.create(user=wanted.user, team=team)
+    for minute in range(24 * 60, 0, -10):
+        left = 100 + 5 * minute / 60 + (an_hour - 5) * min(minute, 40) / 60
+        make_reading(team, read_at=NOON - timedelta(minutes=minute), remaining=left)
+
+    told = report(wanted.user, wanted, Change.DAILY, HOME, NOON)
+
+    assert [line.runway for line in told.credits] == [runway]
+    assert told.credits[0].read_at == NOON - timedelta(minutes=10)
 
 
 def test_a_report_counts_incidents_and_reads_those_that_it_shows() -> None:
