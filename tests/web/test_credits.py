@@ -332,6 +332,27 @@ def test_the_credits_follow_the_range_of_their_address(admin_page: Client) -> No
     assert by_name["New"]["used_in_range"] is None, "unknown, and never zero"
 
 
+@pytest.mark.parametrize("minute", [40, 90], ids=["same hour", "next hour"])
+def test_all_pages_tell_what_was_used_up_to_the_latest_reading(
+    admin_page: Client, minute: int
+) -> None:
+    """The tick folds hours once a minute; a team that hurries uses much in one."""
+    team = make_team()
+    make_probe(team)
+    for gone in range(30):
+        make_reading(team, -60 * (minute - gone), remaining=500 - 2.0 * gone)
+    fold_between([team.pk], NOW - DAY, NOW)
+    make_reading(team, -1, remaining=400.0)
+
+    own = page_at(admin_page, f"/teams/{team.pk}/?range=24h")
+    all_teams = page_at(admin_page, "/credits/?range=24h")
+    trends = admin_page.get("/trends/?range=24h").context["page"]
+
+    assert "100 credits used" in own
+    assert '<td class="num" data-label="Used">100' in all_teams
+    assert [row.credits for row in trends.teams] == ["100"]
+
+
 def test_the_team_page_follows_the_range_of_its_address(admin_page: Client) -> None:
     team = burning("Blue", 1.0, left=50.0, gateway=make_gateway())
     address = reverse("team", args=[team.pk])

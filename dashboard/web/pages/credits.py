@@ -20,6 +20,7 @@ from dashboard.teams.credit_hours import (
     paced_from,
     paces,
     spent_between,
+    with_unfolded,
 )
 from dashboard.teams.credit_hours import refills as refills_of
 from dashboard.teams.models import CreditReading, Team
@@ -228,7 +229,7 @@ def page(user: access.Visitor, chosen: Range, now: datetime) -> CreditsPage:
     team_ids = [team.pk for team in teams]
     readings = latest_readings(team_ids)
     lately = hours_of(team_ids, buckets.floor(now - _LATELY, HOUR_S), now)
-    past = _past(team_ids, chosen)
+    past = _past(team_ids, chosen, lately, readings)
     told_by, marks = credit_probes(user), credit_levels.marks_of(teams)
     burns = paces(lately, readings, now)
     sheet = []
@@ -268,13 +269,24 @@ def page(user: access.Visitor, chosen: Range, now: datetime) -> CreditsPage:
     )
 
 
-def _past(team_ids: Sequence[int], chosen: Range) -> _Past:
+def _past(
+    team_ids: Sequence[int],
+    chosen: Range,
+    lately: Mapping[int, Sequence[Hour]],
+    readings: Mapping[int, CreditReading],
+) -> _Past:
     grid = spark_hours(chosen)
+    spent = spent_between(team_ids, chosen.start, chosen.end)
+    if chosen.is_live:
+        spent = {
+            pk: with_unfolded(own, lately.get(pk, ()), readings.get(pk), chosen.end)
+            for pk, own in spent.items()
+        }
     return _Past(
         chosen=chosen,
         grid=grid,
         points=hours_at(team_ids, grid),
-        spent=spent_between(team_ids, chosen.start, chosen.end),
+        spent=spent,
         before=spent_between(team_ids, *before_of(chosen)) if chosen.compares else {},
     )
 

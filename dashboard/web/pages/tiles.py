@@ -226,7 +226,8 @@ def _credits(
         reading, probes, burn, facts.now, facts.marks_of(team)
     )
     old = "" if said.is_current else f"; {said.word}, {said.reason}"
-    by_hour = {row.hour: row.last for row in spent.get(team.pk, ())}
+    # Of an hour the least, lest a refill in it hide that there was none.
+    by_hour = {row.hour: row.least for row in spent.get(team.pk, ())}
     return Tile(
         title="First to run out of credits" if ends else "Credits, lowest share",
         value=_lasts(reading, burn) if ends else left.partition(" (")[0],

@@ -10,7 +10,7 @@ from dashboard.probes.kinds import PAID
 from dashboard.probes.models import Probe, ProbeKind
 from dashboard.rollups.numbers import Summary
 from dashboard.rollups.queries import Course, by_kind, by_team, grouped
-from dashboard.teams.credit_hours import Spending, spent_between
+from dashboard.teams.credit_hours import Spending, spent_between, spent_until_now
 from dashboard.teams.models import Team
 from dashboard.web import access, charts, ranges, words
 from dashboard.web.drawing import ChartTable, Setting, results_url
@@ -64,12 +64,13 @@ class Trends:
 
 
 def trends(user: access.Visitor, chosen: Range, now: datetime) -> Trends:
-    """Return the trends of everything that the user may see; twelve queries at most."""
+    """Return the trends of everything that the user may see; thirteen queries at most."""
     probes = list(access.probes(user))
     seen = course_of([probe.pk for probe in probes], chosen, now)
     teams = {probe.team.pk: probe for probe in probes if probe.team}
     found = _grouped(probes, chosen, now)
-    spent = spent_between(teams, chosen.start, chosen.end)
+    spent_in = spent_until_now if chosen.is_live else spent_between
+    spent = spent_in(teams, chosen.start, chosen.end)
     team_rows = [
         _team_row(probe.team, probe, found[f"team {pk}"], spent.get(pk), chosen)
         for pk, probe in teams.items()
