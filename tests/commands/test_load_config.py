@@ -189,7 +189,48 @@ def test_a_dry_run_writes_nothing(load: Load) -> None:
     told = load(GATEWAY, "--dry-run")
 
     assert "+ gateway Production\n" in told
+    assert told.endswith("1 change would be made; nothing was written.\n")
     assert not Gateway.objects.exists()
+
+
+def test_a_check_ends_with_1_where_something_would_change(
+    load: Load,
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        load(GATEWAY, "--check")
+    assert ended.value.code == 1
+    assert not Gateway.objects.exists()
+
+    load(GATEWAY)
+    assert load(GATEWAY, "--check") == "No changes.\n"
+
+
+def test_what_a_partial_file_keeps_is_one_line(load: Load) -> None:
+    gateway = make_gateway(name="Old")
+    for number in range(1, 12):
+        make_team(gateway, team_id=f"team-{number:02}")
+
+    kept = load(GATEWAY)
+
+    assert "11 teams are not in the file; kept (Old/team-01, Old/team-02, " in kept
+    assert kept.count("not in the file") == 2
+
+
+@pytest.mark.parametrize("host", ["10.0.0.1", "localhost:9", "169.254.169.254"])
+def test_a_gateway_that_can_never_be_asked_is_refused(host: str, load: Load) -> None:
+    """C-06: as in the form."""
+    text = f'[[gateways]]\nname = "Inside"\nbase_url = "http://{host}"\n'
+
+    with pytest.raises(UsageError, match=r"line 3: gateways\[0\]\.base_url: .*refuse"):
+        load(text)
+    assert not Gateway.objects.exists()
+
+    allowed = text + "allow_private = true\n"
+    if host.startswith("169"):
+        with pytest.raises(UsageError):
+            load(allowed)
+    else:
+        assert "+ gateway Inside" in load(allowed)
 
 
 def test_only_prune_deletes(load: Load) -> None:
@@ -230,16 +271,8 @@ def test_prune_keeps_the_default_rules(load: Load) -> None:
 
 
 def test_what_will_not_work_is_told_beforehand(load: Load) -> None:
-    told = load("""
-        [[gateways]]
-        name = "Here"
-        base_url = "http://127.0.0.1:9000"
-        [[gateways.teams]]
-        team_id = "acme"
-        key = "env:NOT_SET_ANYWHERE"
-        """)
+    told = load(GATEWAY + TEAM + 'key = "env:NOT_SET_ANYWHERE"\n')
 
-    assert "probes refuse 127.0.0.1" in told
     assert "env:NOT_SET_ANYWHERE is not set here" in told
 
 

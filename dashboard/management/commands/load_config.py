@@ -1,3 +1,4 @@
+import sys
 from argparse import ArgumentParser
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from dashboard.management.config.document import Document
 from dashboard.management.config.load import load
 from dashboard.teams import audit
 from dashboard.teams.models import AuditAction
+from dashboard.web import words
 
 
 class Command(BaseCommand):
@@ -23,11 +25,19 @@ class Command(BaseCommand):
             "--dry-run", action="store_true", help="show the changes, write nothing"
         )
         parser.add_argument(
+            "--check",
+            action="store_true",
+            help="as --dry-run, and exit 1 when something would change",
+        )
+        parser.add_argument(
             "--prune", action="store_true", help="delete what the file does not name"
         )
 
-    def handle(self, *, file: Path, dry_run: bool, prune: bool, **_: object) -> None:
+    def handle(
+        self, *, file: Path, dry_run: bool, check: bool, prune: bool, **_: object
+    ) -> None:
         document = Document.read(file)
+        dry_run = dry_run or check
         if not dry_run and not connection.introspection.table_names():
             # A new installation: the file may well come before the first `up`.
             call_command("migrate", interactive=False, verbosity=0)
@@ -36,9 +46,15 @@ class Command(BaseCommand):
             self._show(changes)
             self._note(changes)
             transaction.set_rollback(dry_run)
-        if changes.lines:
-            end = "Nothing was written (--dry-run)." if dry_run else "Done."
-            self.stdout.write(end)
+        if not changes.lines:
+            return
+        number = words.count(len(changes.lines), "change")
+        if not dry_run:
+            self.stdout.write(f"Done: {number}.")
+            return
+        self.stdout.write(f"{number} would be made; nothing was written.")
+        if check:
+            sys.exit(1)
 
     def _note(self, changes: Changes) -> None:
         """Leave one line for each change in the audit log: what, not from and to."""

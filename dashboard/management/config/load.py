@@ -34,6 +34,8 @@ from dashboard.teams.models import Gateway, Team
 from dashboard.teams.services import clean_base_url
 
 M = TypeVar("M", bound=models.Model)
+# So many are named in the line that tells what is kept.
+_MOST_KEPT = 3
 
 
 def load(document: Document, now: datetime, *, prune: bool) -> Changes:
@@ -78,10 +80,11 @@ class _Loader:
             if entry.allow_private is UNSET
             else entry.allow_private
         )
+        if why := why_refused(base_url, allow_private=True):
+            raise self._document.wrong(f"{place}.base_url", why)
         if why := why_refused(base_url, allow_private=bool(allowed)):
-            self.changes.note(
-                f"{what}: {why}; allow_private = true allows private ones"
-            )
+            why = f"{why}; allow_private = true allows private ones"
+            raise self._document.wrong(f"{place}.base_url", why)
         moved = found is not None and found.base_url != base_url
         self._store(gateway, told, what, place)
         if moved and forget_keys(gateway):
@@ -254,12 +257,24 @@ class _Loader:
             gateways = Q(gateway__in=self._unnamed(Gateway.objects.all()))
             forget_breakers(Probe.objects.filter(teams | gateways))
         for noun, rows in everything:
-            for row in self._unnamed(rows):
-                if prune:
-                    self.changes.deleted(f"{noun} {_path(row)}")
-                    row.delete()
-                else:
-                    self.changes.note(f"{noun} {_path(row)} is not in the file; kept")
+            unnamed = list(self._unnamed(rows))
+            if not prune:
+                self._note_kept(noun, unnamed)
+                continue
+            for row in unnamed:
+                self.changes.deleted(f"{noun} {_path(row)}")
+                row.delete()
+
+    def _note_kept(self, noun: str, rows: Sequence[models.Model]) -> None:
+        """Tell in one line what a file that names only some leaves alone."""
+        if len(rows) == 1:
+            self.changes.note(f"{noun} {_path(rows[0])} is not in the file; kept")
+        elif rows:
+            some = ", ".join(map(_path, rows[:_MOST_KEPT]))
+            more = ", …" if len(rows) > _MOST_KEPT else ""
+            self.changes.note(
+                f"{len(rows)} {noun}s are not in the file; kept ({some}{more})"
+            )
 
     def _unnamed(self, rows: QuerySet[M]) -> QuerySet[M]:
         named = [pk for kind, pk in self._named if kind is rows.model]
