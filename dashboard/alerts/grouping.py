@@ -153,7 +153,10 @@ def _is_critical(rows: Iterable[Notification]) -> bool:
 
 def _is_unfolding(gateway_id: int, hold: timedelta, now: datetime) -> bool:
     """Say whether some probe has just begun to fail and no incident is open for it."""
-    incidents = Incident.objects.filter(gateway=gateway_id, resolved_at=None)
+    # One that is good again tells nothing of what begins now.
+    incidents = Incident.objects.filter(
+        gateway=gateway_id, resolved_at=None, clear_since=None
+    )
     if incidents.filter(kind=RuleKind.GATEWAY_DOWN).exists():
         return False
     begun = Probe.objects.filter(

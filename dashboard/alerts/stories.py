@@ -30,6 +30,8 @@ LIMIT_UNITS = {
     RuleKind.BURN_RATE: "times",
     RuleKind.CREDITS_SPIKE: "times",
 }
+# By what the number is judged, where its text tells another one beside it.
+JUDGED_BY = {RuleKind.CREDITS_FORECAST: ", at the day's pace"}
 # Until then a time needs no day.
 _SAME_DAY = timedelta(hours=12)
 # A mail is read on a phone.
@@ -103,6 +105,7 @@ class Story:
     severity: str
     state: str
     gateway: str
+    team: str
     of_gateway: bool
     subject: str
     probe_id: int | None
@@ -175,6 +178,7 @@ def story(
         severity=incident.severity,
         state=incident.state,
         gateway=incident.gateway.name,
+        team=str(incident.team or ""),
         of_gateway=incident.team_id is None,
         subject=str(incident.probe or incident.team or incident.gateway),
         probe_id=incident.probe_id,
@@ -183,7 +187,7 @@ def story(
         since=since,
         window=minutes(window_s) if window_s else "",
         samples=incident.samples,
-        value=_in_words(incident, incident.value) if incident.limit is not None else "",
+        value=_value(incident),
         limit=_in_words(incident, incident.limit),
         title=row.title if row else "",
         advice=row.advice if row else "",
@@ -210,7 +214,7 @@ def headline(
 ) -> str:
     """Return the subject: how bad, which one, what, since when or for how long."""
     first = stories[0]
-    where = first.place if len(stories) == 1 else first.gateway
+    where = first.place if len(stories) == 1 else _common_place(stories)
     if recovery:
         # Else the last words would be that of what is over: "the key is refused".
         was = f" after {first.lasted}, it was"
@@ -220,6 +224,13 @@ def headline(
     day = f"{since:%-d %b} " if now - since > _SAME_DAY else ""
     when = f" since {day}{since:%H:%M} UTC"
     return _subject(f"{still}{first.severity}", where, _what(stories), when)
+
+
+def _common_place(stories: Sequence[Story]) -> str:
+    """Return the gateway of several, and the team where it is of all of them."""
+    gateway, teams = stories[0].gateway, {one.team for one in stories}
+    team = teams.pop() if len(teams) == 1 else ""
+    return f"{team} ({gateway})" if team else gateway
 
 
 def _over(stories: Iterable[Story]) -> str:
@@ -302,6 +313,13 @@ def _covered(incident: Incident, of_teams: Collection[int] | None) -> tuple[str,
     if of_teams is not None:
         found = found.filter(team__in=of_teams)
     return tuple(found.values_list("summary", flat=True)[:_MOST_COVERED])
+
+
+def _value(incident: Incident) -> str:
+    if incident.limit is None or incident.value is None:
+        return ""
+    judged_by = JUDGED_BY.get(RuleKind(incident.kind), "")
+    return f"{_in_words(incident, incident.value)}{judged_by}"
 
 
 def _in_words(incident: Incident, value: float | None) -> str:

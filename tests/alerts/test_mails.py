@@ -293,6 +293,28 @@ def test_unlike_alarms_are_counted_and_the_worst_is_named() -> None:
     )
 
 
+def test_several_alarms_of_one_team_are_named_by_it_and_lead_to_each(
+    settings: Settings,
+) -> None:
+    """A-60."""
+    settings.PUBLIC_URL = "https://watch.example"
+    make_recipient()
+    team = make_team(make_gateway(name="Production"), name="Acme")
+    low: dict[str, Any] = {"severity": Severity.WARNING, "evidence": {"text": "low"}}
+    several = [
+        tell(make_incident(team.gateway, team, kind=kind, **low))
+        for kind in (RuleKind.CREDITS, RuleKind.CREDITS_FORECAST)
+    ]
+    deliver(after(40))
+
+    told = "2 alarms, first Acme: low since 12:00 UTC"
+    assert letter().subject == f"[Gatewatch] WARNING Acme (Production): {told}"
+    for each in several:
+        link = f"https://watch.example/incidents/{each.pk}/"
+        assert link in str(letter().body)
+        assert f'href="{link}"' in html(letter())
+
+
 def test_a_recovered_breaker_is_told(team: Team) -> None:
     incident = make_incident(
         team.gateway, team, make_probe(team), kind=RuleKind.BREAKER_OPEN

@@ -131,8 +131,10 @@ def test_who_is_told_of_one_team_hears_of_its_gateways_outage(
     replay(probes, 1500, answer)
 
     opened, resolved = subjects()
-    assert opened.startswith("[Gatewatch] CRITICAL Production: ")
-    assert resolved.startswith("[Gatewatch] RESOLVED Production after ")
+    # Of what health does not see he is told of his own probes, by their team.
+    where = "Production" if health_sees_it else "acme (Production)"
+    assert opened.startswith(f"[Gatewatch] CRITICAL {where}: ")
+    assert resolved.startswith(f"[Gatewatch] RESOLVED {where} after ")
     told = " ".join(str(message.body) for message in mail.outbox)
     assert "Team status of acme" in told
     assert "beta" not in told

@@ -24,6 +24,7 @@ from dashboard.alerts.stories import story
 from dashboard.probes.models import Outcome, Probe, ProbeKind
 from dashboard.rollups.services import fold
 from dashboard.teams.models import Role
+from dashboard.web.pages import evidence
 from dashboard.web.views.incidents import MOST_NOTES
 from tests.alerts.conftest import after, make_incident
 from tests.factories import (
@@ -109,6 +110,47 @@ def test_it_shows_the_chart_with_its_time_marked_and_what_failed(
     assert "HTTP 500: | # boom" in shown
     # C-07: a mail may have told of another team, too, also of one that is gone.
     assert "[Gatewatch] CRITICAL it fails" not in shown
+
+
+def test_what_failed_is_told_from_its_beginning(
+    admin_page: Client, probe: Probe
+) -> None:
+    """An outage's first failures are what one asks for; a refused key is none of them."""
+    fail(probe, 14)
+    fold([make_outcome(probe, -15, error_class="auth_failed")])
+    fold([make_outcome(probe, -20)])
+    down = make_incident(
+        probe.gateway,
+        kind=RuleKind.GATEWAY_DOWN,
+        opened_at=NOW,
+        resolved_at=NOW + HOUR,
+        evidence={"since": after(-30 * 13).isoformat()},
+    )
+    path = f"/incidents/{down.pk}/"
+
+    page = admin_page.get(path).context["page"]
+    starts = [
+        each.started_at for each in evidence.samples(down, Probe.objects.all(), NOW)
+    ]
+    assert starts == [after(-30 * place) for place in (*range(5), *range(9, 14))]
+    assert len(page.failed) == 10
+    assert page.failed_words.startswith("The latest 5 and the first 5 results")
+    export = text(admin_page, f"{path}export/")
+    assert "The latest 5 and the first 5 results" in export
+    assert "| Failed | 15 of 16 runs, of what you see |" in export
+
+
+def test_a_forecast_says_by_which_pace_it_is_judged(admin_page: Client) -> None:
+    """A-43: its text tells the sooner end beside it, which judges nothing."""
+    team = make_team()
+    incident = make_incident(
+        team.gateway, team, kind=RuleKind.CREDITS_FORECAST, value=5.2, limit=6.0
+    )
+
+    page = admin_page.get(f"/incidents/{incident.pk}/").context["page"]
+
+    assert (page.value, page.limit) == ("5.2 h, at the day's pace", "6 h")
+    assert story(incident, "", NOW).value == "5.2 h, at the day's pace"
 
 
 def test_it_lasts_from_its_first_failure_on_wherever_it_is_told(

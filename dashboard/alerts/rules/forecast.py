@@ -81,4 +81,6 @@ def last(hours: float) -> str:
 
 
 def _hours(hours: float) -> str:
+    if hours * 60 < 1:
+        return "less than 1 min"
     return f"{hours:.0f} h" if hours >= 2 else f"{hours * 60:.0f} min"

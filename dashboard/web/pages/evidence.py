@@ -5,11 +5,13 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from django.db import connection
-from django.db.models import Exists, F, OuterRef, QuerySet
+from django.db.models import Count, Exists, F, OuterRef, QuerySet
 
 from dashboard.alerts.models import CREDIT_KINDS, Incident, RuleKind
 from dashboard.alerts.rules.error_rate import minutes
+from dashboard.alerts.rules.verdict import is_gateways_fault
 from dashboard.probes.models import Outcome, Probe
+from dashboard.probes.taxonomy import ErrorClass, counted
 from dashboard.rollups.queries import series
 from dashboard.teams.models import CreditReading, Team
 from dashboard.web import charts, drawing
@@ -23,6 +25,7 @@ _PIECES = 60
 # Credits go slowly: a day shows their way down.
 _CREDITS_AROUND = timedelta(hours=24)
 _MOST_READINGS = 500
+_OF_GATEWAY = [each for each in ErrorClass if is_gateways_fault(each)]
 
 
 def chart(
@@ -46,14 +49,49 @@ def chart(
 def samples(
     incident: Incident, visible: QuerySet[Probe], now: datetime
 ) -> list[Outcome]:
-    """Return the latest results that failed while it lasted; two queries.
+    """Return the latest results that failed while it lasted; three queries at most.
+
+    Where there are more, half of them are its first: how it began is what one asks.
 
     A gateway's incident is seen by members of all its teams: each sees the results of
     the probes that are `visible` to him.
     """
     found = _failed(incident, visible, now)
     found = found.select_related("probe__team", "probe__gateway")
-    return list(found.order_by("-started_at")[:MOST_SAMPLES])
+    latest = list(found.order_by("-started_at")[: MOST_SAMPLES + 1])
+    if len(latest) <= MOST_SAMPLES:
+        return latest
+    first = list(found.order_by("started_at")[: MOST_SAMPLES // 2])
+    return [*latest[: MOST_SAMPLES - len(first)], *reversed(first)]
+
+
+def runs(
+    incident: Incident, visible: QuerySet[Probe], now: datetime
+) -> tuple[int, int] | None:
+    """Return how many of the visible probes' runs failed, and how many there were.
+
+    As its recovery is mailed; None for what is of no probes.
+    """
+    if incident.probe_id is None and incident.kind != RuleKind.GATEWAY_DOWN:
+        return None
+    found = _while_it_lasted(
+        incident, Outcome.objects.filter(probe__in=_probe_ids(incident, visible)), now
+    )
+    numbers = found.order_by().values_list("error_class").annotate(Count("pk"))
+    told = {name: number for name, number in numbers if counted(name)}
+    total = sum(told.values())
+    return total - told.get("", 0), total
+
+
+def which(samples: Sequence[Outcome]) -> str:
+    """Say which results these are."""
+    if len(samples) < MOST_SAMPLES:
+        return "The results that failed while it lasted"
+    first = MOST_SAMPLES // 2
+    return (
+        f"The latest {MOST_SAMPLES - first} and the first {first} results that failed "
+        "while it lasted"
+    )
 
 
 def teams(incident: Incident, visible: QuerySet[Probe], now: datetime) -> list[Team]:
@@ -64,7 +102,7 @@ def teams(incident: Incident, visible: QuerySet[Probe], now: datetime) -> list[T
         return []
     failed = _while_it_lasted(
         incident, Outcome.objects.filter(probe=OuterRef("pk")), now
-    )
+    ).exclude(error_class="")
     probe_ids = _probe_ids(incident, visible)
     whose = Probe.objects.filter(Exists(failed), pk__in=probe_ids, team__isnull=False)
     return list(Team.objects.filter(pk__in=whose.values("team")))
@@ -90,7 +128,11 @@ def _failed(
         # PostgreSQL would read all that failed, of all gateways, and knows better.
         whose = Outcome.objects.alias(whose=F("probe_id") + 0)
         found = whose.filter(whose__in=probe_ids)
-    return _while_it_lasted(incident, found, now)
+    if incident.kind == RuleKind.GATEWAY_DOWN:
+        # A key that was refused meanwhile is no part of it, unless that is how it refused.
+        told = incident.evidence.get("classes", {})
+        found = found.filter(error_class__in={*told, *_OF_GATEWAY})
+    return _while_it_lasted(incident, found, now).exclude(error_class="")
 
 
 def _while_it_lasted(
@@ -101,7 +143,7 @@ def _while_it_lasted(
         started_at__lte=incident.resolved_at or now,
         maintenance=False,
         misdated=False,
-    ).exclude(error_class="")
+    )
 
 
 def _probe_ids(incident: Incident, visible: QuerySet[Probe]) -> Sequence[int]:

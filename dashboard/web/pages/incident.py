@@ -18,7 +18,7 @@ from dashboard.alerts.models import (
     RuleKind,
 )
 from dashboard.alerts.silences import active, covering
-from dashboard.alerts.stories import LIMIT_UNITS
+from dashboard.alerts.stories import JUDGED_BY, LIMIT_UNITS
 from dashboard.probes.kinds import CHEAP
 from dashboard.probes.models import Outcome, Probe
 from dashboard.probes.taxonomy import meaning
@@ -100,6 +100,7 @@ class IncidentPage:
     details: list[str]
     chart: ChartTable | None
     failed: list[OutcomeRow]
+    failed_words: str
     inhibitor: Link | None
     speaking: str
     speaks_for: list[Link]
@@ -165,7 +166,7 @@ def incident(
         resolved=words.clock(ended, now) if ended else None,
         lasted=words.duration(shown.lasted_s(now)),
         evaluated=words.time(shown.evaluated_at, now),
-        value=_value(shown, shown.value),
+        value=_value(shown, shown.value, JUDGED_BY.get(RuleKind(shown.kind), "")),
         limit=_value(shown, shown.limit),
         samples="" if shown.samples is None else f"{shown.samples:,}",
         advice=meaning(shown.error_class).advice if shown.error_class else "",
@@ -175,6 +176,7 @@ def incident(
         details=_details(shown, failed),
         chart=evidence.chart(shown, visible.probes, now),
         failed=[outcome_row(each, now) for each in failed],
+        failed_words=evidence.which(failed),
         inhibitor=Link(greater.summary, reverse("incident", args=[greater.pk]))
         if greater
         else None,
@@ -320,7 +322,7 @@ def _timeline(
     ]
 
 
-def _value(shown: Incident, value: float | None) -> str:
+def _value(shown: Incident, value: float | None, judged_by: str = "") -> str:
     if value is None:
         return ""
     if shown.kind in _RATES:
@@ -328,7 +330,7 @@ def _value(shown: Incident, value: float | None) -> str:
     if shown.kind == RuleKind.LATENCY:
         return words.milliseconds(value)
     unit = {RuleKind.CREDITS: "credits", **LIMIT_UNITS}.get(RuleKind(shown.kind), "")
-    return f"{words.number(value)} {unit}".rstrip()
+    return f"{words.number(value)} {unit}".rstrip() + judged_by
 
 
 def _places(shown: Incident) -> list[Link]:

@@ -40,7 +40,7 @@ def markdown(
     """Return the whole story: facts, timeline, evidence, who was told, what to answer."""
     parts = [
         f"# Incident {incident.pk}: {RuleKind(incident.kind).label}",
-        _facts(incident, evidence.teams(incident, visible.probes, now), now),
+        _facts(incident, visible, now),
         "## Timeline",
         _timeline(incident, notifications),
         *_spoken_for(lesser_ones(incident, visible.incidents)),
@@ -54,7 +54,9 @@ def markdown(
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _facts(incident: Incident, teams: Sequence[Team], now: datetime) -> str:
+def _facts(incident: Incident, visible: Visible, now: datetime) -> str:
+    teams = evidence.teams(incident, visible.probes, now)
+    runs = evidence.runs(incident, visible.probes, now)
     until = incident.resolved_at
     facts = {
         "What": _code(incident.summary),
@@ -67,6 +69,11 @@ def _facts(incident: Incident, teams: Sequence[Team], now: datetime) -> str:
         "Opened": _utc(incident.opened_at),
         "Over": _utc(until) if until else f"not yet, at {_utc(now)}",
         "Lasted": duration(incident.lasted_s(now)),
+        **(
+            {"Failed": f"{runs[0]:,} of {runs[1]:,} runs, of what you see"}
+            if runs
+            else {}
+        ),
         "Whose fault": str(of_alarm(incident.kind, incident.error_class)),
         "Acknowledged": _acknowledged(incident),
     }
@@ -136,7 +143,7 @@ def _classes(incident: Incident) -> str:
     return f"{basis}:\n\n{table}" if basis else table
 
 
-def _samples(samples: Iterable[Outcome]) -> str:
+def _samples(samples: Sequence[Outcome]) -> str:
     rows = [
         (
             _utc(each.started_at),
@@ -148,8 +155,10 @@ def _samples(samples: Iterable[Outcome]) -> str:
         )
         for each in samples
     ]
+    if not rows:
+        return "No failed results are kept of it."
     names = ["Started", "Probe", "Result", "Status", "Request id", "Detail"]
-    return _table(names, rows) if rows else "No failed results are kept of it."
+    return f"{evidence.which(samples)}:\n\n{_table(names, rows)}"
 
 
 def _told(notifications: Sequence[Notification]) -> str:
