@@ -273,3 +273,20 @@ def test_probes_that_have_not_run_since_are_not_asked() -> None:
     verdict = gateway_down(samples("xxx"), latest, Limits(), NOW)
 
     assert verdict.text == "gateway down, 1 of 1 probes failing (timed out)"
+
+
+def test_what_the_breaker_holds_is_still_out() -> None:
+    """A-34: told by its number, and never a reason."""
+    failing = NOW - timedelta(minutes=3)
+    held = [Sample(NOW, "breaker_held", "", failing)] * 6
+    well = Sample(NOW, "breaker_held")
+
+    verdict = gateway_down(
+        samples("xxx"), [Sample(NOW, "timeout"), *held, well], LIMITS, NOW
+    )
+
+    assert verdict.text == "gateway down, 7 of 7 probes failing (timed out)"
+    assert (verdict.value, verdict.samples, verdict.evidence.bad) == (1.0, 7, 7)
+    answers = [Sample(NOW)] * 2
+    latest = [Sample(NOW, "timeout"), *held, *answers]
+    assert gateway_down(samples("xxx"), latest, LIMITS, NOW).step is Step.HOLD

@@ -22,6 +22,7 @@ from dashboard.alerts.rules.verdict import (
     latest_details,
     mix,
 )
+from dashboard.probes.taxonomy import ErrorClass
 
 _SHARE = 0.5
 
@@ -55,6 +56,9 @@ def gateway_down(
     ]
     if len(failed) < _SHARE * len(ran) or not failed:
         return HOLD
+    # They failed before the breaker held them, and would shrink "7 of 7" to "1 of 1".
+    held = sum(_is_held(sample) for sample in latest if sample.at >= since)
+    out, number = len(failed) + held, len(ran) + held
     classes = class_counts(failed)
     cause = dominant(classes)
     # "Key refused" would be untrue of whom it refuses without a key as well.
@@ -62,18 +66,24 @@ def gateway_down(
     return Verdict(
         Step.FIRE,
         Severity.CRITICAL,
-        text=f"gateway down, {len(failed)} of {len(ran)} probes failing ({why})",
-        value=len(failed) / len(ran),
+        text=f"gateway down, {out} of {number} probes failing ({why})",
+        value=out / number,
         limit=_SHARE,
-        samples=len(ran),
+        samples=number,
         error_class="" if cause in refused else cause,
         evidence=Evidence(
             since=min([since, *_began(failed, well_at)]),
-            bad=len(failed),
+            bad=out,
             classes=classes,
             details=latest_details([*failed, *asked[-streak:]]),
         ),
     )
+
+
+def _is_held(sample: Sample) -> bool:
+    """Say whether a breaker holds what failed when it was last asked."""
+    held = sample.error_class == ErrorClass.BREAKER_HELD
+    return held and sample.failing_since is not None
 
 
 def _began(failed: Sequence[Sample], well_at: datetime) -> Iterator[datetime]:
