@@ -95,6 +95,7 @@ class AsyncClient:
         await self.aclose()
 
     async def aclose(self) -> None:
+        """Close the running loop's connections; a call made afterwards opens new ones."""
         await self._transport.aclose()
 
     @property

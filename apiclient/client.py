@@ -97,6 +97,7 @@ class Client:
         self.close()
 
     def close(self) -> None:
+        """Close the connections; a call made afterwards opens new ones."""
         self._transport.close()
 
     @property
