@@ -73,8 +73,8 @@ class Item:
     """One thing that needs attention: what, where, why, since when, what next.
 
     A `wide` one is the whole gateway's: it comes before what is a team's own. `name` is
-    where it is, of one whose title goes on to change. What is `good_since` a moment comes
-    after what fails now, and what somebody has silenced after all others.
+    where it is, of one whose title goes on to change. What somebody has silenced comes
+    after what he has not, and what is `good_since` a moment after all that fails now.
     """
 
     tone: Tone
@@ -93,9 +93,9 @@ class Item:
     @property
     def urgency(self) -> int:
         """How soon it is to be looked at: the less, the sooner."""
-        if self.silenced_until:
+        if self.good_since:
             return len(URGENCY) + 1
-        return len(URGENCY) if self.good_since else URGENCY[self.tone]
+        return len(URGENCY) if self.silenced_until else URGENCY[self.tone]
 
 
 def items(facts: Facts) -> list[Item]:

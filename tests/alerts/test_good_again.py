@@ -91,6 +91,23 @@ def test_another_outage_is_told_while_the_one_before_waits_for_its_calm() -> Non
     assert errors.inhibited_by is None
 
 
+def test_a_new_outage_is_told_in_one_mail_while_another_is_good_again() -> None:
+    """A-56: its mail waits a moment for the probes that have just begun to fail."""
+    team = make_team()
+    probe = make_probe(team)
+    make_outage(team, good_at=-300)
+    deliver(after(-800))
+    mail.outbox.clear()
+    begun = make_probe(team, kind="balance", failing_since=after(20))
+    tell(make_incident(team.gateway, team, probe))
+
+    deliver(after(35))
+    assert subjects() == []
+    Probe.objects.filter(pk=begun.pk).update(failing_since=None)
+    deliver(after(50))
+    assert len(subjects()) == 1
+
+
 def test_what_failed_in_the_outage_only_stays_spoken_for() -> None:
     """A-57: a moment after its end late runs end, and breakers close."""
     team = make_team()

@@ -447,13 +447,21 @@ def test_what_is_silenced_says_so_and_stands_below_what_is_not(
     assert page.verdict.tone == Tone.BAD
     assert " · silenced until 2 Mar 13:00 · " in page.verdict.detail
 
+    make_incident(summary="Budget burns", clear_since=NOW)
+    detail = admin_page.get("/").context["page"].verdict.detail
+    assert detail.startswith("Balance fails")
+
     make_incident(summary="Credits low", severity=Severity.WARNING)
 
     page = admin_page.get("/").context["page"]
     assert page.verdict.tone == Tone.WARN
     assert page.verdict.sentence == "2 things need attention"
     assert page.verdict.detail.startswith("Credits low")
-    assert [alarm.why for alarm in page.alarms] == ["", "silenced until 2 Mar 13:00"]
+    assert [alarm.why for alarm in page.alarms] == [
+        "",
+        "silenced until 2 Mar 13:00",
+        "good again since 2 Mar 12:00",
+    ]
 
 
 def test_what_failed_before_for_its_own_reason_does_not_date_an_outage(
