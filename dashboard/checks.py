@@ -102,6 +102,23 @@ def budgets_nest(app_configs: Apps, **_: object) -> Found:
     return [Error(f"The time budgets do not nest: {told}.", id="dashboard.E003")]
 
 
+@register()
+def levels_nest(app_configs: Apps, **_: object) -> Found:
+    """W007: what is kept longer is coarser, so that no page has a hole in the middle."""
+    names = {name: f"RETENTION_{name.upper()}_DAYS" for name in ("raw", "hour", "day")}
+    days = settings.RETENTION_DAYS
+    return [
+        Warning(
+            f"{names[coarse]} ({days[coarse]}) is less than {names[fine]} "
+            f"({days[fine]}): charts of that time end earlier than the results.",
+            hint=f"Keep both for as long, or the {coarse}s for longer.",
+            id="dashboard.W007",
+        )
+        for fine, coarse in (("raw", "hour"), ("hour", "day"))
+        if days[coarse] < days[fine]
+    ]
+
+
 @register(Tags.security, deploy=True)
 def mail_set_up(app_configs: Apps, **_: object) -> Found:
     """W001: somebody can be told."""

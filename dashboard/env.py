@@ -5,6 +5,7 @@ import os
 import re
 import secrets
 import tempfile
+from email.utils import getaddresses
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -14,6 +15,8 @@ import dj_email_url
 from cryptography.fernet import Fernet
 
 from dashboard.lib.web_addresses import is_web_address
+
+_ADDRESS = re.compile(r"[^\s@,]+@[^\s@,]+")
 
 
 class EnvError(Exception):
@@ -42,13 +45,55 @@ def flag(name: str, *, default: bool = False) -> bool:
     raise EnvError(f"{name}={value!r} is not a switch; write 1 or 0.")
 
 
-def number(name: str, default: int, *, least: int = 1) -> int:
+def number(name: str, default: int, *, least: int = 1, most: int = 1000) -> int:
+    """Return a whole number within bounds: what is far out would be found late."""
     value = text(name)
     if not value:
         return default
-    if not (value.isascii() and value.isdigit() and int(value) >= least):
-        raise EnvError(f"{name}={value!r} is not a whole number of at least {least}.")
+    # Not int() of whatever is there: it gives up at some thousand digits.
+    is_short = value.isascii() and value.isdigit() and len(value) <= len(str(most))
+    if not (is_short and least <= int(value) <= most):
+        raise EnvError(
+            f"{name}={value[:40]!r} is not a whole number from {least} to {most}."
+        )
     return int(value)
+
+
+def listed(name: str) -> list[str]:
+    """Return what is separated by commas, without the blanks around it."""
+    return [each.strip() for each in text(name).split(",") if each.strip()]
+
+
+def hosts(name: str) -> list[str]:
+    """Return host names, as the setting ALLOWED_HOSTS of Django takes them."""
+    for each in listed(name):
+        if not re.fullmatch(r"\*|\.?[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]", each):
+            raise EnvError(
+                f"{name}: {each!r} is no host name; write watch.example.com, without "
+                "https:// and port."
+            )
+    return listed(name)
+
+
+def references(name: str) -> list[str]:
+    """Return patterns of what a team's managers may refer to as its key."""
+    for each in listed(name):
+        if not re.fullmatch(r"(env|file):.+", each):
+            raise EnvError(
+                f"{name}: {each!r} is no reference; write env:ACME_* or file:/folder/."
+            )
+    return listed(name)
+
+
+def sender(name: str) -> str:
+    """Return an address with or without a name before it, or "" where it is unset."""
+    value = text(name)
+    found = [address for _, address in getaddresses([value])]
+    if value and not (len(found) == 1 and _ADDRESS.fullmatch(found[0])):
+        raise EnvError(
+            f"{name}={value!r} is no mail address; write Gatewatch <watch@example.com>."
+        )
+    return value
 
 
 def log_level(name: str) -> str:
@@ -92,11 +137,10 @@ def address(name: str) -> str:
 
 def addresses(name: str) -> list[str]:
     """Return mail addresses that are separated by commas."""
-    found = [each.strip() for each in text(name).split(",") if each.strip()]
-    for each in found:
-        if not re.fullmatch(r"[^\s@,]+@[^\s@,]+", each):
+    for each in listed(name):
+        if not _ADDRESS.fullmatch(each):
             raise EnvError(f"{name}: {each!r} is no mail address.")
-    return found
+    return listed(name)
 
 
 def database(address: str) -> dict[str, Any]:

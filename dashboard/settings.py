@@ -32,7 +32,7 @@ _kept = {} if PRODUCTION else env.stored_secrets(SECRETS_FILE)
 SECRET_KEY = env.text("SECRET_KEY") or _kept.get("SECRET_KEY", "")
 # Says what SECRET_KEY cannot say: Django refuses to read an empty one.
 SECRETS_GIVEN = bool(SECRET_KEY)
-SECRET_KEY_FALLBACKS = [k for k in env.text("SECRET_KEY_FALLBACKS").split(",") if k]
+SECRET_KEY_FALLBACKS = env.listed("SECRET_KEY_FALLBACKS")
 # Fernet keys for the virtual keys at rest, separated by commas; the first one encrypts.
 FIELD_KEYS = [
     key.strip()
@@ -42,9 +42,7 @@ FIELD_KEYS = [
 
 # References that a team's managers may keep as its key, besides typing one:
 # "env:ACME_*,file:/run/secrets/"; site administrators may keep any.
-KEY_REFERENCES = [
-    each.strip() for each in env.text("KEY_REFERENCES").split(",") if each.strip()
-]
+KEY_REFERENCES = env.references("KEY_REFERENCES")
 
 DEBUG = env.flag("DEBUG")
 DEFAULT_EXCEPTION_REPORTER_FILTER = "dashboard.web.reports.ReportFilter"
@@ -52,7 +50,7 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 1_000_000
 # A long list of teams to import is one field for each.
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 2000
 ALLOWED_HOSTS = ["localhost", "127.0.0.1", "[::1]", *filter(None, [_PUBLIC.hostname])]
-ALLOWED_HOSTS += [host for host in env.text("ALLOWED_HOSTS").split(",") if host]
+ALLOWED_HOSTS += env.hosts("ALLOWED_HOSTS")
 CSRF_TRUSTED_ORIGINS = [PUBLIC_URL] if PUBLIC_URL else []
 
 INSTALLED_APPS = [
@@ -171,7 +169,7 @@ LOGOUT_REDIRECT_URL = "login"
 
 # A session ends after its longest life, and when nobody acted for the idle time.
 SESSION_COOKIE_AGE = env.number("SESSION_DAYS", 7) * 24 * 3600
-SESSION_IDLE_S = env.number("SESSION_IDLE_HOURS", 8) * 3600
+SESSION_IDLE_S = env.number("SESSION_IDLE_HOURS", 8, most=24 * 366) * 3600
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
 SESSION_COOKIE_NAME = "__Host-sessionid" if HTTPS else "sessionid"
 CSRF_COOKIE_NAME = "__Host-csrftoken" if HTTPS else "csrftoken"
@@ -226,7 +224,7 @@ EMAIL_HOST_PASSWORD = _email.get("EMAIL_HOST_PASSWORD", "")
 EMAIL_USE_TLS = _email.get("EMAIL_USE_TLS", False)
 EMAIL_USE_SSL = _email.get("EMAIL_USE_SSL", False)
 EMAIL_TIMEOUT = 20
-DEFAULT_FROM_EMAIL = env.text("MAIL_FROM") or (
+DEFAULT_FROM_EMAIL = env.sender("MAIL_FROM") or (
     f"Gatewatch <gatewatch@{_PUBLIC.hostname or 'localhost'}>"
 )
 SERVER_EMAIL = DEFAULT_FROM_EMAIL
@@ -242,17 +240,20 @@ DEEP_S = 25
 # some hundred probes a second.
 TICK_SLOTS = env.number("GATEWATCH_TICK_SLOTS", 1)
 PROBE_THREADS = env.number("GATEWATCH_PROBE_THREADS", 16, least=2)
+_MOST_S = 366 * 24 * 3600
 # How long a mail waits for others of the same cause, and how far apart two mails of one
 # gateway to one person are at least (Alertmanager's group_wait and group_interval).
-MAIL_GROUP_WAIT_S = env.number("GATEWATCH_MAIL_WAIT_S", 5 if DEMO else 30, least=0)
+MAIL_GROUP_WAIT_S = env.number(
+    "GATEWATCH_MAIL_WAIT_S", 5 if DEMO else 30, least=0, most=_MOST_S
+)
 # An alarm that nobody acknowledges is mailed again after this; 0: never.
-MAIL_REPEAT_S = env.number("GATEWATCH_MAIL_REPEAT_S", 4 * 3600, least=0)
+MAIL_REPEAT_S = env.number("GATEWATCH_MAIL_REPEAT_S", 4 * 3600, least=0, most=_MOST_S)
 MAIL_GROUP_INTERVAL_S = env.number(
-    "GATEWATCH_MAIL_INTERVAL_S", 30 if DEMO else 300, least=0
+    "GATEWATCH_MAIL_INTERVAL_S", 30 if DEMO else 300, least=0, most=_MOST_S
 )
 # So many mails of incidents somebody gets in an hour at most, twice as many where they are
 # critical; the rest is told together in the last four of them. 0: without end.
-MAIL_CAP = env.number("GATEWATCH_MAIL_CAP", 20, least=0)
+MAIL_CAP = env.number("GATEWATCH_MAIL_CAP", 20, least=0, most=100_000)
 # Asked after each good cycle, so that an outside watcher hears when there is none.
 PING_URL = env.address("GATEWATCH_PING_URL")
 # Whom manage.py watchdog mails; empty for the recipients of everything.
@@ -262,13 +263,15 @@ WATCHDOG_TO = env.addresses("GATEWATCH_WATCHDOG_TO")
 SELF_TEST = env.flag("GATEWATCH_SELF_TEST", default=not DEMO)
 SELF_TEST_TO = env.addresses("GATEWATCH_SELF_TEST_TO")
 
+# What a date can count; nobody wants to keep anything for longer.
+_MOST_DAYS = 36_500
 RETENTION_DAYS = {
-    "raw": env.number("RETENTION_RAW_DAYS", 30),
-    "minute": env.number("RETENTION_MINUTE_DAYS", 2),
-    "hour": env.number("RETENTION_HOUR_DAYS", 396),
-    "day": env.number("RETENTION_DAY_DAYS", 1096),
+    "raw": env.number("RETENTION_RAW_DAYS", 30, most=_MOST_DAYS),
+    "minute": env.number("RETENTION_MINUTE_DAYS", 2, most=_MOST_DAYS),
+    "hour": env.number("RETENTION_HOUR_DAYS", 396, most=_MOST_DAYS),
+    "day": env.number("RETENTION_DAY_DAYS", 1096, most=_MOST_DAYS),
     # Those that ended, and the mails.
-    "incident": env.number("RETENTION_INCIDENT_DAYS", 396),
+    "incident": env.number("RETENTION_INCIDENT_DAYS", 396, most=_MOST_DAYS),
 }
 
 Q_CLUSTER: dict[str, Any] = {

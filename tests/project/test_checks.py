@@ -47,6 +47,16 @@ def test_the_time_budgets_nest() -> None:
     assert checks.budgets_nest(None) == []
 
 
+def test_levels_that_do_not_nest_are_told(settings: Settings) -> None:
+    assert checks.levels_nest(None) == []
+
+    settings.RETENTION_DAYS = {**settings.RETENTION_DAYS, "hour": 29}
+
+    [found] = checks.levels_nest(None)
+    assert found.id == "dashboard.W007"
+    assert found.msg.startswith("RETENTION_HOUR_DAYS (29) is less than RETENTION_RAW")
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [("PROBE_DEADLINE_S", 60), ("TICK_S", 160), ("DEEP_DEADLINE_S", 200)],

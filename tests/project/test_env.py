@@ -85,14 +85,67 @@ def test_a_public_url_loses_its_last_slash(monkeypatch: pytest.MonkeyPatch) -> N
     assert env.web_address("PUBLIC_URL") == "https://watch.example.com"
 
 
-@pytest.mark.parametrize("value", ["-1", "0", "many", "²"])
+@pytest.mark.parametrize("value", ["-1", "0", "many", "²", "1001", "9" * 9999])
 def test_a_number_out_of_range_is_refused(
     value: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("GATEWATCH_WORKERS", value)
 
-    with pytest.raises(EnvError, match=r"whole number of at least 1"):
+    with pytest.raises(EnvError, match=r"whole number from 1 to 1000") as e:
         env.number("GATEWATCH_WORKERS", 5)
+
+    assert len(str(e.value)) < 120
+
+
+def test_a_list_loses_the_blanks_around_its_names(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("ALLOWED_HOSTS", "a.example, .b.example,[::1], ")
+
+    assert env.hosts("ALLOWED_HOSTS") == ["a.example", ".b.example", "[::1]"]
+
+
+@pytest.mark.parametrize("host", ["https://a.example", "a.example:8000", "a/b", "a b"])
+def test_an_address_is_no_host_name(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ALLOWED_HOSTS", host)
+
+    with pytest.raises(EnvError, match="is no host name; write watch"):
+        env.hosts("ALLOWED_HOSTS")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "watch@example.com",
+        "Gatewatch <watch@example.com>",
+        '"Watch, Inc" <watch@example.com>',
+    ],
+)
+def test_a_sender_may_have_a_name(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MAIL_FROM", value)
+
+    assert env.sender("MAIL_FROM") == value
+
+
+@pytest.mark.parametrize(
+    "value", ["nonsense", "Gatewatch <nonsense>", "a@example.com, b@example.com"]
+)
+def test_a_sender_is_one_mail_address(
+    value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MAIL_FROM", value)
+
+    with pytest.raises(EnvError, match="is no mail address; write Gatewatch <"):
+        env.sender("MAIL_FROM")
+
+
+def test_a_reference_says_of_what_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KEY_REFERENCES", "env:ACME_*, file:/run/secrets/")
+    assert env.references("KEY_REFERENCES") == ["env:ACME_*", "file:/run/secrets/"]
+
+    monkeypatch.setenv("KEY_REFERENCES", "ACME_")
+    with pytest.raises(EnvError, match="'ACME_' is no reference; write env:"):
+        env.references("KEY_REFERENCES")
 
 
 def test_a_level_that_logging_does_not_know_is_refused(
