@@ -6,7 +6,7 @@ claimed by one conditional UPDATE; on PostgreSQL two workers also skip each othe
 
 import uuid
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -16,7 +16,7 @@ from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.db.models.functions import Lower
 
 from dashboard.alerts.caps import paced
-from dashboard.alerts.grouping import Group, Kind, group_of, grouped, ready_of
+from dashboard.alerts.grouping import Group, Groups, Kind, group_of, grouped, ready_of
 from dashboard.alerts.models import (
     TROUBLE,
     Change,
@@ -37,6 +37,14 @@ from dashboard.alerts.recipients import (
 LEASE = timedelta(minutes=5)
 # News this old is not sent again when its incident has ended meanwhile.
 _OBSOLETE = timedelta(hours=1)
+# So long what was found ready is claimed from.
+_LOOK = timedelta(seconds=1)
+# What decides whether a row may go out.
+_ASKED = (
+    *("change", "channel", "recipient", "created_at", "due_at", "leased_until"),
+    *("held_at", "batch"),
+    *("incident__kind", "incident__severity", "incident__gateway"),
+)
 _REPORTS = (Change.DAILY, Change.WEEKLY)
 
 
@@ -50,8 +58,12 @@ class Batch:
     rows: tuple[Notification, ...]
 
     @property
+    def groups(self) -> set[Group]:
+        return {group_of(row) for row in self.rows}
+
+    @property
     def kind(self) -> Kind:
-        groups = {group_of(row) for row in self.rows}
+        groups = self.groups
         return groups.pop().kind if len(groups) == 1 else Kind.DIGEST
 
     @property
@@ -61,30 +73,71 @@ class Batch:
         return list(told.values())
 
     @property
-    def turns(self) -> set[int | None]:
-        """Return whose turn it was: that of gateways, or None of what is of no incident."""
-        return {row.incident.gateway_id if row.incident else None for row in self.rows}
-
-    @property
     def attempt(self) -> int:
         """Return which attempt this is, 1 for the first."""
         return max(row.attempts for row in self.rows) + 1
 
 
-@transaction.atomic
-def claim(
-    now: datetime,
-    *,
-    mails: bool = True,
-    but: Collection[str] = (),
-    turns: Mapping[int | None, int] | None = None,
-) -> Batch | None:
-    """Claim the next batch that is ready, the one that waits longest; None for none.
+class Claims:
+    """Claims one batch after the other, those of the gateways in turns.
 
-    What goes to the channels of the names in `but` stays, and so do mails unless `mails`:
-    a channel may be called like an address, or "email". A gateway that had fewer `turns`
-    comes first: of an outage a thousand readers may be told, and each waits for the last.
+    What is ready is asked of all that waits, once for many claims: of an outage a
+    thousand readers may be told. Each claim asks it anew, of its own reader only.
     """
+
+    def __init__(self, *, mails: bool = True) -> None:
+        """Without `mails` these stay, since there is no server."""
+        self._mails = mails
+        self._away: set[str] = set()
+        self._turns: Counter[int | None] = Counter()
+        self._ready: list[Group] = []
+        self._old_at: datetime | None = None
+
+    def next(self, now: datetime) -> Batch | None:
+        """Claim the batch whose turn it is, the one that waits longest; None for none.
+
+        That of a gateway which had fewer turns comes first: another's alarm does not
+        wait for the last reader of an outage.
+        """
+        if self._old_at is None:
+            # From the claim after it: the longer a look takes, the more it must serve.
+            self._old_at = now + _LOOK
+        batch = self._claim(now) if now < self._old_at else None
+        if batch is None:
+            self._ready = _look(now, mails=self._mails, but=self._away)
+            self._old_at = None
+            batch = self._claim(now)
+        return batch
+
+    def leave(self, batch: Batch) -> None:
+        """Leave what goes the way of this one, which did not get through: it stays."""
+        if batch.channel == ChannelKind.EMAIL:
+            self._mails = False
+        else:
+            self._away.add(batch.recipient)
+        self._ready = [group for group in self._ready if self._may_go(group)]
+
+    def _may_go(self, group: Group) -> bool:
+        # A channel may be called like an address, or "email".
+        is_mail = group.channel == ChannelKind.EMAIL
+        return self._mails if is_mail else group.recipient not in self._away
+
+    def _claim(self, now: datetime) -> Batch | None:
+        while self._ready:
+            group = min(self._ready, key=lambda each: self._turns[each.turn])
+            self._ready.remove(group)
+            batch = _claim(group, now)
+            if batch is not None:
+                taken = batch.groups
+                self._turns.update({each.turn for each in taken})
+                self._ready = [each for each in self._ready if each not in taken]
+                return batch
+        return None
+
+
+@transaction.atomic
+def _look(now: datetime, *, mails: bool, but: Collection[str]) -> list[Group]:
+    """Return what is ready, what waits longest first."""
     of_mail = Q(channel=ChannelKind.EMAIL)
     queued = Notification.objects.filter(state=Delivery.QUEUED).exclude(
         ~of_mail & Q(recipient__in=but)
@@ -92,23 +145,35 @@ def claim(
     if not mails:
         queued = queued.exclude(of_mail)
     if not queued.filter(due_at__lte=now).exists():
-        return None
+        return []
     _withdraw(now)
+    return list(_ready(queued, now))
+
+
+@transaction.atomic
+def _claim(group: Group, now: datetime) -> Batch | None:
+    """Claim its mail; None when it is no longer ready, or another worker is at it."""
+    own = Notification.objects.filter(
+        channel=group.channel,
+        recipient=group.recipient,
+        state=Delivery.QUEUED,
+        # True of all that waits, and has an index.
+        sent_at=None,
+    )
+    rows = _ready(own, now).get(group)
+    return _lease(group, rows, now) if rows else None
+
+
+def _ready(queued: QuerySet[Notification], now: datetime) -> Groups:
+    """Return what of these rows may go out; others' are skipped who are at theirs."""
     rows = (
         queued.select_for_update(skip_locked=True, of=("self",))
         .select_related("incident")
-        .defer("body", "incident__evidence")
+        .only(*_ASKED)
         .order_by("due_at", "pk")
     )
     groups = grouped(rows)
-    had = Counter(turns or {})
-    for group, waiting in sorted(groups.items(), key=lambda one: had[one[0].turn]):
-        ready = ready_of(group, waiting, now)
-        if ready and ready[0].batch is None and group.kind is not Kind.REGULAR:
-            ready = paced(group, ready, groups, now)
-        if ready:
-            return _lease(group, ready, now)
-    return None
+    return paced(ready_of(groups, now), groups, now)
 
 
 def _withdraw(now: datetime) -> None:

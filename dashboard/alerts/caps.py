@@ -1,7 +1,9 @@
 """How many mails somebody gets in an hour: what is too much waits for a digest."""
 
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from itertools import chain
 
 from django.conf import settings
 from django.db.models import Count, Max
@@ -10,7 +12,9 @@ from dashboard.alerts.grouping import (
     Group,
     Groups,
     Kind,
+    Rows,
     in_flight,
+    of_readers,
     of_the_told,
 )
 from dashboard.alerts.models import (
@@ -31,39 +35,77 @@ BETWEEN_DIGESTS = timedelta(hours=1) / _DIGESTS_AN_HOUR
 _URGENT = (*NEWS, Change.RESOLVED, Change.MISSED)
 
 
-def paced(
-    group: Group, ready: Sequence[Notification], groups: Groups, now: datetime
-) -> Sequence[Notification]:
-    """Return what may go out to a reader who has got many mails in this hour.
+def paced(ready: Groups, groups: Groups, now: datetime) -> Groups:
+    """Return what of the ready may go out: readers who got many mails in this hour wait.
 
-    All that waits for him goes together then: at once with what a critical alarm has to
-    tell, else no sooner than a quarter of an hour after his last one. Programs are never
-    too many.
+    All that waits for such a one goes together then: at once with what a critical alarm
+    has to tell, else no sooner than a quarter of an hour after his last one. Programs are
+    never too many.
     """
-    cap = settings.MAIL_CAP
-    if not cap or group.channel == ChannelKind.WEBHOOK:
+    capped = {group: rows for group, rows in ready.items() if _is_paced(group, rows)}
+    if not settings.MAIL_CAP or not capped:
         return ready
-    sent = group.of_reader().filter(
-        state=Delivery.SENT,
-        sent_at__gt=now - timedelta(hours=1),
-        incident__isnull=False,
-    )
-    got = sent.aggregate(number=Count("batch", distinct=True), latest=Max("sent_at"))
-    own = {each: rows for each, rows in groups.items() if _is_his(each, group)}
-    waiting = sum(any(row.due_at <= now for row in rows) for rows in own.values())
-    # What waited while he had got too many would come out one by one, each late.
-    if got["number"] + waiting <= most_alone(cap):
-        return ready
-    most = most_alone(cap * _CRITICAL_CAPS if _is_urgent(ready) else cap)
-    if got["number"] >= most and got["latest"] > now - BETWEEN_DIGESTS:
-        _hold(ready, now)
-        return []
-    return [row for each, rows in own.items() for row in _tellable(each, rows, now)]
+    got, waiting = _got(capped, now), _by_reader(groups)
+    told = {group: rows for group, rows in ready.items() if group not in capped}
+    digests: dict[Group, Groups] = {}
+    held: list[Notification] = []
+    for reader, own in _by_reader(capped).items():
+        number, latest = got.get(reader, (0, now))
+        # What waited while he had got too many would come out one by one, each late.
+        if number + _due(waiting[reader], now) <= most_alone(settings.MAIL_CAP):
+            told |= own
+        elif number >= _most(own) and latest > now - BETWEEN_DIGESTS:
+            held += chain.from_iterable(own.values())
+        else:
+            digests[next(iter(own))] = waiting[reader]
+    _hold(held, now)
+    told |= _in_one(digests, now)
+    return {group: told[group] for group in ready if told.get(group)}
 
 
 def most_alone(cap: int) -> int:
     """Return how many of the mails of an hour come alone; the others are digests."""
     return max(1, cap - _DIGESTS_AN_HOUR)
+
+
+def _is_paced(group: Group, rows: Sequence[Notification]) -> bool:
+    """Say whether it counts: it tells of an alarm, and not as the very same mail again."""
+    is_alarm = group.kind is not Kind.REGULAR and rows[0].batch is None
+    return is_alarm and group.channel != ChannelKind.WEBHOOK
+
+
+def _got(groups: Groups, now: datetime) -> dict[tuple[str, str], tuple[int, datetime]]:
+    """Return how many mails each reader got in the last hour, and when the latest."""
+    sent = of_readers(groups.keys()).filter(
+        state=Delivery.SENT,
+        sent_at__gt=now - timedelta(hours=1),
+        incident__isnull=False,
+    )
+    counts = sent.values_list("channel", "recipient").annotate(
+        Count("batch", distinct=True), Max("sent_at")
+    )
+    return {
+        (channel, recipient): (number, latest)
+        for channel, recipient, number, latest in counts
+    }
+
+
+def _by_reader(groups: Groups) -> dict[tuple[str, str], dict[Group, Rows]]:
+    own: dict[tuple[str, str], dict[Group, Rows]] = defaultdict(dict)
+    for group, rows in groups.items():
+        if group.kind is not Kind.REGULAR:
+            own[group.reader][group] = rows
+    return own
+
+
+def _due(groups: Groups, now: datetime) -> int:
+    return sum(any(row.due_at <= now for row in rows) for rows in groups.values())
+
+
+def _most(groups: Groups) -> int:
+    """Return after how many mails in an hour these wait for a digest."""
+    is_urgent = any(map(_is_urgent, groups.values()))
+    return most_alone(settings.MAIL_CAP * (_CRITICAL_CAPS if is_urgent else 1))
 
 
 def _is_urgent(rows: Iterable[Notification]) -> bool:
@@ -82,14 +124,17 @@ def _hold(rows: Iterable[Notification], now: datetime) -> None:
         Notification.objects.filter(pk__in=fresh).update(held_at=now)
 
 
-def _is_his(each: Group, group: Group) -> bool:
-    return each.reader == group.reader and each.kind is not Kind.REGULAR
-
-
-def _tellable(
-    group: Group, rows: Sequence[Notification], now: datetime
-) -> Sequence[Notification]:
-    if in_flight(rows, now):
-        return []
-    fresh = [row for row in rows if row.batch is None]
-    return of_the_told(group, fresh) if group.kind is Kind.RECOVERY else fresh
+def _in_one(digests: Mapping[Group, Groups], now: datetime) -> Groups:
+    """Return all that may be told of each one's groups as the rows of one mail."""
+    fresh = {
+        group: [row for row in rows if row.batch is None]
+        for own in digests.values()
+        for group, rows in own.items()
+        if not in_flight(rows, now)
+    }
+    ends = {group: rows for group, rows in fresh.items() if group.kind is Kind.RECOVERY}
+    tellable = {**{g: fresh[g] for g in fresh if g not in ends}, **of_the_told(ends)}
+    return {
+        first: [row for group in own for row in tellable.get(group, ())]
+        for first, own in digests.items()
+    }

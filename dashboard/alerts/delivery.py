@@ -11,7 +11,6 @@ import secrets
 import smtplib
 import time
 import uuid
-from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -23,7 +22,7 @@ from django.core.mail import EmailMultiAlternatives, get_connection
 from django.db.models import Case, F, Value, When
 
 from dashboard.alerts import channels
-from dashboard.alerts.batches import Batch, claim
+from dashboard.alerts.batches import Batch, Claims
 from dashboard.alerts.channels import Answer, Post, unable_to_post
 from dashboard.alerts.letters import letter_of
 from dashboard.alerts.mail import compose, compose_bare, compose_test
@@ -99,21 +98,17 @@ def deliver(
     so does a channel's after one message. `post` sends what goes by HTTP. Gateways have
     their mails in turns.
     """
-    sent, started, turns = 0, monotonic(), Counter[int | None]()
-    mails, away = settings.EMAIL_CONFIGURED, set[str]()
+    sent, started = 0, monotonic()
+    claims = Claims(mails=settings.EMAIL_CONFIGURED)
     while (elapsed := monotonic() - started) < _ROUND_S:
         at = now + timedelta(seconds=elapsed)
-        batch = claim(at, mails=mails, but=away, turns=turns)
+        batch = claims.next(at)
         if batch is None:
             break
-        turns.update(batch.turns)
         fate = _deliver(batch, post, at, draw())
         sent += fate is Fate.SENT
         if fate in {Fate.REFUSED_NOW, Fate.UNKNOWN, Fate.APART}:
-            if batch.channel == ChannelKind.EMAIL:
-                mails = False
-            else:
-                away.add(batch.recipient)
+            claims.leave(batch)
     return sent
 
 

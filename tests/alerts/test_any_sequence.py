@@ -129,7 +129,7 @@ class World:
     def post(self, mails: str, now: datetime) -> None:
         if mails == "deliver":
             deliver(now)
-        elif mails == "crash" and batches.claim(now) is not None:
+        elif mails == "crash" and batches.Claims().next(now) is not None:
             self.crashes += 1
 
     @property

@@ -68,7 +68,7 @@ def test_mail_page_webhook_and_slack_say_it_alike(admin_client: Client) -> None:
     """A-60."""
     make_recipient()
     incident = tell(credits_low())
-    batch = batches.claim(after(30))
+    batch = batches.Claims().next(after(30))
     assert batch is not None
     letter = letter_of(batch, after(30))
     deliver(after(30) + batches.LEASE)

@@ -3,11 +3,12 @@
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
-from pytest_django import Settings
+from pytest_django import DjangoAssertNumQueries, Settings
 
 from dashboard.alerts import batches, delivery, lifecycle, outbox
 from dashboard.alerts.delivery import deliver, send_test_mail
 from dashboard.alerts.models import (
+    Incident,
     Notification,
     Recipient,
     Severity,
@@ -67,6 +68,47 @@ def test_a_gateway_with_many_readers_has_its_mails_in_turns_with_the_others(
     assert deliver(after(WAIT_S)) == 4
 
     assert mailbox.messages[1]["To"] == "d@example.org"
+
+
+def test_an_alarm_that_comes_up_while_many_are_mailed_has_its_turn_in_a_second() -> (
+    None
+):
+    """A-74: what is ready is asked once for many mails."""
+    for address in ("a@example.org", "b@example.org", "c@example.org"):
+        make_recipient(address)
+    first, other = tell(make_incident()), make_incident(make_gateway())
+    claims = batches.Claims()
+
+    def told(seconds: float) -> list[Incident]:
+        batch = claims.next(after(seconds))
+        return batch.incidents if batch else []
+
+    assert told(30) == [first]
+    tell(other)
+    assert told(30.5) == [first]
+    assert told(31.5) == [other]
+
+
+def test_a_look_at_what_waits_costs_the_same_for_one_reader_and_for_many(
+    mailbox: Mailbox, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    """A-74: a thousand that waited were asked for one by one, for each mail of others."""
+    recipients = [make_recipient(f"{number}@example.org") for number in range(20)]
+    gateway = make_gateway()
+    over, _lasting = tell(make_incident(gateway)), tell(make_incident(gateway))
+    deliver(after(30))
+    lifecycle.resolve(over, after(40))
+    tell(make_incident(gateway), after(40))
+
+    with CaptureQueriesContext(connection) as asked:
+        assert batches.Claims().next(after(100)) is None
+    for each in recipients[1:]:
+        each.delete()
+    Notification.objects.exclude(recipient=recipients[0].email).delete()
+
+    with django_assert_num_queries(len(asked)):
+        assert batches.Claims().next(after(100)) is None
+    assert states().count("queued") == 2
 
 
 def test_the_recovery_is_in_the_thread_of_the_alarm(mailbox: Mailbox) -> None:
@@ -180,11 +222,11 @@ def test_a_claimed_mail_is_claimed_by_nobody_else() -> None:
     make_recipient()
     tell(make_incident())
 
-    first = batches.claim(after(30))
+    first = batches.Claims().next(after(30))
 
     assert first is not None
-    assert batches.claim(after(31)) is None
-    again = batches.claim(after(30) + batches.LEASE)
+    assert batches.Claims().next(after(31)) is None
+    again = batches.Claims().next(after(30) + batches.LEASE)
     assert again is not None
     assert again.id == first.id
 
@@ -194,7 +236,7 @@ def test_news_that_may_have_arrived_is_followed_by_its_recovery(
 ) -> None:
     make_recipient()
     incident = tell(make_incident())
-    assert batches.claim(after(30)) is not None
+    assert batches.Claims().next(after(30)) is not None
     lifecycle.resolve(incident, after(60))
 
     assert deliver(after(120)) == 0
@@ -236,7 +278,7 @@ def test_no_look_at_the_outbox_reads_all_that_was_ever_sent() -> None:
     make_recipient()
     with CaptureQueriesContext(connection) as asked:
         tell(make_incident())
-        assert batches.claim(after(60)) is not None
+        assert batches.Claims().next(after(60)) is not None
         outbox_trouble(after(60))
         outbox_state(after(60))
     plans = []

@@ -190,7 +190,7 @@ def test_programs_are_told_that_it_ended_and_why(
     incident = tell(make_incident())
     deliver(after(30))
     lifecycle.resolve(incident, after(60), "no longer watched: the probe is gone")
-    batch = batches.claim(after(200))
+    batch = batches.Claims().next(after(200))
     assert batch is not None
     letter = letter_of(batch, after(200))
 
