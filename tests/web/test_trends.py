@@ -9,6 +9,7 @@ from django.urls import reverse
 from pytest_django import DjangoAssertNumQueries
 
 from dashboard.lib.buckets import HOUR_S
+from dashboard.probes.models import ProbeKind
 from dashboard.probes.services import change
 from dashboard.rollups.services import fold
 from dashboard.teams.credit_hours import fold as fold_credits
@@ -203,6 +204,29 @@ def test_a_page_says_one_coverage(admin_page: Client, address: str) -> None:
     volume = next(each for each in shown.charts if each.name == "volume")
     assert coverage.fine.startswith("227 of 346 expected")
     assert volume.summary == f"227 results of 346 expected: {coverage.value}"
+
+
+@pytest.mark.parametrize("asked", ["1h", "6h", "24h", "7d", "30d", "90d"])
+def test_the_rows_are_of_the_same_time_as_the_numbers_above(
+    admin_page: Client, asked: str
+) -> None:
+    """A line of many probes over a month has points of days, and begins with a whole one."""
+    gateway = make_gateway()
+    for place, kind in enumerate([ProbeKind.TEAM_STATUS, ProbeKind.BALANCE] * 4):
+        probe = make_probe(make_team(gateway), kind=kind, period_s=3600)
+        ages = (0.3, 0.9, 5.9, 23.7, 7 * 24 - 0.4, 30 * 24 + 3, 30 * 24 - 0.5, 90 * 24)
+        fold(
+            make_outcome(probe, -3600 * age, error_class="timeout" if place % 2 else "")
+            for age in ages
+        )
+
+    shown = admin_page.get(f"/trends/?range={asked}").context["page"]
+
+    above = next(fact.fine for fact in shown.facts if fact.name == "Error rate")
+    rows = [row.seen for row in shown.kinds]
+    failed, samples = sum(row.bad for row in rows), sum(row.samples for row in rows)
+    assert above == f"{failed} of {samples} failed"
+    assert failed * 2 == samples
 
 
 def test_others_see_nothing_of_it(admin_page: Client) -> None:

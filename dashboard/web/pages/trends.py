@@ -68,7 +68,7 @@ def trends(user: access.Visitor, chosen: Range, now: datetime) -> Trends:
     probes = list(access.probes(user))
     seen = course_of([probe.pk for probe in probes], chosen, now)
     teams = {probe.team.pk: probe for probe in probes if probe.team}
-    found = _grouped(probes, chosen, now)
+    found = _grouped(probes, seen.whole, now)
     spent_in = spent_until_now if chosen.is_live else spent_between
     spent = spent_in(teams, chosen.start, chosen.end)
     team_rows = [
@@ -103,11 +103,12 @@ def trends(user: access.Visitor, chosen: Range, now: datetime) -> Trends:
 
 
 def _grouped(
-    probes: Sequence[Probe], chosen: Range, now: datetime
+    probes: Sequence[Probe], whole: Summary, now: datetime
 ) -> Mapping[str, Summary]:
+    """Return the numbers of each team and kind, of the time of the whole: its points'."""
     members = {f"team {pk}": ids for pk, ids in by_team(probes).items()}
     members |= {f"kind {kind}": ids for kind, ids in by_kind(probes).items()}
-    return grouped(members, chosen.start, chosen.end, now)
+    return grouped(members, whole.start, whole.end, now)
 
 
 def _charts(seen: Course, probes: Sequence[Probe]) -> list[ChartTable]:
