@@ -297,12 +297,15 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"()": "dashboard.lib.logs.LineFormatter"}},
-    "filters": {"brief": {"()": "dashboard.lib.logs.WithoutVisitorsTracebacks"}},
+    "filters": {
+        "brief": {"()": "dashboard.lib.logs.WithoutVisitorsTracebacks"},
+        "outages": {"()": "dashboard.lib.logs.OutagesBrief"},
+    },
     "handlers": {
         "stderr": {
             "class": "logging.StreamHandler",
             "formatter": "line",
-            "filters": ["brief"],
+            "filters": ["brief", "outages"],
         }
     },
     "root": {"handlers": ["stderr"], "level": env.log_level("LOG_LEVEL")},

@@ -2,6 +2,8 @@
 
 import json
 import logging
+import time
+from math import inf
 
 _STANDARD = frozenset(
     vars(logging.LogRecord("", 0, "", 0, "", (), None)).keys()
@@ -13,6 +15,10 @@ _STANDARD = frozenset(
 _TOLD_TWICE = frozenset({"operation", "method", "endpoint", "error_type", "elapsed_ms"})
 
 
+_AGAIN_S = _OUTAGE_OVER_S = 60.0
+_AWAY = frozenset({"OperationalError", "InterfaceError"})
+
+
 class LineFormatter(logging.Formatter):
     """Print `time level logger event key=value …`, values as JSON: one line always.
 
@@ -20,8 +26,12 @@ class LineFormatter(logging.Formatter):
     a gateway that is down for a night writes thousands of these lines.
     """
 
+    default_msec_format = "%s.%03dZ"
+
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)s %(name)s %(message)s")
+        # UTC, as the Z says.
+        self.converter = time.gmtime
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 (logging's name)
         return _plain(super().formatMessage(record))
@@ -43,6 +53,50 @@ class WithoutVisitorsTracebacks(logging.Filter):
         if record.name.startswith("django.security"):
             record.exc_info = None
         return True
+
+
+class OutagesBrief(logging.Filter):
+    """Tell of a database that is away with one traceback, and each event once a minute.
+
+    Of one process, which would say the same each second. `left_out` counts the lines
+    before this one that were not written.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._latest_at = -inf
+        # When each event was last written, and how often not since.
+        self._events: dict[str, tuple[float, int]] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if not _is_of_an_outage(record):
+            return True
+        begins = record.created - self._latest_at >= _OUTAGE_OVER_S
+        self._latest_at = record.created
+        if begins:
+            self._events.clear()
+        event = f"{record.name} {record.getMessage()}"
+        written_at, left_out = self._events.get(event, (-inf, 0))
+        if record.created - written_at < _AGAIN_S:
+            self._events[event] = (written_at, left_out + 1)
+            return False
+        self._events[event] = (record.created, 0)
+        record.left_out = left_out or None
+        if record.exc_info and not begins:
+            kind = record.exc_info[0]
+            record.error = kind.__name__ if kind else None
+            record.exc_info = record.exc_text = None
+        return True
+
+
+def _is_of_an_outage(record: logging.LogRecord) -> bool:
+    if str(record.msg).endswith(".database_away"):
+        return True
+    if record.name == "django.request" and getattr(record, "status_code", 0) == 503:
+        return True
+    kind = record.exc_info[0] if record.exc_info else None
+    # Whoever raised it, Django or a driver: this module knows neither.
+    return bool(kind and _AWAY.intersection(each.__name__ for each in kind.__mro__))
 
 
 def _plain(text: str) -> str:

@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from dashboard.lib.logs import LineFormatter, WithoutVisitorsTracebacks
+from dashboard.lib.logs import LineFormatter, OutagesBrief, WithoutVisitorsTracebacks
 
 
 def line(event: str, **fields: object) -> str:
@@ -86,3 +86,62 @@ def test_a_visitor_fills_no_log_with_tracebacks(name: str, lines: int) -> None:
     assert WithoutVisitorsTracebacks().filter(record)
 
     assert len(LineFormatter().format(record).splitlines()) == lines
+
+
+class OperationalError(Exception):
+    """Named like those of Django and of the drivers."""
+
+
+def record_at(seconds: float, message: str, *, error: bool = True) -> logging.LogRecord:
+    raised = OperationalError("gone") if error else None
+    info = (type(raised), raised, None) if raised else None
+    record = logging.LogRecord("tick", logging.ERROR, "", 1, message, (), info)
+    record.created = seconds
+    return record
+
+
+def test_an_outage_of_the_database_is_one_traceback_and_a_line_a_minute() -> None:
+    brief = OutagesBrief()
+    written = [
+        record
+        for second in range(150)
+        for record in (
+            record_at(second, "tick.database_error"),
+            record_at(second, "shift.database_away", error=False),
+        )
+        if brief.filter(record)
+    ]
+
+    assert [(each.created, each.msg) for each in written if each.created < 60] == [
+        (0, "tick.database_error"),
+        (0, "shift.database_away"),
+    ]
+    assert len(written) == 6
+    assert [bool(each.exc_info) for each in written] == [True] + [False] * 5
+    assert 'left_out=59 error="OperationalError"' in LineFormatter().format(written[2])
+
+    again = record_at(300, "tick.database_error")
+    assert brief.filter(again)
+    assert again.exc_info
+
+
+def test_a_watcher_that_is_told_503_fills_no_log() -> None:
+    brief = OutagesBrief()
+    record = record_at(0, "Service Unavailable: /healthz", error=False)
+    record.name, record.status_code = "django.request", 503
+
+    assert [brief.filter(record) for _ in range(3)] == [True, False, False]
+
+
+def test_what_is_no_outage_is_always_told() -> None:
+    brief = OutagesBrief()
+    record = logging.LogRecord("tick", logging.ERROR, "", 1, "rule_error", (), None)
+
+    assert all(brief.filter(record) for _ in range(3))
+
+
+def test_a_line_says_that_its_time_is_utc() -> None:
+    record = record_at(1_772_452_800, "tick.began", error=False)
+    record.msecs = 7
+
+    assert LineFormatter().format(record).startswith("2026-03-02 12:00:00.007Z ERROR ")
