@@ -188,7 +188,8 @@ def _open(
         probe_id=incident.probe_id,
         endpoints=_endpoints(incident),
         told=told,
-        began_at=incident.began_at,
+        # A breaker is opened by failures that were before it.
+        began_at=None if incident.kind == RuleKind.BREAKER_OPEN else incident.began_at,
         over_since=_over_since(incident),
         fires=verdict is not None,
         failed_after=None if verdict is None else _failed_after(incident, verdict, now),

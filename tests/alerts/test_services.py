@@ -204,6 +204,28 @@ def test_an_open_breaker_speaks_for_the_errors_of_its_endpoint() -> None:
     assert errors.inhibited_by.severity == Severity.CRITICAL
 
 
+def test_a_breaker_speaks_for_the_slow_failures_that_opened_it() -> None:
+    """A-57: a run that takes two minutes to fail began long before its breaker opened."""
+    Rule.objects.filter(kind=RuleKind.ERROR_RATE).update(window_s=1800)
+    probe = make_probe(make_team())
+    for place in range(5):
+        make_outcome(probe, -200 - 60 * place, error_class="timeout")
+    (key,) = breaker_keys(probe).values()
+    Breaker.objects.create(
+        gateway=probe.gateway,
+        key=key,
+        failures=5,
+        opened_at=NOW.timestamp() - 61,
+        open_until=NOW.timestamp() + 30,
+        reason="timeout",
+    )
+
+    evaluate({probe.pk}, NOW)
+
+    errors = Incident.objects.get(kind="error_rate")
+    assert errors.inhibited_by == Incident.objects.get(kind="breaker_open")
+
+
 def test_a_warning_that_comes_to_speak_for_a_critical_alarm_is_told_as_that() -> None:
     """A-55, A-57: of an outage that health does not see nobody else would tell."""
     make_recipient()
