@@ -1,6 +1,6 @@
 """The periods that a probe had: a result stands for the one it had then."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import NamedTuple, TypeAlias
 
@@ -36,16 +36,17 @@ def changed_pace(stored: Stored, before_s: int, period_s: int, now: datetime) ->
     """Return a probe's earlier periods after it was given `period_s`."""
     if period_s == before_s:
         return stored
-    last: list[int | str] = [before_s, now.isoformat()]
+    # In order also after the clock went back.
+    at = max([now, *(pace.until for pace in _paces(stored[-1:]))])
+    last: list[int | str] = [before_s, at.isoformat()]
     return [*stored, last][-MOST:]
 
 
 def periods_from(period_s: int, stored: Stored) -> Periods:
     """Return a probe's periods from its two columns."""
-    return Periods(
-        period_s,
-        tuple(
-            Pace(int(before_s), datetime.fromisoformat(str(until)))
-            for before_s, until in stored
-        ),
-    )
+    return Periods(period_s, tuple(_paces(stored)))
+
+
+def _paces(stored: Stored) -> Iterator[Pace]:
+    for before_s, until in stored:
+        yield Pace(int(before_s), datetime.fromisoformat(str(until)))

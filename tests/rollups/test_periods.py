@@ -257,6 +257,14 @@ def test_what_is_promised_of_two_times_is_promised_of_both(
         assert (end - start).total_seconds() / 300 - 1e-6 <= whole
 
 
+def test_changes_are_in_order_after_the_clock_went_back() -> None:
+    stored = changed_pace([], 300, 10, NOW)
+
+    periods = periods_from(60, changed_pace(stored, 10, 60, NOW - HOUR))
+
+    assert [periods.at(NOW + n * HOUR) for n in (-2, -0.5, 0)] == [300, 300, 60]
+
+
 def test_the_oldest_periods_are_forgotten() -> None:
     stored: Stored = []
     for number in range(2 * MOST):
