@@ -79,6 +79,21 @@ def _is_fernet_key(key: str) -> bool:
     return True
 
 
+@register(Tags.security)
+def demo_is_no_production(app_configs: Apps, **_: object) -> Found:
+    """E006: the demo's log-in is known to everybody, and its warnings are silent."""
+    if not (settings.DEMO and settings.PRODUCTION):
+        return []
+    return [
+        Error(
+            "GATEWATCH_DEMO is set, and this is production (PostgreSQL or an https "
+            "PUBLIC_URL).",
+            hint="Unset it: only manage.py demo sets it, for itself.",
+            id="dashboard.E006",
+        )
+    ]
+
+
 @register()
 def budgets_nest(app_configs: Apps, **_: object) -> Found:
     """E003: a job ends by itself before django-q2 kills it, and is killed before retried.

@@ -268,6 +268,8 @@ def _what(stories: Sequence[Story]) -> str:
         # A host's breaker is of no probe; two probes may have one name.
         failing = {(one.probe_id, one.subject) for one in stories}
         return f"{len(failing)} probes failing{why}"
+    if {(one.kind, one.text) for one in stories} == {(RuleKind.NO_DATA, first.text)}:
+        return f"{len(stories)} probes: {first.text}"
     return f"{len(stories)} alarms, first {first.subject}: {first.text}"
 
 

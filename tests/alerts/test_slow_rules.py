@@ -249,6 +249,20 @@ class TestOnTheDatabase:
         evaluate_all(after(270))
         assert kinds() == []
 
+    def test_a_fault_of_ours_that_hits_all_is_one_mail(self, mailbox: Mailbox) -> None:
+        gateway = make_gateway(name="Third")
+        for _ in range(4):
+            probe = make_probe(make_team(gateway), last_at=after(240))
+            for seconds in range(0, 300, 60):
+                make_outcome(probe, seconds, error_class=OWN)
+
+        evaluate_all(after(250))
+        deliver(after(300))
+
+        [mail] = mailbox.messages
+        told = "Third: 4 probes: Gatewatch cannot probe (not configured) since"
+        assert told in str(mail["Subject"])
+
     def test_what_waits_for_its_teams_key_is_not_missing(self) -> None:
         """A-80: its row says that it waits; an alarm of it from before ends."""
         team = make_team(key_sealed="sealed")

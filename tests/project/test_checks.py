@@ -43,6 +43,17 @@ def test_a_malformed_field_key_is_named_by_its_place(settings: Settings) -> None
     assert "nonsense-secret" not in str(found)
 
 
+@pytest.mark.parametrize(("demo", "production"), [(1, 0), (0, 1), (1, 1)])
+def test_the_demo_is_never_production(
+    demo: int, production: int, settings: Settings
+) -> None:
+    settings.DEMO, settings.PRODUCTION = bool(demo), bool(production)
+
+    found = ids(checks.demo_is_no_production(None))
+
+    assert found == (["dashboard.E006"] if demo and production else [])
+
+
 def test_the_time_budgets_nest() -> None:
     assert checks.budgets_nest(None) == []
 
