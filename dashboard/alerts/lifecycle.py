@@ -4,7 +4,7 @@ Every function is one savepoint in the caller's transaction, and changes a row o
 the state that the caller saw: of two evaluators at once, one wins and one does nothing.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import fields
 from datetime import datetime, timedelta
 
@@ -115,7 +115,7 @@ def _steady(incident: Incident, now: datetime) -> None:
     _change(incident, {"flapping_since": None})
     note(incident, EventKind.STEADY, now)
     if _speaks(incident):
-        outbox.queue_reminder(incident, outbox.next_number(incident), now)
+        outbox.queue_reminders({incident.pk: outbox.next_number(incident)}, now)
 
 
 def _flapped(incident: Incident, now: datetime) -> dict[str, object]:
@@ -193,20 +193,25 @@ def _refreshed(
 
 
 @transaction.atomic
-def resolve(incident: Incident, now: datetime, why: str = "") -> bool:
-    """End an incident; say whether this call did.
+def resolve(incidents: Collection[Incident], now: datetime, why: str = "") -> None:
+    """End those of the incidents that are open: a gateway's may end by the thousand.
 
-    `why` is for one that ends without having recovered.
+    `why` is for such as end without having recovered.
     """
-    told = {"evidence": {**incident.evidence, "ended": why}} if why else {}
-    changed = Incident.objects.filter(pk=incident.pk, resolved_at=None).update(
-        resolved_at=now, evaluated_at=now, **told
-    )
-    if changed:
-        incident.resolved_at = now
-        note(incident, EventKind.RESOLVED, now, why)
-        outbox.queue_recovery(incident, now)
-    return bool(changed)
+    stored = Incident.objects.filter(pk__in=[each.pk for each in incidents])
+    lasting = stored.filter(resolved_at=None).order_by("pk").select_for_update()
+    pks = set(lasting.values_list("pk", flat=True))
+    ended = [each for each in incidents if each.pk in pks]
+    for incident in ended:
+        incident.resolved_at = incident.evaluated_at = now
+        if why:
+            incident.evidence = {**incident.evidence, "ended": why}
+    if ended:
+        Incident.objects.filter(pk__in=pks).update(resolved_at=now, evaluated_at=now)
+        if why:
+            Incident.objects.bulk_update(ended, ["evidence"], batch_size=100)
+        note_all(ended, EventKind.RESOLVED, now, why)
+        outbox.queue_recoveries(ended, now)
 
 
 @transaction.atomic
@@ -256,9 +261,8 @@ def remind(incidents: Iterable[Incident], now: datetime) -> None:
         and incident.clear_since is None
     ]
     numbers = outbox.due_reminders(untouched, now) if untouched else {}
-    for incident in untouched:
-        if incident.pk in numbers:
-            outbox.queue_reminder(incident, numbers[incident.pk], now)
+    if numbers:
+        outbox.queue_reminders(numbers, now)
 
 
 def _speaks(incident: Incident) -> bool:

@@ -3,7 +3,8 @@
 Sending them is dashboard.alerts.delivery.
 """
 
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from django.conf import settings
@@ -51,7 +52,7 @@ def queue_opening(incident: Incident, now: datetime) -> None:
     ).update(
         state=Delivery.QUEUED, created_at=now, due_at=_after_wait(now), held_at=None
     )
-    _queue(incident, Change.OPENED, readers_of(incident), now)
+    _store(_rows(incident.pk, Change.OPENED, readers_of(incident), now))
     _note_told(incident)
 
 
@@ -60,21 +61,32 @@ def queue_escalation(incident: Incident, now: datetime) -> None:
 
     Whose opening is still waiting learns it by that mail.
     """
-    knowing = _knowing(incident)
-    _queue(incident, Change.ESCALATED, knowing, now, level=incident.level, at_once=True)
+    knowing, level = _knowing([incident.pk])[incident.pk], incident.level
+    rows = _rows(incident.pk, Change.ESCALATED, knowing, now, level=level)
+    for row in rows:
+        row.due_at = now
+    _store(rows)
     _note_told(incident)
 
 
-def queue_recovery(incident: Incident, now: datetime) -> None:
-    """Tell exactly those who were told of the incident that it is over.
+def queue_recoveries(incidents: Sequence[Incident], now: datetime) -> None:
+    """Tell exactly those who were told of the incidents that these are over.
 
     Whose news was held, by the cap or for want of a server, is told of both at once.
     """
     Notification.objects.filter(
-        _SURELY_UNTOLD, incident=incident, change=Change.OPENED, held_at__isnull=False
+        _SURELY_UNTOLD,
+        incident__in=incidents,
+        change=Change.OPENED,
+        held_at__isnull=False,
     ).update(change=Change.MISSED)
-    drop_unsent([incident])
-    _queue(incident, Change.RESOLVED, _knowing(incident), now)
+    drop_unsent(incidents)
+    knowing = _knowing([incident.pk for incident in incidents])
+    _store(
+        row
+        for incident in incidents
+        for row in _rows(incident.pk, Change.RESOLVED, knowing[incident.pk], now)
+    )
 
 
 def due_reminders(incidents: Iterable[Incident], now: datetime) -> dict[int, int]:
@@ -111,9 +123,17 @@ def next_number(incident: Incident) -> int:
     return (before["n"] or 0) + 1
 
 
-def queue_reminder(incident: Incident, number: int, now: datetime) -> None:
-    """Tell those who know of the incident that it still lasts."""
-    _queue(incident, Change.REPEATED, _knowing(incident), now, number=number)
+def queue_reminders(numbers: Mapping[int, int], now: datetime) -> None:
+    """Tell those who know of incidents that these still last.
+
+    `numbers` are the reminders' own, by incident id.
+    """
+    knowing = _knowing(numbers)
+    _store(
+        row
+        for pk, number in numbers.items()
+        for row in _rows(pk, Change.REPEATED, knowing[pk], now, number=number)
+    )
 
 
 def drop_unsent(incidents: Sequence[Incident]) -> None:
@@ -140,39 +160,44 @@ def _note_told(incident: Incident) -> None:
         Incident.objects.filter(pk=incident.pk).update(told_level=incident.level)
 
 
-def _knowing(incident: Incident) -> list[Reader]:
-    rows = Notification.objects.filter(_MAYBE_TOLD, incident=incident, change__in=NEWS)
-    found = rows.values_list("channel", "recipient").distinct()
-    return [Reader(*row) for row in sorted(found)]
+def _knowing(incident_ids: Collection[int]) -> dict[int, list[Reader]]:
+    """Return who knows of each incident."""
+    rows = Notification.objects.filter(
+        _MAYBE_TOLD, incident__in=incident_ids, change__in=NEWS
+    )
+    knowing: dict[int, list[Reader]] = defaultdict(list)
+    found = rows.values_list("incident", "channel", "recipient").distinct()
+    for pk, channel, recipient in sorted(found):
+        knowing[pk].append(Reader(channel, recipient))
+    return knowing
 
 
-def _queue(
-    incident: Incident,
+def _rows(
+    incident_id: int,
     change: Change,
     readers: Iterable[Reader],
     now: datetime,
     *,
     level: str = "",
     number: int = 0,
-    at_once: bool = False,
-) -> None:
-    due_at = now if at_once else _after_wait(now)
-    Notification.objects.bulk_create(
-        [
-            Notification(
-                incident=incident,
-                change=change,
-                level=level,
-                number=number,
-                channel=reader.channel,
-                recipient=reader.recipient,
-                created_at=now,
-                due_at=due_at,
-            )
-            for reader in readers
-        ],
-        ignore_conflicts=True,
-    )
+) -> list[Notification]:
+    return [
+        Notification(
+            incident_id=incident_id,
+            change=change,
+            level=level,
+            number=number,
+            channel=reader.channel,
+            recipient=reader.recipient,
+            created_at=now,
+            due_at=_after_wait(now),
+        )
+        for reader in readers
+    ]
+
+
+def _store(rows: Iterable[Notification]) -> None:
+    Notification.objects.bulk_create(rows, ignore_conflicts=True)
 
 
 def _after_wait(now: datetime) -> datetime:

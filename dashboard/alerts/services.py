@@ -1,6 +1,7 @@
 """Judge what is known, and write what changed: incidents and their notifications."""
 
 import logging
+from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -48,10 +49,11 @@ _FAST_KINDS = frozenset(RuleKind) - SLOW_KINDS
 
 @dataclass(slots=True)
 class Round:
-    """What one round judged: identities, what fires, and the rules that raised."""
+    """What one round judged: identities, what fires, what is over, which rules raised."""
 
     watched: set[str] = field(default_factory=set)
     firing: dict[str, Verdict] = field(default_factory=dict)
+    over: list[Incident] = field(default_factory=list)
     failures: dict[int, str] = field(default_factory=dict)
 
 
@@ -170,7 +172,10 @@ def _judge(known: Situation, found: Iterator[Case]) -> Round:
         incident = by_identity.get(identity)
         try:
             verdict = case.judge(limits_of(rule), incident)
-            _apply(case, rule, verdict, incident, known)
+            if incident is None:
+                _apply_closed(case, rule, verdict, known)
+            elif _apply_open(case, rule, verdict, incident, known.now):
+                done.over.append(incident)
         except (OperationalError, InterfaceError):
             raise
         except Exception as error:
@@ -183,23 +188,10 @@ def _judge(known: Situation, found: Iterator[Case]) -> Round:
             continue
         if verdict.step is Step.FIRE:
             done.firing[identity] = verdict
+    _end(known, done.over)
     _note_failures(known, done.failures)
     speakers.speak(known, done.firing)
     return done
-
-
-def _apply(
-    case: Case,
-    rule: Rule,
-    verdict: Verdict,
-    incident: Incident | None,
-    known: Situation,
-) -> None:
-    """Do what the verdict does to the target's incident, or to what is pending."""
-    if incident is None:
-        _apply_closed(case, rule, verdict, known)
-    else:
-        _apply_open(case, rule, verdict, incident, known.now)
 
 
 def _apply_closed(case: Case, rule: Rule, verdict: Verdict, known: Situation) -> None:
@@ -219,7 +211,8 @@ def _apply_closed(case: Case, rule: Rule, verdict: Verdict, known: Situation) ->
 
 def _apply_open(
     case: Case, rule: Rule, verdict: Verdict, incident: Incident, now: datetime
-) -> None:
+) -> bool:
+    """Do what the verdict does to an open incident; say whether it is over."""
     phase = Phase(is_open=True, since=incident.clear_since)
     calm_s = CALM.total_seconds() if incident.flapping_since else 0
     match act(verdict.step, phase, max(rule.keep_s, calm_s), now):
@@ -231,9 +224,15 @@ def _apply_open(
         case Act.FORGET:
             lifecycle.worsen(incident, now)
         case Act.RESOLVE:
-            lifecycle.resolve(incident, now)
+            return True
         case _:
             pass
+    return False
+
+
+def _end(known: Situation, over: Collection[Incident]) -> None:
+    if over:
+        lifecycle.resolve(over, known.now)
 
 
 def _note_failures(known: Situation, failures: Mapping[int, str]) -> None:
@@ -250,10 +249,13 @@ def _finish(known: Situation, done: Round, kinds: Collection[str]) -> None:
     The probe, the address or the rule of such an incident was taken away: it ends, and
     nobody is told that it recovered.
     """
+    ended: dict[str, list[Incident]] = defaultdict(list)
     for incident in known.incidents:
         if incident.kind in kinds and incident.identity not in done.watched:
             why = unwatched.why(incident, known.probes) or "its rule is switched off"
-            lifecycle.resolve(incident, known.now, f"no longer watched: {why}")
+            ended[why].append(incident)
+    for why, incidents in ended.items():
+        lifecycle.resolve(incidents, known.now, f"no longer watched: {why}")
     needless = [
         identity
         for identity in known.pending

@@ -82,7 +82,7 @@ def test_the_end_of_a_critical_alarm_passes_the_cap_as_its_beginning_did(
     for seconds in (60, 120):
         tell(make_incident(opened_at=after(seconds)), after(seconds))
         deliver(after(seconds + WAIT_S))
-    lifecycle.resolve(told, after(180))
+    lifecycle.resolve([told], after(180))
 
     assert deliver(after(180 + WAIT_S)) == mails
 
@@ -111,7 +111,7 @@ def test_what_ended_while_the_cap_held_it_is_told_in_the_digest(
     spread(2)
     brief = warn(120)
     deliver(after(120 + WAIT_S))
-    lifecycle.resolve(brief, after(240))
+    lifecycle.resolve([brief], after(240))
 
     assert deliver(after(900)) == 0
     assert deliver(after(1000)) == 1
@@ -143,8 +143,8 @@ def test_a_digest_tells_of_ends_too_and_only_to_whom_knew(mailbox: Mailbox) -> N
     deliver(after(15 * 60 + WAIT_S))
     warn(16 * 60)
     never_told = warn(16 * 60)
-    lifecycle.resolve(known, after(17 * 60))
-    lifecycle.resolve(never_told, after(17 * 60))
+    lifecycle.resolve([known], after(17 * 60))
+    lifecycle.resolve([never_told], after(17 * 60))
 
     assert deliver(after(20 * 60)) == 0
     assert deliver(after(31 * 60)) == 1

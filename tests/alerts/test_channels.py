@@ -65,8 +65,8 @@ def test_another_channel_of_its_name_hears_nothing_of_other_teams(
     tell(queued)
     first.delete()
     make_channel(server.url, gateway=theirs.gateway, team=theirs)
-    outbox.queue_reminder(sent, 1, after(100))
-    lifecycle.resolve(sent, after(200))
+    outbox.queue_reminders({sent.pk: 1}, after(100))
+    lifecycle.resolve([sent], after(200))
     tell(make_incident(theirs.gateway, theirs, summary="Theirs is broken"))
 
     send(2000)
@@ -82,12 +82,12 @@ def test_its_end_is_told_to_a_channel_that_knew(
     make_channel(server.url)
     incident = tell(make_incident())
     send()
-    lifecycle.resolve(incident, after(100))
+    lifecycle.resolve([incident], after(100))
     send(200)
 
     assert [message["event"] for message in receiver.messages] == ["alarm", "recovery"]
     never = tell(make_incident(), after(300))
-    lifecycle.resolve(never, after(301))
+    lifecycle.resolve([never], after(301))
     assert send(900) == 0
 
 

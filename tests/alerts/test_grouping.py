@@ -73,9 +73,9 @@ def test_one_recovery_tells_of_all_that_one_mail_told(mailbox: Mailbox) -> None:
     gateway = make_gateway()
     first, second = tell(make_incident(gateway)), tell(make_incident(gateway))
     deliver(after(WAIT_S))
-    lifecycle.resolve(first, after(100))
+    lifecycle.resolve([first], after(100))
     assert deliver(after(200)) == 0
-    lifecycle.resolve(second, after(210))
+    lifecycle.resolve([second], after(210))
 
     assert deliver(after(220)) == 1
     assert len(mailbox.messages) == 2
@@ -88,7 +88,7 @@ def test_a_recovery_waits_for_the_others_no_longer_than_the_interval(
     first = tell(make_incident(gateway))
     tell(make_incident(gateway))
     deliver(after(WAIT_S))
-    lifecycle.resolve(first, after(100))
+    lifecycle.resolve([first], after(100))
 
     assert deliver(after(100 + INTERVAL_S - 1)) == 0
     assert deliver(after(100 + INTERVAL_S + 1)) == 1

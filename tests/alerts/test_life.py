@@ -4,7 +4,9 @@ from datetime import datetime
 
 import pytest
 from django.contrib.auth.models import User
-from pytest_django import Settings
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from pytest_django import DjangoAssertNumQueries, Settings
 
 from dashboard.alerts import lifecycle
 from dashboard.alerts.delivery import deliver
@@ -20,9 +22,15 @@ from dashboard.alerts.models import (
 from dashboard.alerts.services import evaluate_all, install_default_rules
 from dashboard.probes.models import Probe
 from dashboard.teams.models import Team
-from tests.alerts.conftest import after, make_recipient
+from tests.alerts.conftest import after, make_incident, make_recipient, tell
 from tests.alerts.mailbox import Mailbox
-from tests.factories import make_outcome, make_probe, make_reading, make_team
+from tests.factories import (
+    make_gateway,
+    make_outcome,
+    make_probe,
+    make_reading,
+    make_team,
+)
 
 pytestmark = pytest.mark.django_db
 HOUR = 3600
@@ -199,3 +207,30 @@ def test_what_got_worse_while_another_spoke_for_it_is_told_after_all(
     world.at(1.5, 50)
 
     assert "CRITICAL" in world.subjects[-1]
+
+
+def test_thousands_are_reminded_of_and_ended_in_as_many_queries_as_one(
+    django_assert_num_queries: DjangoAssertNumQueries,
+) -> None:
+    """A-04, A-54, A-55: two thousand teams of one gateway recover in the same round."""
+    gateway = make_gateway()
+    one, *others = [tell(make_incident(gateway)) for _ in range(8)]
+    Notification.objects.update(state="sent", sent_at=after(0))
+
+    def live(incidents: list[Incident]) -> None:
+        lifecycle.remind(incidents, after(5 * HOUR))
+        lifecycle.resolve(incidents, after(6 * HOUR))
+
+    with CaptureQueriesContext(connection) as asked:
+        live([one])
+    with django_assert_num_queries(len(asked)):
+        live(others)
+
+    for change, state in ((Change.REPEATED, "dropped"), (Change.RESOLVED, "queued")):
+        rows = Notification.objects.filter(change=change, state=state)
+        assert set(rows.values_list("incident", flat=True)) == {
+            each.pk for each in (one, *others)
+        }
+    assert Event.objects.filter(kind=EventKind.RESOLVED).count() == 8
+    lifecycle.resolve(others, after(7 * HOUR))
+    assert Event.objects.filter(kind=EventKind.RESOLVED).count() == 8

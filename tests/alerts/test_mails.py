@@ -321,7 +321,7 @@ def test_a_recovered_breaker_is_told(team: Team) -> None:
     )
     tell(incident)
     deliver(after(40))
-    lifecycle.resolve(incident, after(60))
+    lifecycle.resolve([incident], after(60))
     deliver(after(100))
 
     assert len(mail.outbox) == 2

@@ -97,7 +97,7 @@ def test_a_look_at_what_waits_costs_the_same_for_one_reader_and_for_many(
     gateway = make_gateway()
     over, _lasting = tell(make_incident(gateway)), tell(make_incident(gateway))
     deliver(after(30))
-    lifecycle.resolve(over, after(40))
+    lifecycle.resolve([over], after(40))
     tell(make_incident(gateway), after(40))
 
     with CaptureQueriesContext(connection) as asked:
@@ -115,7 +115,7 @@ def test_the_recovery_is_in_the_thread_of_the_alarm(mailbox: Mailbox) -> None:
     make_recipient()
     incident = tell(make_incident())
     deliver(after(WAIT_S))
-    lifecycle.resolve(incident, after(100))
+    lifecycle.resolve([incident], after(100))
     deliver(after(100 + WAIT_S))
 
     opened, resolved = mailbox.messages
@@ -127,7 +127,7 @@ def test_the_recovery_is_in_the_thread_of_the_alarm(mailbox: Mailbox) -> None:
 def test_nobody_hears_of_what_was_over_before_the_mail_went(mailbox: Mailbox) -> None:
     make_recipient()
     incident = tell(make_incident())
-    lifecycle.resolve(incident, after(10))
+    lifecycle.resolve([incident], after(10))
 
     assert deliver(after(3600)) == 0
     assert states() == ["dropped"]
@@ -138,7 +138,7 @@ def test_a_recovery_goes_only_to_those_who_were_told(mailbox: Mailbox) -> None:
     incident = tell(make_incident())
     deliver(after(WAIT_S))
     make_recipient("late@example.org")
-    lifecycle.resolve(incident, after(100))
+    lifecycle.resolve([incident], after(100))
 
     deliver(after(200))
 
@@ -159,9 +159,9 @@ def test_who_is_taken_from_the_recipients_hears_no_more_of_it(
     if news == "escalation":
         outbox.queue_escalation(incident, after(100))
     elif news == "reminder":
-        outbox.queue_reminder(incident, 1, after(100))
+        outbox.queue_reminders({incident.pk: 1}, after(100))
     elif news == "recovery":
-        lifecycle.resolve(incident, after(100))
+        lifecycle.resolve([incident], after(100))
 
     deliver(after(1000))
 
@@ -237,7 +237,7 @@ def test_news_that_may_have_arrived_is_followed_by_its_recovery(
     make_recipient()
     incident = tell(make_incident())
     assert batches.Claims().next(after(30)) is not None
-    lifecycle.resolve(incident, after(60))
+    lifecycle.resolve([incident], after(60))
 
     assert deliver(after(120)) == 0
     assert deliver(after(40) + batches.LEASE) == 2

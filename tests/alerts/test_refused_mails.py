@@ -56,7 +56,7 @@ def test_a_refused_address_is_given_up_at_once(mailbox: Mailbox) -> None:
     assert outbox_state(after(31 * 86_400)).dead == 0
 
     mailbox.rcpt = "250 OK"
-    lifecycle.resolve(incident, after(60))
+    lifecycle.resolve([incident], after(60))
     assert deliver(after(600)) == 0
 
 
@@ -126,7 +126,7 @@ def test_what_the_server_will_not_take_hides_nobody_elses_news(
     )
     assert b"buy now" not in told.as_bytes()
     assert set(states()) == {"sent"}
-    lifecycle.resolve(outage, after(90))
+    lifecycle.resolve([outage], after(90))
     assert deliver(after(1000)) == 1
 
 
@@ -242,7 +242,7 @@ def test_what_ended_while_the_server_was_away_is_told_once(mailbox: Mailbox) -> 
     incident = tell(make_incident())
     mailbox.rcpt = "450 4.3.0 Try again later"
     deliver(after(WAIT_S), draw=lambda: 0.5)
-    lifecycle.resolve(incident, after(60))
+    lifecycle.resolve([incident], after(60))
     mailbox.rcpt = "250 OK"
 
     assert deliver(after(100)) == 1
@@ -261,7 +261,7 @@ def test_what_ended_while_no_mail_got_through_is_told_once(mailbox: Mailbox) -> 
     deliver(after(WAIT_S), draw=lambda: 0.5)
     mailbox.drop_after_data = False
     maybe = mailbox.messages.pop()
-    lifecycle.resolve(incident, after(3500))
+    lifecycle.resolve([incident], after(3500))
 
     assert deliver(after(3700)) == 1
     assert deliver(after(9000)) == 0

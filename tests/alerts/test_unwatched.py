@@ -189,7 +189,7 @@ def test_programs_are_told_that_it_ended_and_why(
     """Nobody knows whether it recovered: it is not called resolved."""
     incident = tell(make_incident())
     deliver(after(30))
-    lifecycle.resolve(incident, after(60), "no longer watched: the probe is gone")
+    lifecycle.resolve([incident], after(60), "no longer watched: the probe is gone")
     batch = batches.Claims().next(after(200))
     assert batch is not None
     letter = letter_of(batch, after(200))
@@ -207,7 +207,7 @@ def test_a_digest_tells_that_it_ended_and_why(settings: Settings) -> None:
         tell(make_incident(severity="warning"), after(second))
         deliver(after(second + 30))
     incident = Incident.objects.earliest("pk")
-    lifecycle.resolve(incident, after(100), "no longer watched: the probe is gone")
+    lifecycle.resolve([incident], after(100), "no longer watched: the probe is gone")
     deliver(after(2000))
 
     message = mail.outbox[-1]
