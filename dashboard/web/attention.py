@@ -169,9 +169,19 @@ def standing(incident: Incident) -> str:
         f"silenced until {words.minute(silence.ends_at)}" if silence else "",
         spoken_for if greater else "",
         f"good again since {words.minute(good)}" if good else "",
+        "its latest run was good" if _is_good_for_now(incident) else "",
         "comes and goes, ends after 30 min of calm" if incident.flapping_since else "",
     ]
     return "; ".join(filter(None, parts))
+
+
+def _is_good_for_now(incident: Incident) -> bool:
+    """Say whether nothing fails at the moment, though that is not yet its end."""
+    probe = incident.probe
+    if probe is None or incident.clear_since or incident.kind != RuleKind.ERROR_RATE:
+        return False
+    ran = probe.last_at is not None and probe.last_at > incident.opened_at
+    return ran and not probe.last_error
 
 
 def _broken_rules(facts: Facts) -> list[Item]:

@@ -108,9 +108,7 @@ def test_many_alarms_cost_no_more_each_than_a_few() -> None:
             for pk in range(number)
         ]
         told = [
-            Incident(
-                gateway=gateway, probe_id=probe.pk, opened_at=NOW, kind="error_rate"
-            )
+            Incident(gateway=gateway, probe=probe, opened_at=NOW, kind="error_rate")
             for probe in reversed(probes)
         ]
         for pk, incident in enumerate(told):
@@ -432,6 +430,19 @@ def test_what_is_good_again_does_not_lead_what_fails_now(admin_page: Client) -> 
     assert first.title == "Team status of fir: Server error"
     assert second.badge.tone == Tone.WARN
     assert second.why.startswith("good again since 2 Mar 11:51; comes and goes")
+
+
+def test_an_alarm_says_that_its_probe_works_at_the_moment(admin_page: Client) -> None:
+    """A-52: it ends after some good runs, and told the numbers of its last failure."""
+    beat()
+    probe = make_probe(make_team(), last_at=NOW)
+    make_incident(probe=probe, opened_at=NOW - timedelta(minutes=3))
+    (alarm,) = admin_page.get("/").context["page"].alarms
+    assert alarm.why == "its latest run was good"
+
+    Probe.objects.filter(pk=probe.pk).update(last_error="timeout")
+    (alarm,) = admin_page.get("/").context["page"].alarms
+    assert alarm.why == ""
 
 
 def test_what_is_silenced_says_so_and_stands_below_what_is_not(
