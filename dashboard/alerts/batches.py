@@ -7,7 +7,7 @@ claimed by one conditional UPDATE; on PostgreSQL two workers also skip each othe
 import uuid
 from collections import Counter
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -32,6 +32,7 @@ from dashboard.alerts.recipients import (
     of_a_team,
     outage_of_all,
 )
+from dashboard.alerts.runs import RunCounter
 
 # Longer than a mail server may take (EMAIL_TIMEOUT for each of its answers).
 LEASE = timedelta(minutes=5)
@@ -50,12 +51,16 @@ _REPORTS = (Change.DAILY, Change.WEEKLY)
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """The rows of one mail, claimed until their lease ends."""
+    """The rows of one mail, claimed until their lease ends.
+
+    `counter` knows the runs that other mails of the same round tell of.
+    """
 
     id: uuid.UUID
     channel: str
     recipient: str
     rows: tuple[Notification, ...]
+    counter: RunCounter = field(default_factory=RunCounter, compare=False)
 
     @property
     def groups(self) -> set[Group]:
@@ -90,6 +95,7 @@ class Claims:
         self._mails = mails
         self._away: set[str] = set()
         self._turns: Counter[int | None] = Counter()
+        self._counter = RunCounter()
         self._ready: list[Group] = []
         self._old_at: datetime | None = None
 
@@ -131,7 +137,7 @@ class Claims:
                 taken = batch.groups
                 self._turns.update({each.turn for each in taken})
                 self._ready = [each for each in self._ready if each not in taken]
-                return batch
+                return replace(batch, counter=self._counter)
         return None
 
 

@@ -73,6 +73,7 @@ def letter_of(batch: Batch, now: datetime) -> Letter:
             now,
             missed=incident.pk in missed,
             of_teams=_teams_told_of(batch, incident),
+            counter=batch.counter,
         )
         for incident in batch.incidents
     )

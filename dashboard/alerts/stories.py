@@ -5,15 +5,13 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from django.db import models
-
 from dashboard.alerts.blame import of_alarm
 from dashboard.alerts.models import Incident, RuleKind, Severity
 from dashboard.alerts.rules.error_rate import minutes
 from dashboard.alerts.rules.forecast import last
+from dashboard.alerts.runs import RunCounter
 from dashboard.lib.spans import duration, roughly
-from dashboard.probes.models import Outcome
-from dashboard.probes.taxonomy import counted, in_a_sentence, meaning
+from dashboard.probes.taxonomy import in_a_sentence, meaning
 from dashboard.teams.queries import burn
 
 _PROBE_KINDS = (RuleKind.ERROR_RATE, RuleKind.BREAKER_OPEN)
@@ -160,8 +158,9 @@ def story(
     *,
     missed: bool = False,
     of_teams: Collection[int] | None = None,
+    counter: RunCounter | None = None,
 ) -> Story:
-    """Tell an incident as of its latest firing; four queries at most.
+    """Tell an incident as of its latest firing, in a few queries.
 
     A reader who is told `of_teams` only hears nothing of others: what failing calls were
     told may name them.
@@ -169,7 +168,7 @@ def story(
     evidence = incident.evidence
     since = incident.began_at.astimezone(UTC)
     ended = incident.resolved_at
-    failed, runs = _runs(incident, since, of_teams) if ended else (None, None)
+    runs = (counter or RunCounter()).of(incident, of_teams)
     row = meaning(incident.error_class) if incident.error_class else None
     window_s = evidence.get("window_s")
     return Story(
@@ -200,8 +199,8 @@ def story(
         lasted=duration(incident.lasted_s(now)) if ended else "",
         ended=incident.ended_because,
         missed=missed,
-        failed=failed,
-        runs=runs,
+        failed=runs.bad if runs else None,
+        runs=runs.samples if runs else None,
     )
 
 
@@ -278,35 +277,6 @@ def _rank(incident: Incident) -> int:
     if incident.kind == RuleKind.GATEWAY_DOWN:
         return 0
     return 1 if incident.severity == Severity.CRITICAL else 2
-
-
-def _runs(
-    incident: Incident, since: datetime, of_teams: Collection[int] | None
-) -> tuple[int | None, int | None]:
-    """Return how many runs failed while it lasted, and how many there were.
-
-    To count those of a whole gateway takes a second after some days, and hundreds may be
-    told who are told of one team each.
-    """
-    outcomes = Outcome.objects.filter(
-        started_at__gte=since,
-        started_at__lte=incident.resolved_at,
-        maintenance=False,
-        misdated=False,
-    )
-    if incident.kind == RuleKind.GATEWAY_DOWN:
-        own = models.Q() if of_teams is None else models.Q(probe__team__in=of_teams)
-        outcomes = outcomes.filter(own, probe__gateway=incident.gateway)
-    elif incident.probe_id is not None:
-        outcomes = outcomes.filter(probe=incident.probe_id)
-    else:
-        return None, None
-    numbers = (
-        outcomes.order_by().values_list("error_class").annotate(models.Count("pk"))
-    )
-    told = {name: number for name, number in numbers if counted(name)}
-    total = sum(told.values())
-    return total - told.get("", 0), total
 
 
 def _covered(incident: Incident, of_teams: Collection[int] | None) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from django.db.models import Q, Sum
+from django.db.models import Q, QuerySet, Sum
 
 from dashboard.lib import buckets
 from dashboard.lib.buckets import HOUR_S, MINUTE_S, Stretch
@@ -85,13 +85,29 @@ def hours(
 ) -> dict[int, list[Hour]]:
     """Return the whole hours of each probe inside [start, end); one query."""
     found: dict[int, list[Hour]] = {probe_id: [] for probe_id in probe_ids}
-    rows = Rollup.objects.filter(
+    rows = _whole_hours(probe_ids, start, end)
+    columns = rows.values_list("probe", "start", "samples", "bad")
+    for probe_id, hour, samples, bad in columns:
+        found[probe_id].append(Hour(hour, samples, bad))
+    return found
+
+
+def in_whole_hours(
+    probe_ids: Collection[int], start: datetime, end: datetime
+) -> Counts:
+    """Return the counts of the probes together, of the whole hours inside [start, end)."""
+    sums = _whole_hours(probe_ids, start, end).aggregate(
+        samples=Sum("samples", default=0), bad=Sum("bad", default=0)
+    )
+    return Counts(**sums)
+
+
+def _whole_hours(
+    probe_ids: Collection[int], start: datetime, end: datetime
+) -> QuerySet[Rollup]:
+    return Rollup.objects.filter(
         level=HOUR_S,
         probe__in=probe_ids,
         start__gte=buckets.ceil(start, HOUR_S),
         start__lt=buckets.floor(end, HOUR_S),
     )
-    columns = rows.values_list("probe", "start", "samples", "bad")
-    for probe_id, hour, samples, bad in columns:
-        found[probe_id].append(Hour(hour, samples, bad))
-    return found

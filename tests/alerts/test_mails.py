@@ -6,15 +6,17 @@ from typing import Any
 import pytest
 from django.core import mail
 from django.core.mail import EmailMultiAlternatives
-from pytest_django import Settings
+from pytest_django import DjangoAssertNumQueries, Settings
 
 from dashboard.alerts import lifecycle
 from dashboard.alerts.delivery import deliver
 from dashboard.alerts.mail import clean_subject
 from dashboard.alerts.models import Incident, Notification, RuleKind, Severity
+from dashboard.alerts.runs import RunCounter
 from dashboard.alerts.services import evaluate, install_default_rules
 from dashboard.alerts.stories import story
-from dashboard.probes.models import Probe, ProbeKind
+from dashboard.probes.models import Outcome, Probe, ProbeKind
+from dashboard.rollups.services import fold
 from dashboard.teams.models import Team
 from tests.alerts.conftest import after, make_incident, make_recipient, tell
 from tests.factories import (
@@ -150,6 +152,34 @@ def test_who_is_told_of_one_team_is_told_what_an_outage_cost_it(team: Team) -> N
     told = [story(down, "", after(60), of_teams=of) for of in (None, {team.pk})]
 
     assert [(each.failed, each.runs) for each in told] == [(3, 3), (1, 1)]
+
+
+def test_the_runs_of_a_long_outage_are_counted_by_hours_and_once_for_all(
+    team: Team, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    """A-60: of a gateway that was down for a weekend each reader counted a million."""
+    probe = make_probe(team)
+    classes = ("server_error", "", "breaker_held")
+    runs = [
+        make_outcome(probe, 600 * place, error_class=classes[place % 3])
+        for place in range(24)
+    ]
+    make_outcome(probe, 601, error_class="server_error", misdated=True)
+    fold(runs)
+    # Only what is before and after whole hours is asked for by itself.
+    later = Outcome.objects.filter(started_at__gte=after(3600))
+    later.filter(started_at__lt=after(7200)).delete()
+    down = make_incident(
+        team.gateway,
+        kind=RuleKind.GATEWAY_DOWN,
+        opened_at=after(600),
+        resolved_at=after(7800),
+    )
+    counter = RunCounter()
+
+    assert counter.of(down) == counter.of(down, {team.pk}) == (9, 4)
+    with django_assert_num_queries(0):
+        counter.of(down)
 
 
 def test_a_refused_keys_next_step_says_who_may_take_it(team: Team) -> None:
