@@ -22,16 +22,6 @@ from apiclient.taxonomy import ErrorClass
 
 INTERRUPTED_S = 5.0  # all that a completion gets while the program is being stopped
 _MOST_KEPT = 1000
-# The job is gone or ended otherwise, or the gateway will never take what is sent.
-_IN_VAIN = frozenset(
-    {
-        ErrorClass.NOT_FOUND,
-        ErrorClass.CONFLICT,
-        ErrorClass.BAD_REQUEST,
-        ErrorClass.VALIDATION,
-        ErrorClass.CLIENT_ERROR,
-    }
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +59,21 @@ def is_interruption(error: BaseException | None) -> bool:
 def can_be_sent_later(report: CallReport[object]) -> bool:
     """Return whether a completion that failed may still succeed another time.
 
-    So it may once the team is resumed, the key renewed or a certificate replaced; and
-    another team's job is for that team's client, which may share the store.
+    So it may once the team is resumed, the key renewed or a certificate replaced, or the
+    gateway answers again instead of its proxy; and another team's job is for that team's
+    client, which may share the store. It is over when the job is gone or ended otherwise.
     """
-    return report.error is not None and report.error not in _IN_VAIN
+    over = report.error in (None, ErrorClass.CONFLICT) or is_of_missing_job(report)
+    return not over
+
+
+def is_of_missing_job(report: CallReport[object]) -> bool:
+    """Return whether the gateway itself says that the job is gone.
+
+    A proxy in front of it has a 404 of its own, while the gateway is being replaced, say.
+    """
+    missing = report.error is ErrorClass.NOT_FOUND
+    return missing and report.detail.lower().startswith("job ")
 
 
 class CompletionStore(Protocol):

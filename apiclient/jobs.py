@@ -16,6 +16,7 @@ from apiclient.completions import (
     can_be_sent_later,
     completion_of,
     is_interruption,
+    is_of_missing_job,
     operation_of,
 )
 from apiclient.errors import NotFoundError, error_for
@@ -56,7 +57,7 @@ class _Ending:
 
     def _is_missing(self, error: NotFoundError) -> bool:
         """Return whether a new job may take the place of one that is gone, once."""
-        if not self._may_recreate or not error.detail.lower().startswith("job "):
+        if not self._may_recreate or not is_of_missing_job(error.report):
             return False
         self._may_recreate = False
         return True

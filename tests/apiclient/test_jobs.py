@@ -206,8 +206,25 @@ def test_a_kept_completion_waits_on_while_the_gateway_is_away(block: Block) -> N
         refusal(403, "Job does not belong to your team"),
         refusal(401, "Invalid API key"),
         lambda: httpx.Response(200, text="<html>Log in to this network</html>"),
+        lambda: httpx.Response(404, text="404 page not found\n"),
+        refusal(404, "Not Found"),
+        lambda: httpx.Response(400, text="<html>400 Bad Request</html>"),
+        lambda: httpx.Response(405),
+        refusal(422, "No such body"),
+        lambda: httpx.Response(451, text="blocked"),
     ],
-    ids=["suspended", "another team's", "key refused", "no answer of the gateway's"],
+    ids=[
+        "suspended",
+        "another team's",
+        "key refused",
+        "no answer of the gateway's",
+        "a proxy's 404",
+        "another program's 404",
+        "a proxy's 400",
+        "a proxy's 405",
+        "a 422",
+        "a proxy's 451",
+    ],
 )
 def test_a_completion_waits_on_until_somebody_mends_the_cause(
     block: Block, scene: Callable[[], Scene]
