@@ -177,10 +177,13 @@ def test_a_lost_field_key_is_explained(settings: Settings) -> None:
     channel.save()
     assert checks.keys_readable(None, databases=["default"]) == []
 
-    settings.FIELD_KEYS = [Fernet.generate_key().decode()]
+    settings.FIELD_KEYS, settings.PRODUCTION = [Fernet.generate_key().decode()], True
 
     found, of_channel = checks.keys_readable(None, databases=["default"])
     assert found.id == of_channel.id == "dashboard.W003"
     assert "acme" in found.msg
     assert "1 channel(s) (a program)" in of_channel.msg
-    assert "secrets" in str(found.hint)
+    assert "secrets" not in str(found.hint)
+
+    settings.PRODUCTION = False
+    assert "secrets keeps them here" in str(checks.keys_readable(None, ["default"])[0])
