@@ -1,5 +1,6 @@
 """One line a record: the time, the level, the event and its fields."""
 
+import copy
 import json
 import logging
 import time
@@ -7,7 +8,7 @@ from math import inf
 
 _STANDARD = frozenset(
     vars(logging.LogRecord("", 0, "", 0, "", (), None)).keys()
-    | {"message", "asctime", "taskName"}
+    | {"message", "asctime", "taskName", "is_brief"}
 )
 
 
@@ -16,6 +17,7 @@ _TOLD_TWICE = frozenset({"operation", "method", "endpoint", "error_type", "elaps
 
 
 _AGAIN_S = _OUTAGE_OVER_S = 60.0
+_MOST_EVENTS = 100
 _AWAY = frozenset({"OperationalError", "InterfaceError"})
 
 
@@ -37,6 +39,10 @@ class LineFormatter(logging.Formatter):
         return _plain(super().formatMessage(record))
 
     def format(self, record: logging.LogRecord) -> str:
+        if getattr(record, "is_brief", False):
+            # A copy: other handlers have the same record.
+            record = copy.copy(record)
+            record.exc_info = record.exc_text = None
         first, *rest = super().format(record).split("\n")
         told = "".join(
             f" {name}={json.dumps(value, default=str)}"
@@ -51,14 +57,15 @@ class WithoutVisitorsTracebacks(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         if record.name.startswith("django.security"):
-            record.exc_info = None
+            record.is_brief = True
         return True
 
 
 class OutagesBrief(logging.Filter):
     """Tell of a database that is away with one traceback, and each event once a minute.
 
-    Of one process, which would say the same each second. `left_out` counts the lines
+    Of one process, which would say the same each second. What the database says tells its
+    faults apart: each has its own traceback and its own lines. `left_out` counts the lines
     before this one that were not written.
     """
 
@@ -66,27 +73,37 @@ class OutagesBrief(logging.Filter):
         super().__init__()
         self._latest_at = -inf
         # When each event was last written, and how often not since.
-        self._events: dict[str, tuple[float, int]] = {}
+        self._events: dict[tuple[str, str], tuple[float, int]] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
         if not _is_of_an_outage(record):
             return True
-        begins = record.created - self._latest_at >= _OUTAGE_OVER_S
-        self._latest_at = record.created
-        if begins:
+        if record.created - self._latest_at >= _OUTAGE_OVER_S:
             self._events.clear()
-        event = f"{record.name} {record.getMessage()}"
-        written_at, left_out = self._events.get(event, (-inf, 0))
+        self._latest_at = record.created
+        kind, error, _ = record.exc_info or (None, None, None)
+        fault = str(error) if kind else ""
+        known = any(fault == other for _, other in self._events)
+        event = (_event_of(record), fault)
+        written_at, left_out = self._events.pop(event, (-inf, 0))
+        if len(self._events) == _MOST_EVENTS:
+            self._events.pop(next(iter(self._events)))
         if record.created - written_at < _AGAIN_S:
             self._events[event] = (written_at, left_out + 1)
             return False
         self._events[event] = (record.created, 0)
         record.left_out = left_out or None
-        if record.exc_info and not begins:
-            kind = record.exc_info[0]
-            record.error = kind.__name__ if kind else None
-            record.exc_info = record.exc_text = None
+        if kind and known:
+            record.error = kind.__name__
+            record.is_brief = True
         return True
+
+
+def _event_of(record: logging.LogRecord) -> str:
+    # Of a request the message has its path, and visitors make up as many as they like.
+    if record.name == "django.request":
+        return f"{record.name} {getattr(record, 'status_code', '')}"
+    return f"{record.name} {record.getMessage()}"
 
 
 def _is_of_an_outage(record: logging.LogRecord) -> bool:

@@ -92,8 +92,10 @@ class OperationalError(Exception):
     """Named like those of Django and of the drivers."""
 
 
-def record_at(seconds: float, message: str, *, error: bool = True) -> logging.LogRecord:
-    raised = OperationalError("gone") if error else None
+def record_at(
+    seconds: float, message: str, *, error: bool = True, said: str = "gone"
+) -> logging.LogRecord:
+    raised = OperationalError(said) if error else None
     info = (type(raised), raised, None) if raised else None
     record = logging.LogRecord("tick", logging.ERROR, "", 1, message, (), info)
     record.created = seconds
@@ -117,20 +119,54 @@ def test_an_outage_of_the_database_is_one_traceback_and_a_line_a_minute() -> Non
         (0, "shift.database_away"),
     ]
     assert len(written) == 6
-    assert [bool(each.exc_info) for each in written] == [True] + [False] * 5
+    assert [has_traceback(each) for each in written] == [True] + [False] * 5
     assert 'left_out=59 error="OperationalError"' in LineFormatter().format(written[2])
+    assert written[2].exc_info, "another handler, as one that reports, still has it"
 
     again = record_at(300, "tick.database_error")
     assert brief.filter(again)
-    assert again.exc_info
+    assert has_traceback(again)
+
+
+def has_traceback(record: logging.LogRecord) -> bool:
+    return "\n" in LineFormatter().format(record)
+
+
+def test_an_outage_hides_no_other_fault_of_the_database() -> None:
+    brief = OutagesBrief()
+    for second in range(0, 3600, 50):
+        brief.filter(record_at(second, "tick.database_error", said="is locked"))
+
+    other = record_at(3600, "tick.database_error", said="no such column")
+
+    assert brief.filter(other)
+    assert has_traceback(other)
+
+    same = record_at(3601, "tick.database_error", said="is locked")
+    assert brief.filter(same)
+    assert not has_traceback(same)
 
 
 def test_a_watcher_that_is_told_503_fills_no_log() -> None:
     brief = OutagesBrief()
-    record = record_at(0, "Service Unavailable: /healthz", error=False)
-    record.name, record.status_code = "django.request", 503
 
-    assert [brief.filter(record) for _ in range(3)] == [True, False, False]
+    def told(path: str) -> bool:
+        record = record_at(0, f"Service Unavailable: {path}", error=False)
+        record.name, record.status_code = "django.request", 503
+        return brief.filter(record)
+
+    assert [told("/healthz") for _ in range(3)] == [True, False, False]
+    assert not any(told(f"/{number}") for number in range(3)), "a scanner's, say"
+
+
+def test_what_an_outage_remembers_is_bounded() -> None:
+    brief = OutagesBrief()
+
+    for number in range(101):
+        brief.filter(record_at(0, f"{number}.database_away", error=False))
+
+    assert brief.filter(record_at(0, "0.database_away", error=False)), "the oldest"
+    assert not brief.filter(record_at(0, "100.database_away", error=False))
 
 
 def test_what_is_no_outage_is_always_told() -> None:
