@@ -220,7 +220,7 @@ def spark_hours(chosen: Range) -> list[datetime]:
 def spark(hours: Sequence[Hour], grid: Sequence[datetime]) -> str:
     """Return the path of a small line of what was left; a point that lacks is a gap.
 
-    Of an hour it shows the least, of the latest the last.
+    Where more was left in the end of an hour than in between it falls and rises again.
     """
     place_of = {at: place for place, at in enumerate(grid)}
     top = max((row.last for row in hours), default=0.0) or 1.0
@@ -228,12 +228,14 @@ def spark(hours: Sequence[Hour], grid: Sequence[datetime]) -> str:
     for row in hours:
         place = place_of[row.hour]
         x = place / max(1, len(grid) - 1) * SPARK_WIDTH
-        left = row.last if row is hours[-1] else row.least
-        y = SPARK_HEIGHT - 1 - max(0.0, left) / top * (SPARK_HEIGHT - 2)
+        ys = [
+            SPARK_HEIGHT - 1 - max(0.0, left) / top * (SPARK_HEIGHT - 2)
+            for left in dict.fromkeys((row.least, row.last))
+        ]
         # One that stands alone is a dot: a line of no length with round ends.
-        path.append(
-            f"L{x:.0f} {y:.0f}" if place == before + 1 else f"M{x:.0f} {y:.0f}h0"
-        )
+        is_next = place == before + 1
+        path.append(f"L{x:.0f} {ys[0]:.0f}" if is_next else f"M{x:.0f} {ys[0]:.0f}h0")
+        path += [f"L{x:.0f} {y:.0f}" for y in ys[1:]]
         before = place
     return "".join(path)
 
