@@ -420,29 +420,30 @@ def test_what_people_write_down_is_one_plain_line_everywhere(
     assert "| `[2J oops ~~@all~~ ''a'b ¦ http://x.example gh-1` |" in told
 
 
-def test_of_the_many_who_were_told_it_names_the_first(
+def test_of_the_many_who_were_told_it_names_the_first_the_failed_and_the_latest(
     monkeypatch: pytest.MonkeyPatch, admin_page: Client, incident: Incident
 ) -> None:
     """C-20: an outage of days is told to a thousand people, six times a day."""
     for module in ("incident", "post_mortem"):
-        monkeypatch.setattr(f"dashboard.web.pages.{module}.MOST_TOLD", 2)
+        monkeypatch.setattr(f"dashboard.web.pages.{module}.MOST_TOLD", 3)
     incident.notifications.all().delete()
-    for number in range(4):
+    for number in range(7):
         Notification.objects.create(
             incident=incident,
             change=Change.OPENED,
             recipient=f"reader-{number}@example.org",
             created_at=after(number),
             due_at=after(number),
+            state=Delivery.DEAD if number == 3 else Delivery.SENT,
         )
 
     page = text(admin_page, f"/incidents/{incident.pk}/")
     file = text(admin_page, f"/incidents/{incident.pk}/export/")
 
     for shown in (page, file):
-        assert "reader-1@" in shown
-        assert "reader-2@" not in shown
-        assert "And others" in shown
+        named = [number for number in range(7) if f"reader-{number}@" in shown]
+        assert named == [0, 3, 5, 6]
+        assert "And others in between" in shown
 
 
 def test_an_incident_has_so_many_notes_and_no_more(

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from operator import attrgetter
 
-from django.db.models import QuerySet
+from django.db.models import Case, QuerySet, When
 from django.urls import reverse
 from django.utils.safestring import SafeString
 
@@ -192,7 +193,7 @@ def incident(
         else "",
         acknowledged=_acknowledged(shown),
         timeline=_timeline(shown, notifications, now),
-        told=[_told(each, now) for each in notifications[:MOST_TOLD]],
+        told=[_told(each, now) for each in notifications],
         told_more=len(notifications) > MOST_TOLD,
         handled_by="" if may_operate or ended else _handled_by(shown),
         own_probes=[]
@@ -231,10 +232,19 @@ def _own_probes(shown: Incident, operated: QuerySet[Probe]) -> list[OwnProbe]:
     ]
 
 
-def first_told(shown: Incident) -> list[Notification]:
-    """Return the first that was sent of it, one more than is told of."""
-    found = shown.notifications.defer("body").order_by("created_at", "recipient")
-    return list(found[: MOST_TOLD + 1])
+def told_of(shown: Incident) -> list[Notification]:
+    """Return what was sent of it, in order; of too much the first, failures, the latest.
+
+    Then it is one more than MOST_TOLD.
+    """
+    sent = shown.notifications.defer("body")
+    first = list(sent.order_by("created_at", "recipient")[: MOST_TOLD // 2])
+    given_up_first = Case(When(state=Delivery.DEAD, then=0), default=1)
+    others = sent.exclude(pk__in=[each.pk for each in first]).order_by(
+        given_up_first, "-created_at", "-pk"
+    )
+    told = [*first, *others[: MOST_TOLD + 1 - len(first)]]
+    return sorted(told, key=attrgetter("created_at", "recipient"))
 
 
 def _speaking(shown: Incident, greater: Incident) -> str:

@@ -170,11 +170,11 @@ def _told(notifications: Sequence[Notification]) -> str:
             DELIVERIES[Delivery(each.state)].word.capitalize(),
             _utc(each.sent_at) if each.sent_at else "",
         )
-        for each in notifications[:MOST_TOLD]
+        for each in notifications
     ]
     if not rows:
         return "Nobody by a message of its own."
-    more = "\n\nAnd others." if len(notifications) > MOST_TOLD else ""
+    more = "\n\nAnd others in between." if len(notifications) > MOST_TOLD else ""
     return _table(["Recipient", "Channel", "About", "State", "Sent"], rows) + more
 
 

@@ -38,7 +38,7 @@ def incident(request: HttpRequest, pk: int) -> HttpResponse:
     found = access.incident_or_404(request.user, pk)
     shown = one.incident(
         found,
-        one.first_told(found),
+        one.told_of(found),
         _visible(request),
         timezone.now(),
         may_operate=access.may_operate(request.user, found.team),
@@ -71,7 +71,7 @@ def export(request: HttpRequest, pk: int) -> HttpResponse:
         found,
         one.readable(
             found,
-            one.first_told(found),
+            one.told_of(found),
             _address(request),
             may_operate=access.may_operate(request.user, found.team),
         ),
