@@ -9,7 +9,15 @@ from django.db.models import Q
 from dashboard.alerts import targets
 from dashboard.alerts.models import Incident, Rule, RuleKind
 from dashboard.alerts.rulebook import RuleBook
-from dashboard.alerts.rules import WINDOWS_S, Count, Limits, Past, Spending, is_notable
+from dashboard.alerts.rules import (
+    WINDOWS_S,
+    Count,
+    Limits,
+    Past,
+    Spending,
+    is_notable,
+    told_within_s,
+)
 from dashboard.alerts.rules.latency import least_samples
 from dashboard.probes.models import Probe
 from dashboard.probes.rhythm import deadline_s, period_now_s
@@ -42,11 +50,18 @@ def window_s(book: RuleBook, probe: Probe) -> int:
     period_s = period_now_s(probe)
     rule = book.rule_for(targets.of_probe(RuleKind.ERROR_RATE, probe))
     if rule is None:
-        # A team's state is judged by its latest answers all the same, and whether it is
-        # only Gatewatch that fails by those of some minutes.
-        return min(max(3 * period_s, 300), _LONGEST_WINDOW_S)
+        # A team's state is judged by its latest answers all the same.
+        return min(3 * period_s, _LONGEST_WINDOW_S)
     runs = max(rule.min_samples, rule.of_last or 0)
     return max(rule.window_s, min(period_s * runs, _LONGEST_WINDOW_S))
+
+
+def look_s(window_s: int, probe: Probe) -> int:
+    """Return how far back a probe's results are loaded, in seconds.
+
+    What shows that only Gatewatch fails must fit in, however short the window is.
+    """
+    return max(window_s, told_within_s(period_now_s(probe)))
 
 
 def latency_window_s(rule: Rule, probe: Probe) -> int:

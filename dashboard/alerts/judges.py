@@ -59,8 +59,7 @@ def _of_probe(known: Situation, probe: Probe) -> Iterator[Case]:
         yield _stream_failures(known, probe)
     if probe.kind == ProbeKind.HEALTH:
         yield _gateway_down(known, probe)
-    if probe.kind in CHEAP:
-        yield _no_data(known, probe)
+    yield _no_data(known, probe)
 
 
 def slow_cases(known: Situation, facts: SlowFacts) -> Iterator[Case]:
@@ -154,8 +153,11 @@ def _no_data(known: Situation, probe: Probe) -> Case:
     def judge(limits: Limits, incident: Incident | None) -> Verdict:
         if silences.in_maintenance(known.silences, probe):
             return rules.HOLD
-        period_s = period_now_s(probe)
         results = known.samples[probe.pk]
+        if probe.kind not in CHEAP:
+            # It waits for breakers and for its budget, and may bring nothing for long.
+            return rules.unasked(results)
+        period_s = period_now_s(probe)
         silence = rules.Silence(probe.last_at, probe.late_since, period_s, results)
         return rules.no_data(silence, known.now)
 

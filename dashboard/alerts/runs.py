@@ -26,7 +26,7 @@ class RunCounter:
     ) -> Counts | None:
         """Return how many there were, of a whole gateway or of some teams' probes.
 
-        None while it is open, and where it is of no probes.
+        None while it is open, and where it is of no probes, or of no results.
         """
         probes = _probes(incident)
         if incident.resolved_at is None or probes is None:
@@ -41,7 +41,7 @@ class RunCounter:
 def _probes(incident: Incident) -> QuerySet[Probe] | None:
     if incident.kind == RuleKind.GATEWAY_DOWN:
         return Probe.objects.filter(gateway=incident.gateway_id)
-    if incident.probe_id is not None:
+    if incident.probe_id is not None and incident.kind != RuleKind.NO_DATA:
         return Probe.objects.filter(pk=incident.probe_id)
     return None
 

@@ -7,11 +7,11 @@ from datetime import datetime, timedelta
 from django.db.models import Q
 
 from dashboard.alerts import silences
-from dashboard.alerts.hindsight import past, window_s
+from dashboard.alerts.hindsight import look_s, past, window_s
 from dashboard.alerts.models import Incident, Pending, Silence
 from dashboard.alerts.rulebook import SLOW_KINDS, RuleBook, enabled_rules
 from dashboard.alerts.rules import OPENINGS_WITHIN, Past, Sample, refuses_all
-from dashboard.alerts.rules.verdict import is_refusal
+from dashboard.alerts.rules.verdict import is_own_fault, is_refusal
 from dashboard.probes.models import Breaker, Outcome, Probe
 from dashboard.probes.queries import BreakerView, breakers, openings
 from dashboard.probes.rhythm import CLOCK_SLACK
@@ -27,8 +27,8 @@ class Situation:
     teams. `latest` has each gateway's enabled probes, only where some health fails;
     `refusing` the gateways that refuse their health and all that was asked since; `past`
     the probes whose rule asks for more than its window; `silences` the active ones where
-    some result is late. `openings` counts by gateway and key how often each breaker opened
-    lately; `pending` is by identity.
+    some result is late or our own fault. `openings` counts by gateway and key how often
+    each breaker opened lately; `pending` is by identity.
     """
 
     now: datetime
@@ -59,7 +59,7 @@ def load(probe_ids: Collection[int] | None, now: datetime) -> Situation:
     windows_s = {probe.pk: window_s(book, probe) for probe in probes}
     incidents = _incidents(None if probe_ids is None else gateway_ids)
     found = _breakers(gateway_ids, now)
-    late = any(probe.late_since for probe in probes)
+    untold = any(p.late_since or is_own_fault(p.last_error) for p in probes)
     refused = _refused_healths(probes)
     latest = _latest(probes, refused)
     return Situation(
@@ -68,7 +68,7 @@ def load(probe_ids: Collection[int] | None, now: datetime) -> Situation:
         probes=probes,
         incidents=incidents,
         pending=_pending() if book.waits(but=SLOW_KINDS) else {},
-        samples=_samples(windows_s, now),
+        samples=_samples({p.pk: look_s(windows_s[p.pk], p) for p in probes}, now),
         windows_s=windows_s,
         past=past(book, probes, now),
         latest=latest,
@@ -80,7 +80,7 @@ def load(probe_ids: Collection[int] | None, now: datetime) -> Situation:
         ),
         breakers=found,
         openings=openings(gateway_ids, now - OPENINGS_WITHIN, now) if found else {},
-        silences=tuple(silences.active(now)) if late else (),
+        silences=tuple(silences.active(now)) if untold else (),
     )
 
 

@@ -62,6 +62,9 @@ _STEPS = {
         "Look at Gatewatch itself (manage.py status): the probe should run, and does not."
     ),
 }
+_STEP_OF_OWN_FAULT = (
+    "Mend Gatewatch itself: the probe runs, and does not get as far as the gateway."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,8 +149,10 @@ class Story:
         return f"{self.subject} ({self.gateway})"
 
 
-def next_step(kind: str) -> str:
-    """Return what to do about an incident of the kind."""
+def next_step(kind: str, error_class: str = "") -> str:
+    """Return what to do about an incident of the kind, for its error class if any."""
+    if kind == RuleKind.NO_DATA and error_class:
+        return _STEP_OF_OWN_FAULT
     return _STEPS[RuleKind(kind)]
 
 
@@ -190,7 +195,7 @@ def story(
         limit=_in_words(incident, incident.limit),
         title=row.title if row else "",
         advice=row.advice if row else "",
-        next_step=next_step(incident.kind),
+        next_step=next_step(incident.kind, incident.error_class),
         details=tuple(evidence.get("details", ())) if of_teams is None else (),
         counts=_counts(evidence.get("classes", {})),
         covered=_covered(incident, of_teams),

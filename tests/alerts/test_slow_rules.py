@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 from django.core.exceptions import ValidationError
 
+from dashboard.alerts import models
 from dashboard.alerts.delivery import deliver
 from dashboard.alerts.models import Incident, Notification, Rule, RuleKind
 from dashboard.alerts.rules import (
@@ -141,7 +142,8 @@ def test_a_missing_result_is_judged_by_its_period(
     def ago(seconds: float | None) -> object:
         return None if seconds is None else NOW - timedelta(seconds=seconds)
 
-    silence = Silence(ago(silent_s), ago(late_s), period_s)  # type: ignore[arg-type]
+    results = [Sample(NOW)]
+    silence = Silence(ago(silent_s), ago(late_s), period_s, results)  # type: ignore[arg-type]
 
     assert no_data(silence, NOW).step is step
 
@@ -161,6 +163,9 @@ OWN, HELD, REFUSED = "config_error", "breaker_held", "auth_failed"
         ({200: OWN, 140: OWN, 80: OWN, 20: REFUSED}, Step.CLEAR),
         ({200: OWN, 140: OWN, 80: OWN, 20: ""}, Step.CLEAR),
         ({80: "", 20: HELD}, Step.CLEAR),
+        ({500: OWN, 440: OWN, 380: OWN}, Step.HOLD),  # nothing since: a maintenance
+        ({80: HELD, 20: "cancelled"}, Step.HOLD),  # nobody knows whether it is mended
+        ({}, Step.HOLD),
     ],
 )
 def test_our_own_faults_are_no_results(results: dict[int, str], step: Step) -> None:
@@ -244,9 +249,62 @@ class TestOnTheDatabase:
         text = str(mail.get_body(("plain",)))
         assert "yours (Gatewatch itself: not configured)" in text
         assert "its file is gone" in text
+        assert "the probe runs, and does not get as far" in text
 
-        make_outcome(probe, 260)
-        evaluate_all(after(270))
+        make_outcome(probe, 260, error_class=HELD)
+        evaluate_all(after(700))
+        assert kinds() == ["no_data"]
+
+        make_outcome(probe, 710)
+        Probe.objects.update(last_at=after(710))
+        evaluate_all(after(720))
+        deliver(after(1100))
+        assert kinds() == []
+        recovery = str(mailbox.messages[-1].get_body(("plain",)))
+        assert "RESOLVED" in recovery
+        assert "runs" not in recovery  # it is of no results
+
+    @pytest.mark.parametrize(
+        ("kind", "period_s", "window"),
+        [
+            (ProbeKind.TEAM_STATUS, 10, {"window_s": 60}),
+            (ProbeKind.TEAM_STATUS, 60, {"window_s": 120, "of_last": 2}),
+            (ProbeKind.TEAM_STATUS, 60, {"enabled": False}),
+            (ProbeKind.DEEP_JOB, 3600, {}),
+            (ProbeKind.DEEP_JOB, 6 * 3600, {}),
+        ],
+    )
+    def test_our_own_fault_is_told_whatever_window_another_rule_has(
+        self, kind: ProbeKind, period_s: int, window: dict[str, object]
+    ) -> None:
+        """A-80: of paid probes, too, which are late for many reasons."""
+        Rule.objects.filter(kind=RuleKind.ERROR_RATE).update(**window)
+        team = make_team(key_sealed="sealed")
+        probe = make_probe(team, kind=kind, period_s=period_s, daily_credit_cap=100)
+        runs = 200 // period_s + 3
+        for number in range(runs):
+            make_outcome(probe, period_s * number, error_class=OWN)
+        Probe.objects.update(last_at=after(period_s * (runs - 1)), last_error=OWN)
+
+        evaluate_all(after(period_s * (runs - 1) + 5))
+
+        assert kinds() == ["no_data"]
+
+    def test_what_was_mended_in_a_maintenance_is_not_told(self) -> None:
+        """A-80: its results there are not judged, those before it are too few."""
+        probe = make_probe(make_team())
+        for seconds in (0, 60, 120):
+            make_outcome(probe, seconds, error_class=OWN)
+        Probe.objects.update(last_at=after(120), last_error=OWN)
+        end = after(4000)
+        models.Silence.objects.create(
+            starts_at=after(130), ends_at=end, maintenance=True
+        )
+        evaluate_all(after(182))
+        make_outcome(probe, 180, maintenance=True)
+        Probe.objects.update(last_at=after(180), last_error="")
+        evaluate_all(after(190))
+
         assert kinds() == []
 
     def test_a_fault_of_ours_that_hits_all_is_one_mail(self, mailbox: Mailbox) -> None:

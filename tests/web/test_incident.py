@@ -138,6 +138,8 @@ def test_what_failed_is_told_from_its_beginning(
     export = text(admin_page, f"{path}export/")
     assert "The latest 5 and the first 5 results" in export
     assert "| Failed | 15 of 16 runs, of what you see |" in export
+    Incident.objects.filter(pk=down.pk).update(probe=probe, kind=RuleKind.NO_DATA)
+    assert "| Failed |" not in text(admin_page, f"{path}export/")  # it is of no results
 
 
 def test_a_forecast_says_by_which_pace_it_is_judged(admin_page: Client) -> None:

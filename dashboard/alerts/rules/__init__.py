@@ -13,7 +13,13 @@ from dashboard.alerts.rules.forecast import Pace, credits_forecast
 from dashboard.alerts.rules.gateway import gateway_down, refuses_all
 from dashboard.alerts.rules.key import auth_failed
 from dashboard.alerts.rules.latency import CLEARS_AT, Slowness, latency
-from dashboard.alerts.rules.no_data import Silence, is_late, no_data
+from dashboard.alerts.rules.no_data import (
+    Silence,
+    is_late,
+    no_data,
+    told_within_s,
+    unasked,
+)
 from dashboard.alerts.rules.phases import CALM, MOST_CHANGES, Act, Phase, act
 from dashboard.alerts.rules.spending import (
     Spending,
@@ -82,5 +88,7 @@ __all__ = [
     "refuses_all",
     "stream_failures",
     "team_state",
+    "told_within_s",
+    "unasked",
     "wilson_lower",
 ]

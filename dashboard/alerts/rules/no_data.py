@@ -7,6 +7,7 @@ from datetime import datetime
 from dashboard.alerts.rules.verdict import (
     CLEAR,
     HOLD,
+    NEVER_BEGUN,
     Evidence,
     Sample,
     Severity,
@@ -22,6 +23,8 @@ from dashboard.alerts.rules.verdict import (
 # A result is late after this many periods and seconds, and missing after these.
 _LATE_PERIODS, _LATE_S = 1.5, 30.0
 _MISSING_PERIODS, _LEAST_MISSING_S = 3, 180.0
+# What shows for 180 s that only we fail has begun within these at the latest.
+_LONGEST_ROW_S = 300
 # Being late must last for a period and this long: then a probe that was just switched on
 # has had its turn, and so has every probe after a pause of Gatewatch itself.
 _GRACE_S = 60.0
@@ -53,7 +56,7 @@ def no_data(silence: Silence, now: datetime) -> Verdict:
     Fires after three periods without one, at least 180 s.
     """
     if not is_late(silence.last_at, silence.period_s, now):
-        return _unasked(silence.results, now)
+        return unasked(silence.results)
     if silence.late_since is None:
         return HOLD
     late_s = (now - silence.late_since).total_seconds()
@@ -73,12 +76,23 @@ def no_data(silence: Silence, now: datetime) -> Verdict:
     )
 
 
-def _unasked(results: Sequence[Sample], now: datetime) -> Verdict:
-    """Judge a probe whose results come: whether they tell anything of the gateway."""
+def told_within_s(period_s: int) -> int:
+    """Return how far back the results are looked for that `unasked` needs."""
+    return max(_MISSING_PERIODS * period_s, _LONGEST_ROW_S)
+
+
+def unasked(results: Sequence[Sample]) -> Verdict:
+    """Judge a probe whose results come: whether they tell anything of the gateway.
+
+    How long they told nothing is from the first to the latest: what comes in a
+    maintenance is not among them.
+    """
+    if all(each.error_class in NEVER_BEGUN for each in results):
+        return HOLD
     own = own_faults_in_a_row(results)
     if not own:
         return CLEAR
-    lasts_s = (now - own[0].at).total_seconds()
+    lasts_s = (own[-1].at - own[0].at).total_seconds()
     if len(own) < _MISSING_PERIODS or lasts_s < _LEAST_MISSING_S:
         return HOLD
     classes = class_counts(own)

@@ -131,7 +131,7 @@ HOLD = Verdict(Step.HOLD)
 CLEAR = Verdict(Step.CLEAR)
 
 _KEPT_DETAILS = 3
-_NEVER_BEGUN = (ErrorClass.BREAKER_HELD, ErrorClass.CANCELLED)
+NEVER_BEGUN = (ErrorClass.BREAKER_HELD, ErrorClass.CANCELLED)
 
 
 def in_rate(samples: Sequence[Sample]) -> list[Sample]:
@@ -169,9 +169,9 @@ def own_faults_in_a_row(results: Sequence[Sample]) -> list[Sample]:
     """
     found: list[Sample] = []
     for each in reversed(results):
-        if each.error_class in _NEVER_BEGUN:
+        if each.error_class in NEVER_BEGUN:
             continue
-        if not each.error_class or meaning(each.error_class).fault is not Fault.US:
+        if not is_own_fault(each.error_class):
             break
         found.append(each)
     return found[::-1]
@@ -204,6 +204,11 @@ def dominant(classes: Mapping[str, int]) -> str:
 def is_gateways_fault(error_class: str) -> bool:
     """Say whether a failure is the gateway's own: never left, timed out, 5xx."""
     return bool(error_class) and meaning(error_class).fault is Fault.GATEWAY
+
+
+def is_own_fault(error_class: str) -> bool:
+    """Say whether it was Gatewatch itself that failed."""
+    return bool(error_class) and meaning(error_class).fault is Fault.US
 
 
 def is_refusal(error_class: str) -> bool:

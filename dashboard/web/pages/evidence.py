@@ -70,9 +70,10 @@ def runs(
 ) -> tuple[int, int] | None:
     """Return how many of the visible probes' runs failed, and how many there were.
 
-    As its recovery is mailed; None for what is of no probes.
+    As its recovery is mailed; None for what is of no probes, or of no results.
     """
-    if incident.probe_id is None and incident.kind != RuleKind.GATEWAY_DOWN:
+    of_gateway = incident.kind == RuleKind.GATEWAY_DOWN
+    if incident.kind == RuleKind.NO_DATA or not (incident.probe_id or of_gateway):
         return None
     found = _while_it_lasted(
         incident, Outcome.objects.filter(probe__in=_probe_ids(incident, visible)), now
@@ -80,7 +81,7 @@ def runs(
     numbers = found.order_by().values_list("error_class").annotate(Count("pk"))
     told = {name: number for name, number in numbers if counted(name)}
     total = sum(told.values())
-    return total - told.get("", 0), total
+    return (total - told.get("", 0), total) if total else None
 
 
 def which(samples: Sequence[Outcome]) -> str:
