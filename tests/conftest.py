@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 ON_CI = os.environ.get("CI", "").lower() in {"1", "true"}
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or ""
@@ -17,6 +18,11 @@ ON_POSTGRESQL = os.environ.get("DATABASE_URL", "").startswith("postgres")
 # What these prove takes its time; all else is the inner loop.
 _UNHURRIED = {"browser", "processes", "hostile", "slow"}
 _DATABASE_FIXTURES = {"db", "transactional_db", "django_db_setup"}
+# No test is to fail because the machine has other things to do.
+settings.register_profile(
+    "unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("unhurried")
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
