@@ -29,6 +29,7 @@ from dashboard.rollups import store
 from dashboard.rollups.numbers import Part, Summary, part_of, summary, together
 from dashboard.rollups.promises import Promised, Promises, promises
 from dashboard.rollups.retention import is_kept
+from dashboard.rollups.tally import Tally
 
 G = TypeVar("G", bound=Hashable)
 
@@ -56,6 +57,10 @@ class _Seen:
     def expected(self, start: datetime, end: datetime) -> float:
         """Return how many outcomes [start, end) should have."""
         return self.promises.expected(max(start, self.begins), end)
+
+    def watched_s(self, start: datetime, end: datetime) -> float:
+        """Return how many seconds of [start, end) there was such a probe."""
+        return buckets.seconds(max(start, self.begins), end)
 
 
 def total(
@@ -287,19 +292,10 @@ def _cut(found: _Seen, ranges: Sequence[tuple[datetime, datetime]]) -> list[_See
 def _summary(
     found: Sequence[_Seen], start: datetime, end: datetime, now: datetime
 ) -> Summary:
+    until = min(end, now)
+    part = _part(found, start, until)
+    expected = sum(seen.expected(start, until) for seen in found)
     latest = [_latest_at(seen, start, end) for seen in found]
-    expected = sum(seen.expected(start, min(end, now)) for seen in found)
-    watched_s = [
-        buckets.seconds(max(start, seen.begins), min(end, now)) for seen in found
-    ]
-    if any(seen.begins > start for seen in found):
-        # Each for itself: the whole is no more than its parts.
-        part = together(
-            _part([seen]).within(most_s)
-            for seen, most_s in zip(found, watched_s, strict=True)
-        )
-    else:
-        part = _part(found)
     return summary(
         part,
         start=start,
@@ -307,12 +303,25 @@ def _summary(
         now=now,
         expected=max(expected, part.tally.samples + part.tally.excluded),
         latest_at=max(filter(None, latest), default=None),
-        watched_s=max(watched_s, default=None),
+        watched_s=max((seen.watched_s(start, until) for seen in found), default=None),
     )
 
 
-def _part(found: Iterable[_Seen]) -> Part:
-    return part_of(tally for seen in found for _, tally in seen.rows.values())
+def _part(found: Iterable[_Seen], start: datetime, end: datetime) -> Part:
+    """Put the rows of some probes together.
+
+    The first result of one that is younger stands for more time than there was; of an
+    older one it does not, whatever is made beside it.
+    """
+    old: list[Tally] = []
+    young: list[Part] = []
+    for seen in found:
+        tallies = [tally for _, tally in seen.rows.values()]
+        if seen.begins <= start:
+            old += tallies
+        elif tallies:
+            young.append(part_of(tallies).within(seen.watched_s(start, end)))
+    return together([part_of(old), *young] if old else young)
 
 
 def _latest_at(seen: _Seen, start: datetime, end: datetime) -> datetime | None:

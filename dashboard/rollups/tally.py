@@ -131,8 +131,8 @@ def tally(samples: Iterable[Sample]) -> Tally:
 def merged(parts: Iterable[Tally]) -> Tally:
     """Put tallies together; the order does not matter and nothing is lost."""
     parts = list(parts)
-    if not parts:
-        return Tally()
+    if len(parts) < 2:
+        return parts[0] if parts else Tally()
     # Column by column in C: a page merges thousands.
     columns = dict(zip(Tally._fields, zip(*parts, strict=True), strict=True))
     classes: Counter[str] = Counter()
@@ -197,7 +197,4 @@ def coarsened(tallies: dict[Key, Tally], level: int) -> dict[Key, Tally]:
     for key, part in tallies.items():
         start = buckets.floor(key.start, level)
         groups.setdefault(Key(key.probe_id, level, start), []).append(part)
-    return {
-        key: parts[0] if len(parts) == 1 else merged(parts)
-        for key, parts in groups.items()
-    }
+    return {key: merged(parts) for key, parts in groups.items()}

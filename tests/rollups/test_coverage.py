@@ -162,6 +162,27 @@ def test_no_more_time_is_known_than_there_was() -> None:
     assert found.whole.availability_is_thin
 
 
+@pytest.mark.parametrize("pieces", [60, 12])
+def test_a_young_probe_changes_nothing_of_what_older_ones_saw(pieces: int) -> None:
+    """A result stands for fifteen minutes, wherever in them its piece of time ends."""
+    seldom = make_probe(period_s=900)
+    Gateway.objects.update(created_at=NOW - 30 * DAY)
+    fold([make_outcome(seldom, -900 * n, error_class="timeout") for n in (4, 3, 2, 1)])
+    alone = course([seldom.pk], NOW - HOUR, NOW, pieces, NOW)
+    young = make_probe(period_s=60)
+    Gateway.objects.filter(pk=young.gateway_id).update(
+        created_at=NOW - timedelta(minutes=2)
+    )
+    fold([make_outcome(young, -30)])
+
+    both = course([seldom.pk, young.pk], NOW - HOUR, NOW, pieces, NOW)
+
+    down_s = [piece.down_s for piece in both.pieces]
+    assert down_s == [piece.down_s for piece in alone.pieces]
+    assert (both.whole.down_s, sum(down_s)) == (3600, 3600)
+    assert (alone.whole.up_s, both.whole.up_s) == (0, 60)
+
+
 @pytest.mark.parametrize(
     ("watched_s", "window", "is_thin"),
     [
