@@ -10,7 +10,8 @@ from dashboard.probes.rhythm import CLOCK_SLACK
 
 # How long a queued job may take to begin before another one is queued.
 QUEUE_PATIENCE = timedelta(seconds=10)
-# No work: the two ends of the latest time in which there was none.
+# No work: the two ends of the time that is told in which there was none, for so long.
+REST_TOLD_FOR = timedelta(days=1)
 REST_BEGAN, REST_ENDED = "rest began", "rest ended"
 
 
@@ -45,20 +46,29 @@ def beat(name: str, now: datetime) -> datetime | None:
 
 
 def note_rest(start: datetime, end: datetime) -> None:
-    """Note that nothing was judged between these two: there the latest rest is told."""
+    """Note that nothing was judged between these two.
+
+    A shorter rest does not take the place of one that is still told.
+    """
+    kept = told_rest(end)
+    if kept and kept[1] - kept[0] > end - start:
+        return
     for name, at in ((REST_BEGAN, start), (REST_ENDED, end)):
         Heartbeat.objects.update_or_create(name=name, defaults={"beat_at": at})
 
 
-def latest_rest() -> tuple[datetime, datetime] | None:
-    """Return when Gatewatch last did nothing for a while, and until when."""
+def told_rest(now: datetime) -> tuple[datetime, datetime] | None:
+    """Return when Gatewatch did nothing for longest within a day, and until when."""
     at = dict(
         Heartbeat.objects.filter(name__in=(REST_BEGAN, REST_ENDED)).values_list(
             "name", "beat_at"
         )
     )
     began, ended = at.get(REST_BEGAN), at.get(REST_ENDED)
-    return (began, ended) if began and ended else None
+    if not began or not ended or now - ended > REST_TOLD_FOR:
+        return None
+    # One that ends ahead was noted before the clock went back.
+    return (began, ended) if ended <= now + CLOCK_SLACK else None
 
 
 def take_turn(name: str, now: datetime, every: timedelta) -> bool:

@@ -2,15 +2,12 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 
 from dashboard.web import words
 from dashboard.web.attention import Facts, Item
 from dashboard.web.prober import ProberState
 from dashboard.web.states import State, Tone, state_of
 
-# For so long "all clear" says that Gatewatch itself did not work meanwhile.
-_TOLD_FOR = timedelta(days=1)
 ASK_FOR_TEAM = "Ask a manager of the team, or a site administrator, to add you."
 
 
@@ -141,7 +138,7 @@ def _all_clear(facts: Facts) -> Verdict:
 
 def _rested(facts: Facts) -> list[str]:
     """Return when nothing was watched within the last day: what is clear is the rest."""
-    if facts.rest is None or facts.now - facts.rest[1] > _TOLD_FOR:
+    if facts.rest is None:
         return []
     began, ended = map(words.minute, facts.rest)
     return [f"but nothing was watched from {began} to {ended} {words.zone()}"]

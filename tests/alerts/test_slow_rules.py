@@ -24,7 +24,7 @@ from dashboard.alerts.services import (
     evaluate_slow,
     install_default_rules,
 )
-from dashboard.probes.heartbeats import latest_rest
+from dashboard.probes.heartbeats import note_rest, told_rest
 from dashboard.probes.models import Outcome, Probe, ProbeKind
 from dashboard.probes.services import record
 from dashboard.teams.models import Team
@@ -349,7 +349,20 @@ class TestOnTheDatabase:
         evaluate_all(after(7200))
 
         assert kinds() == []
-        assert latest_rest() == (after(130), after(7200))
+        assert told_rest(after(7200)) == (after(130), after(7200))
+
+    def test_the_longest_rest_of_a_day_is_told(self) -> None:
+        """A-83: a restart hides no night in which nothing was watched."""
+        note_rest(after(0), after(7200))
+        note_rest(after(9000), after(9060))
+        assert told_rest(after(9100)) == (after(0), after(7200))
+        assert told_rest(after(7300 + 86_400)) is None
+
+        note_rest(after(95_000), after(95_060))
+        assert told_rest(after(95_100)) == (after(95_000), after(95_060))
+        assert told_rest(after(90_000)) is None, "the clock went back"
+        note_rest(after(90_000), after(90_030))
+        assert told_rest(after(90_100)) == (after(90_000), after(90_030))
 
     def test_what_is_switched_off_is_not_missed(self) -> None:
         """A-80."""

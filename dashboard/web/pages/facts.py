@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 from operator import attrgetter
 
 from dashboard.alerts.queries import broken_rules
-from dashboard.probes.heartbeats import latest_rest
+from dashboard.probes.heartbeats import told_rest
 from dashboard.probes.queries import breakers_of
 from dashboard.teams.queries import latest_readings
 from dashboard.web import access
@@ -38,6 +38,6 @@ def facts(user: access.Visitor, now: datetime) -> Facts:
         readings=latest_readings([team.pk for team in teams]),
         marks=marks_of(teams),
         broken_rules=broken_rules() if access.is_site_admin(user) else [],
-        rest=latest_rest(),
+        rest=told_rest(now),
         is_shared=bool(probes) or access.has_teams(user),
     )
