@@ -9,12 +9,15 @@ from django.template.loader import get_template
 
 
 def broken(request: HttpRequest) -> HttpResponse:
-    """Answer an error that nobody caught: 503 where the database is away, else 500.
+    """Answer an error that nobody caught: 503 where the database is at fault, else 500.
 
     Without a context: what a page would ask may be what is broken.
     """
-    is_away = isinstance(sys.exc_info()[1], (OperationalError, InterfaceError))
+    # It may be away, or locked, or full, or slower than it is waited for.
+    is_of_database = isinstance(sys.exc_info()[1], (OperationalError, InterfaceError))
     status = (
-        HTTPStatus.SERVICE_UNAVAILABLE if is_away else HTTPStatus.INTERNAL_SERVER_ERROR
+        HTTPStatus.SERVICE_UNAVAILABLE
+        if is_of_database
+        else HTTPStatus.INTERNAL_SERVER_ERROR
     )
     return HttpResponse(get_template(f"{status:d}.html").render(), status=status)
