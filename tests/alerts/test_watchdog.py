@@ -181,6 +181,18 @@ def test_a_memory_that_somebody_else_put_there_is_not_believed(
     assert look(after(60), memory).told == 1
 
 
+def test_a_lock_that_somebody_else_put_there_holds_nobody_up(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would be held for ever; that it is there is said at each look."""
+    settings.VAR_DIR = tmp_path
+    theirs = os.geteuid() + 1
+    monkeypatch.setattr(os, "geteuid", lambda: theirs)
+
+    with pytest.raises(UsageError, match=r"watchdog\.lock is somebody else's"):
+        call_command("watchdog")
+
+
 def test_what_can_be_kept_nowhere_is_said(mailbox: Mailbox, memory: list[Path]) -> None:
     for path in memory:
         path.mkdir(parents=True)

@@ -62,7 +62,14 @@ def _lock(files: Sequence[Path]) -> TextIOWrapper:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             # Not through a link that somebody put where anybody may.
             flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW
-            return os.fdopen(os.open(path.with_suffix(".lock"), flags, 0o600), "r+")
+            lock = path.with_suffix(".lock")
+            file = os.fdopen(os.open(lock, flags, 0o600), "r+")
         except OSError as error:
             why = why or str(error)
+            continue
+        # Nor one that somebody put there to hold it for ever.
+        if os.fstat(file.fileno()).st_uid == os.geteuid():
+            return file
+        file.close()
+        why = why or f"{lock} is somebody else's"
     raise UsageError(f"The watchdog cannot work: {why}; set GATEWATCH_VAR.")
