@@ -37,7 +37,12 @@ def _watch(
     # Many teams may be added at once: for good they begin at different moments of the
     # first ten seconds, so that the gateway does not see all their probes together.
     phase_s = (team.pk if team else 0) % 20 / 2
+    there = set(
+        Probe.objects.filter(gateway=gateway, team=team).values_list("kind", flat=True)
+    )
     for place, kind in enumerate(kinds):
+        if kind in there:
+            continue
         Probe.objects.get_or_create(
             gateway=gateway,
             team=team,

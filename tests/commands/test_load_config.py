@@ -77,6 +77,27 @@ def test_loading_again_changes_nothing(load: Load) -> None:
     assert load(documented_example()).startswith("No changes.")
 
 
+def test_a_file_that_changes_nothing_stops_no_probing_and_asks_little(
+    load: Load,
+) -> None:
+    """The recorder may hold what a lock of all probes waits for, and waits in turn."""
+    probes = "".join(
+        f'[[gateways.teams.probes]]\nkind = "{kind}"\nperiod_s = 90\n'
+        for kind in ("team_status", "balance")
+    )
+    asked = []
+    for number in (1, 3):
+        teams = [TEAM.replace("acme", f"t{each}") + probes for each in range(number)]
+        text = GATEWAY + "".join(teams)
+        load(text)
+        with CaptureQueriesContext(connection) as queries:
+            assert "No changes." in load(text)
+        assert not [q for q in queries if "FOR NO KEY UPDATE" in q["sql"]]
+        asked.append(len(queries))
+
+    assert asked[1] - asked[0] == 2 * 3
+
+
 def test_a_row_is_not_written_as_it_was_read(
     load: Load,
 ) -> None:

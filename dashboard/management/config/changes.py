@@ -3,34 +3,44 @@
 from dataclasses import dataclass, field
 
 
+class DiffersError(Exception):
+    """Something would change, of what may only be compared."""
+
+
 @dataclass(slots=True)
 class Changes:
-    """Collects `+ new`, `~ changed`, `- deleted`; notes change nothing.
+    """Collects `+ new`, `~ changed`, `- deleted`, each before it is done.
 
-    `done` has, for each line, what was changed and how: without the values.
+    `done` has, for each line, what was changed and how: without the values. Notes change
+    nothing. With `only_compares` the first change raises DiffersError instead.
     """
 
+    only_compares: bool = False
     lines: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     done: list[tuple[str, str]] = field(default_factory=list)
 
     def added(self, what: str) -> None:
-        self.lines.append(f"+ {what}")
-        self.done.append((what, "added"))
+        self._tell(f"+ {what}", what, "added")
 
     def changed(self, what: str, name: str, before: object, after: object) -> None:
-        self.lines.append(f"~ {what}: {name} {_shown(before)} -> {_shown(after)}")
-        self.done.append((what, f"changed {name}"))
+        line = f"~ {what}: {name} {_shown(before)} -> {_shown(after)}"
+        self._tell(line, what, f"changed {name}")
 
     def deleted(self, what: str) -> None:
-        self.lines.append(f"- {what}")
-        self.done.append((what, "deleted"))
+        self._tell(f"- {what}", what, "deleted")
 
     def note(self, text: str) -> None:
         """Tell something once, of however many teams it is true."""
         line = f"  {text}"
         if line not in self.notes:
             self.notes.append(line)
+
+    def _tell(self, line: str, what: str, how: str) -> None:
+        if self.only_compares:
+            raise DiffersError
+        self.lines.append(line)
+        self.done.append((what, how))
 
 
 def _shown(value: object) -> str:

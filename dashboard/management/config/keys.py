@@ -47,8 +47,8 @@ def load_key(team: Team, text: str, what: str, changes: Changes, now: datetime) 
             f"{what}: {text} is not set here; manage.py up needs it, or the team's "
             "balance and job probes fail"
         )
-    set_key(team, text, now)
     changes.changed(what, "key", before, text)
+    set_key(team, text, now)
 
 
 def placeholders(teams: Iterable[Team]) -> dict[int, str]:

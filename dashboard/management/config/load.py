@@ -1,6 +1,7 @@
 """Make the database what a file says, inside the caller's transaction."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
@@ -11,7 +12,7 @@ from msgspec import UNSET, Struct, structs
 
 from dashboard.alerts.models import Recipient, Rule
 from dashboard.alerts.rulebook import DEFAULTS
-from dashboard.management.config.changes import Changes
+from dashboard.management.config.changes import Changes, DiffersError
 from dashboard.management.config.document import (
     Document,
     GatewayEntry,
@@ -44,10 +45,19 @@ def load(document: Document, now: datetime, *, prune: bool) -> Changes:
     What the file does not name is kept, or with `prune` deleted; probes and the default
     rules are switched off by `enabled`, never deleted.
     """
+    # Nothing is probed while all is locked: that is only for what changes something.
+    with suppress(DiffersError):
+        return _loaded(document, now, Changes(only_compares=True), prune=prune)
     # As the recorder takes them: it may hold some now, and wait for others.
     for rows in (Probe.objects.all(), Team.objects.all(), Gateway.objects.all()):
         take(rows)
-    loader = _Loader(document, now)
+    return _loaded(document, now, Changes(), prune=prune)
+
+
+def _loaded(
+    document: Document, now: datetime, changes: Changes, *, prune: bool
+) -> Changes:
+    loader = _Loader(document, now, changes)
     for number, entry in enumerate(document.entries.gateways):
         loader.gateway(entry, f"gateways[{number}]")
     for number, rule in enumerate(document.entries.rules):
@@ -55,12 +65,12 @@ def load(document: Document, now: datetime, *, prune: bool) -> Changes:
     for number, recipient in enumerate(document.entries.recipients):
         loader.recipient(recipient, f"recipients[{number}]")
     loader.rest(prune=prune)
-    return loader.changes
+    return changes
 
 
 class _Loader:
-    def __init__(self, document: Document, now: datetime) -> None:
-        self.changes = Changes()
+    def __init__(self, document: Document, now: datetime, changes: Changes) -> None:
+        self.changes = changes
         self._document = document
         self._now = now
         # Every row that the file names, to find what is named twice or not at all.
@@ -95,7 +105,7 @@ class _Loader:
             self._team(team, gateway, f"{place}.teams[{number}]")
 
     def _team(self, entry: TeamEntry, gateway: Gateway, place: str) -> None:
-        found = Team.objects.filter(gateway=gateway, team_id=entry.team_id).first()
+        found = gateway.teams.filter(team_id=entry.team_id).first()
         team = found or Team(gateway=gateway, team_id=entry.team_id)
         what = f"team {gateway.name}/{entry.team_id}"
         self._store(team, _given(entry, "name", "daily_credit_cap"), what, place)
@@ -109,17 +119,17 @@ class _Loader:
 
     def _probes(
         self,
-        entries: Iterable[ProbeEntry],
+        entries: Sequence[ProbeEntry],
         gateway: Gateway,
         team: Team | None,
         owner: str,
         place: str,
     ) -> None:
+        probes = Probe.objects.filter(gateway=gateway, team=team)
+        by_kind = {probe.kind: probe for probe in probes} if entries else {}
         for number, entry in enumerate(entries):
             spot = f"{place}.probes[{number}]"
-            probe = Probe.objects.filter(
-                gateway=gateway, team=team, kind=entry.kind
-            ).first()
+            probe = by_kind.get(entry.kind)
             if probe is None:
                 kinds = [kind for kind in KINDS if KINDS[kind].for_team == bool(team)]
                 why = f"{entry.kind!r} is no probe of a {'team' if team else 'gateway'}"
@@ -220,22 +230,26 @@ class _Loader:
         before = {name: getattr(row, name) for name in told}
         for name, value in told.items():
             setattr(row, name, value)
+        different = [name for name in told if before[name] != told[name]]
+        if new or different:
+            self._clean(row, place)
+        if new:
+            self.changes.added(what)
+        else:
+            for name in different:
+                self.changes.changed(what, name, before[name], told[name])
+        if new or different:
+            # Not the whole row: a key or a result may be stored meanwhile.
+            row.save(update_fields=None if new else [*different, *beside])
+        self._name_once(row, place)
+
+    def _clean(self, row: models.Model, place: str) -> None:
         try:
             row.full_clean()
         except ValidationError as error:
             name, why = _first(error)
             spot = place if name == "__all__" else f"{place}.{name}"
             raise self._document.wrong(spot, why) from None
-        different = [name for name in told if before[name] != told[name]]
-        if new or different:
-            # Not the whole row: a key or a result may be stored meanwhile.
-            row.save(update_fields=None if new else [*different, *beside])
-        if new:
-            self.changes.added(what)
-        else:
-            for name in different:
-                self.changes.changed(what, name, before[name], told[name])
-        self._name_once(row, place)
 
     def _name_once(self, row: models.Model, place: str) -> None:
         first = self._named.setdefault((type(row), row.pk), place)
@@ -251,18 +265,20 @@ class _Loader:
             ("team", Team.objects.select_related("gateway")),
             ("gateway", Gateway.objects.all()),
         )
-        if prune:
-            # Of all that go at once: the recorder may hold some of them.
-            teams = Q(team__in=self._unnamed(Team.objects.all()))
-            gateways = Q(gateway__in=self._unnamed(Gateway.objects.all()))
-            forget_breakers(Probe.objects.filter(teams | gateways))
-        for noun, rows in everything:
-            unnamed = list(self._unnamed(rows))
-            if not prune:
-                self._note_kept(noun, unnamed)
-                continue
-            for row in unnamed:
+        unnamed = [(noun, list(self._unnamed(rows))) for noun, rows in everything]
+        if not prune:
+            for noun, rows in unnamed:
+                self._note_kept(noun, rows)
+            return
+        for noun, rows in unnamed:
+            for row in rows:
                 self.changes.deleted(f"{noun} {_path(row)}")
+        # Of all that go at once: the recorder may hold some of them.
+        teams = Q(team__in=self._unnamed(Team.objects.all()))
+        gateways = Q(gateway__in=self._unnamed(Gateway.objects.all()))
+        forget_breakers(Probe.objects.filter(teams | gateways))
+        for _, rows in unnamed:
+            for row in rows:
                 row.delete()
 
     def _note_kept(self, noun: str, rows: Sequence[models.Model]) -> None:
