@@ -153,7 +153,8 @@ def _fired(probe_ids: Collection[int], since: datetime) -> dict[int, list[_Span]
     )
     found: dict[int, list[_Span]] = {}
     for incident in rows:
-        span = (incident.began_at, incident.resolved_at or incident.evaluated_at)
+        began = min(incident.began_at, incident.opened_at)
+        span = (began, incident.resolved_at or incident.evaluated_at)
         found.setdefault(incident.probe_id or 0, []).append(span)
     return found
 

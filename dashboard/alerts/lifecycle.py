@@ -5,7 +5,7 @@ the state that the caller saw: of two evaluators at once, one wins and one does 
 """
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from datetime import datetime, timedelta
 
 from django.contrib.auth.models import User
@@ -94,9 +94,13 @@ def ease(incident: Incident, now: datetime) -> None:
     _change(incident, {"clear_since": now, **_flapped(incident, now)})
 
 
-def worsen(incident: Incident, now: datetime) -> None:
-    """Note that an open incident is good no longer."""
-    _change(incident, {"clear_since": None, **_flapped(incident, now)})
+def doubt(incident: Incident, now: datetime) -> None:
+    """Note that nothing says any more that an open incident is good.
+
+    One that comes and goes is over all the same, until it fires: a hiccup in its long
+    calm must not let it hide what else fails.
+    """
+    _change(incident, _flapped(incident, now) or {"clear_since": None})
 
 
 def fire_on(incident: Incident, now: datetime) -> None:
@@ -106,7 +110,7 @@ def fire_on(incident: Incident, now: datetime) -> None:
     """
     since = incident.flapping_since
     if incident.clear_since is not None:
-        worsen(incident, now)
+        _change(incident, {"clear_since": None, **_flapped(incident, now)})
     elif since is not None and now - since >= CALM:
         _steady(incident, now)
 
@@ -190,6 +194,23 @@ def _refreshed(
     if since:
         numbers["evidence"] = {**_evidence(verdict, flaps=flaps), "since": since}
     return numbers
+
+
+def begin_anew(
+    incident: Incident, target: Target, verdict: Verdict, since: datetime, now: datetime
+) -> None:
+    """Let an incident that nobody was told of be what fails now, and since when."""
+    anew = replace(verdict, evidence=replace(verdict.evidence, since=since))
+    flaps = incident.flapping_since is not None
+    # A breaker, which has no level, may have been made critical by what it speaks for.
+    steps = {"level": verdict.level, "severity": verdict.severity}
+    _change(
+        incident,
+        {
+            **_numbers(target, anew, now, flaps=flaps),
+            **(steps if verdict.level else {}),
+        },
+    )
 
 
 @transaction.atomic

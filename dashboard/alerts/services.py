@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from django.db import InterfaceError, OperationalError, transaction
+from django.db.models import Q
 
 from dashboard.alerts import lifecycle, speakers, unwatched
 from dashboard.alerts.hindsight import slow_facts
@@ -123,14 +124,21 @@ def _count_anew(known: Situation, now: datetime) -> None:
     for waiting in known.pending.values():
         waiting.since = now
     for incident in known.incidents:
-        incident.clear_since = incident.clear_since and now
+        if incident.clear_since is None:
+            continue
+        if incident.flapping_since is None:
+            incident.clear_since = now
+        else:
+            incident.flapping_since = now
 
 
 def _restart_waits(now: datetime) -> None:
     Pending.objects.update(since=now)
-    Incident.objects.filter(resolved_at=None, clear_since__isnull=False).update(
-        clear_since=now
-    )
+    easing = Incident.objects.filter(resolved_at=None, clear_since__isnull=False)
+    # What one that comes and goes hides depends on since when it is good.
+    begins_anew = Q(flapping_since=None) | Q(clear_since__gt=now)
+    easing.filter(begins_anew).update(clear_since=now)
+    easing.exclude(flapping_since=None).update(flapping_since=now)
 
 
 def _find_late(known: Situation, *, paused: bool) -> None:
@@ -213,7 +221,7 @@ def _apply_open(
     case: Case, rule: Rule, verdict: Verdict, incident: Incident, now: datetime
 ) -> bool:
     """Do what the verdict does to an open incident; say whether it is over."""
-    phase = Phase(is_open=True, since=incident.clear_since)
+    phase = Phase(is_open=True, since=incident.calm_since)
     calm_s = CALM.total_seconds() if incident.flapping_since else 0
     match act(verdict.step, phase, max(rule.keep_s, calm_s), now):
         case Act.KEEP:
@@ -222,7 +230,7 @@ def _apply_open(
         case Act.EASE if phase.since is None:
             lifecycle.ease(incident, now)
         case Act.FORGET:
-            lifecycle.worsen(incident, now)
+            lifecycle.doubt(incident, now)
         case Act.RESOLVE:
             return True
         case _:

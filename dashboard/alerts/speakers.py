@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 
-from dashboard.alerts import lifecycle, outbox, silences
+from dashboard.alerts import lifecycle, outbox, silences, targets
 from dashboard.alerts.inhibition import GRACE, Open, inhibitors
 from dashboard.alerts.models import (
     EventKind,
@@ -13,6 +13,7 @@ from dashboard.alerts.models import (
     Silence,
 )
 from dashboard.alerts.rules import Verdict, is_worse
+from dashboard.alerts.rules.verdict import in_rate
 from dashboard.alerts.situation import Situation
 from dashboard.probes.kinds import KINDS
 from dashboard.probes.models import ProbeKind
@@ -55,7 +56,9 @@ def speak(known: Situation, firing: Mapping[str, Verdict]) -> None:
         silence = silences.covering(silenced, incident)
         _note_silence(incident, silence, known.now)
         # A silenced one, too: nobody is mailed of it, but pages count it.
-        is_on_its_own = greater is None and _is_released(incident, verdict, known.now)
+        is_on_its_own = greater is None and _is_released(
+            incident, verdict, known, told=incident.pk in told
+        )
         if greater is not None:
             spoken_for.append((incident, greater.pk))
         elif silence is not None:
@@ -96,22 +99,48 @@ def _raise(
             lifecycle.raise_severity(breakers.pop(speaks.pk), now, why)
 
 
-def _is_released(incident: Incident, verdict: Verdict | None, now: datetime) -> bool:
-    """Say whether nothing speaks for it any more, and note it where that is new."""
-    if not _has_failed_since(incident, verdict, now):
+def _is_released(
+    incident: Incident, verdict: Verdict | None, known: Situation, *, told: bool
+) -> bool:
+    """Say whether nothing speaks for it any more, and note it where that is new.
+
+    Whoever was told nothing of it so far is told what fails now, and not what was wrong
+    in the outage that is over.
+    """
+    if verdict is None or not _has_failed_since(incident, verdict, known.now):
         return False
-    if incident.inhibited_by_id is not None:
-        lifecycle.note(incident, EventKind.RELEASED, now)
-        Incident.objects.filter(pk=incident.pk).update(inhibited_by=None)
+    greater = incident.inhibited_by
+    if greater is None:
+        return True
+    lifecycle.note(incident, EventKind.RELEASED, known.now)
+    Incident.objects.filter(pk=incident.pk).update(inhibited_by=None)
+    over = _over_since(greater)
+    if over is not None and not told:
+        since = _fails_since(incident, verdict, known, over)
+        target = targets.of_incident(incident)
+        lifecycle.begin_anew(incident, target, verdict, since, known.now)
     return True
 
 
-def _has_failed_since(
-    incident: Incident, verdict: Verdict | None, now: datetime
-) -> bool:
-    """Say whether it fires, and by a failure after the end of what spoke for it."""
-    if verdict is None:
-        return False
+def _fails_since(
+    incident: Incident, verdict: Verdict, known: Situation, over: datetime
+) -> datetime:
+    """Return since when one fails that an outage spoke for, which is over.
+
+    What has not been well in between is as old as it was.
+    """
+    since = verdict.evidence.since or known.now
+    if incident.probe is None or since > over:
+        return since
+    failing_since = incident.probe.failing_since
+    if failing_since is not None and failing_since <= over:
+        return incident.began_at
+    ran = in_rate(known.samples.get(incident.probe.pk, ()))
+    return next((each.at for each in ran if each.bad and each.at > over), since)
+
+
+def _has_failed_since(incident: Incident, verdict: Verdict, now: datetime) -> bool:
+    """Say whether it fires by a failure after the end of what spoke for it."""
     greater = incident.inhibited_by
     over = None if greater is None else _over_since(greater)
     return over is None or _failed_after(incident, verdict, now) > over

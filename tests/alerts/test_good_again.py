@@ -29,9 +29,9 @@ def _told() -> None:
     heartbeats.beat("evaluate", after(-241))
 
 
-def run(probe: Probe, seconds: float, error: str = "") -> None:
-    """Let a probe end so, and health well; judge all, and send what is due."""
-    make_outcome(Probe.objects.get(team=None), seconds)
+def run(probe: Probe, seconds: float, error: str = "", health: str = "") -> None:
+    """Let a probe end so, and health, too; judge all, and send what is due."""
+    make_outcome(Probe.objects.get(team=None), seconds, error_class=health)
     make_outcome(probe, seconds, error_class=error, detail=error and "HTTP 500")
     Probe.objects.filter(pk=probe.pk).update(last_at=after(seconds), last_error=error)
     evaluate({probe.pk}, after(seconds))
@@ -91,6 +91,83 @@ def test_another_outage_is_told_while_the_one_before_waits_for_its_calm() -> Non
     assert errors.inhibited_by is None
 
 
+def test_a_mail_tells_what_fails_now_and_not_the_outage_that_is_over() -> None:
+    """A-57, A-60: the same alarm was open in that outage, and nobody was told of it."""
+    team = make_team()
+    probe = make_probe(team)
+    down = make_outage(team, good_at=-300)
+    errors = make_incident(
+        team.gateway,
+        team,
+        probe,
+        identity=f"error_rate:probe:{probe.pk}",
+        level="high",
+        value=1.0,
+        evidence={"since": after(-900).isoformat(), "classes": {"server_error": 5}},
+        opened_at=after(-840),
+        evaluated_at=after(-400),
+        clear_since=after(-300),
+        flapping_since=after(-300),
+        inhibited_by=down,
+    )
+    for minute in range(4):
+        run(probe, 60 * minute - 240)
+    mail.outbox.clear()
+
+    for minute in range(3):
+        run(probe, 60 * minute, "rate_limited")
+
+    (message,) = mail.outbox
+    assert "3 of 5 runs failed" in message.subject
+    assert "Whose fault: yours (rate limited)" in message.body
+    assert f"Since:      {NOW:%Y-%m-%d %H:%M} UTC" in message.body
+    assert "erver error" not in message.body
+    errors.refresh_from_db()
+    assert errors.began_at == NOW
+
+
+def test_hiccups_of_health_do_not_let_a_good_outage_hide_another() -> None:
+    """A-53, A-57: its calm begins anew with each, but it is over all the same."""
+    team = make_team()
+    probe = make_probe(team)
+    down = make_outage(team, good_at=-300)
+    for minute in range(4):
+        run(probe, 60 * minute - 240, health="timeout" if minute == 3 else "")
+    mail.outbox.clear()
+
+    for minute in range(3):
+        run(probe, 60 * minute, "rate_limited", health="timeout" if minute == 2 else "")
+
+    (told,) = subjects()
+    assert told.startswith(f"CRITICAL {probe}")
+    down.refresh_from_db()
+    assert down.clear_since == after(-300)
+    assert down.calm_since is not None
+    assert down.calm_since > after(60)
+
+
+def test_a_restart_takes_back_no_mail_that_waits_to_go() -> None:
+    """A-51, A-57: a calm begins anew, but what was good before it is so still."""
+    team = make_team()
+    probe = make_probe(team, period_s=900)
+    down = make_outage(team, good_at=-1500)
+    deliver(after(-800))
+    mail.outbox.clear()
+    for seconds in (-3600, -2700, -1300, -600, -1):
+        error = "rate_limited" if seconds > -1500 else ""
+        make_outcome(probe, seconds, error_class=error)
+    heartbeats.beat("evaluate", after(-5))
+    evaluate({probe.pk}, NOW)
+
+    evaluate_all(after(60))
+    deliver(after(60))
+
+    down.refresh_from_db()
+    assert down.calm_since == after(60)
+    (told,) = subjects()
+    assert told.startswith(f"CRITICAL {probe}")
+
+
 def test_a_new_outage_is_told_in_one_mail_while_another_is_good_again() -> None:
     """A-56: its mail waits a moment for the probes that have just begun to fail."""
     team = make_team()
@@ -137,6 +214,7 @@ def test_slowness_of_the_outages_own_timeouts_is_no_alarm_after_it() -> None:
         identity=f"latency:probe:{probe.pk}",
         kind="latency",
         opened_at=after(-300),
+        evidence={"since": after(-300).isoformat()},
         inhibited_by=outage,
     )
 

@@ -44,7 +44,7 @@ class Incident(models.Model):
     acknowledged_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True
     )
-    # Since when it has been good again, while that is not yet long enough.
+    # Since when it has not fired and was good again, while that is not yet long enough.
     clear_since = models.DateTimeField(null=True, editable=False)
     # Since when it has been coming and going; it ends after half an hour of calm.
     flapping_since = models.DateTimeField(null=True, editable=False)
@@ -84,10 +84,21 @@ class Incident(models.Model):
 
     @property
     def began_at(self) -> datetime:
-        """Since when it lasts: its first failure, else its opening."""
+        """Since when it lasts: its first failure, else its opening.
+
+        Later than the opening where nobody was told of that, and it has failed anew.
+        """
         stored = self.evidence.get("since")
-        since = datetime.fromisoformat(stored) if stored else self.opened_at
-        return min(since, self.opened_at)
+        return datetime.fromisoformat(stored) if stored else self.opened_at
+
+    @property
+    def calm_since(self) -> datetime | None:
+        """Since when its time of being good counts; None while it is not good.
+
+        Of one that comes and goes a moment of doubt begins it anew.
+        """
+        good, flapping = self.clear_since, self.flapping_since
+        return max(good, flapping) if good and flapping else good
 
     def lasted_s(self, now: datetime) -> float:
         """Return how long it lasted, or lasts so far, from its first failure on."""
