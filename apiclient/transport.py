@@ -121,8 +121,9 @@ class WireTransport(httpx.BaseTransport):
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         raw = _raw(request)
         if self._process != os.getpid():
-            # After a fork the old connections are the parent's, too.
-            self._process, self._pool = os.getpid(), self._make()
+            # After a fork the old connections are the parent's, too. The process is noted
+            # last: a second thread must not take them meanwhile.
+            self._pool, self._process = self._make(), os.getpid()
         while True:
             try:
                 response = self._pool.handle_request(raw)

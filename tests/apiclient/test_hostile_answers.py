@@ -12,6 +12,7 @@ import pytest
 
 from apiclient import AsyncClient, Client, ErrorClass, RetryPolicy, operations
 from apiclient.errors import EXCEPTIONS, error_for
+from apiclient.transport import WireTransport
 from tests.apiclient.asking import Ask, ask_async, ask_sync
 from tests.apiclient.rogue import OK, Rogue, keeps_alive, request_of, rogue, sends
 
@@ -123,6 +124,28 @@ def test_a_forked_process_opens_connections_of_its_own() -> None:
 
     assert os.waitstatus_to_exitcode(status) == 0
     assert server.connections == 2
+
+
+def test_a_forked_process_leaves_the_old_connections_before_it_says_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """B-71: a second thread of the child would take what the first has not replaced."""
+    stored: list[str] = []
+
+    class Watched(WireTransport):
+        def __setattr__(self, name: str, value: object) -> None:
+            stored.append(name)
+            super().__setattr__(name, value)
+
+    transport = Watched(None, lambda _: None)
+    stored.clear()
+    with rogue(keeps_alive(1)) as server:
+        monkeypatch.setattr(os, "getpid", lambda: -1)
+        with Client(base_url=server.url, transport=transport) as client:
+            client.health()
+        transport.close()
+
+    assert stored == ["_pool", "_process"]
 
 
 def test_an_asyncio_client_outlives_its_loop() -> None:
