@@ -1,13 +1,13 @@
 """Put what is known before the rules: each target with the call of its rule."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, timedelta
 
 from dashboard.alerts import rules, silences, targets, unwatched
 from dashboard.alerts.hindsight import SlowFacts, slow_limit_ms
 from dashboard.alerts.models import Incident, RuleKind
-from dashboard.alerts.rules import Limits, Verdict
+from dashboard.alerts.rules import Limits, Sample, Verdict
 from dashboard.alerts.situation import Situation
 from dashboard.alerts.targets import Target
 from dashboard.lib import histogram
@@ -15,7 +15,7 @@ from dashboard.probes.kinds import CHEAP, STREAMED, TELL_CREDITS
 from dashboard.probes.models import Probe, ProbeKind
 from dashboard.probes.queries import IN_A_ROW, BreakerView
 from dashboard.probes.rhythm import period_now_s, waits_for_key
-from dashboard.probes.taxonomy import TIMED_OUT
+from dashboard.probes.taxonomy import TIMED_OUT, ErrorClass
 from dashboard.rollups.tally import Tally
 from dashboard.teams.models import CreditReading, Gateway, Team
 from dashboard.teams.queries import Burn
@@ -155,13 +155,23 @@ def _no_data(known: Situation, probe: Probe) -> Case:
             return rules.HOLD
         results = known.samples[probe.pk]
         if probe.kind not in CHEAP:
-            # It waits for breakers and for its budget, and may bring nothing for long.
-            return rules.unasked(results)
+            # It waits for breakers and for its turn, and may bring nothing for long.
+            return rules.unasked(_uncapped(probe, results))
         period_s = period_now_s(probe)
         silence = rules.Silence(probe.last_at, probe.late_since, period_s, results)
         return rules.no_data(silence, known.now)
 
     return Case(targets.of_probe(RuleKind.NO_DATA, probe), judge)
+
+
+def _uncapped(probe: Probe, results: Iterable[Sample]) -> list[Sample]:
+    """Leave out what a cap on credits kept from being asked: that is nobody's fault."""
+    return [
+        each
+        for each in results
+        if each.error_class != ErrorClass.CONFIG
+        or each.at.astimezone(UTC).date() != probe.capped_on
+    ]
 
 
 def _certificate(known: Situation, gateway: Gateway) -> Case:

@@ -290,6 +290,20 @@ class TestOnTheDatabase:
 
         assert kinds() == ["no_data"]
 
+    def test_what_a_cap_keeps_from_being_asked_is_no_fault(self) -> None:
+        """A-80: it is stored as "not configured", and is as somebody wanted it."""
+        team = make_team(key_sealed="sealed")
+        kind = ProbeKind.DEEP_JOB
+        probe = make_probe(team, kind=kind, period_s=3600, daily_credit_cap=1)
+        for hour in range(12):
+            make_outcome(probe, 3600 * hour, error_class=OWN if hour else "")
+        # At noon there are twelve hours left of the day.
+        Probe.objects.update(last_error=OWN, capped_on=NOW.date())
+        for hour in range(15):
+            evaluate_all(after(3600 * hour + 5))
+
+        assert not Incident.objects.exists()
+
     def test_what_was_mended_in_a_maintenance_is_not_told(self) -> None:
         """A-80: its results there are not judged, those before it are too few."""
         probe = make_probe(make_team())
