@@ -1,11 +1,15 @@
 """The periods that a probe had: a result stands for the one it had then."""
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple, TypeAlias
 
-# Beyond so many the oldest is forgotten: rollup rows tell of the time before it.
-MOST = 50
+from django.conf import settings
+
+# The latest are kept for good. An older one is forgotten once no results of its time are
+# kept: until then rollup rows can be rebuilt of them, each with the period it had. All
+# pages read these, so that there is an end to it, which nobody reaches by hand.
+LATEST, MOST = 50, 1000
 Stored: TypeAlias = list[list[int | str]]
 
 
@@ -38,8 +42,16 @@ def changed_pace(stored: Stored, before_s: int, period_s: int, now: datetime) ->
         return stored
     # In order also after the clock went back.
     at = max([now, *(pace.until for pace in _paces(stored[-1:]))])
-    last: list[int | str] = [before_s, at.isoformat()]
-    return [*stored, last][-MOST:]
+    noted: Stored = [*stored, [before_s, at.isoformat()]]
+    older, latest = noted[:-LATEST], noted[-LATEST:]
+    # Results are kept in whole days.
+    kept_from = now - timedelta(days=settings.RETENTION_DAYS["raw"] + 1)
+    kept = [
+        note
+        for note, pace in zip(older, _paces(older), strict=True)
+        if pace.until >= kept_from
+    ]
+    return [*kept, *latest][-MOST:]
 
 
 def periods_from(period_s: int, stored: Stored) -> Periods:

@@ -6,9 +6,10 @@ from datetime import datetime, timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pytest_django import Settings
 
 from dashboard.probes.models import Outcome, Probe
-from dashboard.probes.paces import MOST, Stored, changed_pace, periods_from
+from dashboard.probes.paces import LATEST, MOST, Stored, changed_pace, periods_from
 from dashboard.probes.services import change
 from dashboard.rollups.models import Level, Rollup
 from dashboard.rollups.promises import Promised, promises
@@ -265,9 +266,35 @@ def test_changes_are_in_order_after_the_clock_went_back() -> None:
     assert [periods.at(NOW + n * HOUR) for n in (-2, -0.5, 0)] == [300, 300, 60]
 
 
-def test_the_oldest_periods_are_forgotten() -> None:
-    stored: Stored = []
-    for number in range(2 * MOST):
-        stored = changed_pace(stored, number, number + 1, NOW + number * HOUR)
+@pytest.mark.django_db
+def test_rebuilding_after_many_changes_of_a_day_changes_nothing() -> None:
+    probe = old_probe(300)
+    run(probe, NOW - 20 * HOUR, NOW - 10 * HOUR, bad=range(6))
+    set_period(probe, 10, NOW - 10 * HOUR)
+    run(probe, NOW - 10 * HOUR, NOW - 9 * HOUR, bad=range(36))
+    for number in range(2 * LATEST):
+        changed_at = NOW - 8 * HOUR + timedelta(minutes=number)
+        set_period(probe, 60 + number % 2, changed_at)
 
-    assert [before_s for before_s, _ in stored] == list(range(MOST, 2 * MOST))
+    assert list(rebuild(LONG_AGO, NOW)) == []
+    assert total([probe.pk], NOW - 5 * DAY, NOW, NOW).down_s == 6 * 300 + 36 * 10
+
+
+@pytest.mark.parametrize(
+    ("apart", "changes", "kept"),
+    [
+        (DAY, 100, LATEST),
+        # All of the time of which results are kept.
+        (DAY / 4, 300, 31 * 4 + 1),
+        (HOUR / 60, MOST + 9, MOST),
+    ],
+)
+def test_the_oldest_periods_are_forgotten(
+    apart: timedelta, changes: int, kept: int, settings: Settings
+) -> None:
+    settings.RETENTION_DAYS = {"raw": 30}
+    stored: Stored = []
+    for number in range(changes):
+        stored = changed_pace(stored, number, number + 1, NOW + number * apart)
+
+    assert [before_s for before_s, _ in stored] == list(range(changes - kept, changes))
