@@ -11,6 +11,7 @@ from dashboard.management.edge import UsageError
 
 # Any number will do, as long as it is always the same: "prepares" on a phone's keys.
 _PREPARING_LOCK = 77372737
+_LIMITS = ("idle_in_transaction_session_timeout", "lock_timeout", "statement_timeout")
 
 
 @contextmanager
@@ -20,7 +21,7 @@ def alone(tell: Callable[[str], None]) -> Iterator[None]:
     Two machines that migrate an empty database at once fail on each other's tables. The
     lock is that of a transaction on a connection of its own: it outlives those of the
     migrations, also behind a pooler, and ends with the process. SQLite is of one machine
-    and needs none.
+    and needs none. No limit of the server's ends it: migrations, and waiting, may be long.
     """
     if connection.vendor != "postgresql":
         yield
@@ -28,6 +29,8 @@ def alone(tell: Callable[[str], None]) -> Iterator[None]:
     with closing(connection.copy()) as keeper:
         keeper.set_autocommit(False)
         with keeper.cursor() as cursor:
+            for limit in _LIMITS:
+                cursor.execute(f"SET LOCAL {limit} = 0")
             cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [_PREPARING_LOCK])
             if not cursor.fetchone()[0]:
                 tell("Another start prepares the database; this one waits for it.")

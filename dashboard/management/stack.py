@@ -15,6 +15,7 @@ from django.contrib.staticfiles.storage import (
 )
 from django.core import checks
 from django.core.management import call_command
+from django.core.management.commands import migrate
 from django.db import DatabaseError
 from django.utils import timezone
 
@@ -51,7 +52,8 @@ def prepare(tell: Callable[[str], None]) -> None:
     """Bring the database, the static files, the rules and the schedules up to date."""
     with schema.alone(tell):
         schema.refuse_newer()
-        call_command("migrate", interactive=False, verbosity=0)
+        # Django's own: Gatewatch's would wait for this very lock.
+        call_command(migrate.Command(), interactive=False, verbosity=0)
         install_default_rules()
         schedules.install(timezone.now())
     if isinstance(staticfiles_storage, ManifestStaticFilesStorage):
