@@ -1,12 +1,14 @@
 """What rules look far back for: long windows, baselines, and what teams usually spend."""
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from django.db.models import Q
 
 from dashboard.alerts import targets
+from dashboard.alerts.inhibition import over_since
 from dashboard.alerts.models import Incident, Rule, RuleKind
 from dashboard.alerts.rulebook import RuleBook
 from dashboard.alerts.rules import (
@@ -29,8 +31,10 @@ from dashboard.teams.queries import Burn, burns
 
 # A probe that runs seldom gets a window that its least samples fit into, up to this.
 _LONGEST_WINDOW_S = 6 * 3600
+_MINUTE_S = 60
 _HOUR = timedelta(hours=1)
 _DAY = timedelta(days=1)
+_BY_WINDOW = (RuleKind.LATENCY, RuleKind.BURN_RATE)
 _Span = tuple[datetime, datetime]
 
 
@@ -43,6 +47,8 @@ class SlowFacts:
     counts: Mapping[int, Mapping[int, Count]]
     paces: Mapping[int, Burn]
     spending: Mapping[int, Spending]
+    # By identity, what came since the end of what speaks for an alarm that is open.
+    since_over: Mapping[str, Tally] = field(default_factory=dict)
 
 
 def window_s(book: RuleBook, probe: Probe) -> int:
@@ -76,7 +82,12 @@ def slow_limit_ms(limits: Limits, probe: Probe) -> float:
     return limits.warn_at or limits.critical_at or deadline_s(probe) * 500
 
 
-def slow_facts(book: RuleBook, probes: Collection[Probe], now: datetime) -> SlowFacts:
+def slow_facts(
+    book: RuleBook,
+    probes: Collection[Probe],
+    incidents: Iterable[Incident],
+    now: datetime,
+) -> SlowFacts:
     """Load what looks far back, for the rules that there are."""
     lengths = {
         probe.pk: latency_window_s(rule, probe)
@@ -90,7 +101,30 @@ def slow_facts(book: RuleBook, probes: Collection[Probe], now: datetime) -> Slow
         counts=_counts(book, probes, now),
         paces=burns(team_ids, now),
         spending=_spending(team_ids, now) if book.has(RuleKind.CREDITS_SPIKE) else {},
+        since_over=_since_over(incidents, now),
     )
+
+
+def _since_over(incidents: Iterable[Incident], now: datetime) -> dict[str, Tally]:
+    """Return by identity what came after the end of what speaks for an incident."""
+    asking = [each for each in incidents if each.kind in _BY_WINDOW]
+    speaking = {each.inhibited_by_id for each in asking} - {None}
+    over_of = {
+        pk: over_since(greater)
+        for pk, greater in Incident.objects.in_bulk(speaking).items()
+    }
+    muted: dict[datetime, list[Incident]] = defaultdict(list)
+    for each in asking:
+        if (over := over_of.get(each.inhibited_by_id or 0)) is not None:
+            muted[over].append(each)
+    found: dict[str, Tally] = {}
+    for over, lesser in muted.items():
+        # The minute in which it ended may be of it.
+        length = int((now - over).total_seconds()) - _MINUTE_S
+        if length > 0:
+            told = windows.tallies({each.probe_id or 0: length for each in lesser}, now)
+            found |= {each.identity: told[each.probe_id or 0] for each in lesser}
+    return found
 
 
 def past(book: RuleBook, probes: Iterable[Probe], now: datetime) -> dict[int, Past]:

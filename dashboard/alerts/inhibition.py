@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from dashboard.alerts.models import Incident
+
 # How long after an outage what comes of it may still be seen, and before it is known.
 GRACE = timedelta(minutes=2)
 _STOPPED = frozenset({"suspended", "paused"})
@@ -36,6 +38,17 @@ class Open:
 
 
 Relation = Callable[[Open, Open], bool]
+
+
+def over_since(incident: Incident) -> datetime | None:
+    """Return from when on what fails is not of it any more; None while it may be.
+
+    One that must be good for a time before it ends is over when it has been for a moment.
+    """
+    if incident.clear_since is None:
+        return incident.resolved_at
+    good = incident.clear_since + GRACE
+    return min(good, incident.resolved_at or good)
 
 
 def inhibitors(incidents: Iterable[Open]) -> dict[int, Open]:

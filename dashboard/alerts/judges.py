@@ -79,8 +79,11 @@ def slow_cases(known: Situation, facts: SlowFacts) -> Iterator[Case]:
 
 
 def _latency(known: Situation, facts: SlowFacts, probe: Probe) -> Case:
+    target = targets.of_probe(RuleKind.LATENCY, probe)
+
     def judge(limits: Limits, incident: Incident | None) -> Verdict:
         limit_ms = slow_limit_ms(limits, probe)
+        anew = facts.since_over.get(target.identity)
         return rules.latency(
             slowness(facts.tallies[probe.pk], limit_ms),
             limit_ms,
@@ -88,9 +91,10 @@ def _latency(known: Situation, facts: SlowFacts, probe: Probe) -> Case:
             known.now,
             window_s=facts.windows_s[probe.pk],
             is_open=incident is not None,
+            anew=anew and slowness(anew, limit_ms),
         )
 
-    return Case(targets.of_probe(RuleKind.LATENCY, probe), judge)
+    return Case(target, judge)
 
 
 def slowness(seen: Tally, limit_ms: float) -> rules.Slowness:
@@ -110,10 +114,18 @@ def slowness(seen: Tally, limit_ms: float) -> rules.Slowness:
 
 
 def _burn_rate(known: Situation, facts: SlowFacts, probe: Probe) -> Case:
-    def judge(limits: Limits, incident: Incident | None) -> Verdict:
-        return rules.burn_rate(facts.counts[probe.pk], limits, known.now)
+    target = targets.of_probe(RuleKind.BURN_RATE, probe)
 
-    return Case(targets.of_probe(RuleKind.BURN_RATE, probe), judge)
+    def judge(limits: Limits, incident: Incident | None) -> Verdict:
+        anew = facts.since_over.get(target.identity)
+        return rules.burn_rate(
+            facts.counts[probe.pk],
+            limits,
+            known.now,
+            anew and rules.Count(anew.samples, anew.bad),
+        )
+
+    return Case(target, judge)
 
 
 def _credits_spike(

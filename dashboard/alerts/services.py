@@ -105,7 +105,7 @@ def evaluate_slow(now: datetime) -> None:
     """Judge what looks far back; once a minute is enough."""
     known = load_all(now)
     if _is_credible(known):
-        facts = slow_facts(known.book, known.probes, now)
+        facts = slow_facts(known.book, known.probes, known.incidents, now)
         _finish(known, _judge(known, slow_cases(known, facts)), SLOW_KINDS)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 
 from dashboard.alerts import lifecycle, outbox, silences, targets
-from dashboard.alerts.inhibition import GRACE, Open, inhibitors
+from dashboard.alerts.inhibition import Open, inhibitors, over_since
 from dashboard.alerts.models import (
     EventKind,
     Incident,
@@ -114,7 +114,7 @@ def _is_released(
         return True
     lifecycle.note(incident, EventKind.RELEASED, known.now)
     Incident.objects.filter(pk=incident.pk).update(inhibited_by=None)
-    over = _over_since(greater)
+    over = over_since(greater)
     if over is not None and not told:
         since = _fails_since(incident, verdict, known, over)
         target = targets.of_incident(incident)
@@ -142,19 +142,8 @@ def _fails_since(
 def _has_failed_since(incident: Incident, verdict: Verdict, now: datetime) -> bool:
     """Say whether it fires by a failure after the end of what spoke for it."""
     greater = incident.inhibited_by
-    over = None if greater is None else _over_since(greater)
+    over = None if greater is None else over_since(greater)
     return over is None or _failed_after(incident, verdict, now) > over
-
-
-def _over_since(incident: Incident) -> datetime | None:
-    """Return from when on what fails is not of it any more; None while it may be.
-
-    One that must be good for a time before it ends is over when it has been for a moment.
-    """
-    if incident.clear_since is None:
-        return incident.resolved_at
-    good = incident.clear_since + GRACE
-    return min(good, incident.resolved_at or good)
 
 
 def _failed_after(incident: Incident, verdict: Verdict, now: datetime) -> datetime:
@@ -219,7 +208,7 @@ def _open(
         told=told,
         # A breaker is opened by failures that were before it.
         began_at=None if incident.kind == RuleKind.BREAKER_OPEN else incident.began_at,
-        over_since=_over_since(incident),
+        over_since=over_since(incident),
         fires=verdict is not None,
         failed_after=None if verdict is None else _failed_after(incident, verdict, now),
         failed_until=_failed_until(incident, verdict),

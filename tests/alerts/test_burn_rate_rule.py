@@ -1,5 +1,7 @@
 """The error budget: two windows at once, and a guard against few samples."""
 
+from datetime import datetime, timedelta
+
 import pytest
 
 from dashboard.alerts.rules import WINDOWS_S, Count, Limits, Step, burn_rate
@@ -65,6 +67,24 @@ def test_the_verdict_says_how_fast_it_burns() -> None:
         "fast (limit 14.4)"
     )
     assert (verdict.value, verdict.limit, verdict.samples) == (15.0, 14.4, 60)
+
+
+@pytest.mark.parametrize(
+    ("anew", "latest"),
+    [
+        (None, NOW - timedelta(seconds=SHORT)),
+        (Count(5, 2), NOW - timedelta(seconds=SHORT)),
+        (Count(100, 14), NOW - timedelta(seconds=SHORT)),
+        (Count(20, 3), NOW),
+    ],
+)
+def test_what_burns_anew_does_not_wait_for_its_window(
+    anew: Count | None, latest: datetime
+) -> None:
+    """A-57: an outage before it speaks no longer for what burns by itself."""
+    found = counts(hour=(60, 30), five_minutes=(5, 5))
+
+    assert burn_rate(found, LIMITS, NOW, anew).evidence.latest == latest
 
 
 def test_without_an_objective_nothing_is_judged() -> None:

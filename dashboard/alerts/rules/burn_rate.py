@@ -53,11 +53,18 @@ class Count:
     bad: int = 0
 
 
-def burn_rate(counts: Mapping[int, Count], limits: Limits, now: datetime) -> Verdict:
+def burn_rate(
+    counts: Mapping[int, Count],
+    limits: Limits,
+    now: datetime,
+    anew: Count | None = None,
+) -> Verdict:
     """Judge one probe's budget by its counts in each of WINDOWS_S.
 
     Guard against few samples: the long window needs `min_samples`, and `min_bad`
-    failures. The first step that is reached, the fastest, is told.
+    failures. The first step that is reached, the fastest, is told. `anew` is what came
+    since an outage that is over, where one speaks for the alarm: it burns anew when
+    that alone burns as fast, by at least `min_bad` failures.
     """
     if limits.objective is None:
         return HOLD
@@ -69,7 +76,13 @@ def burn_rate(counts: Mapping[int, Count], limits: Limits, now: datetime) -> Ver
         )
         enough = long.samples >= limits.min_samples and long.bad >= limits.min_bad
         if enough and min(_burn(long, budget), _burn(short, budget)) >= step.rate:
-            return _fire(step, long, _burn(long, budget), limits.objective, now)
+            is_anew = (
+                anew is not None
+                and anew.bad >= limits.min_bad
+                and _burn(anew, budget) >= step.rate
+            )
+            latest = now if is_anew else now - timedelta(seconds=step.short_s)
+            return _fire(step, long, limits.objective, now, latest)
     return CLEAR if any(count.samples for count in counts.values()) else HOLD
 
 
@@ -79,8 +92,9 @@ def _burn(count: Count, budget: float) -> float:
 
 
 def _fire(
-    step: Burning, long: Count, rate: float, objective: float, now: datetime
+    step: Burning, long: Count, objective: float, now: datetime, latest: datetime
 ) -> Verdict:
+    rate = _burn(long, 1 - objective)
     return Verdict(
         Step.FIRE,
         step.severity,
@@ -93,7 +107,7 @@ def _fire(
         samples=long.samples,
         evidence=Evidence(
             since=now,
-            latest=now - timedelta(seconds=step.short_s),
+            latest=latest,
             window_s=step.long_s,
             bad=long.bad,
         ),

@@ -61,9 +61,12 @@ def latency(
     *,
     window_s: int,
     is_open: bool,
+    anew: Slowness | None = None,
 ) -> Verdict:
     """Judge whether the p95 of one probe is beyond its limit.
 
+    `anew` is what came since an outage that is over, where one speaks for the alarm: it
+    is slow anew when the p95 of that is, too, by at least `min_bad` runs.
     An open alarm clears only with the p95 below 0.8 times the limit. Fewer samples than
     `min_samples`, and than 20 whatever a rule says, decide nothing.
     """
@@ -71,11 +74,19 @@ def latency(
         return HOLD
     most = most_slow(pace.samples)
     if pace.slow > most:
-        return _fire(pace, limit_ms, window_s, now)
+        is_anew = (
+            anew is not None
+            and anew.slow >= limits.min_bad
+            and anew.slow > most_slow(anew.samples)
+        )
+        latest = now if is_anew else now - timedelta(seconds=window_s)
+        return _fire(pace, limit_ms, window_s, now, latest)
     return HOLD if is_open and pace.nearly > most else CLEAR
 
 
-def _fire(pace: Slowness, limit_ms: float, window_s: int, now: datetime) -> Verdict:
+def _fire(
+    pace: Slowness, limit_ms: float, window_s: int, now: datetime, latest: datetime
+) -> Verdict:
     timed_out = f", {pace.timed_out} of them timed out" if pace.timed_out else ""
     p95 = (
         f"p95 of the others {duration_ms(pace.p95_ms)}"
@@ -96,7 +107,7 @@ def _fire(pace: Slowness, limit_ms: float, window_s: int, now: datetime) -> Verd
         error_class="timeout" if pace.timed_out else "",
         evidence=Evidence(
             since=now,
-            latest=now - timedelta(seconds=window_s),
+            latest=latest,
             window_s=window_s,
             bad=pace.slow,
             classes={"timeout": pace.timed_out} if pace.timed_out else {},
