@@ -19,6 +19,7 @@ from dashboard.database import (
     missing_file,
     missing_migrations,
     newer_migrations,
+    newer_sentence,
     sentence_of,
 )
 from dashboard.probes.claims import LEASE_MARGIN
@@ -191,9 +192,10 @@ def database_is_ours(app_configs: Apps, **_: object) -> Found:
         told = sentence_of(error) or f"The database cannot be used ({error})."
         return [Error(told, id="dashboard.E004")]
     if newer:
-        told = f"The database belongs to a newer version: it has {_some(newer)}."
-        hint = "Start the newer version, or go back to the back-up taken before it."
-        return [Error(told, hint=hint, id="dashboard.E005")]
+        hint = (
+            "Start with the newer version, or go back to the back-up taken before it."
+        )
+        return [Error(newer_sentence(newer), hint=hint, id="dashboard.E005")]
     if missing:
         told = f"The database lacks {len(missing)} migration(s) of this version."
         hint = "manage.py up makes them at its start; take a back-up before."

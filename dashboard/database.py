@@ -1,8 +1,9 @@
 """What can be wrong with the database, told to who has to mend it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from django.apps import apps
 from django.conf import settings
 from django.db import DatabaseError, OperationalError
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -35,6 +36,21 @@ def newer_migrations(connection: BaseDatabaseWrapper) -> list[str]:
         and (app, name) not in loader.disk_migrations
         and (app, name) not in _replaced(loader)
     ]
+
+
+def newer_sentence(newer: Sequence[str]) -> str:
+    """Say whose newer version made these migrations: Gatewatch's, or another package's.
+
+    The others come from requirements.txt, and may be newer in another checkout.
+    """
+    of_apps = {apps.get_app_config(each.partition(".")[0]).name for each in newer}
+    packages = {name.partition(".")[0] for name in of_apps}
+    if "dashboard" in packages:
+        whose = f"Gatewatch than this one ({settings.VERSION})"
+    else:
+        whose = f"{' and of '.join(sorted(packages))} than is installed here"
+    some = ", ".join(newer[:3]) + ("…" if len(newer) > 3 else "")
+    return f"The database belongs to a newer version of {whose}: it has {some}."
 
 
 def missing_migrations(connection: BaseDatabaseWrapper) -> list[str]:

@@ -3,10 +3,9 @@
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 
-from django.conf import settings
 from django.db import connection
 
-from dashboard.database import newer_migrations
+from dashboard.database import newer_migrations, newer_sentence
 from dashboard.management.edge import UsageError
 
 # Any number will do, as long as it is always the same: "prepares" on a phone's keys.
@@ -43,7 +42,6 @@ def refuse_newer() -> None:
     newer = newer_migrations(connection)
     if newer:
         raise UsageError(
-            f"The database belongs to a newer version of Gatewatch than this one "
-            f"({settings.VERSION}): it has {', '.join(newer)}. Start the newer version, "
-            "or go back to the back-up that was taken before it."
+            f"{newer_sentence(newer)} Start with the newer version, or go back to the "
+            "back-up that was taken before it."
         )

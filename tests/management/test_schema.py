@@ -8,9 +8,8 @@ from django.core.management import call_command
 from django.db import connection
 from django.db.migrations.recorder import MigrationRecorder
 
-from dashboard.management import stack
+from dashboard.management import schema, stack
 from dashboard.management.edge import UsageError
-from dashboard.management.schema import alone
 
 LIMITS = ("idle_in_transaction_session_timeout", "lock_timeout", "statement_timeout")
 NEWER = r"newer version of Gatewatch .* has probes\.0999_future\."
@@ -27,12 +26,12 @@ def test_two_starts_prepare_the_database_one_after_the_other(
     waits, began, order = threading.Event(), threading.Event(), []
 
     def second() -> None:
-        with alone(lambda _: waits.set()):
+        with schema.alone(lambda _: waits.set()):
             order.append("second")
             began.set()
 
     thread = threading.Thread(target=second)
-    with alone(order.append):
+    with schema.alone(order.append):
         thread.start()
         assert waits.wait(10)
         with connection.cursor() as cursor:
@@ -56,6 +55,17 @@ def test_a_database_of_a_newer_version_is_refused() -> None:
     for begin in (partial(stack.prepare, list[str]().append), migrate):
         with pytest.raises(UsageError, match=NEWER):
             begin()
+
+
+@pytest.mark.django_db
+def test_what_is_newer_is_named() -> None:
+    """Where Django was put back, Gatewatch's own version is the right one."""
+    MigrationRecorder(connection).record_applied("auth", "0999_future")
+
+    with pytest.raises(
+        UsageError, match=r"of django than is installed here: it has auth"
+    ):
+        schema.refuse_newer()
 
 
 def migrate() -> None:
