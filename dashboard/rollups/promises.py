@@ -7,7 +7,7 @@ the first change of its period on that is noted, the notes judge it all.
 """
 
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -17,19 +17,11 @@ from typing import NamedTuple
 from dashboard.lib import buckets
 from dashboard.probes.paces import Periods
 from dashboard.probes.rests import Rest, awake_s
-from dashboard.rollups.tally import LEVELS, Key
+from dashboard.rollups.tally import LEVELS, Key, Tally
 
 _EVER = datetime.min.replace(tzinfo=UTC)
 _NEVER = datetime.max.replace(tzinfo=UTC)
 _LENGTHS = {level: timedelta(seconds=level) for level in LEVELS}
-
-
-class Promised(NamedTuple):
-    """What is known of a row: how many outcomes it promised, and how many came."""
-
-    key: Key
-    expected: float
-    came: int
 
 
 class Step(NamedTuple):
@@ -44,17 +36,17 @@ class Step(NamedTuple):
 class Promises:
     """What a probe promised, in steps of one period each, and when it rested.
 
-    `rows` are those in which it did: of them no less is expected than what came.
+    `came` counts the outcomes of the rows in which it did: no less is expected of them.
     """
 
     steps: Sequence[Step]
-    rests: Sequence[Rest] = ()
-    rows: Sequence[Promised] = ()
+    rests: Sequence[Rest]
+    came: Mapping[Key, int]
 
     def expected(self, start: datetime, end: datetime) -> float:
         """Return how many outcomes [start, end) should have."""
         expected = self._counted(start, end, self.rests)
-        for key, _, came in self.rows:
+        for key, came in self.came.items():
             begins = max(start, key.start)
             ends = min(end, key.start + _LENGTHS[key.level])
             if begins < ends:
@@ -77,38 +69,55 @@ _start_of = attrgetter("start")
 
 
 def promises(
-    rows: Sequence[Promised], periods: Periods, rests: Sequence[Rest], *, is_on: bool
+    rows: Mapping[Key, tuple[float, Tally]],
+    periods: Periods,
+    rests: Sequence[Rest],
+    *,
+    is_on: bool,
 ) -> Promises:
     """Return what a probe promised, from its rows and its periods.
 
     Of one that is off nothing is expected where it has no rows.
     """
-    steps: list[Step] = []
-    counted_to, pace_s = _EVER, 0
-    for key, expected, _ in sorted(rows, key=_start_of_row):
-        here_s = round(key.level / expected)
-        if is_on and key.start > counted_to:
-            _add(steps, Step(counted_to, key.start, pace_s or here_s))
-        counted_to, pace_s = key.start + _LENGTHS[key.level], here_s
-        _add(steps, Step(key.start, counted_to, here_s))
-    if is_on:
-        _add(steps, Step(counted_to, _NEVER, periods.at(_EVER)))
+    steps = _steps(rows, periods.at(_EVER), is_on=is_on)
     if periods.before:
         steps = [part for step in steps for part in _noted(step, periods)]
-    return Promises(steps, rests, [row for row in rows if _has_rest(row.key, rests)])
+    came = {
+        key: tally.samples + tally.excluded
+        for key, (_, tally) in (rows.items() if rests else ())
+        if _has_rest(key, rests)
+    }
+    return Promises(steps, rests, came)
 
 
-def _start_of_row(row: Promised) -> datetime:
-    return row.key.start
+def _steps(
+    rows: Mapping[Key, tuple[float, Tally]], last_s: int, *, is_on: bool
+) -> list[Step]:
+    """Return the steps of the rows and of the holes between them, `last_s` at the end."""
+    # From each turn on it ran every so many seconds; 0: not at all.
+    turns: list[tuple[datetime, int]] = []
+    counted_to, period_s = _EVER, 0
+    for key, (promised, _) in sorted(rows.items(), key=_start_of_row):
+        if not is_on and key.start > counted_to:
+            turns.append((counted_to, 0))
+            period_s = 0
+        here_s = round(key.level / promised)
+        if here_s != period_s:
+            turns.append((key.start, here_s))
+            period_s = here_s
+        counted_to = key.start + _LENGTHS[key.level]
+    turns.append((counted_to, last_s if is_on else 0))
+    if is_on:
+        turns[0] = _EVER, turns[0][1]
+    return [
+        Step(start, end, period_s)
+        for (start, period_s), (end, _) in pairwise([*turns, (_NEVER, 0)])
+        if period_s
+    ]
 
 
-def _add(steps: list[Step], step: Step) -> None:
-    """Append a step, or lengthen the last one by it."""
-    last = steps[-1] if steps else None
-    if last and last.end == step.start and last.period_s == step.period_s:
-        steps[-1] = last._replace(end=step.end)
-    else:
-        steps.append(step)
+def _start_of_row(row: tuple[Key, object]) -> datetime:
+    return row[0].start
 
 
 def _noted(step: Step, periods: Periods) -> Iterator[Step]:
@@ -123,7 +132,5 @@ def _noted(step: Step, periods: Periods) -> Iterator[Step]:
 
 
 def _has_rest(key: Key, rests: Sequence[Rest]) -> bool:
-    if not rests:
-        return False
     ends = key.start + _LENGTHS[key.level]
     return awake_s(rests, key.start, ends) < buckets.seconds(key.start, ends)

@@ -27,7 +27,7 @@ from dashboard.probes.paces import periods_from
 from dashboard.probes.rests import rests_of
 from dashboard.rollups import store
 from dashboard.rollups.numbers import Part, Summary, part_of, summary, together
-from dashboard.rollups.promises import Promised, Promises, promises
+from dashboard.rollups.promises import Promises, promises
 from dashboard.rollups.retention import is_kept
 from dashboard.rollups.tally import Tally
 
@@ -243,10 +243,7 @@ def _seen(probe_ids: Collection[int], stretches: Sequence[Stretch]) -> dict[int,
         probe_id: _Seen(
             rows=rows[probe_id],
             promises=promises(
-                [
-                    Promised(row_key, expected, tally.samples + tally.excluded)
-                    for row_key, (expected, tally) in rows[probe_id].items()
-                ],
+                rows[probe_id],
                 periods_from(period_s, paces),
                 rests_of(rests),
                 is_on=bool(enabled and (key or kind not in NEED_KEY)),

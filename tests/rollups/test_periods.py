@@ -12,11 +12,11 @@ from dashboard.probes.models import Outcome, Probe
 from dashboard.probes.paces import LATEST, MOST, Stored, changed_pace, periods_from
 from dashboard.probes.services import change
 from dashboard.rollups.models import Level, Rollup
-from dashboard.rollups.promises import Promised, promises
+from dashboard.rollups.promises import promises
 from dashboard.rollups.queries import course, grouped, total
 from dashboard.rollups.rebuild import check, rebuild
 from dashboard.rollups.services import fold
-from dashboard.rollups.tally import Key
+from dashboard.rollups.tally import Key, Tally
 from dashboard.teams.models import Gateway
 from tests.factories import NOW, make_gateway, make_probe
 
@@ -241,12 +241,10 @@ def test_what_is_promised_of_two_times_is_promised_of_both(
         at = NOW + timedelta(seconds=second)
         stored = changed_pace(stored, 20 + number, 21 + number, at)
     rows = {
-        minute: Promised(
-            Key(1, 60, NOW + timedelta(minutes=minute)), 60 / period_s, came=1
-        )
+        Key(1, 60, NOW + timedelta(minutes=minute)): (60 / period_s, Tally(samples=1))
         for minute, period_s in minutes
     }
-    told = promises(list(rows.values()), periods_from(30, stored), (), is_on=is_on)
+    told = promises(rows, periods_from(30, stored), (), is_on=is_on)
     start, middle, end = (NOW + timedelta(seconds=second) for second in edges)
 
     whole = told.expected(start, end)
@@ -256,6 +254,26 @@ def test_what_is_promised_of_two_times_is_promised_of_both(
     )
     if is_on:
         assert (end - start).total_seconds() / 300 - 1e-6 <= whole
+
+
+def test_rows_of_one_period_make_one_step_whatever_holes_are_between_them() -> None:
+    minutes = [*range(0, 60, 5), *range(100, 160)]
+    rows = {
+        Key(1, 60, NOW + timedelta(minutes=minute)): (
+            0.2 if minute < 60 else 6,
+            Tally(samples=1),
+        )
+        for minute in reversed(minutes)
+    }
+    periods = periods_from(10, [])
+
+    ran = promises(rows, periods, (), is_on=True)
+    stopped = promises(rows, periods, (), is_on=False)
+
+    assert [step.period_s for step in ran.steps] == [300, 10, 10]
+    assert [step.period_s for step in stopped.steps] == [300] * 12 + [10]
+    assert ran.expected(NOW - HOUR, NOW + 3 * HOUR) == 2 * 12 + 8 + 80 * 6
+    assert stopped.expected(NOW - HOUR, NOW + 3 * HOUR) == pytest.approx(12 / 5 + 360)
 
 
 def test_changes_are_in_order_after_the_clock_went_back() -> None:
