@@ -22,6 +22,7 @@ from apiclient.stores import RetryBudget
 
 CONNECT_TIMEOUT_S = 5.0
 _LEAST = {"max_connections": 1, "connect_timeout_s": 0.001, "max_body_bytes": 1}
+_WHOLE = frozenset({"max_connections", "max_body_bytes"})
 
 
 class Options(TypedDict, total=False):
@@ -32,7 +33,8 @@ class Options(TypedDict, total=False):
     what could not be sent of jobs' ends. `fallback_urls` are other base URLs of the same
     gateway, tried in turn when one cannot be reached or answers 503; they get the key,
     too. `proxy` is the URL of an HTTP proxy: the environment's is never used.
-    `max_connections` (10) are as many calls as are under way at once; a stream is one.
+    `max_connections` (10) are as many calls as are under way at once; a stream is one,
+    and with asyncio each event loop has as many.
     `timeouts_s` overrides the seconds of one attempt by operation name. `address_check`
     replaces the policy that `allow_private` chooses. `clock` is monotonic, `now` the
     aware UTC time, `draw` a number on [0, 1), `new_id` a fresh request id.
@@ -76,8 +78,10 @@ def check(options: Options) -> None:
         )
     for name, least in _LEAST.items():
         value = options.get(name, least)
-        if not (isinstance(value, int | float) and value >= least):
-            raise ValueError(f"{name}={value} is less than {least:g}")
+        fits = isinstance(value, int | float) and value >= least
+        if not fits or (name in _WHOLE and not isinstance(value, int)):
+            kind = "whole number" if name in _WHOLE else "number"
+            raise ValueError(f"{name}={value!r} is no {kind} from {least:g} on")
     _check_proxy(options.get("proxy"))
 
 

@@ -8,6 +8,7 @@ import pytest
 from django.apps import apps
 from django.contrib.admin import site
 from django.db import OperationalError
+from django.db.models import QuerySet
 from django.test import Client
 from django.urls import reverse
 from pytest_django import DjangoAssertNumQueries
@@ -24,10 +25,11 @@ from dashboard.probes.models import (
 )
 from dashboard.probes.queries import breaker_keys
 from dashboard.probes.services import watch_team
-from dashboard.rows import locked
+from dashboard.rows import locked, take
 from dashboard.teams.credit_hours import fold
 from dashboard.teams.keys import set_key
 from dashboard.teams.models import AuditEntry, CreditReading, Gateway, Team
+from dashboard.web.admin import team_actions
 from dashboard.web.admin.teams import TeamAdmin
 from tests.factories import (
     NOW,
@@ -197,6 +199,24 @@ def test_the_consent_is_for_all_teams_whose_cost_was_told(
     assert "192 credits a day" in asked
     for team in (first, second):
         assert f'name="_selected_action" value="{team.pk}"' in asked
+
+
+def test_only_what_was_switched_on_is_told(
+    admin_page: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    team, other = watched(), watched()
+
+    def take_late(probes: QuerySet[Probe]) -> list[int]:
+        """Take them when somebody else has just deleted a team."""
+        Team.objects.filter(pk=other.pk).delete()
+        return take(probes)
+
+    monkeypatch.setattr(team_actions, "take", take_late)
+    consent = {"confirmed": "1", "model": "chat-fast", "daily_credit_cap": 50}
+
+    said = act(admin_page, "enable_deep", team, other, **consent)
+
+    assert "1 probe switched on: Job with LLM call." in said
 
 
 def test_a_team_without_a_key_gets_no_deep_probe(admin_page: Client) -> None:

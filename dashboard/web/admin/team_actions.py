@@ -187,8 +187,9 @@ def _accept(request: HttpRequest, form: DeepForm, probes: list[Probe]) -> None:
     chosen = [probe.pk for probe in probes]
     assert isinstance(request.user, User)
     # In the order of the recorder, who may hold some of them.
-    taken = Probe.objects.filter(pk__in=take(Probe.objects.filter(pk__in=chosen)))
-    for probe in taken.select_related("team", "gateway").order_by("pk"):
+    taken = take(Probe.objects.filter(pk__in=chosen))
+    there = Probe.objects.filter(pk__in=taken).order_by("pk")
+    for probe in there.select_related("team", "gateway"):
         accept_cost(
             probe,
             user=request.user,
@@ -199,7 +200,7 @@ def _accept(request: HttpRequest, form: DeepForm, probes: list[Probe]) -> None:
         detail = f"cost accepted, at most {cap} credits a day"
         noted(request, AuditAction.PROBE, probe, detail=detail, team=probe.team)
     what = probes[0].get_kind_display()
-    number = words.count(len(probes), "probe")
+    number = words.count(len(taken), "probe")
     messages.success(request, f"{number} switched on: {what}.")
 
 
