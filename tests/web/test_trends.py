@@ -13,6 +13,7 @@ from dashboard.probes.models import ProbeKind
 from dashboard.probes.services import change
 from dashboard.rollups.services import fold
 from dashboard.teams.credit_hours import fold as fold_credits
+from dashboard.teams.credit_hours import fold_between
 from dashboard.teams.models import Gateway
 from tests.factories import (
     NOW,
@@ -227,6 +228,25 @@ def test_the_rows_are_of_the_same_time_as_the_numbers_above(
     failed, samples = sum(row.bad for row in rows), sum(row.samples for row in rows)
     assert above == f"{failed} of {samples} failed"
     assert failed * 2 == samples
+
+
+@pytest.mark.parametrize(
+    ("query", "hours"),
+    [("range=90d", -90 * 24 - 5), ("from=2025-12-01T12:00&to=2026-02-25T12:00", -115)],
+)
+def test_a_row_tells_of_one_time_what_came_and_what_was_used(
+    admin_page: Client, query: str, hours: int
+) -> None:
+    """Of whole days: before the start that was asked for, and after the end."""
+    team = make_team()
+    fold([make_outcome(make_probe(team), hours * 3600)])
+    for minutes, left in ((-1, 500.0), (1, 470.0)):
+        make_reading(team, hours * 3600 + minutes * 60, remaining=left)
+    fold_between([team.pk], NOW - timedelta(days=91), NOW)
+
+    [row] = admin_page.get(f"/trends/?{query}").context["page"].teams
+
+    assert (row.samples, row.credits) == ("1", "30")
 
 
 def test_others_see_nothing_of_it(admin_page: Client) -> None:

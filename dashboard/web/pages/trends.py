@@ -70,7 +70,7 @@ def trends(user: access.Visitor, chosen: Range, now: datetime) -> Trends:
     teams = {probe.team.pk: probe for probe in probes if probe.team}
     found = _grouped(probes, seen.whole, now)
     spent_in = spent_until_now if chosen.is_live else spent_between
-    spent = spent_in(teams, chosen.start, chosen.end)
+    spent = spent_in(teams, seen.whole.start, min(seen.whole.end, now))
     team_rows = [
         _team_row(probe.team, probe, found[f"team {pk}"], spent.get(pk), chosen)
         for pk, probe in teams.items()
