@@ -324,7 +324,7 @@ def _breaker(known: Situation, view: BreakerView) -> Case:
         endpoint=view.endpoint,
         failures=view.failures,
         opened_at=view.opened_at,
-        next_try_at=view.next_try_at,
+        failed_after=view.failed_after,
         reason=view.reason,
         openings=known.openings.get((view.gateway.pk, view.key), 1),
         key=view.key,

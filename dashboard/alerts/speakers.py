@@ -1,7 +1,9 @@
 """Who speaks for whom among the open incidents, and what of them is told to people."""
 
 from collections.abc import Collection, Iterable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
+
+from django.conf import settings
 
 from dashboard.alerts import lifecycle, outbox, silences, targets
 from dashboard.alerts.inhibition import Open, inhibitors, over_since
@@ -206,14 +208,23 @@ def _open(
         probe_id=incident.probe_id,
         endpoints=_endpoints(incident),
         told=told,
-        # A breaker is opened by failures that were before it.
-        began_at=None if incident.kind == RuleKind.BREAKER_OPEN else incident.began_at,
+        began_at=_first_began_at(incident),
         over_since=over_since(incident),
         fires=verdict is not None,
         failed_after=None if verdict is None else _failed_after(incident, verdict, now),
         failed_until=_failed_until(incident, verdict),
         spoken_for_by=incident.inhibited_by_id,
     )
+
+
+def _first_began_at(incident: Incident) -> datetime:
+    """Return when the first run may have begun that failed by it.
+
+    A breaker is opened by failures that were before it, each as long as a run may last.
+    """
+    if incident.kind != RuleKind.BREAKER_OPEN:
+        return incident.began_at
+    return incident.began_at - timedelta(seconds=settings.DEEP_DEADLINE_S)
 
 
 def _endpoints(incident: Incident) -> frozenset[str]:

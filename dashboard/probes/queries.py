@@ -28,8 +28,9 @@ from dashboard.probes.models import (
 )
 from dashboard.teams.models import Gateway
 
+_POLICY = BreakerPolicy()
 # With fewer failures than that one was opened by the share of its latest calls.
-IN_A_ROW = BreakerPolicy().threshold
+IN_A_ROW = _POLICY.threshold
 _Owners: TypeAlias = dict[tuple[int, str], tuple[Probe | None, str]]
 
 
@@ -93,6 +94,8 @@ class BreakerView:
     opened_at: datetime | None
     next_try_at: datetime | None
     reason: str
+    # The earliest that the latest failure can have been which keeps it open.
+    failed_after: datetime | None = None
 
 
 def breakers(now: datetime) -> list[BreakerView]:
@@ -230,7 +233,15 @@ def _view(
         opened_at=_moment(row.opened_at) if is_open else None,
         next_try_at=_moment(row.open_until) if is_open else None,
         reason=row.reason,
+        failed_after=_moment(_failed_after(row)) if is_open else None,
     )
+
+
+def _failed_after(row: Breaker) -> float:
+    """Return the opening, or, of one whose trials failed, when it opened anew for so long."""
+    if not row.reopened:
+        return row.opened_at
+    return max(row.opened_at, row.open_until - _POLICY.open_for(row.reopened, 1.0))
 
 
 def _moment(epoch_s: float) -> datetime:

@@ -3,6 +3,7 @@
 import pytest
 from django.core import mail
 
+from dashboard.alerts import targets
 from dashboard.alerts.delivery import deliver
 from dashboard.alerts.models import Incident, Notification, Rule, RuleKind
 from dashboard.alerts.services import (
@@ -12,7 +13,8 @@ from dashboard.alerts.services import (
     install_default_rules,
 )
 from dashboard.probes import heartbeats
-from dashboard.probes.models import Probe
+from dashboard.probes.models import Breaker, Probe
+from dashboard.probes.queries import breaker_keys, breakers
 from dashboard.rollups.services import fold
 from dashboard.teams.models import Team
 from tests.alerts.conftest import after, make_incident, make_recipient, tell
@@ -44,8 +46,9 @@ def subjects() -> list[str]:
     return [message.subject.removeprefix("[Gatewatch] ") for message in mail.outbox]
 
 
-def make_outage(team: Team, *, good_at: float) -> Incident:
+def make_outage(team: Team | None, *, good_at: float) -> Incident:
     """Store an outage that came and went, was told, and has been good for a while."""
+    assert team is not None
     health = make_probe(gateway=team.gateway)
     for seconds in (-305, -245):
         make_outcome(health, seconds)
@@ -166,6 +169,46 @@ def test_a_restart_takes_back_no_mail_that_waits_to_go() -> None:
     assert down.calm_since == after(60)
     (told,) = subjects()
     assert told.startswith(f"CRITICAL {probe}")
+
+
+@pytest.mark.parametrize(
+    ("opened_ago_s", "reopened", "is_new"),
+    [(120, 0, True), (400, 0, False), (700, 1, True), (700, 4, False)],
+)
+def test_a_breaker_that_fails_anew_is_of_no_outage_that_is_over(
+    opened_ago_s: int, reopened: int, *, is_new: bool
+) -> None:
+    """A-57: nor are its probe's errors, for which it speaks."""
+    probe = make_probe(make_team())
+    down = make_outage(probe.team, good_at=-300)
+    key = next(iter(breaker_keys(probe).values()))
+    Breaker.objects.create(
+        gateway=probe.gateway,
+        key=key,
+        failures=6,
+        opened_at=NOW.timestamp() - opened_ago_s,
+        open_until=NOW.timestamp() + 10,
+        reopened=reopened,
+        reason="server_error",
+    )
+    (target,) = (targets.of_breaker(each) for each in breakers(NOW))
+    muted = make_incident(
+        probe.gateway,
+        probe.team,
+        probe,
+        identity=target.identity,
+        kind="breaker_open",
+        evidence={"since": after(-640).isoformat(), "endpoint": "GET /x"},
+        opened_at=after(-640),
+        evaluated_at=after(-640),
+        inhibited_by=down,
+    )
+    heartbeats.beat("evaluate", after(-5))
+
+    evaluate_all(NOW)
+
+    muted.refresh_from_db()
+    assert (muted.inhibited_by is None) == is_new
 
 
 def test_a_new_outage_is_told_in_one_mail_while_another_is_good_again() -> None:

@@ -226,6 +226,37 @@ def test_a_breaker_speaks_for_the_slow_failures_that_opened_it() -> None:
     assert errors.inhibited_by == Incident.objects.get(kind="breaker_open")
 
 
+def test_a_breaker_speaks_for_no_errors_that_were_over_before_it() -> None:
+    """A-57: they wait for their calm, and it opened a quarter of an hour later."""
+    probe = make_probe(make_team())
+    errors = Incident.objects.create(
+        gateway=probe.gateway,
+        team=probe.team,
+        probe=probe,
+        kind="error_rate",
+        identity=f"error_rate:probe:{probe.pk}",
+        severity=Severity.CRITICAL,
+        evidence={"latest": (NOW - timedelta(minutes=15)).isoformat()},
+        opened_at=NOW - timedelta(minutes=20),
+        evaluated_at=NOW - timedelta(minutes=15),
+    )
+    (key,) = breaker_keys(probe).values()
+    Breaker.objects.create(
+        gateway=probe.gateway,
+        key=key,
+        failures=5,
+        opened_at=NOW.timestamp() - 61,
+        open_until=NOW.timestamp() + 30,
+        reason="timeout",
+    )
+
+    evaluate({probe.pk}, NOW)
+
+    errors.refresh_from_db()
+    assert Incident.objects.filter(kind="breaker_open").exists()
+    assert errors.inhibited_by is None
+
+
 def test_a_warning_that_comes_to_speak_for_a_critical_alarm_is_told_as_that() -> None:
     """A-55, A-57: of an outage that health does not see nobody else would tell."""
     make_recipient()

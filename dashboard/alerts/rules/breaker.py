@@ -17,8 +17,6 @@ from dashboard.probes.taxonomy import in_a_sentence, meaning
 # A breaker that opened as often in half an hour is told, however short it was open.
 _MOST_OPENINGS = 3
 OPENINGS_WITHIN = timedelta(minutes=30)
-# The longest that one failure opens a breaker for: ten minutes and its jitter.
-_LONGEST_OPEN = timedelta(seconds=660)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +31,7 @@ class BreakerSight:
     endpoint: str = ""
     failures: int = 0
     opened_at: datetime | None = None
-    next_try_at: datetime | None = None
+    failed_after: datetime | None = None
     reason: str = ""
     openings: int = 1
     in_a_row: bool = True
@@ -69,7 +67,7 @@ def breaker_open(
         error_class=error_class,
         evidence=Evidence(
             since=since,
-            latest=breaker.next_try_at and breaker.next_try_at - _LONGEST_OPEN,
+            latest=breaker.failed_after,
             endpoint=breaker.endpoint,
             key=breaker.key,
         ),
