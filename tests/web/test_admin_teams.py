@@ -11,6 +11,7 @@ from django.db import OperationalError
 from django.db.models import QuerySet
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
 from dashboard.alerts.models import Incident, Rule, RuleKind, Severity
@@ -24,12 +25,13 @@ from dashboard.probes.models import (
     ProbeKind,
 )
 from dashboard.probes.queries import breaker_keys
-from dashboard.probes.services import watch_team
+from dashboard.probes.services import change, watch_team
 from dashboard.rows import locked, take
 from dashboard.teams.credit_hours import fold
 from dashboard.teams.keys import set_key
 from dashboard.teams.models import AuditEntry, CreditReading, Gateway, Team
 from dashboard.web.admin import team_actions
+from dashboard.web.admin.probes import ProbeAdmin
 from dashboard.web.admin.teams import TeamAdmin
 from tests.factories import (
     NOW,
@@ -37,6 +39,7 @@ from tests.factories import (
     make_gateway,
     make_incident,
     make_outcome,
+    make_probe,
     make_reading,
     make_team,
 )
@@ -276,6 +279,34 @@ def test_periods_are_changed_in_the_list_and_noted(admin_page: Client) -> None:
     assert [before_s for before_s, _ in probe.paces] == [300]
     told = "Changed Period from 300 s to 120 s."
     assert AuditEntry.objects.get(action="probe").detail == told
+
+
+@pytest.mark.parametrize("place", ["", "{pk}/change/"])
+def test_what_was_changed_while_a_form_was_read_is_not_forgotten(
+    place: str, admin_page: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The periods and rests that a probe had are kept, whoever ended them."""
+    probe = make_probe(period_s=300)
+
+    def saved_later(*args: Any, **kwargs: Any) -> Any:
+        for enabled in (False, True):
+            read = Probe.objects.get()
+            change(read, period_s=10, enabled=enabled, now=timezone.now())
+        return save_form(*args, **kwargs)
+
+    save_form = ProbeAdmin.save_form
+    monkeypatch.setattr(ProbeAdmin, "save_form", saved_later)
+    row = {"form-0-id": probe.pk, "form-0-period_s": 120}
+    forms = {"form-TOTAL_FORMS": 1, "form-INITIAL_FORMS": 1, "_save": "Save"}
+
+    admin_page.post(
+        f"/admin/probes/probe/{place.format(pk=probe.pk)}",
+        {**forms, **row, "period_s": 120},
+    )
+
+    probe.refresh_from_db()
+    assert [before_s for before_s, _ in probe.paces] == [300, 10]
+    assert (probe.period_s, len(probe.rests)) == (120, 2 if place else 1)
 
 
 def test_one_period_is_set_for_many_probes_and_noted(admin_page: Client) -> None:

@@ -16,6 +16,7 @@ from dashboard.probes.paces import changed_pace
 from dashboard.probes.prices import least_cap
 from dashboard.probes.rests import switched
 from dashboard.probes.services import change, request_run
+from dashboard.rows import take
 from dashboard.teams.models import AuditAction
 from dashboard.web import words
 from dashboard.web.admin import team_lists
@@ -178,14 +179,17 @@ class ProbeAdmin(AuditedAdmin):
         form: ProbeModelForm,
         change: bool,  # noqa: FBT001 (Django's signature)
     ) -> None:
+        # As it is by now: somebody else may have changed it since the form read it.
+        take(Probe.objects.filter(pk=obj.pk))
+        before = Probe.objects.get(pk=obj.pk)
+        now = timezone.now()
         super().save_model(request, obj, form, change)
         if "period_s" in form.changed_data:
-            before_s = form.initial["period_s"]
-            paces = changed_pace(obj.paces, before_s, obj.period_s, timezone.now())
+            paces = changed_pace(before.paces, before.period_s, obj.period_s, now)
             Probe.objects.filter(pk=obj.pk).update(paces=paces)
         if "enabled" in form.changed_data:
             # Switched by hand, it is no matter of a pause any more.
-            rests = switched(obj.rests, timezone.now(), on=obj.enabled)
+            rests = switched(before.rests, now, on=obj.enabled)
             Probe.objects.filter(pk=obj.pk).update(paused=False, rests=rests)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
