@@ -26,7 +26,7 @@ from dashboard.probes.rhythm import deadline_s, period_now_s
 from dashboard.rollups import windows
 from dashboard.rollups.tally import Tally
 from dashboard.rollups.windows import Hour
-from dashboard.teams import credit_hours
+from dashboard.teams import paces, spending
 from dashboard.teams.queries import Burn, burns
 
 # A probe that runs seldom gets a window that its least samples fit into, up to this.
@@ -211,7 +211,7 @@ def _counts(
 
 def _spending(team_ids: Collection[int], now: datetime) -> dict[int, Spending]:
     """Return what the teams spent that spent much; only their week is read."""
-    lately = credit_hours.spent_lately(team_ids, now)
+    lately = spending.spent_lately(team_ids, now)
     notable = {pk: told for pk, told in lately.items() if is_notable(*told)}
     if not notable:
         return {}
@@ -224,5 +224,5 @@ def _spending(team_ids: Collection[int], now: datetime) -> dict[int, Spending]:
             allocated=notable[team_id][1],
             drops=usual.drops,
         )
-        for team_id, usual in credit_hours.baselines(notable, now).items()
+        for team_id, usual in paces.baselines(notable, now).items()
     }

@@ -25,7 +25,9 @@ from dashboard.rollups.tally import (
     tally,
 )
 from dashboard.simulator.script import demo_teams
-from dashboard.teams.credit_hours import fold_between
+from dashboard.teams.credit_hours import (
+    fold_between,
+)
 from dashboard.teams.models import CreditReading, Gateway, Team
 
 _HOUR = timedelta(hours=1)

@@ -8,8 +8,13 @@ from django.utils import timezone
 
 from dashboard.lib import buckets
 from dashboard.lib.buckets import DAY_S, HOUR_S
-from dashboard.teams.credit_hours import Hour, hours_in
+from dashboard.teams.credit_hours import (
+    Hour,
+)
 from dashboard.teams.queries import Burn
+from dashboard.teams.spending import (
+    hours_in,
+)
 from dashboard.web import words
 from dashboard.web.drawing import (
     NOTHING_TOLD,

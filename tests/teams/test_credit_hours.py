@@ -8,20 +8,24 @@ from pytest_django import DjangoAssertNumQueries
 
 from dashboard.teams.credit_hours import (
     Hour,
-    baselines,
     fold,
     fold_between,
     hours_of,
+)
+from dashboard.teams.models import CreditHour, CreditReading, Team
+from dashboard.teams.paces import (
+    baselines,
     pace,
     paced_from,
     paces,
+)
+from dashboard.teams.queries import burn, latest_readings
+from dashboard.teams.spending import (
     refills,
     spending,
     spent_between,
     with_latest,
 )
-from dashboard.teams.models import CreditHour, CreditReading, Team
-from dashboard.teams.queries import burn, latest_readings
 from tests.factories import NOW, make_gateway, make_reading, make_team
 
 pytestmark = pytest.mark.django_db

@@ -5,7 +5,11 @@ from datetime import timedelta
 
 from django.http import QueryDict
 
-from dashboard.teams.credit_hours import Hour, fold_between, hours_of
+from dashboard.teams.credit_hours import (
+    Hour,
+    fold_between,
+    hours_of,
+)
 from dashboard.teams.models import Gateway, Team
 from dashboard.teams.queries import Burn
 from dashboard.web.ranges import Range, chosen

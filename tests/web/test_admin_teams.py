@@ -27,7 +27,9 @@ from dashboard.probes.models import (
 from dashboard.probes.queries import breaker_keys
 from dashboard.probes.services import change, watch_team
 from dashboard.rows import locked, take
-from dashboard.teams.credit_hours import fold
+from dashboard.teams.credit_hours import (
+    fold,
+)
 from dashboard.teams.keys import set_key
 from dashboard.teams.models import AuditEntry, CreditReading, Gateway, Team
 from dashboard.web.admin import team_actions

@@ -9,11 +9,13 @@ import pytest
 from dashboard.teams.credit_hours import (
     Hour,
     fold_between,
+)
+from dashboard.teams.models import CreditReading, Team
+from dashboard.teams.spending import (
     refills,
     spending,
     spent_between,
 )
-from dashboard.teams.models import CreditReading, Team
 from dashboard.web.burn_charts import burn_down, spark, spark_hours
 from tests.factories import NOW, make_gateway, make_reading, make_team
 from tests.web.burning import DAY, HOUR_S, burn, burning, hours, span

@@ -9,9 +9,14 @@ from django.urls import reverse
 from pytest_django import DjangoAssertNumQueries
 
 from dashboard.alerts.models import Recipient
-from dashboard.teams.credit_hours import Spending, fold_between
+from dashboard.teams.credit_hours import (
+    fold_between,
+)
 from dashboard.teams.models import Role
 from dashboard.teams.queries import Burn
+from dashboard.teams.spending import (
+    Spending,
+)
 from dashboard.web.burn_charts import burn_down
 from dashboard.web.pages.credits import runs_out, runway
 from dashboard.web.pages.used import Used, used, used_words

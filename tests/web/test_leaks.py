@@ -26,7 +26,9 @@ from dashboard.probes.queries import breaker_keys
 from dashboard.probes.services import watch_gateway, watch_team
 from dashboard.rollups.services import fold
 from dashboard.teams import audit
-from dashboard.teams.credit_hours import fold as fold_credits
+from dashboard.teams.credit_hours import (
+    fold as fold_credits,
+)
 from dashboard.teams.models import AuditAction, Membership, Team
 from tests.factories import NOW, make_gateway, make_outcome, make_reading, make_team
 from tests.web.people import person

@@ -12,8 +12,12 @@ from dashboard.lib.buckets import HOUR_S
 from dashboard.probes.models import ProbeKind
 from dashboard.probes.services import change
 from dashboard.rollups.services import fold
-from dashboard.teams.credit_hours import fold as fold_credits
-from dashboard.teams.credit_hours import fold_between
+from dashboard.teams.credit_hours import (
+    fold as fold_credits,
+)
+from dashboard.teams.credit_hours import (
+    fold_between,
+)
 from dashboard.teams.models import Gateway
 from tests.factories import (
     NOW,

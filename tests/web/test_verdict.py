@@ -8,7 +8,9 @@ from django.test import Client
 
 from dashboard.alerts.models import Incident, Rule, RuleKind, Severity, Silence
 from dashboard.probes.models import Probe
-from dashboard.teams.credit_hours import fold as fold_credits
+from dashboard.teams.credit_hours import (
+    fold as fold_credits,
+)
 from dashboard.teams.models import Gateway, TeamStatus
 from dashboard.web.attention import Facts, items
 from dashboard.web.prober import Prober, ProberState

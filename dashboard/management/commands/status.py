@@ -9,7 +9,9 @@ from django.utils import timezone
 from dashboard.alerts.queries import outbox_state
 from dashboard.management.tables import table
 from dashboard.rollups.recent import recent
-from dashboard.teams.credit_hours import paces
+from dashboard.teams.paces import (
+    paces,
+)
 from dashboard.web import attention, words
 from dashboard.web.attention import Facts, Item
 from dashboard.web.pages.facts import facts

@@ -14,17 +14,23 @@ from dashboard.probes.kinds import TELL_CREDITS
 from dashboard.probes.models import Probe
 from dashboard.teams.credit_hours import (
     Hour,
-    Spending,
     hours_at,
     hours_of,
+)
+from dashboard.teams.models import CreditReading, Team
+from dashboard.teams.paces import (
     paced_from,
     paces,
+)
+from dashboard.teams.queries import Burn, latest_readings
+from dashboard.teams.spending import (
+    Spending,
     spent_between,
     with_unfolded,
 )
-from dashboard.teams.credit_hours import refills as refills_of
-from dashboard.teams.models import CreditReading, Team
-from dashboard.teams.queries import Burn, latest_readings
+from dashboard.teams.spending import (
+    refills as refills_of,
+)
 from dashboard.web import access, credit_levels, ranges, words
 from dashboard.web.burn_charts import (
     SPARK_HEIGHT,

@@ -7,7 +7,9 @@ from django.urls import reverse
 
 from dashboard.alerts.models import Incident
 from dashboard.rollups.recent import recent
-from dashboard.teams.credit_hours import paces
+from dashboard.teams.paces import (
+    paces,
+)
 from dashboard.web import access, attention, charts
 from dashboard.web.drawing import ChartTable, Setting
 from dashboard.web.exports import Sheet, sheets

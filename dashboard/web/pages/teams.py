@@ -20,15 +20,19 @@ from dashboard.rollups.recent import recent
 from dashboard.teams.credit_hours import (
     Hour,
     hours_of,
+)
+from dashboard.teams.keys import hint
+from dashboard.teams.models import Gateway, Membership, Role, Team, TeamStatus
+from dashboard.teams.paces import (
     paced_from,
     paces,
+)
+from dashboard.teams.queries import BURN_WINDOW, latest_readings
+from dashboard.teams.spending import (
     refills,
     spending,
     with_latest,
 )
-from dashboard.teams.keys import hint
-from dashboard.teams.models import Gateway, Membership, Role, Team, TeamStatus
-from dashboard.teams.queries import BURN_WINDOW, latest_readings
 from dashboard.teams.statements import statement_of
 from dashboard.web import access, ranges, words
 from dashboard.web.burn_charts import burn_down

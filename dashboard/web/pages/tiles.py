@@ -11,7 +11,10 @@ from django.urls import reverse
 from dashboard.alerts.models import Incident, RuleKind
 from dashboard.rollups.numbers import Summary
 from dashboard.rollups.recent import Recent
-from dashboard.teams.credit_hours import Hour, hours_of
+from dashboard.teams.credit_hours import (
+    Hour,
+    hours_of,
+)
 from dashboard.teams.models import CreditReading, Team
 from dashboard.teams.queries import Burn
 from dashboard.web import credit_levels, words

@@ -10,8 +10,12 @@ from dashboard.probes.kinds import PAID
 from dashboard.probes.models import Probe, ProbeKind
 from dashboard.rollups.numbers import Summary
 from dashboard.rollups.queries import Course, by_kind, by_team, grouped
-from dashboard.teams.credit_hours import Spending, spent_between, spent_until_now
 from dashboard.teams.models import Team
+from dashboard.teams.spending import (
+    Spending,
+    spent_between,
+    spent_until_now,
+)
 from dashboard.web import access, charts, ranges, words
 from dashboard.web.drawing import ChartTable, Setting, results_url
 from dashboard.web.exports import Sheet, sheets

@@ -5,7 +5,9 @@ from datetime import datetime, timedelta
 
 from dashboard.lib import buckets
 from dashboard.lib.buckets import HOUR_S
-from dashboard.teams.credit_hours import Spending
+from dashboard.teams.spending import (
+    Spending,
+)
 from dashboard.web import words
 from dashboard.web.ranges import Range
 
