@@ -26,7 +26,7 @@ from dashboard.probes.rhythm import deadline_s, period_now_s
 from dashboard.rollups import windows
 from dashboard.rollups.tally import Tally
 from dashboard.rollups.windows import Hour
-from dashboard.teams import paces, spending
+from dashboard.teams import burn, spending
 from dashboard.teams.queries import Burn, burns
 
 # A probe that runs seldom gets a window that its least samples fit into, up to this.
@@ -224,5 +224,5 @@ def _spending(team_ids: Collection[int], now: datetime) -> dict[int, Spending]:
             allocated=notable[team_id][1],
             drops=usual.drops,
         )
-        for team_id, usual in paces.baselines(notable, now).items()
+        for team_id, usual in burn.baselines(notable, now).items()
     }

@@ -6,6 +6,12 @@ from datetime import timedelta
 import pytest
 from pytest_django import DjangoAssertNumQueries
 
+from dashboard.teams.burn import (
+    baselines,
+    pace,
+    paced_from,
+    paces,
+)
 from dashboard.teams.credit_hours import (
     Hour,
     fold,
@@ -13,12 +19,6 @@ from dashboard.teams.credit_hours import (
     hours_of,
 )
 from dashboard.teams.models import CreditHour, CreditReading, Team
-from dashboard.teams.paces import (
-    baselines,
-    pace,
-    paced_from,
-    paces,
-)
 from dashboard.teams.queries import burn, latest_readings
 from dashboard.teams.spending import (
     refills,

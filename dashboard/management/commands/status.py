@@ -9,7 +9,7 @@ from django.utils import timezone
 from dashboard.alerts.queries import outbox_state
 from dashboard.management.tables import table
 from dashboard.rollups.recent import recent
-from dashboard.teams.paces import (
+from dashboard.teams.burn import (
     paces,
 )
 from dashboard.web import attention, words

@@ -17,14 +17,14 @@ from dashboard.lib import buckets
 from dashboard.lib.buckets import HOUR_S
 from dashboard.probes.models import Probe
 from dashboard.probes.queries import BreakerView, breakers_of
+from dashboard.teams.burn import (
+    paces,
+)
 from dashboard.teams.credit_hours import (
     Hour,
     hours_of,
 )
 from dashboard.teams.models import CreditReading, Team
-from dashboard.teams.paces import (
-    paces,
-)
 from dashboard.teams.queries import Burn, latest_readings
 from dashboard.web import words
 from dashboard.web.credit_levels import Marks, marks_of

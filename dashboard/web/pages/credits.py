@@ -12,16 +12,16 @@ from dashboard.lib import buckets
 from dashboard.lib.buckets import HOUR_S
 from dashboard.probes.kinds import TELL_CREDITS
 from dashboard.probes.models import Probe
+from dashboard.teams.burn import (
+    paced_from,
+    paces,
+)
 from dashboard.teams.credit_hours import (
     Hour,
     hours_at,
     hours_of,
 )
 from dashboard.teams.models import CreditReading, Team
-from dashboard.teams.paces import (
-    paced_from,
-    paces,
-)
 from dashboard.teams.queries import Burn, latest_readings
 from dashboard.teams.spending import (
     Spending,

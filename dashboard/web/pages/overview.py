@@ -7,7 +7,7 @@ from django.urls import reverse
 
 from dashboard.alerts.models import Incident
 from dashboard.rollups.recent import recent
-from dashboard.teams.paces import (
+from dashboard.teams.burn import (
     paces,
 )
 from dashboard.web import access, attention, charts

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from django.urls import reverse
 
 from dashboard.probes.models import Probe
+from dashboard.teams.burn import (
+    paced_from,
+)
 from dashboard.teams.credit_hours import (
     Hour,
 )
 from dashboard.teams.models import Team
-from dashboard.teams.paces import (
-    paced_from,
-)
 from dashboard.teams.queries import Burn
 from dashboard.web.attention import Facts
 from dashboard.web.credit_levels import by_team

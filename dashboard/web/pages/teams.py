@@ -17,16 +17,16 @@ from dashboard.probes.models import Probe, ProbeKind
 from dashboard.probes.queries import uncharged_runs
 from dashboard.probes.taxonomy import meaning
 from dashboard.rollups.recent import recent
+from dashboard.teams.burn import (
+    paced_from,
+    paces,
+)
 from dashboard.teams.credit_hours import (
     Hour,
     hours_of,
 )
 from dashboard.teams.keys import hint
 from dashboard.teams.models import Gateway, Membership, Role, Team, TeamStatus
-from dashboard.teams.paces import (
-    paced_from,
-    paces,
-)
 from dashboard.teams.queries import BURN_WINDOW, latest_readings
 from dashboard.teams.spending import (
     refills,
