@@ -2,8 +2,11 @@
 
 import random
 from datetime import datetime, timedelta
+from importlib import import_module
 
 import pytest
+import time_machine
+from django.apps import apps
 from hypothesis import given
 from hypothesis import strategies as st
 from pytest_django import Settings
@@ -195,6 +198,28 @@ def test_rows_of_before_read_as_before_and_are_added_to() -> None:
 
     assert (found.up_s, found.down_s) == (21 * 300 + 174 * 10, 3 * 300 + 60)
     assert list(check(LONG_AGO, later)) == []
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("hours", [1, 5, 24, 30 * 24])
+def test_an_outage_after_the_update_is_as_long_as_it_was(hours: int) -> None:
+    """An older version had changed the period that day, and noted it nowhere."""
+    changed_at, updated_at = NOW - 0.75 * HOUR, NOW - 0.5 * HOUR
+    noted, probe = old_probe(300), old_probe(300)
+    set_period(noted, 10, NOW - DAY)
+    run(probe, NOW - 10 * HOUR, changed_at)
+    Probe.objects.filter(pk=probe.pk).update(period_s=10)
+    probe.refresh_from_db()
+    run(probe, changed_at, updated_at)
+    Rollup.objects.update(up_s=None, down_s=None)
+
+    with time_machine.travel(updated_at, tick=False):
+        import_module("dashboard.probes.migrations.0012_noted_paces").note(apps, None)
+    run(probe, updated_at, NOW, bad=range(180))
+
+    assert total([probe.pk], NOW - hours * HOUR, NOW, NOW).down_s == 1800
+    assert list(check(LONG_AGO, NOW)) == []
+    assert Probe.objects.get(pk=noted.pk).paces == noted.paces
 
 
 @pytest.mark.django_db
