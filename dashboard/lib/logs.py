@@ -73,7 +73,7 @@ class OutagesBrief(logging.Filter):
         super().__init__()
         self._latest_at = -inf
         # When each event was last written, and how often not since.
-        self._events: dict[tuple[str, str], tuple[float, int]] = {}
+        self._events: dict[tuple[str, str | None], tuple[float, int]] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
         if not _is_of_an_outage(record):
@@ -82,12 +82,13 @@ class OutagesBrief(logging.Filter):
             self._events.clear()
         self._latest_at = record.created
         kind, error, _ = record.exc_info or (None, None, None)
-        fault = str(error) if kind else ""
-        known = any(fault == other for _, other in self._events)
+        fault = str(error) if kind else None
+        # Of copies: several threads come here at once, without the handler's lock.
+        known = any(fault == other for _, other in list(self._events))
         event = (_event_of(record), fault)
         written_at, left_out = self._events.pop(event, (-inf, 0))
-        if len(self._events) == _MOST_EVENTS:
-            self._events.pop(next(iter(self._events)))
+        for oldest in list(self._events)[: 1 - _MOST_EVENTS]:
+            self._events.pop(oldest, None)
         if record.created - written_at < _AGAIN_S:
             self._events[event] = (written_at, left_out + 1)
             return False

@@ -1,6 +1,8 @@
 """Log lines: one a record, and no longer than what they tell."""
 
 import logging
+import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -167,6 +169,28 @@ def test_what_an_outage_remembers_is_bounded() -> None:
 
     assert brief.filter(record_at(0, "0.database_away", error=False)), "the oldest"
     assert not brief.filter(record_at(0, "100.database_away", error=False))
+
+
+def test_threads_that_tell_of_an_outage_at_once_are_not_disturbed() -> None:
+    """A filter is asked without the handler's lock, and its error would be theirs."""
+    brief = OutagesBrief()
+
+    def tell(thread: int) -> int:
+        records = (
+            record_at(n / 1000, f"{thread}-{n}.database_away", error=False)
+            for n in range(3000)
+        )
+        return sum(map(brief.filter, records))
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(8) as threads:
+            told = list(threads.map(tell, range(8)))
+    finally:
+        sys.setswitchinterval(interval)
+
+    assert told == [3000] * 8
 
 
 def test_what_is_no_outage_is_always_told() -> None:
