@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 
 from dashboard.alerts.models import Incident
 
-# How long after an outage what comes of it may still be seen, and before it is known.
+# What fails may be of an outage until so long after the first good results, and from so
+# long before the outage was noticed.
 GRACE = timedelta(minutes=2)
 _STOPPED = frozenset({"suspended", "paused"})
 

@@ -31,8 +31,8 @@ _TELL_FAILURES = {
 def speak(known: Situation, firing: Mapping[str, Verdict]) -> None:
     """Decide which of the open incidents speaks for which, and queue what is to be told.
 
-    The mail of an incident that another speaks for is withdrawn; when that one has ended
-    and this one has failed again since, it is told after all.
+    The mail of an incident that another speaks for is withdrawn; when this one fails
+    again after that one has been good for two minutes, or has ended, it is told after all.
     """
     if not known.incidents and not firing:
         return

@@ -130,6 +130,8 @@ class Story:
     missed: bool
     failed: int | None
     runs: int | None
+    # Whether these are of the reader's teams only, and not of the whole gateway.
+    of_own_teams: bool
 
     @property
     def look(self) -> Look:
@@ -206,6 +208,7 @@ def story(
         missed=missed,
         failed=runs.bad if runs else None,
         runs=runs.samples if runs else None,
+        of_own_teams=of_teams is not None and incident.team_id is None,
     )
 
 

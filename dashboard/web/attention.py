@@ -162,7 +162,7 @@ def standing(incident: Incident) -> str:
     spoken_for = (
         "a greater one speaks for it"
         if greater and greater.is_open
-        else "has not failed since the greater one ended that spoke for it"
+        else "nothing failed since the alarm that covered it ended"
     )
     parts = [
         "acknowledged" if incident.acknowledged_at else "",
@@ -363,7 +363,7 @@ def _open_breaker(breaker: BreakerView) -> Item:
         why=in_words(breaker.reason),
         since=breaker.opened_at,
         url=page,
-        advice="Nothing is sent until somebody resets it, of Breakers."
+        advice="Nothing is sent until somebody resets it on Breakers."
         if is_forced
         else "Paid probes wait until it closes by itself.",
     )

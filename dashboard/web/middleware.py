@@ -176,8 +176,9 @@ class DenialsNoted:
 class ActsBounded:
     """Refuse what somebody does after a thousand acts within an hour, but to log out.
 
-    To log in is one of them, and refused where it is asked for. Each leaves a line in the audit log for a year, and nobody is to fill the disk with
-    them. Site administrators do as they like.
+    To log in is one of them, and refused where it is asked for. Each leaves a line in the
+    audit log for a year, and nobody is to fill the disk with them. Site administrators do
+    as they like.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:

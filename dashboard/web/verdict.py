@@ -48,8 +48,8 @@ def _attention(number: int) -> str:
 
 
 def _good_again(number: int) -> str:
-    ends = "ends" if number == 1 else "end"
-    return f"Good again: {words.count(number, 'alarm')} {ends} when it stays so"
+    ends = "ends if it stays good" if number == 1 else "end if they stay good"
+    return f"Good again: {words.count(number, 'open alarm')} {ends}"
 
 
 def _first(item: Item, facts: Facts) -> str:

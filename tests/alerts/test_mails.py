@@ -152,6 +152,7 @@ def test_who_is_told_of_one_team_is_told_what_an_outage_cost_it(team: Team) -> N
     told = [story(down, "", after(60), of_teams=of) for of in (None, {team.pk})]
 
     assert [(each.failed, each.runs) for each in told] == [(3, 3), (1, 1)]
+    assert [each.of_own_teams for each in told] == [False, True]
 
 
 def test_the_runs_of_a_long_outage_are_counted_by_hours_and_once_for_all(

@@ -164,6 +164,23 @@ def test_a_silence_has_a_sensible_length(lasts: timedelta, *, ok: bool) -> None:
             made.clean()
 
 
+@pytest.mark.parametrize("kind", RuleKind)
+def test_no_silence_of_a_probe_matches_nothing(kind: RuleKind) -> None:
+    """A-59: it would pretend to silence what is of the probe's team, or of its gateway."""
+    probe = make_probe(make_team())
+    now = timezone.now()
+    made = Silence(probe=probe, kind=kind, starts_at=now, reason="x")
+    made.ends_at = now + timedelta(hours=1)
+    if kind in {
+        *("error_rate", "latency", "burn_rate", "stream_failures"),
+        *("breaker_open", "no_data"),
+    }:
+        made.clean()
+    else:
+        with pytest.raises(ValidationError, match="mailed all the same"):
+            made.clean()
+
+
 def test_a_deleted_silence_lets_its_incidents_speak(world: World) -> None:
     silence()
     world.at(1, 150)

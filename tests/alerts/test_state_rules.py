@@ -287,6 +287,8 @@ def test_what_the_breaker_holds_is_still_out() -> None:
 
     assert verdict.text == "gateway down, 7 of 7 probes failing (timed out)"
     assert (verdict.value, verdict.samples, verdict.evidence.bad) == (1.0, 7, 7)
+    assert verdict.evidence.classes == {"timeout": 1, "breaker_held": 6}
+    assert verdict.error_class == "timeout"
     answers = [Sample(NOW)] * 2
     latest = [Sample(NOW, "timeout"), *held, *answers]
     assert gateway_down(samples("xxx"), latest, LIMITS, NOW).step is Step.HOLD

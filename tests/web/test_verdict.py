@@ -200,11 +200,11 @@ def test_the_tile_counts_the_alarms_that_the_list_of_incidents_has(
     tile = admin_page.get("/").context["page"].tiles[2]
 
     assert tile.title == "Breakers open, now"
-    last = "the last just now, greater ones spoke for 1 more"
+    last = "the last just now, 1 more told as part of a greater one"
     assert tile.change == f"1 alarm in 24 h, {last}"
     Incident.objects.filter(kind=RuleKind.BREAKER_OPEN, inhibited_by=None).delete()
     tile = admin_page.get("/").context["page"].tiles[2]
-    assert tile.change == "no alarm of its own in 24 h, greater ones spoke for 1"
+    assert tile.change == "1 alarm in 24 h, told as part of a greater one"
 
 
 def make_outage(number: int = 5, error_class: str = "unavailable") -> list[Probe]:
@@ -415,7 +415,7 @@ def test_what_is_good_again_does_not_lead_what_fails_now(admin_page: Client) -> 
     )
     page = admin_page.get("/").context["page"]
     assert page.verdict.tone == Tone.WARN
-    assert page.verdict.sentence == "Good again: 1 alarm ends when it stays so"
+    assert page.verdict.sentence == "Good again: 1 open alarm ends if it stays good"
     was = "Good again since 2 Mar 11:51, it was: Production: gateway down"
     assert page.verdict.detail == was
     assert page.title == "Overview"

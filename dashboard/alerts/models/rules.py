@@ -41,6 +41,10 @@ OF_NO_TEAM = (
     "That is of a whole gateway, and no team's: it would be mailed all the same."
 )
 GATEWAY_KINDS = (RuleKind.GATEWAY_DOWN, RuleKind.CERTIFICATE)
+_TEAM_KINDS = (*CREDIT_KINDS, RuleKind.TEAM_STATE, RuleKind.AUTH_FAILED)
+_OF_NO_PROBE = (
+    "That is of a whole team, and no probe's: it would be mailed all the same."
+)
 
 # Longer than anything is kept for; more than any rule could count in that time.
 _AT_MOST_DAYS = [MaxValueValidator(90 * 24 * 3600, "It may be 90 days at most.")]
@@ -272,3 +276,5 @@ class Silence(models.Model):
             raise ValidationError({"kind": "A maintenance is of all kinds of alarms."})
         if self.kind in GATEWAY_KINDS and (self.team_id or self.probe_id):
             raise ValidationError({"kind": OF_NO_TEAM})
+        if self.kind in _TEAM_KINDS and self.probe_id:
+            raise ValidationError({"kind": _OF_NO_PROBE})

@@ -63,6 +63,8 @@ def gateway_down(
     cause = dominant(classes)
     # "Key refused" would be untrue of whom it refuses without a key as well.
     why = "its health is refused, too" if cause in refused else mix(classes)
+    # So that what is told adds up.
+    held_too = {str(ErrorClass.BREAKER_HELD): held} if held else {}
     return Verdict(
         Step.FIRE,
         Severity.CRITICAL,
@@ -74,7 +76,7 @@ def gateway_down(
         evidence=Evidence(
             since=min([since, *_began(failed, well_at)]),
             bad=out,
-            classes=classes,
+            classes={**classes, **held_too},
             details=latest_details([*failed, *asked[-streak:]]),
         ),
     )

@@ -194,10 +194,11 @@ def _alarms(alarms: Sequence[Incident], now: datetime) -> str:
     own = [each for each in alarms if not each.inhibited_by_id]
     lesser = len(alarms) - len(own)
     if not own:
-        return f"no alarm of its own in 24 h, greater ones spoke for {lesser:,}"
+        told = words.count(lesser, "alarm")
+        return f"{told} in 24 h, told as part of a greater one"
     latest = max(each.opened_at for each in own)
     number = words.count(len(own), "alarm")
-    more = f", greater ones spoke for {lesser:,} more" if lesser else ""
+    more = f", {lesser:,} more told as part of a greater one" if lesser else ""
     return f"{number} in 24 h, the last {words.ago(latest, now)}{more}"
 
 

@@ -94,13 +94,19 @@ def acknowledge(request: HttpRequest, pk: int) -> HttpResponse:
     assert isinstance(request.user, User)
     text = request.POST.get("text", "").strip()
     now = timezone.now()
-    if "over" in request.POST:
-        if lifecycle.take_over(found, request.user, now, text):
-            _noted(request, found, "taken over")
-            messages.success(request, "Taken over: the others see that you are on it.")
+    if "over" in request.POST and lifecycle.take_over(found, request.user, now, text):
+        _noted(request, found, "taken over")
+        messages.success(request, "Taken over: the others see that you are on it.")
     elif lifecycle.acknowledge(found, request.user, now, text):
         _noted(request, found, "acknowledged")
         messages.success(request, "Acknowledged: the others see that you are on it.")
+    else:
+        found.refresh_from_db()
+        if not found.is_open:
+            messages.error(request, "Too late: it is over.")
+        elif found.acknowledged_by != request.user:
+            who = found.acknowledged_by or "somebody"
+            messages.error(request, f"Too late: {who} is on it.")
     return redirect("incident", pk)
 
 
