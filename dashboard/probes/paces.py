@@ -1,7 +1,9 @@
 """The periods that a probe had: a result stands for the one it had then."""
 
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
+from operator import attrgetter
 from typing import NamedTuple, TypeAlias
 
 from django.conf import settings
@@ -9,7 +11,7 @@ from django.conf import settings
 # The latest are kept for good. An older one is forgotten once no results of its time are
 # kept: until then rollup rows can be rebuilt of them, each with the period it had. All
 # pages read these, so that there is an end to it, which nobody reaches by hand.
-LATEST, MOST = 50, 1000
+LATEST, MOST = 50, 200
 Stored: TypeAlias = list[list[int | str]]
 
 
@@ -26,10 +28,9 @@ class Periods(NamedTuple):
 
     def at(self, moment: datetime) -> int:
         """Return the period at a moment; before the oldest that is known, that one."""
-        return next(
-            (pace.period_s for pace in self.before if moment < pace.until),
-            self.period_s,
-        )
+        place = bisect_right(self.before, moment, key=attrgetter("until"))
+        own: Pace | Periods = self.before[place] if place < len(self.before) else self
+        return own.period_s
 
     def is_known(self, moment: datetime) -> bool:
         """Say whether it was noted; it was not before the first change that was."""

@@ -7,7 +7,7 @@ the first change of its period on that is noted, the notes judge it all.
 """
 
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -81,7 +81,7 @@ def promises(
     """
     steps = _steps(rows, periods.at(_EVER), is_on=is_on)
     if periods.before:
-        steps = [part for step in steps for part in _noted(step, periods)]
+        steps = list(_noted(steps, periods))
     came = {
         key: tally.samples + tally.excluded
         for key, (_, tally) in (rows.items() if rests else ())
@@ -120,15 +120,25 @@ def _start_of_row(row: tuple[Key, object]) -> datetime:
     return row[0].start
 
 
-def _noted(step: Step, periods: Periods) -> Iterator[Step]:
-    """Cut a step where the period changed, and take the one that was noted then."""
+def _noted(steps: Iterable[Step], periods: Periods) -> Iterator[Step]:
+    """Cut steps where the period changed, and take the one that was noted then."""
     first, *others = periods.before
-    told = [step.period_s, *(pace.period_s for pace in others), periods.period_s]
-    edges = [_EVER, first.until, *(pace.until for pace in others), _NEVER]
-    for period_s, (begins, ends) in zip(told, pairwise(edges), strict=True):
-        start, end = max(begins, step.start), min(ends, step.end)
-        if start < end:
-            yield Step(start, end, period_s)
+    edges = [first.until, *(pace.until for pace in others), _NEVER]
+    told = [*(pace.period_s for pace in others), periods.period_s]
+    known = [
+        Step(start, end, period_s)
+        for (start, end), period_s in zip(pairwise(edges), told, strict=True)
+    ]
+    for step in steps:
+        if step.start < first.until:
+            yield step._replace(end=min(step.end, first.until))
+        at = bisect_right(known, step.start, key=_start_of) - 1
+        for own in known[max(0, at) :]:
+            if own.start >= step.end:
+                break
+            start, end = max(own.start, step.start), min(own.end, step.end)
+            if start < end:
+                yield Step(start, end, own.period_s)
 
 
 def _has_rest(key: Key, rests: Sequence[Rest]) -> bool:

@@ -470,6 +470,24 @@ def test_an_incident_has_so_many_notes_and_no_more(
     assert not incident.events.filter(text="one more").exists()
 
 
+def test_an_incident_changes_hands_so_many_times_and_no_more(
+    admin_page: Client, incident: Incident
+) -> None:
+    """C-20: each time is on its page, in its file, and in what renews itself."""
+    acknowledge = f"/incidents/{incident.pk}/acknowledge/"
+    admin_page.post(acknowledge)
+    for _ in range(MOST_NOTES - 1):
+        note(incident, EventKind.ACKNOWLEDGED, NOW, "taken over from root")
+    assert incident.team is not None
+    olga = person("olga", incident.team, Role.OPERATOR).client
+
+    answer = olga.post(acknowledge, {"over": "1"}, follow=True)
+
+    assert "Not kept: it changed hands 200 times already." in answer.content.decode()
+    incident.refresh_from_db()
+    assert str(incident.acknowledged_by) == "root"
+
+
 def test_it_asks_a_constant_number_of_queries(
     admin_page: Client,
     incident: Incident,

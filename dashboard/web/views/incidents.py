@@ -94,7 +94,11 @@ def acknowledge(request: HttpRequest, pk: int) -> HttpResponse:
     assert isinstance(request.user, User)
     text = request.POST.get("text", "").strip()
     now = timezone.now()
-    if "over" in request.POST and lifecycle.take_over(found, request.user, now, text):
+    if found.events.filter(kind=EventKind.ACKNOWLEDGED).count() >= MOST_NOTES:
+        messages.error(
+            request, f"Not kept: it changed hands {MOST_NOTES} times already."
+        )
+    elif "over" in request.POST and lifecycle.take_over(found, request.user, now, text):
         _noted(request, found, "taken over")
         messages.success(request, "Taken over: the others see that you are on it.")
     elif lifecycle.acknowledge(found, request.user, now, text):
