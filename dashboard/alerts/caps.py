@@ -47,7 +47,7 @@ def paced(ready: Groups, groups: Groups, now: datetime) -> Groups:
         return ready
     got, waiting = _got(capped, now), _by_reader(groups)
     told = {group: rows for group, rows in ready.items() if group not in capped}
-    digests: dict[Group, Groups] = {}
+    digests: dict[tuple[str, str], Groups] = {}
     held: list[Notification] = []
     for reader, own in _by_reader(capped).items():
         number, latest = got.get(reader, (0, now))
@@ -57,9 +57,11 @@ def paced(ready: Groups, groups: Groups, now: datetime) -> Groups:
         elif number >= _most(own) and latest > now - BETWEEN_DIGESTS:
             held += chain.from_iterable(own.values())
         else:
-            digests[next(iter(own))] = waiting[reader]
+            digests[reader] = waiting[reader]
     _hold(held, now)
-    told |= _in_one(digests, now)
+    mails = _in_one(digests, now)
+    # By each of its groups: it goes in the turn of whichever gateway comes first.
+    told |= {group: mails[group.reader] for group in capped if group.reader in mails}
     return {group: told[group] for group in ready if told.get(group)}
 
 
@@ -124,8 +126,10 @@ def _hold(rows: Iterable[Notification], now: datetime) -> None:
         Notification.objects.filter(pk__in=fresh).update(held_at=now)
 
 
-def _in_one(digests: Mapping[Group, Groups], now: datetime) -> Groups:
-    """Return all that may be told of each one's groups as the rows of one mail."""
+def _in_one(
+    digests: Mapping[tuple[str, str], Groups], now: datetime
+) -> dict[tuple[str, str], Rows]:
+    """Return all that may be told of each reader's groups as the rows of one mail."""
     fresh = {
         group: [row for row in rows if row.batch is None]
         for own in digests.values()
@@ -135,6 +139,6 @@ def _in_one(digests: Mapping[Group, Groups], now: datetime) -> Groups:
     ends = {group: rows for group, rows in fresh.items() if group.kind is Kind.RECOVERY}
     tellable = {**{g: fresh[g] for g in fresh if g not in ends}, **of_the_told(ends)}
     return {
-        first: [row for group in own for row in tellable.get(group, ())]
-        for first, own in digests.items()
+        reader: [row for group in own for row in tellable.get(group, ())]
+        for reader, own in digests.items()
     }

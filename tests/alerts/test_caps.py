@@ -7,9 +7,10 @@ from pytest_django import Settings
 
 from dashboard.alerts import lifecycle
 from dashboard.alerts.delivery import deliver
-from dashboard.alerts.models import Incident, Notification, Severity
+from dashboard.alerts.models import Incident, Notification, Recipient, Severity
 from tests.alerts.conftest import after, make_incident, states, tell
 from tests.alerts.mailbox import Mailbox
+from tests.factories import make_gateway
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("recipient")]
 
@@ -66,6 +67,28 @@ def test_a_critical_alarm_passes_the_cap_and_takes_along_what_waits(
 
     assert len(mailbox.messages) == 3
     rows = Notification.objects.filter(incident__in=[held, outage])
+    assert len(set(rows.values_list("batch", flat=True))) == 1
+
+
+def test_a_digest_goes_in_the_turn_of_each_gateway_that_it_tells_of(
+    mailbox: Mailbox, settings: Settings
+) -> None:
+    """A-74: it went behind all mails of the outage that it told of first."""
+    settings.MAIL_CAP = 6
+    spread(2)
+    gateway = make_gateway()
+    for address in ("a@example.org", "b@example.org", "c@example.org"):
+        Recipient.objects.create(email=address, gateway=gateway)
+    outage = tell(make_incident(gateway, opened_at=after(180)), after(180))
+    other = tell(make_incident(make_gateway(), opened_at=after(181)), after(181))
+
+    assert deliver(after(181 + WAIT_S)) == 4
+
+    told = [str(message["To"])[0] for message in mailbox.messages[2:]]
+    assert told == ["a", "o", "b", "c"]
+    rows = Notification.objects.filter(
+        incident__in=[outage, other], recipient="ops@example.org"
+    )
     assert len(set(rows.values_list("batch", flat=True))) == 1
 
 
