@@ -71,28 +71,28 @@ class OutagesBrief(logging.Filter):
 
     def __init__(self) -> None:
         super().__init__()
-        self._latest_at = -inf
-        # When each event was last written, and how often not since.
-        self._events: dict[tuple[str, str | None], tuple[float, int]] = {}
+        # When each event was last seen and written, and how often not written since.
+        self._events: dict[tuple[str, str | None], tuple[float, float, int]] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
         if not _is_of_an_outage(record):
             return True
-        if record.created - self._latest_at >= _OUTAGE_OVER_S:
-            self._events.clear()
-        self._latest_at = record.created
+        now = record.created
+        # Of copies: several threads come here at once, without the handler's lock.
+        for event, (seen_at, _, _) in list(self._events.items()):
+            if now - seen_at >= _OUTAGE_OVER_S:
+                self._events.pop(event, None)
         kind, error, _ = record.exc_info or (None, None, None)
         fault = str(error) if kind else None
-        # Of copies: several threads come here at once, without the handler's lock.
         known = any(fault == other for _, other in list(self._events))
         event = (_event_of(record), fault)
-        written_at, left_out = self._events.pop(event, (-inf, 0))
+        _, written_at, left_out = self._events.pop(event, (now, -inf, 0))
         for oldest in list(self._events)[: 1 - _MOST_EVENTS]:
             self._events.pop(oldest, None)
-        if record.created - written_at < _AGAIN_S:
-            self._events[event] = (written_at, left_out + 1)
+        if now - written_at < _AGAIN_S:
+            self._events[event] = (now, written_at, left_out + 1)
             return False
-        self._events[event] = (record.created, 0)
+        self._events[event] = (now, now, 0)
         record.left_out = left_out or None
         if kind and known:
             record.error = kind.__name__

@@ -161,6 +161,20 @@ def test_a_watcher_that_is_told_503_fills_no_log() -> None:
     assert not any(told(f"/{number}") for number in range(3)), "a scanner's, say"
 
 
+def test_a_prober_that_stands_still_keeps_no_outage_alive() -> None:
+    brief = OutagesBrief()
+    brief.filter(record_at(0, "tick.database_error"))
+    for second in range(0, 600, 10):
+        asked = record_at(second, "Service Unavailable: /healthz", error=False)
+        asked.name, asked.status_code = "django.request", 503
+        brief.filter(asked)
+
+    next_outage = record_at(600, "tick.database_error")
+
+    assert brief.filter(next_outage)
+    assert has_traceback(next_outage)
+
+
 def test_what_an_outage_remembers_is_bounded() -> None:
     brief = OutagesBrief()
 
