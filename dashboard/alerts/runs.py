@@ -1,6 +1,7 @@
 """How many runs there were, and failed, while an incident lasted."""
 
 from collections.abc import Collection
+from datetime import datetime
 
 from django.db.models import Count, Q, QuerySet
 
@@ -32,10 +33,16 @@ class RunCounter:
         if incident.resolved_at is None or probes is None:
             return None
         if of_teams is not None:
-            return _count(incident, probes.filter(team__in=of_teams))
+            return _while_it_lasted(incident, probes.filter(team__in=of_teams))
         if incident.pk not in self._known:
-            self._known[incident.pk] = _count(incident, probes)
+            self._known[incident.pk] = _while_it_lasted(incident, probes)
         return self._known[incident.pk]
+
+
+def _while_it_lasted(incident: Incident, probes: QuerySet[Probe]) -> Counts:
+    assert incident.resolved_at is not None
+    probe_ids = list(probes.order_by().values_list("pk", flat=True))
+    return between(probe_ids, incident.began_at, incident.resolved_at)
 
 
 def _probes(incident: Incident) -> QuerySet[Probe] | None:
@@ -46,11 +53,8 @@ def _probes(incident: Incident) -> QuerySet[Probe] | None:
     return None
 
 
-def _count(incident: Incident, probes: QuerySet[Probe]) -> Counts:
+def between(probe_ids: Collection[int], start: datetime, end: datetime) -> Counts:
     """Count whole hours by their rollups, and what is before and after one by one."""
-    start, end = incident.began_at, incident.resolved_at
-    assert end is not None
-    probe_ids = list(probes.order_by().values_list("pk", flat=True))
     first, last = buckets.ceil(start, HOUR_S), buckets.floor(end, HOUR_S)
     if first >= last:
         return _one_by_one(probe_ids, Q(started_at__gte=start, started_at__lte=end))

@@ -5,13 +5,14 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from django.db import connection
-from django.db.models import Count, Exists, F, OuterRef, QuerySet
+from django.db.models import Exists, F, OuterRef, QuerySet
 
 from dashboard.alerts.models import CREDIT_KINDS, Incident, RuleKind
 from dashboard.alerts.rules.error_rate import minutes
 from dashboard.alerts.rules.verdict import is_gateways_fault
+from dashboard.alerts.runs import between
 from dashboard.probes.models import Outcome, Probe
-from dashboard.probes.taxonomy import ErrorClass, counted
+from dashboard.probes.taxonomy import ErrorClass
 from dashboard.rollups.queries import series
 from dashboard.teams.models import CreditReading, Team
 from dashboard.web import charts, drawing
@@ -75,13 +76,9 @@ def runs(
     of_gateway = incident.kind == RuleKind.GATEWAY_DOWN
     if incident.kind == RuleKind.NO_DATA or not (incident.probe_id or of_gateway):
         return None
-    found = _while_it_lasted(
-        incident, Outcome.objects.filter(probe__in=_probe_ids(incident, visible)), now
-    )
-    numbers = found.order_by().values_list("error_class").annotate(Count("pk"))
-    told = {name: number for name, number in numbers if counted(name)}
-    total = sum(told.values())
-    return (total - told.get("", 0), total) if total else None
+    end = incident.resolved_at or now
+    found = between(list(_probe_ids(incident, visible)), incident.began_at, end)
+    return (found.bad, found.samples) if found.samples else None
 
 
 def which(samples: Sequence[Outcome]) -> str:
