@@ -40,7 +40,7 @@ def speak(known: Situation, firing: Mapping[str, Verdict]) -> None:
     incidents = list(
         Incident.objects.filter(
             resolved_at=None, gateway__in=gateway_ids
-        ).select_related("probe", "inhibited_by")
+        ).select_related("gateway", "team", "probe", "inhibited_by")
     )
     silenced = silences.active(known.now)
     told = outbox.told(incidents)
