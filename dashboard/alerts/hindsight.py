@@ -1,17 +1,17 @@
 """What rules look far back for: long windows, baselines, and what teams usually spend."""
 
-from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from django.db.models import Q
+from django.db.models import OuterRef, Q, Subquery
 
 from dashboard.alerts import targets
 from dashboard.alerts.inhibition import over_since
 from dashboard.alerts.models import Incident, Rule, RuleKind
 from dashboard.alerts.rulebook import RuleBook
 from dashboard.alerts.rules import (
+    LONGEST_ROW_S,
     WINDOWS_S,
     Count,
     Limits,
@@ -21,19 +21,21 @@ from dashboard.alerts.rules import (
     told_within_s,
 )
 from dashboard.alerts.rules.latency import least_samples
-from dashboard.probes.models import Probe
+from dashboard.alerts.rules.verdict import is_own_fault
+from dashboard.probes.models import Outcome, Probe
 from dashboard.probes.rhythm import deadline_s, period_now_s
 from dashboard.rollups import windows
-from dashboard.rollups.tally import Tally
+from dashboard.rollups.tally import Tally, merged
 from dashboard.rollups.windows import Hour
 from dashboard.teams import burn, spending
 from dashboard.teams.queries import Burn, burns
 
 # A probe that runs seldom gets a window that its least samples fit into, up to this.
 _LONGEST_WINDOW_S = 6 * 3600
-_MINUTE_S = 60
 _HOUR = timedelta(hours=1)
 _DAY = timedelta(days=1)
+# So many results are loaded of a probe that runs seldom, where only Gatewatch fails.
+_LATEST = 10
 _BY_WINDOW = (RuleKind.LATENCY, RuleKind.BURN_RATE)
 _Span = tuple[datetime, datetime]
 
@@ -47,8 +49,10 @@ class SlowFacts:
     counts: Mapping[int, Mapping[int, Count]]
     paces: Mapping[int, Burn]
     spending: Mapping[int, Spending]
-    # By identity, what came since the end of what speaks for an alarm that is open.
-    since_over: Mapping[str, Tally] = field(default_factory=dict)
+    # By probe what its window holds of after the end of what speaks for its slowness, and
+    # by identity that end.
+    anew: Mapping[int, Tally] = field(default_factory=dict)
+    ends: Mapping[str, datetime] = field(default_factory=dict)
 
 
 def window_s(book: RuleBook, probe: Probe) -> int:
@@ -62,12 +66,38 @@ def window_s(book: RuleBook, probe: Probe) -> int:
     return max(rule.window_s, min(period_s * runs, _LONGEST_WINDOW_S))
 
 
-def look_s(window_s: int, probe: Probe) -> int:
-    """Return how far back a probe's results are loaded, in seconds.
+def look_since(
+    probes: Iterable[Probe], windows_s: Mapping[int, int], now: datetime
+) -> dict[int, datetime]:
+    """Return since when each probe's results are loaded.
 
-    What shows that only Gatewatch fails must fit in, however short the window is.
+    What shows that only Gatewatch fails must fit in, however short the window is. Of a
+    probe that runs seldom that is its latest few results: it may have run often until now.
     """
-    return max(window_s, told_within_s(period_now_s(probe)))
+    found = {
+        probe.pk: now - timedelta(seconds=max(windows_s[probe.pk], LONGEST_ROW_S))
+        for probe in probes
+    }
+    seldom = {
+        probe.pk: start
+        for probe in probes
+        if is_own_fault(probe.last_error)
+        and (start := now - timedelta(seconds=told_within_s(period_now_s(probe))))
+        < found[probe.pk]
+    }
+    if not seldom:
+        return found
+    before_the_latest = (
+        Outcome.objects.filter(probe=OuterRef("pk"), started_at__lte=now)
+        .order_by("-started_at")
+        .values("started_at")[_LATEST : _LATEST + 1]
+    )
+    rows = Probe.objects.filter(pk__in=seldom).values_list(
+        "pk", Subquery(before_the_latest)
+    )
+    for pk, before in rows:
+        found[pk] = min(found[pk], max(seldom[pk], before or seldom[pk]))
+    return found
 
 
 def latency_window_s(rule: Rule, probe: Probe) -> int:
@@ -95,36 +125,45 @@ def slow_facts(
         if (rule := book.rule_for(targets.of_probe(RuleKind.LATENCY, probe)))
     }
     team_ids = {probe.team_id for probe in probes if probe.team_id is not None}
+    minutes = windows.minutes(lengths, now)
+    ends = _ends(incidents)
     return SlowFacts(
         windows_s=lengths,
-        tallies=windows.tallies(lengths, now),
+        tallies={pk: merged(parts.values()) for pk, parts in minutes.items()},
         counts=_counts(book, probes, now),
         paces=burns(team_ids, now),
         spending=_spending(team_ids, now) if book.has(RuleKind.CREDITS_SPIKE) else {},
-        since_over=_since_over(incidents, now),
+        anew=_anew(probes, minutes, ends),
+        ends=ends,
     )
 
 
-def _since_over(incidents: Iterable[Incident], now: datetime) -> dict[str, Tally]:
-    """Return by identity what came after the end of what speaks for an incident."""
-    asking = [each for each in incidents if each.kind in _BY_WINDOW]
-    speaking = {each.inhibited_by_id for each in asking} - {None}
-    over_of = {
-        pk: over_since(greater)
-        for pk, greater in Incident.objects.in_bulk(speaking).items()
-    }
-    muted: dict[datetime, list[Incident]] = defaultdict(list)
-    for each in asking:
-        if (over := over_of.get(each.inhibited_by_id or 0)) is not None:
-            muted[over].append(each)
-    found: dict[str, Tally] = {}
-    for over, lesser in muted.items():
-        # The minute in which it ended may be of it.
-        length = int((now - over).total_seconds()) - _MINUTE_S
-        if length > 0:
-            told = windows.tallies({each.probe_id or 0: length for each in lesser}, now)
-            found |= {each.identity: told[each.probe_id or 0] for each in lesser}
+def _anew(
+    probes: Iterable[Probe],
+    minutes: Mapping[int, Mapping[datetime, Tally]],
+    ends: Mapping[str, datetime],
+) -> dict[int, Tally]:
+    """Return what came since the end of what speaks for a probe's slowness."""
+    found = {}
+    for probe in probes:
+        over = ends.get(targets.of_probe(RuleKind.LATENCY, probe).identity)
+        if over is not None and probe.pk in minutes:
+            # The minute in which it ended may be of it.
+            parts = minutes[probe.pk].items()
+            found[probe.pk] = merged(part for start, part in parts if start > over)
     return found
+
+
+def _ends(incidents: Iterable[Incident]) -> dict[str, datetime]:
+    """Return by identity when what speaks for an incident ended, where it has."""
+    speaking = {
+        each.identity: each.inhibited_by_id
+        for each in incidents
+        if each.kind in _BY_WINDOW and each.inhibited_by_id is not None
+    }
+    greater = Incident.objects.in_bulk(set(speaking.values()))
+    ends = {identity: over_since(greater[pk]) for identity, pk in speaking.items()}
+    return {identity: over for identity, over in ends.items() if over is not None}
 
 
 def past(book: RuleBook, probes: Iterable[Probe], now: datetime) -> dict[int, Past]:

@@ -83,7 +83,7 @@ def _latency(known: Situation, facts: SlowFacts, probe: Probe) -> Case:
 
     def judge(limits: Limits, incident: Incident | None) -> Verdict:
         limit_ms = slow_limit_ms(limits, probe)
-        anew = facts.since_over.get(target.identity)
+        anew = facts.anew.get(probe.pk)
         return rules.latency(
             slowness(facts.tallies[probe.pk], limit_ms),
             limit_ms,
@@ -117,13 +117,8 @@ def _burn_rate(known: Situation, facts: SlowFacts, probe: Probe) -> Case:
     target = targets.of_probe(RuleKind.BURN_RATE, probe)
 
     def judge(limits: Limits, incident: Incident | None) -> Verdict:
-        anew = facts.since_over.get(target.identity)
-        return rules.burn_rate(
-            facts.counts[probe.pk],
-            limits,
-            known.now,
-            anew and rules.Count(anew.samples, anew.bad),
-        )
+        over = facts.ends.get(target.identity)
+        return rules.burn_rate(facts.counts[probe.pk], limits, known.now, over)
 
     return Case(target, judge)
 

@@ -2,12 +2,12 @@
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from django.db.models import Q
 
 from dashboard.alerts import silences
-from dashboard.alerts.hindsight import look_s, past, window_s
+from dashboard.alerts.hindsight import look_since, past, window_s
 from dashboard.alerts.models import Incident, Pending, Silence
 from dashboard.alerts.rulebook import SLOW_KINDS, RuleBook, enabled_rules
 from dashboard.alerts.rules import OPENINGS_WITHIN, Past, Sample, refuses_all
@@ -68,7 +68,7 @@ def load(probe_ids: Collection[int] | None, now: datetime) -> Situation:
         probes=probes,
         incidents=incidents,
         pending=_pending() if book.waits(but=SLOW_KINDS) else {},
-        samples=_samples({p.pk: look_s(windows_s[p.pk], p) for p in probes}, now),
+        samples=_samples(look_since(probes, windows_s, now), now),
         windows_s=windows_s,
         past=past(book, probes, now),
         latest=latest,
@@ -117,14 +117,13 @@ def _pending() -> dict[str, Pending]:
     return {each.identity: each for each in Pending.objects.all()}
 
 
-def _samples(windows_s: Mapping[int, int], now: datetime) -> dict[int, list[Sample]]:
-    samples: dict[int, list[Sample]] = {probe_id: [] for probe_id in windows_s}
-    by_window: dict[int, list[int]] = {}
-    for probe_id, length in windows_s.items():
-        by_window.setdefault(length, []).append(probe_id)
+def _samples(since: Mapping[int, datetime], now: datetime) -> dict[int, list[Sample]]:
+    samples: dict[int, list[Sample]] = {probe_id: [] for probe_id in since}
+    by_start: dict[datetime, list[int]] = {}
+    for probe_id, start in since.items():
+        by_start.setdefault(start, []).append(probe_id)
     wanted = Q(pk__in=[])
-    for length, probe_ids in by_window.items():
-        start = now - timedelta(seconds=length)
+    for start, probe_ids in by_start.items():
         wanted |= Q(probe__in=probe_ids, started_at__gt=start, started_at__lte=now)
     rows = Outcome.objects.filter(wanted, misdated=False, maintenance=False).order_by(
         "started_at"

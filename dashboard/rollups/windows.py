@@ -33,17 +33,25 @@ class Hour(NamedTuple):
 
 def tallies(windows_s: Mapping[int, int], now: datetime) -> dict[int, Tally]:
     """Return what each probe saw in its own window; one query for each length."""
+    found = minutes(windows_s, now)
+    return {probe_id: merged(parts.values()) for probe_id, parts in found.items()}
+
+
+def minutes(
+    windows_s: Mapping[int, int], now: datetime
+) -> dict[int, dict[datetime, Tally]]:
+    """Return the same by the minutes that it is made of."""
     by_length: dict[int, list[int]] = {}
     for probe_id, window_s in windows_s.items():
         by_length.setdefault(window_s, []).append(probe_id)
-    found: dict[int, list[Tally]] = {probe_id: [] for probe_id in windows_s}
+    found: dict[int, dict[datetime, Tally]] = {probe_id: {} for probe_id in windows_s}
     for window_s, probe_ids in by_length.items():
         start = buckets.floor(now - timedelta(seconds=window_s), MINUTE_S)
         end = buckets.ceil(now, MINUTE_S)
         rows = store.rows_in(probe_ids, [Stretch(MINUTE_S, start, end)])
         for key, (_, part) in rows.items():
-            found[key.probe_id].append(part)
-    return {probe_id: merged(parts) for probe_id, parts in found.items()}
+            found[key.probe_id][key.start] = part
+    return found
 
 
 def counts(

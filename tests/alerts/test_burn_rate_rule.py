@@ -1,6 +1,6 @@
 """The error budget: two windows at once, and a guard against few samples."""
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import pytest
 
@@ -70,21 +70,37 @@ def test_the_verdict_says_how_fast_it_burns() -> None:
 
 
 @pytest.mark.parametrize(
-    ("anew", "latest"),
+    ("over_s", "five_minutes", "half_hour", "is_anew"),
     [
-        (None, NOW - timedelta(seconds=SHORT)),
-        (Count(5, 2), NOW - timedelta(seconds=SHORT)),
-        (Count(100, 14), NOW - timedelta(seconds=SHORT)),
-        (Count(20, 3), NOW),
+        (None, (5, 5), (30, 30), False),
+        (359, (5, 5), (30, 30), False),  # the minute in which it ended may be of it
+        (360, (5, 3), (30, 30), True),
+        (360, (5, 2), (30, 30), False),
+        (360, (100, 5), (130, 30), False),
+        (1860, (5, 5), (30, 2), False),  # the longest one tells most
+        (1860, (5, 1), (30, 3), True),
+        (9 * HOUR, (5, 5), (30, 3), True),
     ],
 )
 def test_what_burns_anew_does_not_wait_for_its_window(
-    anew: Count | None, latest: datetime
+    over_s: int | None,
+    five_minutes: tuple[int, int],
+    half_hour: tuple[int, int],
+    *,
+    is_anew: bool,
 ) -> None:
     """A-57: an outage before it speaks no longer for what burns by itself."""
-    found = counts(hour=(60, 30), five_minutes=(5, 5))
+    found = counts(
+        six_hours=(360, 60),
+        five_minutes=five_minutes,
+        half_hour=half_hour,
+        hour=(60, 4),
+    )
+    over = None if over_s is None else NOW - timedelta(seconds=over_s)
 
-    assert burn_rate(found, LIMITS, NOW, anew).evidence.latest == latest
+    latest = burn_rate(found, LIMITS, NOW, over).evidence.latest
+
+    assert latest == (NOW if is_anew else NOW - timedelta(seconds=HALF_HOUR))
 
 
 def test_without_an_objective_nothing_is_judged() -> None:

@@ -6,6 +6,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from dashboard.alerts import situation
 from dashboard.alerts.models import Incident, Rule, RuleKind
 from dashboard.alerts.services import (
     evaluate,
@@ -14,10 +15,11 @@ from dashboard.alerts.services import (
     install_default_rules,
 )
 from dashboard.probes.models import Outcome, Probe
+from dashboard.rollups import store
 from dashboard.rollups.services import fold
 from dashboard.teams import credit_hours
 from dashboard.teams.models import Team
-from tests.alerts.conftest import after, make_recipient
+from tests.alerts.conftest import after, make_incident, make_recipient
 from tests.factories import NOW, make_probe, make_reading, make_team
 
 pytestmark = pytest.mark.django_db
@@ -239,3 +241,73 @@ def test_the_number_of_queries_does_not_grow_with_the_probes(*, asks: bool) -> N
         return len(fast), len(slow)
 
     assert count(2) == count(12)
+
+
+def test_what_an_outage_hid_costs_no_row_and_no_query_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A-04, A-57: however long it has been over, and for however many alarms."""
+    Rule.objects.filter(kind=RuleKind.BURN_RATE).update(enabled=True)
+    read = store.rows_in
+    rows = []
+
+    def counted(*asked: object) -> store.Rows:
+        found = read(*asked)  # type: ignore[arg-type]
+        rows.append(len(found))
+        return found
+
+    monkeypatch.setattr(store, "rows_in", counted)
+
+    def cost(alarms: int, ago: int) -> tuple[int, int]:
+        rows.clear()
+        for minute in range(alarms):
+            # Nearly slow: each alarm stays as it is, spoken for by an outage of its own.
+            probe = make_probe(make_team(), last_at=NOW)
+            run(probe, range(-150, 0), latency_us=13_500_000)
+            over = after(-MINUTE * (ago + minute))
+            down = make_incident(probe.gateway, kind="gateway_down", resolved_at=over)
+            for kind in (RuleKind.LATENCY, RuleKind.BURN_RATE):
+                make_incident(
+                    probe.gateway,
+                    probe.team,
+                    probe,
+                    kind=kind,
+                    identity=f"{kind}:probe:{probe.pk}",
+                    inhibited_by=down,
+                )
+        with CaptureQueriesContext(connection) as asked:
+            evaluate_slow(NOW)
+        Probe.objects.update(enabled=False)
+        Incident.objects.update(resolved_at=NOW)
+        return sum(rows), len(asked)
+
+    _, queries = cost(1, ago=10)
+
+    assert cost(1, ago=140) == (30, queries)
+    assert cost(5, ago=10) == (5 * 30, queries)
+
+
+@pytest.mark.parametrize(("last_error", "most"), [("", 0), ("config_error", 10)])
+def test_a_probe_that_ran_often_until_now_is_not_looked_at_for_weeks(
+    last_error: str, most: int
+) -> None:
+    """A-04, A-80: three of its periods of today are three weeks."""
+    probe = make_probe(make_team(), period_s=7 * DAY, last_at=NOW)
+    Probe.objects.filter(pk=probe.pk).update(last_error=last_error)
+    longest_s = 6 * 3600
+    Outcome.objects.bulk_create(
+        Outcome(
+            probe=probe,
+            started_at=after(-longest_s - 5 * number),
+            error_class=last_error,
+            latency_us=1,
+            elapsed_us=1,
+            attempts=1,
+        )
+        for number in range(1, 400)
+    )
+
+    samples = situation.load({probe.pk}, NOW).samples[probe.pk]
+
+    latest = [after(-longest_s - 5 * number) for number in range(most, 0, -1)]
+    assert [each.at for each in samples] == latest

@@ -14,6 +14,7 @@ from dashboard.alerts.rules.gateway import gateway_down, refuses_all
 from dashboard.alerts.rules.key import auth_failed
 from dashboard.alerts.rules.latency import CLEARS_AT, Slowness, latency
 from dashboard.alerts.rules.no_data import (
+    LONGEST_ROW_S,
     Silence,
     is_late,
     no_data,
@@ -47,6 +48,7 @@ __all__ = [
     "CLEAR",
     "CLEARS_AT",
     "HOLD",
+    "LONGEST_ROW_S",
     "MOST_CHANGES",
     "OPENINGS_WITHIN",
     "WINDOWS_S",

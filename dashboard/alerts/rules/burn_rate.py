@@ -57,18 +57,19 @@ def burn_rate(
     counts: Mapping[int, Count],
     limits: Limits,
     now: datetime,
-    anew: Count | None = None,
+    over: datetime | None = None,
 ) -> Verdict:
     """Judge one probe's budget by its counts in each of WINDOWS_S.
 
     Guard against few samples: the long window needs `min_samples`, and `min_bad`
-    failures. The first step that is reached, the fastest, is told. `anew` is what came
-    since an outage that is over, where one speaks for the alarm: it burns anew when
-    that alone burns as fast, by at least `min_bad` failures.
+    failures. The first step that is reached, the fastest, is told. Where an outage
+    that is `over` speaks for the alarm, it burns anew when a window that begins after
+    that burns as fast alone, by at least `min_bad` failures.
     """
     if limits.objective is None:
         return HOLD
     budget = 1 - limits.objective
+    anew = _since(counts, over, now)
     for step in STEPS:
         long, short = (
             counts.get(step.long_s, Count()),
@@ -76,14 +77,20 @@ def burn_rate(
         )
         enough = long.samples >= limits.min_samples and long.bad >= limits.min_bad
         if enough and min(_burn(long, budget), _burn(short, budget)) >= step.rate:
-            is_anew = (
-                anew is not None
-                and anew.bad >= limits.min_bad
-                and _burn(anew, budget) >= step.rate
-            )
+            is_anew = anew.bad >= limits.min_bad and _burn(anew, budget) >= step.rate
             latest = now if is_anew else now - timedelta(seconds=step.short_s)
             return _fire(step, long, limits.objective, now, latest)
     return CLEAR if any(count.samples for count in counts.values()) else HOLD
+
+
+def _since(counts: Mapping[int, Count], over: datetime | None, now: datetime) -> Count:
+    """Return the longest window, up to an hour, that has nothing of an outage."""
+    if over is None:
+        return Count()
+    # They begin with a whole minute, those that are longer with a whole hour.
+    longest_s = min((now - over).total_seconds() - _MINUTE_S, _HOUR_S)
+    within = [length for length in WINDOWS_S if length <= longest_s]
+    return counts.get(max(within), Count()) if within else Count()
 
 
 def _burn(count: Count, budget: float) -> float:

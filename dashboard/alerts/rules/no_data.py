@@ -24,7 +24,7 @@ from dashboard.alerts.rules.verdict import (
 _LATE_PERIODS, _LATE_S = 1.5, 30.0
 _MISSING_PERIODS, _LEAST_MISSING_S = 3, 180.0
 # What shows for 180 s that only we fail has begun within these at the latest.
-_LONGEST_ROW_S = 300
+LONGEST_ROW_S = 300
 # Being late must last for a period and this long: then a probe that was just switched on
 # has had its turn, and so has every probe after a pause of Gatewatch itself.
 _GRACE_S = 60.0
@@ -78,7 +78,7 @@ def no_data(silence: Silence, now: datetime) -> Verdict:
 
 def told_within_s(period_s: int) -> int:
     """Return how far back the results are looked for that `unasked` needs."""
-    return max(_MISSING_PERIODS * period_s, _LONGEST_ROW_S)
+    return max(_MISSING_PERIODS * period_s, LONGEST_ROW_S)
 
 
 def unasked(results: Sequence[Sample]) -> Verdict:
