@@ -132,12 +132,18 @@ def _change(incident: Incident, fields: Mapping[str, object]) -> None:
         setattr(incident, name, value)
 
 
-@transaction.atomic
 def keep(incident: Incident, target: Target, verdict: Verdict, now: datetime) -> None:
     """Refresh a firing incident; where its level got worse, escalate it."""
     worse = is_worse(verdict.level, than=incident.level)
-    if not worse and now - incident.evaluated_at < _REFRESH:
-        return
+    # Of thousands that are open most have nothing to write, nor need a savepoint.
+    if worse or now - incident.evaluated_at >= _REFRESH:
+        _write(incident, target, verdict, now, worse=worse)
+
+
+@transaction.atomic
+def _write(
+    incident: Incident, target: Target, verdict: Verdict, now: datetime, *, worse: bool
+) -> None:
     numbers = _refreshed(incident, target, verdict, now)
     # The level is the worst so far, so that each level is told once.
     steps = _step_up(verdict) if worse else {}
