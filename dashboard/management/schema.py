@@ -10,7 +10,12 @@ from dashboard.management.edge import UsageError
 
 # Any number will do, as long as it is always the same: "prepares" on a phone's keys.
 _PREPARING_LOCK = 77372737
-_LIMITS = ("idle_in_transaction_session_timeout", "lock_timeout", "statement_timeout")
+_LIMITS = (
+    "idle_in_transaction_session_timeout",
+    "lock_timeout",
+    "statement_timeout",
+    "transaction_timeout",
+)
 
 
 @contextmanager
@@ -28,8 +33,9 @@ def alone(tell: Callable[[str], None]) -> Iterator[None]:
     with closing(connection.copy()) as keeper:
         keeper.set_autocommit(False)
         with keeper.cursor() as cursor:
-            for limit in _LIMITS:
-                cursor.execute(f"SET LOCAL {limit} = 0")
+            # Those that this server knows.
+            lifted = "SELECT set_config(name, '0', true) FROM pg_settings WHERE name = ANY(%s)"
+            cursor.execute(lifted, [list(_LIMITS)])
             cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [_PREPARING_LOCK])
             if not cursor.fetchone()[0]:
                 tell("Another start prepares the database; this one waits for it.")

@@ -13,7 +13,7 @@ from dashboard.management.edge import UsageError
 
 LIMITS = ("idle_in_transaction_session_timeout", "lock_timeout", "statement_timeout")
 NEWER = r"newer version of Gatewatch .* has probes\.0999_future\."
-SHORT = {"options": " ".join(f"-c {limit}=100" for limit in LIMITS)}
+SHORT = {"options": " ".join(f"-c {limit}=1000" for limit in LIMITS)}
 
 
 @pytest.mark.postgresql
@@ -35,7 +35,7 @@ def test_two_starts_prepare_the_database_one_after_the_other(
         thread.start()
         assert waits.wait(10)
         with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_sleep(0.15)")
+            cursor.execute("SELECT pg_sleep(1.2)")
         assert not began.is_set()
         order.append("first")
     thread.join(10)
