@@ -94,7 +94,9 @@ def acknowledge(request: HttpRequest, pk: int) -> HttpResponse:
     assert isinstance(request.user, User)
     text = request.POST.get("text", "").strip()
     now = timezone.now()
-    if found.events.filter(kind=EventKind.ACKNOWLEDGED).count() >= MOST_NOTES:
+    takes_over = "over" in request.POST and found.acknowledged_at is not None
+    hands = found.events.filter(kind=EventKind.ACKNOWLEDGED)
+    if takes_over and hands.count() >= MOST_NOTES:
         messages.error(
             request, f"Not kept: it changed hands {MOST_NOTES} times already."
         )
