@@ -162,7 +162,12 @@ def _ends(incidents: Iterable[Incident]) -> dict[str, datetime]:
         if each.kind in _BY_WINDOW and each.inhibited_by_id is not None
     }
     greater = Incident.objects.in_bulk(set(speaking.values()))
-    ends = {identity: over_since(greater[pk]) for identity, pk in speaking.items()}
+    # One that ended long ago may have been forgotten meanwhile.
+    ends = {
+        identity: over_since(greater[pk])
+        for identity, pk in speaking.items()
+        if pk in greater
+    }
     return {identity: over for identity, over in ends.items() if over is not None}
 
 

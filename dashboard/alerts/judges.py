@@ -172,13 +172,18 @@ def _no_data(known: Situation, probe: Probe) -> Case:
 
 
 def _uncapped(probe: Probe, results: Iterable[Sample]) -> list[Sample]:
-    """Leave out what a cap on credits kept from being asked: that is nobody's fault."""
-    return [
-        each
-        for each in results
-        if each.error_class != ErrorClass.CONFIG
-        or each.at.astimezone(UTC).date() != probe.capped_on
+    """Leave out what a cap on credits kept from being asked: that is nobody's fault.
+
+    Only the day of the latest cap is known, and those before it may have been capped, too.
+    """
+    found = list(results)
+    capped = [
+        place
+        for place, each in enumerate(found, 1)
+        if each.error_class == ErrorClass.CONFIG
+        and each.at.astimezone(UTC).date() == probe.capped_on
     ]
+    return found[max(capped, default=0) :]
 
 
 def _certificate(known: Situation, gateway: Gateway) -> Case:

@@ -62,6 +62,9 @@ def queue_escalation(incident: Incident, now: datetime) -> None:
     Whose opening is still waiting learns it by that mail.
     """
     knowing, level = _knowing([incident.pk])[incident.pk], incident.level
+    Notification.objects.filter(
+        incident=incident, change=Change.ESCALATED, level=level, state=Delivery.DROPPED
+    ).update(state=Delivery.QUEUED, created_at=now, due_at=now, held_at=None)
     rows = _rows(incident.pk, Change.ESCALATED, knowing, now, level=level)
     for row in rows:
         row.due_at = now
@@ -101,7 +104,6 @@ def due_reminders(incidents: Iterable[Incident], now: datetime) -> dict[int, int
         Notification.objects.filter(
             incident__in=[i.pk for i in incidents], change__in=TROUBLE
         )
-        .exclude(state=Delivery.DROPPED)
         .values("incident")
         .annotate(
             last=Max("sent_at"),
@@ -138,10 +140,15 @@ def queue_reminders(numbers: Mapping[int, int], now: datetime) -> None:
 
 def drop_unsent(incidents: Sequence[Incident]) -> None:
     """Withdraw the news of incidents that has surely not gone out."""
-    if incidents:
-        Notification.objects.filter(
-            _SURELY_UNTOLD, incident__in=incidents, change__in=TROUBLE
-        ).update(state=Delivery.DROPPED)
+    if not incidents:
+        return
+    unsent = Notification.objects.filter(
+        _SURELY_UNTOLD, incident__in=incidents, change__in=TROUBLE
+    )
+    worse = list(unsent.filter(change=Change.ESCALATED).values_list("incident"))
+    unsent.update(state=Delivery.DROPPED)
+    if worse:
+        Incident.objects.filter(pk__in=[pk for (pk,) in worse]).update(told_level="")
 
 
 def retry_dead(notification: Notification, now: datetime) -> int:

@@ -68,10 +68,17 @@ def speak(known: Situation, firing: Mapping[str, Verdict]) -> None:
         elif is_on_its_own:
             if incident.pk not in told_of:
                 outbox.queue_opening(incident, known.now)
-            elif is_worse(incident.level, than=incident.told_level):
+            elif _is_told_too_little(incident):
                 outbox.queue_escalation(incident, known.now)
     _mute(spoken_for, {incident.pk: incident for incident in incidents}, known.now)
     outbox.drop_unsent([*silent, *(lesser for lesser, _ in spoken_for)])
+
+
+def _is_told_too_little(incident: Incident) -> bool:
+    """Say whether it got worse than was told, or the news of that was withdrawn."""
+    if incident.level and not incident.told_level:
+        return True
+    return is_worse(incident.level, than=incident.told_level)
 
 
 def _raise(

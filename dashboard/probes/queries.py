@@ -238,10 +238,14 @@ def _view(
 
 
 def _failed_after(row: Breaker) -> float:
-    """Return the opening, or, of one whose trials failed, when it opened anew for so long."""
-    if not row.reopened:
-        return row.opened_at
-    return max(row.opened_at, row.open_until - _POLICY.open_for(row.reopened, 1.0))
+    """Return the opening, or when it opened anew by a trial that failed, at the earliest.
+
+    A trial of a cheap probe opens it anew and is not counted by `reopened`.
+    """
+    longest_s = (
+        _POLICY.open_for(row.reopened, 1.0) if row.reopened else _POLICY.longest_s
+    )
+    return max(row.opened_at, row.open_until - longest_s)
 
 
 def _moment(epoch_s: float) -> datetime:

@@ -105,3 +105,15 @@ def test_what_burns_anew_does_not_wait_for_its_window(
 
 def test_without_an_objective_nothing_is_judged() -> None:
     assert burn_rate(counts(hour=(60, 60)), Limits(), NOW).step is Step.HOLD
+
+
+def test_the_longest_window_may_begin_an_hour_earlier() -> None:
+    """A-57: with a whole hour; what an outage left in it is not told as new."""
+    found = counts(six_hours=(393, 30), three_days=(4353, 45), hour=(60, 0))
+    over = NOW - timedelta(hours=6, minutes=30)
+
+    verdict = burn_rate(found, LIMITS, NOW, over)
+
+    assert verdict.step is Step.FIRE
+    assert verdict.evidence.latest is not None
+    assert verdict.evidence.latest < over

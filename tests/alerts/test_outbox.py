@@ -8,6 +8,7 @@ from pytest_django import DjangoAssertNumQueries, Settings
 from dashboard.alerts import batches, delivery, lifecycle, outbox
 from dashboard.alerts.delivery import deliver, send_test_mail
 from dashboard.alerts.models import (
+    Delivery,
     Incident,
     Notification,
     Recipient,
@@ -21,7 +22,7 @@ from tests.factories import make_gateway
 
 pytestmark = pytest.mark.django_db
 
-WAIT_S = 30
+WAIT_S, DAY_S = 30, 86_400
 
 
 def test_a_mail_waits_for_others_and_arrives_once(mailbox: Mailbox) -> None:
@@ -255,6 +256,28 @@ def test_a_mail_that_cannot_be_written_stops_no_other(
 
     assert deliver(after(30)) == 1
     assert "mail.compose_failed" in caplog.text
+
+
+def test_what_was_withdrawn_is_told_when_it_lasts(mailbox: Mailbox) -> None:
+    """A-55: a reminder, or that it got worse, that a silence kept from going."""
+    make_recipient()
+    incident = tell(make_incident(level="low"))
+    deliver(after(WAIT_S))
+    incident.level = "critical"
+    incident.save()
+    outbox.queue_escalation(incident, after(100))
+    outbox.queue_reminders({incident.pk: 1}, after(100))
+    outbox.drop_unsent([incident])
+
+    incident.refresh_from_db()
+    assert incident.told_level == ""
+    [number] = outbox.due_reminders([incident], after(DAY_S)).values()
+    outbox.queue_reminders({incident.pk: number}, after(DAY_S))
+    outbox.queue_escalation(incident, after(DAY_S))
+    deliver(after(DAY_S + WAIT_S))
+
+    told = Notification.objects.filter(state=Delivery.SENT).values_list("change")
+    assert sorted(change for (change,) in told) == ["escalated", "opened", "repeated"]
 
 
 def test_the_test_mail_arrives_at_once(mailbox: Mailbox) -> None:

@@ -304,6 +304,21 @@ class TestOnTheDatabase:
 
         assert not Incident.objects.exists()
 
+    def test_a_cap_that_stops_the_first_run_of_the_next_day_alarms_nobody(self) -> None:
+        """A-80: of the days before it nobody knows whether they were capped, too."""
+        team = make_team(key_sealed="sealed")
+        kind, midnight = ProbeKind.DEEP_JOB, 12 * 3600
+        probe = make_probe(team, kind=kind, period_s=900, daily_credit_cap=1)
+        for place in range(-20, 1):
+            make_outcome(probe, midnight + 900 * place + 5, error_class=OWN)
+        tomorrow = after(midnight + 5)
+        Probe.objects.update(
+            last_at=tomorrow, last_error=OWN, capped_on=tomorrow.date()
+        )
+        evaluate_all(after(midnight + 10))
+
+        assert not Incident.objects.exists()
+
     def test_what_was_mended_in_a_maintenance_is_not_told(self) -> None:
         """A-80: its results there are not judged, those before it are too few."""
         probe = make_probe(make_team())

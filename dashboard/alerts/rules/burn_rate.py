@@ -78,7 +78,9 @@ def burn_rate(
         enough = long.samples >= limits.min_samples and long.bad >= limits.min_bad
         if enough and min(_burn(long, budget), _burn(short, budget)) >= step.rate:
             is_anew = anew.bad >= limits.min_bad and _burn(anew, budget) >= step.rate
-            latest = now if is_anew else now - timedelta(seconds=step.short_s)
+            # Long windows begin with a whole hour.
+            begins_s = step.short_s + (_HOUR_S if step.short_s > 2 * _HOUR_S else 0)
+            latest = now if is_anew else now - timedelta(seconds=begins_s)
             return _fire(step, long, limits.objective, now, latest)
     return CLEAR if any(count.samples for count in counts.values()) else HOLD
 
