@@ -18,7 +18,7 @@ from dashboard.probes.taxonomy import meaning
 from dashboard.rollups.numbers import Comparison
 from dashboard.rollups.queries import grouped
 from dashboard.teams.models import Team
-from dashboard.teams.queries import Burn, burns, latest_readings
+from dashboard.teams.queries import Burn, burns, lasts, latest_readings
 from dashboard.teams.reach import is_own, teams
 
 _MOST_INCIDENTS = 10
@@ -260,17 +260,18 @@ def _credits(seen: Collection[Team], now: datetime) -> tuple[CreditLine, ...]:
 
 def _runway(pace: Burn | None) -> str:
     """Return how long the credits last at the fastest pace that counts, and the slowest."""
-    using = [each for each in pace.paces if each[0] > 0] if pace else []
-    if pace is None or not using:
-        return "no use in the last 24 h, or too few readings"
-    if pace.remaining <= 0:
+    if pace is not None and pace.remaining <= 0 < pace.fastest[0]:
         return "used up"
-    (soonest, since), (latest, of_all) = (
-        (roughly(pace.remaining / per_hour * 3600), last(span / _HOUR))
-        for per_hour, span in (using[0], using[-1])
-    )
-    told = f"about {soonest} at the pace of the {since}"
-    return told if latest == soonest else f"{told}, {latest} at that of the {of_all}"
+    told = [
+        (roughly(hours * 3600), last(span / _HOUR))
+        for per_hour, span in (pace.paces if pace else [])
+        if pace and (hours := lasts(pace.remaining, per_hour)) is not None
+    ]
+    if not told:
+        return "no use in the last 24 h, or too few readings"
+    (soonest, since), (latest, of_all) = told[0], told[-1]
+    first = f"about {soonest} at the pace of the {since}"
+    return first if latest == soonest else f"{first}, {latest} at that of the {of_all}"
 
 
 def _subject(

@@ -79,7 +79,7 @@ class Burn:
     @property
     def hours_left(self) -> float | None:
         """Return how long the credits last at this pace; None when nothing is used."""
-        return _lasts(self.remaining, self.per_hour)
+        return lasts(self.remaining, self.per_hour)
 
     @property
     def hurried_per_hour(self) -> float | None:
@@ -121,13 +121,13 @@ class Burn:
         nothing was at any.
         """
         rates = [per_hour for per_hour, _ in self.paces]
-        shortest = _lasts(self.remaining, max(rates))
+        shortest = lasts(self.remaining, max(rates))
         if shortest is None:
             return None
-        return shortest, _lasts(self.remaining, min(rates))
+        return shortest, lasts(self.remaining, min(rates))
 
 
-def _lasts(remaining: float, per_hour: float) -> float | None:
+def lasts(remaining: float, per_hour: float) -> float | None:
     """Return for how many hours, a hundred years at most; None when nothing is used.
 
     What is overdrawn lasts for none: slowly, it went beyond all dates long ago.
