@@ -14,7 +14,7 @@ from apiclient import AsyncClient, Client, ErrorClass, RetryPolicy, operations
 from apiclient.errors import EXCEPTIONS, error_for
 from apiclient.transport import WireTransport
 from tests.apiclient.asking import Ask, ask_async, ask_sync
-from tests.apiclient.rogue import OK, Rogue, keeps_alive, request_of, rogue, sends
+from tests.apiclient.rogue import OK, Rogue, keeps_alive, request_of, rogue
 
 pytestmark = pytest.mark.hostile
 
@@ -180,7 +180,16 @@ def test_a_proxy_is_used_when_it_is_asked_for(ask: Ask) -> None:
 @pytest.mark.parametrize("ask", [ask_sync, ask_async], ids=["sync", "async"])
 def test_what_fails_behind_a_proxy_leaves_its_place_to_others(ask: Ask) -> None:
     """B-14: else each TLS that fails there would take a connection for good."""
-    tunnel = sends(b"HTTP/1.1 200 Connected\r\n\r\n", b"no TLS")
+
+    def tunnel(connection: socket.socket) -> None:
+        request_of(connection)
+        connection.sendall(b"HTTP/1.1 200 Connected\r\n\r\n")
+        # Only to what it has read does a peer answer, before it hangs up.
+        connection.settimeout(5)
+        connection.recv(65_536)
+        connection.sendall(b"no TLS")
+        connection.recv(65_536)
+
     with rogue(tunnel) as proxy:
         url = "https://gateway.invalid"
         report = ask(url, times=2, proxy=proxy.url, max_connections=1)
