@@ -95,7 +95,8 @@ def queue_recoveries(incidents: Sequence[Incident], now: datetime) -> None:
 def due_reminders(incidents: Iterable[Incident], now: datetime) -> dict[int, int]:
     """Return the number of the reminder that is due, by incident id.
 
-    One is due MAIL_REPEAT_S after the last mail of trouble, while nothing waits to go.
+    One is due MAIL_REPEAT_S after the last mail of trouble, while nothing waits to go,
+    and so long after one that could not go: whom it was for may be no reader any more.
     Source: Alertmanager's repeat_interval.
     """
     if not settings.MAIL_REPEAT_S:
@@ -107,6 +108,7 @@ def due_reminders(incidents: Iterable[Incident], now: datetime) -> dict[int, int
         .values("incident")
         .annotate(
             last=Max("sent_at"),
+            tried=Max("created_at", filter=Q(change=Change.REPEATED)),
             number=Max("number"),
             waiting=Count("pk", filter=Q(state=Delivery.QUEUED)),
         )
@@ -115,7 +117,9 @@ def due_reminders(incidents: Iterable[Incident], now: datetime) -> dict[int, int
     return {
         row["incident"]: row["number"] + 1
         for row in told
-        if not row["waiting"] and row["last"] is not None and row["last"] <= latest
+        if not row["waiting"]
+        and row["last"] is not None
+        and max(row["last"], row["tried"] or row["last"]) <= latest
     }
 
 

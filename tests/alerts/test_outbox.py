@@ -258,7 +258,9 @@ def test_a_mail_that_cannot_be_written_stops_no_other(
     assert "mail.compose_failed" in caplog.text
 
 
-def test_what_was_withdrawn_is_told_when_it_lasts(mailbox: Mailbox) -> None:
+def test_what_was_withdrawn_is_told_when_it_lasts(
+    mailbox: Mailbox, settings: Settings
+) -> None:
     """A-55: a reminder, or that it got worse, that a silence kept from going."""
     make_recipient()
     incident = tell(make_incident(level="low"))
@@ -271,6 +273,8 @@ def test_what_was_withdrawn_is_told_when_it_lasts(mailbox: Mailbox) -> None:
 
     incident.refresh_from_db()
     assert incident.told_level == ""
+    too_soon = after(99 + settings.MAIL_REPEAT_S)
+    assert outbox.due_reminders([incident], too_soon) == {}
     [number] = outbox.due_reminders([incident], after(DAY_S)).values()
     outbox.queue_reminders({incident.pk: number}, after(DAY_S))
     outbox.queue_escalation(incident, after(DAY_S))
