@@ -15,7 +15,8 @@ from dashboard.web.admin import team_actions
 from tests.factories import (
     NOW,
 )
-from tests.web.test_admin_teams import act, watched
+from tests.web.test_admin_teams import act
+from tests.web.watching import watched
 
 pytestmark = pytest.mark.django_db
 
